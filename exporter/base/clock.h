@@ -1,0 +1,60 @@
+// The clock owns waiting, so that no test ever sleeps.
+//
+// Safe from any thread.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/mutex.h"
+#include "base/time.h"
+
+namespace walx {
+
+class Clock {
+ public:
+  virtual ~Clock() = default;
+
+  [[nodiscard]] virtual Time now() const = 0;
+  [[nodiscard]] virtual SteadyTime steady() const = 0;
+
+  // Gives up `mutex` until `condition` is notified or steady() has reached
+  // `deadline`, and takes it again. May return early: callers loop.
+  virtual void wait_until(CondVar& condition, Mutex& mutex, SteadyTime deadline) WALX_REQUIRES(mutex) = 0;
+};
+
+class SystemClock final : public Clock {
+ public:
+  [[nodiscard]] Time now() const override;
+  [[nodiscard]] SteadyTime steady() const override;
+  void wait_until(CondVar& condition, Mutex& mutex, SteadyTime deadline) override WALX_REQUIRES(mutex);
+};
+
+// Stands still until told otherwise: for tests.
+class ManualClock final : public Clock {
+ public:
+  explicit ManualClock(Time start) : now_(start) {}
+
+  [[nodiscard]] Time now() const override;
+  [[nodiscard]] SteadyTime steady() const override;
+  void wait_until(CondVar& condition, Mutex& mutex, SteadyTime deadline) override WALX_REQUIRES(mutex);
+
+  // Moves both clocks forward and wakes every waiter.
+  void advance(Duration duration);
+  // Moves the wall clock alone, as NTP or a person does.
+  void set_wall(Time now);
+
+ private:
+  struct Waiter {
+    CondVar* condition;
+    Mutex* mutex;
+    friend bool operator==(const Waiter&, const Waiter&) = default;
+  };
+
+  mutable Mutex mutex_;
+  Time now_ WALX_GUARDED_BY(mutex_);
+  SteadyTime steady_ WALX_GUARDED_BY(mutex_){};
+  std::vector<Waiter> waiters_ WALX_GUARDED_BY(mutex_);
+};
+
+}  // namespace walx

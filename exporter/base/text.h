@@ -1,0 +1,27 @@
+// Small text helpers. Pure; safe from any thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace walx {
+
+// Control characters, and bytes that are not UTF-8, as \n, \t or \xNN, so that
+// one thing logged stays one line and valid text. Everything else unchanged.
+[[nodiscard]] std::string escape_control(std::string_view text);
+
+// Bytes that are not UTF-8 replaced by U+FFFD, for JSON and label values.
+[[nodiscard]] std::string to_valid_utf8(std::string_view text);
+
+// "name, other and third"; for messages that list what would be right.
+template <class Range>
+[[nodiscard]] std::string join(const Range& parts, std::string_view separator) {
+  std::string out;
+  for (const auto& part : parts) {
+    if (!out.empty()) out += separator;
+    out += part;
+  }
+  return out;
+}
+
+}  // namespace walx

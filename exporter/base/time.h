@@ -1,0 +1,40 @@
+// Time points and durations, and their text forms.
+//
+// Time is the wall clock (UTC, nanoseconds since 1970), for what is shown and
+// remembered; SteadyTime never goes backwards, for deadlines inside a process.
+// Pure functions; safe from any thread.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace walx {
+
+using Duration = std::chrono::nanoseconds;
+using Time = std::chrono::time_point<std::chrono::system_clock, Duration>;
+using SteadyTime = std::chrono::time_point<std::chrono::steady_clock, Duration>;
+
+// "2m", "1h30m", "250ms", "1.5h"; units ns, us, ms, s, m, h, d, w. A plain 0 is
+// allowed, any other number needs a unit. Negative durations are refused.
+[[nodiscard]] Result<Duration> parse_duration(std::string_view text);
+
+// The shortest exact form of the same: "1h30m", "250ms", "0s".
+[[nodiscard]] std::string format_duration(Duration duration);
+
+// For people: at most two units, rounded: "2h 5m", "43s", "850ms".
+[[nodiscard]] std::string format_duration_rough(Duration duration);
+
+// RFC 3339 in UTC with milliseconds, as the seed API sends it:
+// "2025-01-30T10:30:00.000Z".
+[[nodiscard]] std::string format_time(Time time);
+
+[[nodiscard]] Result<Time> parse_time(std::string_view rfc3339);
+
+[[nodiscard]] double to_seconds(Duration duration);
+[[nodiscard]] double to_unix_seconds(Time time);
+
+}  // namespace walx

@@ -1,0 +1,58 @@
+// One HTTP client over libcurl: bounded in time and size, no redirects (a token
+// would travel with them), no proxy from the environment, Unix sockets, and
+// secrets that never appear in a message.
+//
+// A Client is a value with a connection cache; one thread at a time may use it.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+
+namespace walx::http {
+
+struct Request {
+  std::string method = "GET";
+  std::string url;          // http://, https://
+  std::string unix_socket;  // path; then the host part of `url` is only the Host header
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string secret_header;  // "Authorization: Token ..."; sent, never shown
+  std::string body;
+  Duration connect_timeout = std::chrono::seconds(5);
+  Duration timeout = std::chrono::seconds(10);  // of the whole exchange
+  std::size_t max_response_bytes = 1 << 20;     // of the body; more is an error of kind corrupt
+};
+
+struct Response {
+  int status = 0;
+  std::map<std::string, std::string> headers;  // names in lower case; the last one wins
+  std::string body;
+};
+
+class Client {
+ public:
+  Client();
+  ~Client();
+  Client(Client&&) noexcept;
+  Client& operator=(Client&&) noexcept;
+
+  // Any status is a Response; an Error means there was none. Ends within 200 ms
+  // of a request to stop. Messages name method and URL without its user part and
+  // query, and the cause.
+  [[nodiscard]] Result<Response> send(const Request& request, std::stop_token stop);
+
+ private:
+  struct Handle;
+  std::unique_ptr<Handle> handle_;
+};
+
+// Percent-encodes everything but unreserved characters (RFC 3986).
+[[nodiscard]] std::string percent_encode(const std::string& text);
+
+}  // namespace walx::http

@@ -1,0 +1,29 @@
+// The 1.x checkpoint: a backup of each shard with a start time in the future,
+// over the server's backup port. The server snapshots the shard's cache first,
+// which empties its WAL, then sends a tar archive with nothing in it.
+//
+// Source: influxdb-facts, measured on 1.6.7. The port has no authentication.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "influxdb/method.h"
+
+namespace walx::influxdb {
+
+struct BackupV1Options {
+  std::string address;  // "host:port" or "[v6]:port"
+  Duration connect_timeout = std::chrono::seconds(5);
+  Duration read_timeout = std::chrono::seconds(30);  // without a single byte
+  Duration total_timeout = std::chrono::minutes(2);  // the whole run, all shards
+};
+
+// `source` is the target's WAL; the method looks at it before, between and after.
+[[nodiscard]] std::unique_ptr<CheckpointMethod> make_backup_v1(BackupV1Options options,
+                                                               std::shared_ptr<wal::WalSource> source,
+                                                               std::shared_ptr<Clock> clock, Log log);
+
+}  // namespace walx::influxdb

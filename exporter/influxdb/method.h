@@ -1,0 +1,35 @@
+// CheckpointMethod: one way to make a server persist its pending data.
+//
+// Every method reads the WAL before it acts and after; the outcome is what the
+// WAL shows, not what the server says. run() blocks, is bounded by its limits,
+// and ends soon after `stop` is requested, at a safe point. One method serves
+// one target; run() is never called twice at once.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "base/time.h"
+#include "influxdb/outcome.h"
+#include "wal/source.h"
+
+namespace walx::influxdb {
+
+struct CheckpointRequest {
+  // Shards with fewer pending bytes than this are left alone; 0: none is.
+  std::uint64_t skip_below_bytes = 0;
+};
+
+class CheckpointMethod {
+ public:
+  virtual ~CheckpointMethod() = default;
+
+  // The value of `checkpoint.method` that names it: backup, nudge, http, none.
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  [[nodiscard]] virtual Outcome run(const CheckpointRequest& request, std::stop_token stop) = 0;
+};
+
+}  // namespace walx::influxdb

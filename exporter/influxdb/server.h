@@ -1,0 +1,30 @@
+// What can be asked of any InfluxDB over HTTP: is it up, which version, what time
+// does it think it is.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "http/client.h"
+
+namespace walx::influxdb {
+
+struct ServerFacts {
+  bool up = false;
+  std::string version;                   // as the server says it: "1.6.7", "dev", "3.10.0"; empty: it did not say
+  std::string build;                     // X-Influxdb-Build: OSS, Core; empty: it did not say
+  std::string process_id;                // 3.x: changes with every start
+  std::optional<Duration> clock_offset;  // server's clock minus ours, to the second
+  std::string error;                     // why it is not up, for people
+  Time asked_at{};
+};
+
+// GET /ping, and /health where the former does not answer 2xx. A 401 counts as up.
+[[nodiscard]] ServerFacts ask_server(http::Client& client, const std::string& url, const std::string& token,
+                                     Duration timeout, const Clock& clock, std::stop_token stop);
+
+}  // namespace walx::influxdb

@@ -1,0 +1,29 @@
+// MetricsPage: the finished text of the current View. Rendering happens when a
+// View is published, on the publisher's thread; a scrape copies. Safe from any
+// thread.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/mutex.h"
+#include "metrics/render.h"
+
+namespace walx::metrics {
+
+class MetricsPage {
+ public:
+  explicit MetricsPage(const Clock& clock) : process_(clock) {}
+
+  void update(const view::View& view);
+  [[nodiscard]] std::string text();
+  [[nodiscard]] RequestCounters& requests() { return requests_; }
+
+ private:
+  mutable Mutex mutex_;
+  std::shared_ptr<const std::string> targets_ WALX_GUARDED_BY(mutex_) = std::make_shared<const std::string>();
+  RequestCounters requests_;
+  ProcessMetrics process_;
+};
+
+}  // namespace walx::metrics

@@ -1,0 +1,47 @@
+// From a View to the text that /metrics serves (Prometheus text format 0.0.4).
+//
+// Pure but for ProcessMetrics; safe from any thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "view/view.h"
+
+namespace walx::metrics {
+
+// All influxdb_wal_* families with a target label, and the reload families.
+// Values that are not known are absent, never 0.
+[[nodiscard]] std::string render(const view::View& view);
+
+// Requests by (route, status code); counted by web/. Safe from any thread.
+class RequestCounters {
+ public:
+  void count(const std::string& route, int code);
+  // influxdb_wal_exporter_http_requests_total
+  [[nodiscard]] std::string render() const;
+
+ private:
+  mutable Mutex mutex_;
+  std::map<std::pair<std::string, int>, std::uint64_t> counts_ WALX_GUARDED_BY(mutex_);
+};
+
+// influxdb_wal_exporter_build_info and the standard process_* families, read from
+// /proc/self at most once a second.
+class ProcessMetrics {
+ public:
+  explicit ProcessMetrics(const Clock& clock) : clock_(clock) {}
+  [[nodiscard]] std::string render();
+
+ private:
+  const Clock& clock_;
+  Mutex mutex_;
+  std::string text_ WALX_GUARDED_BY(mutex_);
+  SteadyTime read_at_ WALX_GUARDED_BY(mutex_){};
+};
+
+}  // namespace walx::metrics

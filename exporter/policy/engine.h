@@ -1,0 +1,102 @@
+// The policy engine: from what is there and what is remembered to a decision.
+//
+// Pure functions over values: no I/O, no clock of their own, no randomness of
+// their own; safe from any thread. The rules are those of the older service, with
+// the bounds that design.md adds.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "policy/decision.h"
+#include "policy/health.h"
+#include "policy/memory.h"
+#include "wal/sample.h"
+
+namespace walx::policy {
+
+struct Rules {
+  Duration sample_interval = std::chrono::minutes(2);  // stale after two of them
+  Duration cooldown = std::chrono::minutes(5);
+  std::optional<Duration> schedule = std::chrono::minutes(10);  // nullopt: off
+  Duration min_interval = std::chrono::seconds(60);             // between two starts; 3.x: G
+  Duration files_grace = Duration::zero();                      // 3.x: 2 min over the count limit before it counts
+  std::uint64_t min_free_bytes = 0;
+  std::uint64_t scheduled_min_bytes = 1 << 20;
+
+  Duration backoff_first = std::chrono::seconds(30);
+  Duration backoff_longest = std::chrono::minutes(15);
+  double backoff_jitter = 0.2;
+  std::uint32_t breaker_failures = 5;
+  Duration breaker_open_for = std::chrono::minutes(30);
+
+  std::uint32_t restart_after_failures = 3;
+  Duration restart_failure_spacing = std::chrono::minutes(5);
+  Duration restart_after_blocked = std::chrono::minutes(15);
+
+  ThresholdRules thresholds;
+};
+
+// Everything a decision rests on besides Rules and Memory.
+struct Situation {
+  Time now{};
+  const wal::Sample* sample = nullptr;  // the last good one; nullptr: there was none yet
+  bool in_flight = false;
+  bool paused = false;
+  bool dry_run = false;
+  bool server_unreachable = false;  // asked, and it did not answer
+  std::string server_error;
+  std::string method;           // for explanations: "backup"
+  std::string method_disabled;  // why the method can't be used and the remedy; empty: it can
+};
+
+[[nodiscard]] bool is_stale(const Rules& rules, const wal::Sample* sample, Time now);
+
+// A fresh sample was taken: health with hysteresis, and the episode. Never called
+// with a stale one.
+[[nodiscard]] Memory observe(const Rules& rules, Memory memory, const wal::Sample& sample, Time now);
+
+// What would be done now without anybody asking.
+[[nodiscard]] Decision decide(const Rules& rules, const Memory& memory, const Situation& situation);
+
+// A person, an alert or a planned restart asks. `override_soft` lifts backoff,
+// breaker_open, outside_window and maintenance.
+[[nodiscard]] Decision decide_on_request(const Rules& rules, const Memory& memory, const Situation& situation,
+                                         Reason reason, bool override_soft);
+
+// The schedule came due and was either served or found not worth a checkpoint.
+[[nodiscard]] bool schedule_due(const Rules& rules, const Memory& memory, Time now);
+[[nodiscard]] Memory after_schedule(Memory memory, Time now);
+
+// A restart is considered once per critical episode. The explanation, where it is
+// time; the caller announces it and calls after_restart_considered.
+[[nodiscard]] std::optional<std::string> restart_consideration(const Rules& rules, const Memory& memory, Time now);
+[[nodiscard]] Memory after_restart_considered(Memory memory);
+
+// Keeps count of how long a critical target has been blocked.
+[[nodiscard]] Memory after_decision(Memory memory, const Decision& decision, Time now);
+
+[[nodiscard]] Memory after_start(Memory memory, Time now);
+
+// `still_critical`: the WAL read after the checkpoint is critical, without hysteresis.
+// `jitter` in [-1, 1].
+struct Ended {
+  Reason reason = Reason::manual;
+  bool success = false;      // succeeded, or no_op
+  bool neutral = false;      // busy: neither a success nor a failure, unless critical
+  bool did_nothing = false;  // no_op: no timestamp, no cooldown
+  bool still_critical = false;
+};
+[[nodiscard]] Memory after_end(const Rules& rules, Memory memory, const Ended& ended, Time now, double jitter);
+
+// When the next unasked checkpoint may start as far as time alone decides;
+// nullopt: now.
+[[nodiscard]] std::optional<Time> next_allowed(const Rules& rules, const Memory& memory, Time now);
+// The end of the cooldown; nullopt: it is over. A timestamp from the future (the
+// clock was set back) never makes it longer than the cooldown itself.
+[[nodiscard]] std::optional<Time> cooldown_until(const Rules& rules, const Memory& memory, Time now);
+
+}  // namespace walx::policy

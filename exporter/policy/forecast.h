@@ -1,0 +1,61 @@
+// Growth of the pending WAL, the time left to each limit, and how long a restart
+// would replay. Pure; safe from any thread.
+#pragma once
+
+#include <deque>
+#include <optional>
+
+#include "base/time.h"
+#include "policy/health.h"
+#include "wal/sample.h"
+
+namespace walx::policy {
+
+struct Point {
+  Time time{};
+  wal::Extent pending;
+};
+
+// Points of the past, oldest first, no longer than the longest window.
+class GrowthHistory {
+ public:
+  explicit GrowthHistory(Duration longest) : longest_(longest) {}
+
+  void add(Point point);
+  void clear() { points_.clear(); }  // a checkpoint breaks the line
+  [[nodiscard]] const std::deque<Point>& points() const { return points_; }
+
+ private:
+  Duration longest_;
+  std::deque<Point> points_;
+};
+
+struct Growth {
+  double files_per_second = 0;
+  double bytes_per_second = 0;
+};
+
+// Net growth from the first point inside the window to the last; nullopt with
+// fewer than two points or no time between them.
+[[nodiscard]] std::optional<Growth> growth(const GrowthHistory& history, Duration window);
+
+struct Forecast {
+  std::optional<Growth> short_window;
+  std::optional<Growth> long_window;
+  // Seconds until the level is reached by count or by size, whichever is first;
+  // 0 where it has been, +Inf where it is not in sight, nullopt until growth is known.
+  std::optional<double> warning_eta_seconds;
+  std::optional<double> critical_eta_seconds;
+  double replay_estimate_seconds = 0;
+};
+
+struct ForecastRules {
+  Duration short_window = std::chrono::minutes(10);
+  Duration long_window = std::chrono::hours(1);
+  std::uint64_t replay_bytes_per_second = 8'000'000;
+};
+
+[[nodiscard]] Forecast forecast(const ForecastRules& rules, const GrowthHistory& history, const wal::Extent& pending,
+                                const Thresholds& thresholds);
+
+}  // namespace walx::policy

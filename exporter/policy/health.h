@@ -1,0 +1,53 @@
+// Health of a target, judged from one sample.
+//
+// Pure: no clock, no I/O; safe from any thread. Limits are inclusive of the
+// better level (a count equal to max_files is healthy), as in the service this
+// project grew from.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "wal/sample.h"
+
+namespace walx::policy {
+
+enum class Health { healthy, warning, critical };
+inline constexpr Health kHealths[] = {Health::healthy, Health::warning, Health::critical};
+
+[[nodiscard]] std::string_view to_string(Health health);
+// "unknown" where there is none: no fresh sample.
+[[nodiscard]] std::string_view to_string(const std::optional<Health>& health);
+
+// Exceeding (not reaching) a limit gives its level.
+struct Thresholds {
+  std::uint64_t warning_files = 30;
+  std::uint64_t critical_files = 60;
+  std::uint64_t warning_bytes = std::uint64_t{1} << 30;
+  std::uint64_t critical_bytes = std::uint64_t{3} << 30;
+
+  friend bool operator==(const Thresholds&, const Thresholds&) = default;
+};
+
+struct ThresholdRules {
+  std::optional<std::uint64_t> max_files;  // nullopt: auto
+  std::uint64_t max_bytes = std::uint64_t{1} << 30;
+  double critical_files_factor = 2;
+  double critical_bytes_factor = 3;
+  std::uint64_t snapshot_size = 600;  // S; for auto on 3.x
+};
+
+// auto: 1.x and 2.x 30, or twice the number of hot shards where that is more; 3.x S + S/2.
+[[nodiscard]] Thresholds resolve(const ThresholdRules& rules, const wal::Sample& sample);
+
+// The worse of the two verdicts, by count and by size, wins.
+[[nodiscard]] Health judge(const wal::Extent& pending, const Thresholds& thresholds);
+[[nodiscard]] Health judge_files(std::uint64_t files, const Thresholds& thresholds);
+[[nodiscard]] Health judge_bytes(std::uint64_t bytes, const Thresholds& thresholds);
+
+// As `judge`, but falls to a better level only once the target is below 90 % of
+// the limit it exceeded, so that a WAL on the edge does not flap.
+[[nodiscard]] Health judge_after(Health previous, const wal::Extent& pending, const Thresholds& thresholds);
+
+}  // namespace walx::policy

@@ -1,0 +1,43 @@
+// What the policy remembers about a target between two decisions, and across
+// restarts of this process. Value types and pure functions; safe from any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "policy/decision.h"
+#include "policy/health.h"
+
+namespace walx::policy {
+
+struct Memory {
+  std::optional<Health> health;          // as last judged, with hysteresis
+  std::optional<Time> files_over_since;  // 3.x: when the count went over a limit
+
+  std::optional<Time> last_start;  // of a checkpoint
+  std::optional<Time> last_end;    // of one that did something, whatever came of it
+  std::optional<Time> last_success;
+  std::optional<Time> last_scheduled;  // when the schedule was last looked at and served
+
+  std::uint32_t failures = 0;  // in a row
+  std::optional<Time> backoff_until;
+  std::optional<Time> breaker_until;  // set while the breaker is open or lets one try through
+
+  // The critical episode: from the first critical sample to the next healthy one.
+  std::uint32_t critical_failures = 0;        // counted at least 5 min apart
+  std::optional<Time> last_critical_failure;  // the last one counted
+  std::optional<Time> blocked_since;          // critical and blocked without a break
+  bool restart_considered = false;
+
+  friend bool operator==(const Memory&, const Memory&) = default;
+};
+
+// JSON, for the state database. Unknown fields are ignored, so that an older
+// version can read what a newer one of the same schema wrote.
+[[nodiscard]] std::string to_text(const Memory& memory);
+[[nodiscard]] Result<Memory> from_text(const std::string& text);
+
+}  // namespace walx::policy

@@ -1,0 +1,17 @@
+// Advice in words. The first lines are the older service's, word for word; what
+// is known beyond them follows. Pure; safe from any thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policy/decision.h"
+#include "policy/health.h"
+#include "wal/sample.h"
+
+namespace walx::policy {
+
+[[nodiscard]] std::vector<std::string> recommend(Health health, const wal::Sample& sample, const Decision& decision);
+
+}  // namespace walx::policy

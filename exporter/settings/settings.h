@@ -1,0 +1,109 @@
+// Everything a person can set, as typed values.
+//
+// Plain values, complete after loading: defaults are filled in, secrets are
+// still file names (read when used). Safe from any thread.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "base/time.h"
+
+namespace walx::settings {
+
+enum class Version { automatic, v1, v2, v3 };
+enum class Integrity { off, header, full };
+enum class Method { automatic, backup, nudge, http, none };
+
+struct Influxdb {
+  Version version = Version::automatic;
+  std::string url;             // "http://host:port" or "unix:///path"; empty: the server is not asked
+  std::string token_file;      // empty: no token
+  std::string backup_address;  // 1.x, "host:port"; empty: the backup method is blocked
+  // 3.x; each overrides what the server says.
+  std::optional<std::uint64_t> snapshot_size;  // S, files
+  std::optional<Duration> flush_interval;      // F
+  std::optional<Duration> gen1_duration;       // G
+  std::optional<std::uint64_t> kept_files;     // snapshotted files the server keeps
+  Duration timeout = std::chrono::seconds(5);  // of one question to the server
+};
+
+struct Wal {
+  std::filesystem::path directory;
+  Integrity integrity = Integrity::header;
+  std::uint64_t checksum_bytes_per_second = 8 * kMiB;  // bound of `integrity: full` in the background
+};
+
+struct Sampling {
+  Duration interval = std::chrono::minutes(2);
+  bool watch = true;  // inotify: sample at once when a file appears
+};
+
+struct Thresholds {
+  std::optional<std::uint64_t> max_files;  // nullopt: auto
+  std::uint64_t max_size = kGiB;           // bytes
+  double critical_files_factor = 2;
+  double critical_size_factor = 3;
+};
+
+struct Nudge {
+  bool enabled = false;
+  std::string database = "wal_checkpoint";
+  std::string table = "checkpoint";
+  std::uint64_t max_points = 2000;
+  Duration max_duration = std::chrono::minutes(45);
+};
+
+// The `http` method: a request the user describes.
+struct HttpRequest {
+  std::string method = "POST";
+  std::string path;  // appended to influxdb.url
+  std::map<std::string, std::string> headers;
+  std::string body;
+  std::vector<int> expected_status = {200, 204};
+};
+
+struct Checkpoint {
+  Method method = Method::automatic;
+  Duration cooldown = std::chrono::minutes(5);
+  std::optional<Duration> schedule = std::chrono::minutes(10);  // nullopt: off
+  Duration timeout = std::chrono::minutes(2);
+  std::uint64_t min_free_bytes = 64 * kMiB;  // disk_headroom: never start with less free where the WAL lies
+  Nudge nudge;
+  std::optional<HttpRequest> http;
+};
+
+struct Replay {
+  // What a restart replays in a second: measured 8 MB/s on 3.10 (80 MB in 10.4 s).
+  std::uint64_t bytes_per_second = 8'000'000;
+};
+
+struct Forecast {
+  Duration short_window = std::chrono::minutes(10);
+  Duration long_window = std::chrono::hours(1);
+};
+
+struct Target {
+  std::string name;
+  Influxdb influxdb;
+  Wal wal;
+  Sampling sampling;
+  Thresholds thresholds;
+  Checkpoint checkpoint;
+  Replay replay;
+  Forecast forecast;
+  bool dry_run = false;  // decide and say so, never act
+};
+
+struct Settings {
+  std::vector<Target> targets;         // at least one, names unique
+  std::size_t history_limit = 10'000;  // audit rows kept per target
+};
+
+}  // namespace walx::settings

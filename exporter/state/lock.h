@@ -1,0 +1,24 @@
+// One action per target at a time, across processes: an advisory lock (flock) on
+// a file per target in the state directory. Released with the process, however it
+// ends. Safe from any thread.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "base/file.h"
+#include "base/result.h"
+
+namespace walx::state {
+
+class TargetLock {
+ public:
+  // conflict: another process (named by its id where it wrote one) holds it.
+  [[nodiscard]] static Result<TargetLock> acquire(const std::filesystem::path& directory, const std::string& target);
+
+ private:
+  explicit TargetLock(Fd fd) : fd_(std::move(fd)) {}
+  Fd fd_;
+};
+
+}  // namespace walx::state

@@ -1,0 +1,54 @@
+// What survives a restart: values per target, and the audit. SQLite in the state
+// directory.
+//
+// Safe from any thread. A value is on disk when put() returns, and survives
+// SIGKILL of this process. Opening never changes a file it can't use.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+
+namespace walx::state {
+
+struct AuditEntry {
+  std::int64_t id = 0;  // growing; given by append()
+  Time time{};
+  std::string target;
+  std::string kind;
+  std::string summary;
+  std::string detail;  // a JSON object
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  [[nodiscard]] virtual Result<std::optional<std::string>> get(const std::string& target, const std::string& key) = 0;
+  [[nodiscard]] virtual Result<void> put(const std::string& target, const std::string& key,
+                                         const std::string& value) = 0;
+
+  // Returns the id. Keeps the newest `history_limit` entries of each target.
+  [[nodiscard]] virtual Result<std::int64_t> append(const AuditEntry& entry) = 0;
+  // Newest first, ids below `before`, at most `limit`.
+  [[nodiscard]] virtual Result<std::vector<AuditEntry>> history(const std::string& target,
+                                                                std::optional<std::int64_t> before,
+                                                                std::size_t limit) = 0;
+};
+
+// Creates the directory (mode 0700) and the file where missing. A file that is
+// not a database, is damaged, or has a newer schema: an error that names it and
+// the remedy; the file is left as it is.
+[[nodiscard]] Result<std::unique_ptr<Store>> open_store(const std::filesystem::path& directory,
+                                                        std::size_t history_limit);
+
+// For --once and tests: nothing is kept beyond the process.
+[[nodiscard]] std::unique_ptr<Store> memory_store(std::size_t history_limit);
+
+}  // namespace walx::state

@@ -1,0 +1,121 @@
+// View: an immutable snapshot of everything known per target. metrics/ and web/
+// read nothing else.
+//
+// Value types behind shared_ptr<const>; safe from any thread once published.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/mutex.h"
+#include "base/time.h"
+#include "events/event.h"
+#include "influxdb/outcome.h"
+#include "influxdb/server.h"
+#include "policy/decision.h"
+#include "policy/forecast.h"
+#include "policy/health.h"
+#include "wal/sample.h"
+
+namespace walx::view {
+
+// One checkpoint, running or ended.
+struct CheckpointRun {
+  std::int64_t id = 0;  // unique per target, growing, also across restarts
+  policy::Reason reason = policy::Reason::manual;
+  Time started{};
+  std::optional<Time> ended;                 // nullopt: running
+  std::optional<influxdb::Outcome> outcome;  // set when ended
+};
+
+// Prometheus histogram: counts per bucket (not cumulative), bounds in seconds.
+struct Histogram {
+  std::vector<double> bounds;         // upper bounds; +Inf is implied
+  std::vector<std::uint64_t> counts;  // bounds.size() + 1
+  double sum = 0;
+
+  explicit Histogram(std::vector<double> upper_bounds = {});
+  void observe(double value);
+};
+
+struct Counters {
+  std::uint64_t samples = 0;  // looks taken, well or not
+  std::uint64_t sample_failures = 0;
+  wal::Extent written;
+  std::map<std::pair<policy::Reason, influxdb::OutcomeKind>, std::uint64_t>
+      checkpoints;  // all pairs are there from the start
+  wal::Extent reclaimed;
+  std::uint64_t restart_considerations = 0;
+  std::uint64_t restarts = 0;
+  std::uint64_t restart_failures = 0;
+  std::map<events::Type, std::uint64_t> events;
+  Histogram sample_duration{{0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30}};
+  Histogram checkpoint_duration{{0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 900, 2700}};
+
+  Counters();
+};
+
+struct TargetView {
+  std::string name;
+  std::string wal_directory;
+  std::string version;  // "1", "2", "3"; empty: not known yet
+  std::string method;   // the method in use: backup, nudge, http, none; empty: not known yet
+
+  std::optional<policy::Health> health;       // nullopt: unknown
+  std::shared_ptr<const wal::Sample> sample;  // the last good look; nullptr: none yet
+  bool last_sample_success = false;
+  std::string error;             // of the last look where it failed; empty: it went well
+  std::optional<Time> stale_at;  // when the sample stops counting; nullopt: there is none
+
+  policy::Thresholds thresholds;
+  policy::Forecast forecast;
+  policy::Decision decision;
+  std::vector<std::string> recommendations;
+
+  std::optional<influxdb::ServerFacts> server;  // nullopt: never asked
+  bool server_asked = false;                    // a url is set
+
+  std::optional<CheckpointRun> running;
+  std::optional<CheckpointRun> last_run;  // the last that ended and did something
+  std::optional<Time> last_checkpoint;    // its end; survives restarts
+  std::optional<Time> last_success;
+  std::optional<Time> cooldown_until;
+  std::optional<Time> next_allowed;
+
+  // For systemInfo of the seed API.
+  Duration cooldown{};
+
+  bool watch_degraded = false;
+  std::string watch_detail;  // why; empty: events drive the sampling
+  bool paused = false;
+  bool dry_run = false;
+
+  Counters counters;
+};
+
+struct View {
+  Time started{};                                          // of the process
+  std::vector<std::shared_ptr<const TargetView>> targets;  // in the order of the settings
+  std::vector<std::string> not_ready;                      // what readiness still waits for, named; empty: ready
+  bool last_reload_successful = true;
+  Time last_reload_success{};
+  std::string last_reload_error;
+};
+
+// Holds the current View; readers get it without waiting for whoever makes one.
+class ViewHolder {
+ public:
+  [[nodiscard]] std::shared_ptr<const View> current() const;
+  void publish(std::shared_ptr<const View> view);
+
+ private:
+  mutable Mutex mutex_;
+  std::shared_ptr<const View> view_ WALX_GUARDED_BY(mutex_) = std::make_shared<const View>();
+};
+
+}  // namespace walx::view

@@ -1,0 +1,131 @@
+// One look at a target's WAL: an immutable value.
+//
+// pending is what a restart would replay; retained are 3.x files that a snapshot
+// covers already and the server keeps on purpose. Value types: safe from any
+// thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/time.h"
+
+namespace walx::wal {
+
+struct Extent {
+  std::uint64_t files = 0;
+  std::uint64_t bytes = 0;
+
+  Extent& operator+=(const Extent& other) {
+    files += other.files;
+    bytes += other.bytes;
+    return *this;
+  }
+  friend bool operator==(const Extent&, const Extent&) = default;
+};
+
+enum class Layout {
+  segments,  // 1.x and 2.x: <db>/<rp>/<shard>/_NNNNN.wal
+  node,      // 3.x: <node>/wal/NNNNNNNNNNN.wal and <node>/snapshots
+};
+
+enum class InvalidReason { empty, too_short, magic, checksum, unreadable };
+inline constexpr InvalidReason kInvalidReasons[] = {InvalidReason::empty, InvalidReason::too_short,
+                                                    InvalidReason::magic, InvalidReason::checksum,
+                                                    InvalidReason::unreadable};
+
+// The label value: empty, short, magic, checksum, unreadable.
+[[nodiscard]] std::string_view to_string(InvalidReason reason);
+
+struct InvalidFile {
+  std::string file;  // relative to the WAL directory
+  InvalidReason reason = InvalidReason::empty;
+  bool newest = false;  // 3.x: the server will stop at its next write
+  std::string detail;   // for people
+
+  friend bool operator==(const InvalidFile&, const InvalidFile&) = default;
+};
+
+// 1.x and 2.x. A segment is known by shard, name and inode: names are used again
+// after a restart.
+struct Segment {
+  std::string name;
+  std::uint64_t number = 0;
+  std::uint64_t inode = 0;
+  std::uint64_t bytes = 0;
+  Time modified{};  // last write
+  Time born{};      // the earlier of birth (where the filesystem knows it) and last write
+
+  friend bool operator==(const Segment&, const Segment&) = default;
+};
+
+struct Shard {
+  std::string database;          // 2.x: the bucket id
+  std::string retention_policy;  // 2.x: autogen
+  std::uint64_t id = 0;
+  Extent pending;                 // non-empty segments
+  std::vector<Segment> segments;  // by number; the last one is the open one
+
+  friend bool operator==(const Shard&, const Shard&) = default;
+};
+
+// 3.x: one file not yet snapshotted.
+struct Period {
+  std::uint64_t number = 0;
+  std::uint64_t bytes = 0;
+  // Absent where the header could not be read or is not understood.
+  std::optional<Time> persisted;
+  std::optional<Time> min_time;
+  std::optional<Time> max_time;
+
+  friend bool operator==(const Period&, const Period&) = default;
+};
+
+struct Snapshot {
+  std::uint64_t sequence = 0;
+  std::uint64_t wal_file_sequence = 0;  // the last WAL file it covers
+  std::uint64_t row_count = 0;
+  std::uint64_t parquet_size_bytes = 0;
+  Time written{};  // when the snapshot file was written
+
+  friend bool operator==(const Snapshot&, const Snapshot&) = default;
+};
+
+struct Sample {
+  Time taken_at{};
+  Duration took{};
+  Layout layout = Layout::segments;
+
+  Extent pending;
+  Extent retained;
+  std::optional<Time> oldest_pending;
+  std::optional<Time> newest_file;
+  std::vector<InvalidFile> invalid;
+  bool newest_file_damaged = false;
+  std::uint64_t sequence_gaps = 0;
+  std::optional<std::uint64_t> filesystem_avail_bytes;
+
+  // 1.x and 2.x
+  std::vector<Shard> shards;     // only those with segments
+  std::uint64_t hot_shards = 0;  // shards with an open segment
+  bool bucket_ids = false;       // every database folder is 16 hex digits, and there is one
+
+  // 3.x
+  std::vector<Period> periods;  // by number
+  std::optional<Snapshot> snapshot;
+  std::uint64_t snapshot_files = 0;
+  std::optional<Time> max_data_time;  // of any pending file
+
+  // What appeared since the source was opened; never falls. A file that came and
+  // went between two looks is not seen, so this is a lower bound.
+  Extent written;
+
+  // What a person should know about this look: skipped symbolic links, files
+  // that could not be judged.
+  std::vector<std::string> notes;
+};
+
+}  // namespace walx::wal

@@ -1,0 +1,22 @@
+// WalSource: looks at one WAL. Never writes, never follows a symbolic link
+// inside the directory.
+#pragma once
+
+#include <memory>
+#include <stop_token>
+
+#include "base/result.h"
+#include "wal/sample.h"
+
+namespace walx::wal {
+
+class WalSource {
+ public:
+  virtual ~WalSource() = default;
+
+  // One look. An error names the path and the remedy; nothing is remembered from
+  // a failed look. Calls are serialised by the source: safe from any thread.
+  [[nodiscard]] virtual Result<std::shared_ptr<const Sample>> look(std::stop_token stop) = 0;
+};
+
+}  // namespace walx::wal
