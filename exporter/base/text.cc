@@ -1,0 +1,95 @@
+#include "base/text.h"
+
+#include <cstdint>
+
+namespace walx {
+namespace {
+
+// The length of the valid UTF-8 sequence at the front of `text`, or 0.
+std::size_t sequence_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
+  const std::uint8_t first = byte(0);
+  std::size_t length = 0;
+  std::uint32_t point = 0;
+  if (first < 0x80) return 1;
+  if (first >= 0xC2 && first < 0xE0) {
+    length = 2;
+    point = first & 0x1FU;
+  } else if (first >= 0xE0 && first < 0xF0) {
+    length = 3;
+    point = first & 0x0FU;
+  } else if (first >= 0xF0 && first < 0xF5) {
+    length = 4;
+    point = first & 0x07U;
+  } else {
+    return 0;
+  }
+  if (text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0U) != 0x80U) return 0;
+    point = (point << 6U) | (byte(i) & 0x3FU);
+  }
+  const bool overlong = (length == 3 && point < 0x800) || (length == 4 && point < 0x10000);
+  const bool surrogate = point >= 0xD800 && point < 0xE000;
+  return overlong || surrogate || point > 0x10FFFF ? 0 : length;
+}
+
+void append_hex(std::string& out, char c) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  const auto byte = static_cast<std::uint8_t>(c);
+  out += "\\x";
+  out += digits[byte >> 4U];
+  out += digits[byte & 0xFU];
+}
+
+}  // namespace
+
+std::string escape_control(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const std::size_t length = sequence_length(text);
+    const char c = text.front();
+    if (length == 0) {
+      append_hex(out, c);
+    } else if (length > 1) {
+      // U+0080 to U+009F are control characters too.
+      if (length == 2 && c == '\xC2' && static_cast<std::uint8_t>(text[1]) < 0xA0) {
+        append_hex(out, c);
+        append_hex(out, text[1]);
+      } else {
+        out += text.substr(0, length);
+      }
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (c == '\r') {
+      out += "\\r";
+    } else if (c == '\t') {
+      out += "\\t";
+    } else if (static_cast<std::uint8_t>(c) < 0x20 || c == 0x7F) {
+      append_hex(out, c);
+    } else {
+      out += c;
+    }
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  return out;
+}
+
+std::string to_valid_utf8(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const std::size_t length = sequence_length(text);
+    if (length == 0) {
+      out += "\xEF\xBF\xBD";
+      text.remove_prefix(1);
+    } else {
+      out += text.substr(0, length);
+      text.remove_prefix(length);
+    }
+  }
+  return out;
+}
+
+}  // namespace walx

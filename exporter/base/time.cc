@@ -1,0 +1,124 @@
+#include "base/time.h"
+
+#include <date/date.h>
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <sstream>
+
+namespace walx {
+namespace {
+
+struct Unit {
+  std::string_view name;
+  std::int64_t nanoseconds;
+};
+
+// Longer names first: "ms" before "m" and "s".
+constexpr std::array<Unit, 8> kUnits{{{"ns", 1},
+                                      {"us", 1'000},
+                                      {"ms", 1'000'000},
+                                      {"s", 1'000'000'000},
+                                      {"m", 60'000'000'000},
+                                      {"h", 3'600'000'000'000},
+                                      {"d", 86'400'000'000'000},
+                                      {"w", 604'800'000'000'000}}};
+
+tl::unexpected<Error> bad_duration(std::string_view text, std::string_view why) {
+  return failure(ErrorKind::invalid, "'" + std::string(text) + "' is not a duration: " + std::string(why) +
+                                         "; write a number with a unit, such as 30s, 2m or 1h30m");
+}
+
+}  // namespace
+
+Result<Duration> parse_duration(std::string_view text) {
+  if (text == "0") return Duration::zero();
+  if (text.empty()) return bad_duration(text, "it is empty");
+  constexpr double kMost = 9.2e18;  // just below 2^63 ns, 292 years
+  double total = 0;
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    double number = 0;
+    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), number, std::chars_format::fixed);
+    if (error != std::errc{} || rest.front() == '-' || !std::isfinite(number)) {
+      return bad_duration(text, rest.front() == '-' ? "it is negative" : "a number is missing");
+    }
+    rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
+    std::size_t letters = 0;
+    while (letters < rest.size() && rest[letters] >= 'a' && rest[letters] <= 'z') ++letters;
+    const std::string_view name = rest.substr(0, letters);
+    const Unit* unit = nullptr;
+    for (const Unit& candidate : kUnits) {
+      if (candidate.name == name) unit = &candidate;
+    }
+    if (unit == nullptr) {
+      return bad_duration(text, name.empty() ? "a unit is missing" : "its units are ns, us, ms, s, m, h, d and w");
+    }
+    total += number * static_cast<double>(unit->nanoseconds);
+    if (total > kMost) return bad_duration(text, "it is longer than 290 years");
+    rest.remove_prefix(letters);
+  }
+  return Duration(std::llround(total));
+}
+
+std::string format_duration(Duration duration) {
+  if (duration == Duration::zero()) return "0s";
+  std::string out = duration < Duration::zero() ? "-" : "";
+  auto left = static_cast<std::uint64_t>(std::abs(duration.count()));
+  for (const std::size_t index : {5U, 4U, 3U, 2U, 1U, 0U}) {
+    const Unit& unit = kUnits[index];
+    const auto size = static_cast<std::uint64_t>(unit.nanoseconds);
+    if (left >= size) {
+      out += std::to_string(left / size);
+      out += unit.name;
+      left %= size;
+    }
+  }
+  return out;
+}
+
+std::string format_duration_rough(Duration duration) {
+  if (duration < Duration::zero()) return "-" + format_duration_rough(-duration);
+  using std::chrono::milliseconds;
+  using std::chrono::seconds;
+  if (duration < seconds(1)) return std::to_string(std::chrono::round<milliseconds>(duration).count()) + "ms";
+  const std::int64_t total = std::chrono::round<seconds>(duration).count();
+  const auto two = [](std::int64_t big, const char* big_unit, std::int64_t small, const char* small_unit) {
+    std::string out = std::to_string(big) + big_unit;
+    if (small != 0) out += " " + std::to_string(small) + small_unit;
+    return out;
+  };
+  if (total < 60) return std::to_string(total) + "s";
+  if (total < 3600) return two(total / 60, "m", total % 60, "s");
+  if (total < 86400) return two(total / 3600, "h", total % 3600 / 60, "m");
+  return two(total / 86400, "d", total % 86400 / 3600, "h");
+}
+
+std::string format_time(Time time) {
+  return date::format("%FT%TZ", std::chrono::floor<std::chrono::milliseconds>(time));
+}
+
+Result<Time> parse_time(std::string_view rfc3339) {
+  std::istringstream in{std::string(rfc3339)};
+  in.imbue(std::locale::classic());
+  Time time{};
+  const bool utc = rfc3339.ends_with('Z') || rfc3339.ends_with('z');
+  in >> date::parse(utc ? "%FT%TZ" : "%FT%T%Ez", time);
+  if (in.fail() || in.peek() != std::char_traits<char>::eof()) {
+    return failure(ErrorKind::invalid,
+                   "'" + std::string(rfc3339) + "' is not an RFC 3339 time; write it like 2026-01-30T10:30:00Z");
+  }
+  return time;
+}
+
+double to_seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+double to_unix_seconds(Time time) {
+  return to_seconds(time.time_since_epoch());
+}
+
+}  // namespace walx

@@ -1,0 +1,87 @@
+#include <gtest/gtest.h>
+
+#include "base/bytes.h"
+#include "base/text.h"
+#include "base/time.h"
+
+namespace walx {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(ParseDuration, ReadsUnitsAndSums) {
+  EXPECT_EQ(parse_duration("2m"), Duration(2min));
+  EXPECT_EQ(parse_duration("1h30m"), Duration(90min));
+  EXPECT_EQ(parse_duration("250ms"), Duration(250ms));
+  EXPECT_EQ(parse_duration("1.5h"), Duration(90min));
+  EXPECT_EQ(parse_duration("1w"), Duration(168h));
+  EXPECT_EQ(parse_duration("0"), Duration(0));
+}
+
+TEST(ParseDuration, RefusesWhatIsNotOneAndSaysWhatWouldBe) {
+  for (const char* text : {"", "5", "m", "-1s", "1x", "1s ", " 1s", "1e3s", "nan", "inf", "300y", "99999w", "1ss"}) {
+    const auto result = parse_duration(text);
+    ASSERT_FALSE(result.has_value()) << text;
+    EXPECT_NE(result.error().message.find("such as 30s"), std::string::npos) << result.error().message;
+  }
+}
+
+TEST(FormatDuration, IsExactAndReadsBack) {
+  for (const Duration d : {Duration(2min), Duration(90min), Duration(1h + 1s + 5ms), Duration(1ns), Duration(0)}) {
+    EXPECT_EQ(parse_duration(format_duration(d)), d) << format_duration(d);
+  }
+  EXPECT_EQ(format_duration(90min), "1h30m");
+}
+
+TEST(FormatDurationRough, HasAtMostTwoUnits) {
+  EXPECT_EQ(format_duration_rough(850ms), "850ms");
+  EXPECT_EQ(format_duration_rough(43s), "43s");
+  EXPECT_EQ(format_duration_rough(125min + 20s), "2h 5m");
+  EXPECT_EQ(format_duration_rough(48h), "2d");
+}
+
+TEST(FormatTime, IsIso8601WithMillisecondsInUtc) {
+  const auto time = parse_time("2025-01-30T10:30:00Z");
+  ASSERT_TRUE(time.has_value());
+  EXPECT_EQ(format_time(*time), "2025-01-30T10:30:00.000Z");
+  EXPECT_EQ(format_time(*time + 1999us), "2025-01-30T10:30:00.001Z");
+}
+
+TEST(ParseTime, TakesFractionsAndOffsetsAndRefusesTheRest) {
+  EXPECT_EQ(parse_time("2025-01-30T10:30:00.5Z").value(), parse_time("2025-01-30T11:30:00.5+01:00").value());
+  EXPECT_FALSE(parse_time("2025-01-30").has_value());
+  EXPECT_FALSE(parse_time("2025-01-30T10:30:00Zx").has_value());
+  EXPECT_FALSE(parse_time("").has_value());
+}
+
+TEST(ParseBytes, ReadsBinaryAndDecimalUnits) {
+  EXPECT_EQ(parse_bytes("1GiB"), 1073741824U);
+  EXPECT_EQ(parse_bytes("1.5 GiB"), 1610612736U);
+  EXPECT_EQ(parse_bytes("10MB"), 10'000'000U);
+  EXPECT_EQ(parse_bytes("4096"), 4096U);
+}
+
+TEST(ParseBytes, RefusesWhatIsNotASize) {
+  for (const char* text : {"", "-1", "GiB", "1XB", "1 gib", "nan", "99999999TiB", "1GiB "}) {
+    EXPECT_FALSE(parse_bytes(text).has_value()) << text;
+  }
+}
+
+TEST(FormatBytes, HasOneDecimal) {
+  EXPECT_EQ(format_bytes(512), "512 B");
+  EXPECT_EQ(format_bytes(1288490189), "1.2 GiB");
+  EXPECT_EQ(format_seed_gigabytes(kGiB / 2), "0.50GB");
+}
+
+TEST(EscapeControl, KeepsOneLineAndValidText) {
+  EXPECT_EQ(escape_control("a\nb\x01\xFF\xC3\xA9"), "a\\nb\\x01\\xff\xC3\xA9");
+  EXPECT_EQ(escape_control("\xC2\x9B[31m"), "\\xc2\\x9b[31m");
+}
+
+TEST(ToValidUtf8, ReplacesWhatIsNot) {
+  EXPECT_EQ(to_valid_utf8("a\xFFz"), "a\xEF\xBF\xBDz");
+  EXPECT_EQ(to_valid_utf8("\xED\xA0\x80"), "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");
+}
+
+}  // namespace
+}  // namespace walx
