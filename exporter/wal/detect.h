@@ -1,0 +1,24 @@
+// Which layout a directory has, from its names alone. Reads; safe from any thread.
+#pragma once
+
+#include <filesystem>
+#include <stop_token>
+
+#include "base/result.h"
+
+namespace walx::wal {
+
+enum class DetectedLayout {
+  none,      // nothing in it tells
+  segments,  // <db>/<rp>/<shard>/_NNNNN.wal
+  node,      // wal/NNNNNNNNNNN.wal or snapshots/NNNNNNNNNNNNNNNNNNNN.info.json
+};
+
+struct Detected {
+  DetectedLayout layout = DetectedLayout::none;
+  bool bucket_ids = false;  // segments: every database folder is 16 hex digits
+};
+
+[[nodiscard]] Result<Detected> detect(const std::filesystem::path& directory, const std::stop_token& stop);
+
+}  // namespace walx::wal

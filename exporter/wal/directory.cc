@@ -1,0 +1,112 @@
+#include "wal/directory.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+
+#include "base/text.h"
+
+namespace walx::wal {
+namespace {
+
+// As the kernel lays it out (getdents64(2)).
+struct LinuxDirent {
+  std::uint64_t inode;
+  std::int64_t offset;
+  std::uint16_t length;
+  std::uint8_t type;
+  char name[1];
+};
+
+constexpr std::size_t kBufferSize = 64 * 1024;
+
+EntryType type_of(int directory, const char* name, std::uint8_t type) {
+  switch (type) {
+    case DT_REG:
+      return EntryType::file;
+    case DT_DIR:
+      return EntryType::directory;
+    case DT_LNK:
+      return EntryType::symlink;
+    case DT_UNKNOWN:
+      break;
+    default:
+      return EntryType::other;
+  }
+  struct stat status {};
+  if (::fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0) return EntryType::other;
+  if (S_ISREG(status.st_mode)) return EntryType::file;
+  if (S_ISDIR(status.st_mode)) return EntryType::directory;
+  return S_ISLNK(status.st_mode) ? EntryType::symlink : EntryType::other;
+}
+
+}  // namespace
+
+Error access_error(int errno_value, std::string_view operation, const std::filesystem::path& path) {
+  Error error = system_error(errno_value, operation, escape_control(path.string()));
+  if (error.kind == ErrorKind::permission) {
+    error.message +=
+        "; let the user that runs the exporter read it: add it to InfluxDB's group, or setfacl -R -m u:USER:rX on the "
+        "WAL directory, with a default ACL for what comes later";
+  }
+  return error;
+}
+
+Result<Fd> open_root(const std::filesystem::path& path) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK));
+  if (fd.valid()) return fd;
+  Error error = access_error(errno, "opening", path);
+  if (error.kind == ErrorKind::not_found) {
+    error.message +=
+        "; set wal.directory to where InfluxDB keeps its WAL (1.x: wal-dir, 2.x: engine/wal, 3.x: the node's folder)";
+  }
+  return tl::unexpected(std::move(error));
+}
+
+Result<Fd> open_below(int parent, const std::string& name, const std::filesystem::path& path) {
+  Fd fd(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+  if (fd.valid()) return fd;
+  if (errno == ELOOP) return failure(ErrorKind::not_found, escape_control(path.string()) + " is a symbolic link");
+  return tl::unexpected(access_error(errno, "opening", path));
+}
+
+Result<void> for_each_entry(int directory, const std::filesystem::path& path, const std::stop_token& stop,
+                            const std::function<void(std::string_view, EntryType)>& visit) {
+  const auto buffer = std::make_unique<char[]>(kBufferSize);
+  while (true) {
+    if (stop.stop_requested())
+      return failure(ErrorKind::cancelled, "stopped while listing " + escape_control(path.string()));
+    const long got = ::syscall(SYS_getdents64, directory, buffer.get(), kBufferSize);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return tl::unexpected(access_error(errno, "listing", path));
+    if (got == 0) return {};
+    for (long position = 0; position < got;) {
+      const char* record = buffer.get() + position;
+      std::uint16_t length = 0;
+      std::uint8_t type = 0;
+      std::memcpy(&length, record + offsetof(LinuxDirent, length), sizeof length);
+      std::memcpy(&type, record + offsetof(LinuxDirent, type), sizeof type);
+      const char* name = record + offsetof(LinuxDirent, name);
+      position += length;
+      const std::string_view text(name);
+      if (text == "." || text == "..") continue;
+      visit(text, type_of(directory, name, type));
+    }
+  }
+}
+
+Result<std::uint64_t> available_bytes(int directory, const std::filesystem::path& path) {
+  struct statvfs status {};
+  if (::fstatvfs(directory, &status) != 0) return tl::unexpected(access_error(errno, "asking for free space of", path));
+  return static_cast<std::uint64_t>(status.f_bavail) * static_cast<std::uint64_t>(status.f_frsize);
+}
+
+}  // namespace walx::wal

@@ -1,0 +1,38 @@
+// Reading directories close to the kernel: getdents64 in large pieces, openat
+// below a descriptor, no symbolic link followed. Not for directories of others'
+// making only: names are raw bytes. Free functions; safe from any thread.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "base/file.h"
+#include "base/result.h"
+
+namespace walx::wal {
+
+enum class EntryType { file, directory, symlink, other };
+
+// Opens the directory a person named; it may itself be a symbolic link. Errors
+// name the path and the remedy (`wal.directory`, group or ACL).
+[[nodiscard]] Result<Fd> open_root(const std::filesystem::path& path);
+
+// Opens a directory below; a symbolic link is not followed (not_found). `path` is
+// for messages. Gone meanwhile: not_found.
+[[nodiscard]] Result<Fd> open_below(int parent, const std::string& name, const std::filesystem::path& path);
+
+// Calls `visit` for every entry but "." and "..". The type is asked for where the
+// filesystem does not tell it. Ends early, with kind cancelled, on stop.
+[[nodiscard]] Result<void> for_each_entry(int directory, const std::filesystem::path& path, const std::stop_token& stop,
+                                          const std::function<void(std::string_view, EntryType)>& visit);
+
+// Permission denied while doing `operation` on `path`, with the remedy.
+[[nodiscard]] Error access_error(int errno_value, std::string_view operation, const std::filesystem::path& path);
+
+// Free bytes for unprivileged users of the filesystem that `directory` lies on.
+[[nodiscard]] Result<std::uint64_t> available_bytes(int directory, const std::filesystem::path& path);
+
+}  // namespace walx::wal

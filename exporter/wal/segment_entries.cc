@@ -1,0 +1,47 @@
+#include "wal/segment_entries.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace walx::wal {
+namespace {
+
+constexpr std::uint64_t kHeaderBytes = 5;
+constexpr std::uint8_t kLastKnownType = 3;
+
+}  // namespace
+
+std::optional<SegmentFault> check_segment(int file, std::uint64_t bytes, Integrity integrity, bool open_ended,
+                                          const std::stop_token& stop) {
+  if (integrity == Integrity::off) return std::nullopt;
+  std::uint64_t offset = 0;
+  while (offset < bytes && !stop.stop_requested()) {
+    std::array<std::uint8_t, kHeaderBytes> header{};
+    const ssize_t got = ::pread(file, header.data(), header.size(), static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    const std::string where = " at byte " + std::to_string(offset);
+    if (got < 0) return SegmentFault{InvalidReason::unreadable, std::string(std::strerror(errno)) + where};
+    if (got > 0 && (header[0] == 0 || header[0] > kLastKnownType)) {
+      return SegmentFault{InvalidReason::magic, "unknown entry type " + std::to_string(header[0]) + where};
+    }
+    if (static_cast<std::uint64_t>(got) < kHeaderBytes) {
+      if (open_ended) return std::nullopt;
+      return SegmentFault{InvalidReason::too_short, "the entry" + where + " is cut short"};
+    }
+    const std::uint64_t length = (std::uint64_t{header[1]} << 24U) | (std::uint64_t{header[2]} << 16U) |
+                                 (std::uint64_t{header[3]} << 8U) | std::uint64_t{header[4]};
+    if (offset + kHeaderBytes + length > bytes) {
+      if (open_ended) return std::nullopt;
+      return SegmentFault{InvalidReason::too_short,
+                          "the entry" + where + " wants " + std::to_string(length) + " bytes, the file ends before"};
+    }
+    if (integrity == Integrity::header) return std::nullopt;
+    offset += kHeaderBytes + length;
+  }
+  return std::nullopt;
+}
+
+}  // namespace walx::wal

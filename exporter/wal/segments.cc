@@ -1,0 +1,247 @@
+#include "wal/segments.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <unordered_map>
+
+#include "base/mutex.h"
+#include "base/text.h"
+#include "wal/directory.h"
+#include "wal/segment_entries.h"
+
+namespace walx::wal {
+namespace {
+
+constexpr std::size_t kMostNotes = 20;
+
+Time to_time(const struct statx_timestamp& stamp) {
+  return Time(std::chrono::seconds(stamp.tv_sec) + std::chrono::nanoseconds(stamp.tv_nsec));
+}
+
+bool is_bucket_id(std::string_view name) {
+  return name.size() == 16 && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+std::optional<std::uint64_t> parse_number(std::string_view digits) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (digits.empty() || error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+  return number;
+}
+
+// What was found about a closed segment; it never changes again.
+struct Checked {
+  std::uint64_t number = 0;
+  std::uint64_t bytes = 0;
+  std::optional<SegmentFault> fault;
+};
+
+// What an earlier look saw under an inode.
+struct Seen {
+  std::uint64_t shard = 0;
+  std::uint64_t number = 0;
+  std::uint64_t bytes = 0;
+};
+
+class SegmentSource final : public WalSource {
+ public:
+  SegmentSource(SegmentOptions options, std::shared_ptr<Clock> clock)
+      : options_(std::move(options)), clock_(std::move(clock)) {}
+
+  Result<std::shared_ptr<const Sample>> look(std::stop_token stop) override {
+    const MutexLock lock(mutex_);
+    const SteadyTime begin = clock_->steady();
+    Sample sample;
+    sample.taken_at = clock_->now();
+    sample.layout = Layout::segments;
+    auto done = walk(sample, stop);
+    if (!done) return tl::unexpected(std::move(done.error()));
+    std::sort(sample.shards.begin(), sample.shards.end(), [](const Shard& a, const Shard& b) {
+      return std::tie(a.database, a.retention_policy, a.id) < std::tie(b.database, b.retention_policy, b.id);
+    });
+    remember(sample);
+    sample.written = written_;
+    sample.took = clock_->steady() - begin;
+    return std::make_shared<const Sample>(std::move(sample));
+  }
+
+ private:
+  Result<void> walk(Sample& sample, const std::stop_token& stop) WALX_REQUIRES(mutex_) {
+    const auto root = open_root(options_.directory);
+    if (!root) return tl::unexpected(root.error());
+    auto available = available_bytes(root->get(), options_.directory);
+    if (!available) return tl::unexpected(available.error());
+    sample.filesystem_avail_bytes = *available;
+
+    std::unordered_map<std::uint64_t, Checked> checked;
+    std::size_t databases = 0;
+    std::size_t buckets = 0;
+    auto result = directories(
+        root->get(), options_.directory, sample, stop,
+        [&](int fd, const std::string& database, const std::filesystem::path& path) {
+          ++databases;
+          if (is_bucket_id(database)) ++buckets;
+          return directories(fd, path, sample, stop,
+                             [&](int policy_fd, const std::string& policy, const std::filesystem::path& policy_path) {
+                               return directories(
+                                   policy_fd, policy_path, sample, stop,
+                                   [&](int shard_fd, const std::string& id, const std::filesystem::path& shard_path) {
+                                     const auto number = parse_number(id);
+                                     if (!number) return Result<void>{};
+                                     return shard(shard_fd, Shard{database, policy, *number, {}, {}}, shard_path,
+                                                  sample, checked, stop);
+                                   });
+                             });
+        });
+    if (!result) return result;
+    sample.bucket_ids = databases > 0 && databases == buckets;
+    checked_ = std::move(checked);
+    return {};
+  }
+
+  // Opens each directory in `fd` and calls `visit` with it; what vanished
+  // meanwhile is passed over, what may not be read is an error.
+  template <class Visit>
+  Result<void> directories(int fd, const std::filesystem::path& path, Sample& sample, const std::stop_token& stop,
+                           const Visit& visit) {
+    std::vector<std::string> names;
+    auto listed = for_each_entry(fd, path, stop, [&](std::string_view name, EntryType type) {
+      if (type == EntryType::directory) names.emplace_back(name);
+      if (type == EntryType::symlink) note_symlink(sample, path / name);
+    });
+    if (!listed) return tl::unexpected(listed.error());
+    for (const std::string& name : names) {
+      const std::filesystem::path below = path / name;
+      const auto directory = open_below(fd, name, below);
+      if (!directory && directory.error().kind == ErrorKind::not_found) continue;
+      if (!directory) return tl::unexpected(directory.error());
+      auto visited = visit(directory->get(), name, below);
+      if (!visited && visited.error().kind != ErrorKind::not_found) return visited;
+    }
+    return {};
+  }
+
+  Result<void> shard(int fd, Shard shard, const std::filesystem::path& path, Sample& sample,
+                     std::unordered_map<std::uint64_t, Checked>& checked, const std::stop_token& stop)
+      WALX_REQUIRES(mutex_) {
+    std::vector<std::pair<std::uint64_t, std::string>> names;
+    auto listed = for_each_entry(fd, path, stop, [&](std::string_view name, EntryType type) {
+      const auto number = parse_segment_name(name);
+      if (!number) return;
+      if (type == EntryType::file) names.emplace_back(*number, name);
+      if (type == EntryType::symlink) note_symlink(sample, path / name);
+    });
+    if (!listed) return tl::unexpected(listed.error());
+    std::sort(names.begin(), names.end());
+    for (const auto& [number, name] : names) {
+      struct statx status {};
+      constexpr unsigned wanted = STATX_TYPE | STATX_SIZE | STATX_MTIME | STATX_BTIME | STATX_INO;
+      if (::statx(fd, name.c_str(), AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, wanted, &status) != 0) {
+        if (errno == ENOENT) continue;
+        return tl::unexpected(access_error(errno, "looking at", path / name));
+      }
+      if (!S_ISREG(status.stx_mode)) continue;
+      Segment segment{
+          name, number, status.stx_ino, status.stx_size, to_time(status.stx_mtime), to_time(status.stx_mtime)};
+      if ((status.stx_mask & STATX_BTIME) != 0) segment.born = std::min(segment.born, to_time(status.stx_btime));
+      shard.segments.push_back(std::move(segment));
+    }
+    if (shard.segments.empty()) return {};
+    for (const Segment& segment : shard.segments) {
+      const bool open = &segment == &shard.segments.back();
+      if (segment.bytes > 0) {
+        shard.pending += Extent{1, segment.bytes};
+        if (!sample.oldest_pending || segment.born < *sample.oldest_pending) sample.oldest_pending = segment.born;
+      }
+      if (!sample.newest_file || segment.modified > *sample.newest_file) sample.newest_file = segment.modified;
+      judge(fd, segment, open, path, sample, checked, stop);
+    }
+    sample.pending += shard.pending;
+    ++sample.hot_shards;
+    sample.shards.push_back(std::move(shard));
+    return {};
+  }
+
+  void judge(int fd, const Segment& segment, bool open, const std::filesystem::path& path, Sample& sample,
+             std::unordered_map<std::uint64_t, Checked>& checked, const std::stop_token& stop) WALX_REQUIRES(mutex_) {
+    const auto report = [&](InvalidReason reason, std::string detail) {
+      sample.invalid.push_back(InvalidFile{(path / segment.name).lexically_relative(options_.directory).string(),
+                                           reason, false, std::move(detail)});
+    };
+    if (segment.bytes == 0) {
+      if (!open) report(InvalidReason::empty, "a later segment exists, so this one should hold data");
+      return;
+    }
+    if (options_.integrity == Integrity::off) return;
+    std::optional<SegmentFault> fault;
+    const auto known = checked_.find(segment.inode);
+    if (!open && known != checked_.end() && known->second.number == segment.number &&
+        known->second.bytes == segment.bytes) {
+      fault = known->second.fault;
+    } else {
+      const Fd file(::openat(fd, segment.name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+      if (!file.valid() && errno == ENOENT) return;
+      if (!file.valid()) {
+        fault = SegmentFault{InvalidReason::unreadable, access_error(errno, "opening", path / segment.name).message};
+      } else {
+        // The open segment grows: only its first entry can be judged.
+        fault = check_segment(file.get(), segment.bytes, open ? Integrity::header : options_.integrity, open, stop);
+      }
+    }
+    if (fault) report(fault->reason, fault->detail);
+    if (!open && !stop.stop_requested()) {
+      checked[segment.inode] = Checked{segment.number, segment.bytes, std::move(fault)};
+    }
+  }
+
+  void note_symlink(Sample& sample, const std::filesystem::path& path) {
+    if (sample.notes.size() >= kMostNotes) return;
+    sample.notes.push_back("not followed: symbolic link " + escape_control(path.string()) +
+                           "; watch what it points to as a target of its own");
+  }
+
+  void remember(const Sample& sample) WALX_REQUIRES(mutex_) {
+    std::unordered_map<std::uint64_t, Seen> seen;
+    for (const Shard& shard : sample.shards) {
+      for (const Segment& segment : shard.segments) {
+        seen[segment.inode] = Seen{shard.id, segment.number, segment.bytes};
+        if (!looked_) continue;
+        const auto before = seen_.find(segment.inode);
+        const bool same =
+            before != seen_.end() && before->second.shard == shard.id && before->second.number == segment.number;
+        const std::uint64_t old_bytes = same ? before->second.bytes : 0;
+        if (old_bytes == 0 && segment.bytes > 0) ++written_.files;
+        if (segment.bytes > old_bytes) written_.bytes += segment.bytes - old_bytes;
+      }
+    }
+    seen_ = std::move(seen);
+    looked_ = true;
+  }
+
+  const SegmentOptions options_;
+  const std::shared_ptr<Clock> clock_;
+
+  Mutex mutex_;  // guards what earlier looks left behind
+  std::unordered_map<std::uint64_t, Checked> checked_ WALX_GUARDED_BY(mutex_);
+  std::unordered_map<std::uint64_t, Seen> seen_ WALX_GUARDED_BY(mutex_);
+  Extent written_ WALX_GUARDED_BY(mutex_);
+  bool looked_ WALX_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace
+
+std::optional<std::uint64_t> parse_segment_name(std::string_view name) {
+  constexpr std::string_view suffix = ".wal";
+  if (name.size() < 1 + 5 + suffix.size() || name.front() != '_' || !name.ends_with(suffix)) return std::nullopt;
+  return parse_number(name.substr(1, name.size() - 1 - suffix.size()));
+}
+
+std::shared_ptr<WalSource> make_segment_source(SegmentOptions options, std::shared_ptr<Clock> clock) {
+  return std::make_shared<SegmentSource>(std::move(options), std::move(clock));
+}
+
+}  // namespace walx::wal

@@ -1,0 +1,247 @@
+#include "wal/segments.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "temporary_tree.h"
+#include "wal/detect.h"
+
+namespace walx::wal {
+namespace {
+
+using testing::HasSubstr;
+using testing::SizeIs;
+
+// An entry of `bytes` bytes in all: type 1, length, then anything.
+std::string entry(std::size_t bytes, char type = 1) {
+  const auto length = static_cast<std::uint32_t>(bytes - 5);
+  std::string out{type, static_cast<char>(length >> 24U), static_cast<char>(length >> 16U),
+                  static_cast<char>(length >> 8U), static_cast<char>(length)};
+  return out + std::string(length, 'x');
+}
+
+class Segments : public testing::Test {
+ protected:
+  std::shared_ptr<WalSource> source(Integrity integrity = Integrity::header) {
+    return make_segment_source({tree_.root(), integrity}, std::make_shared<SystemClock>());
+  }
+  std::shared_ptr<const Sample> look(Integrity integrity = Integrity::header) {
+    auto sample = source(integrity)->look({});
+    EXPECT_TRUE(sample.has_value()) << sample.error().message;
+    return sample ? *sample : std::make_shared<const Sample>();
+  }
+  TemporaryTree tree_;
+};
+
+TEST_F(Segments, CountsAllShardsOfAllDatabases) {
+  tree_.write("plant/autogen/1/_00001.wal", entry(100));
+  tree_.write("plant/autogen/1/_00002.wal", entry(50));
+  tree_.write("plant/week/12/_00007.wal", entry(30));
+  tree_.write("_internal/monitor/3/_00001.wal", entry(20));
+  const auto sample = look();
+  EXPECT_EQ(sample->pending, (Extent{4, 200}));
+  EXPECT_EQ(sample->retained, Extent{});
+  EXPECT_EQ(sample->hot_shards, 3U);
+  ASSERT_THAT(sample->shards, SizeIs(3));
+  EXPECT_EQ(sample->shards[1].database, "plant");
+  EXPECT_EQ(sample->shards[1].retention_policy, "autogen");
+  EXPECT_EQ(sample->shards[1].id, 1U);
+  EXPECT_EQ(sample->shards[1].pending, (Extent{2, 150}));
+  EXPECT_FALSE(sample->bucket_ids);
+  EXPECT_THAT(sample->invalid, SizeIs(0));
+  EXPECT_GT(sample->filesystem_avail_bytes.value_or(0), 0U);
+}
+
+TEST_F(Segments, AnEmptyNewestSegmentIsOpenAndNeitherPendingNorDamaged) {
+  tree_.write("plant/autogen/1/_00004.wal", "");
+  const auto sample = look();
+  EXPECT_EQ(sample->pending, Extent{});
+  EXPECT_THAT(sample->invalid, SizeIs(0));
+  EXPECT_EQ(sample->hot_shards, 1U);
+  EXPECT_FALSE(sample->oldest_pending.has_value());
+  EXPECT_TRUE(sample->newest_file.has_value());
+}
+
+TEST_F(Segments, AnEmptySegmentBeforeTheNewestIsDamaged) {
+  tree_.write("plant/autogen/1/_00001.wal", "");
+  tree_.write("plant/autogen/1/_00002.wal", entry(10));
+  const auto sample = look(Integrity::off);
+  EXPECT_EQ(sample->pending, (Extent{1, 10}));
+  ASSERT_THAT(sample->invalid, SizeIs(1));
+  EXPECT_EQ(sample->invalid[0].file, "plant/autogen/1/_00001.wal");
+  EXPECT_EQ(sample->invalid[0].reason, InvalidReason::empty);
+  EXPECT_FALSE(sample->newest_file_damaged);
+}
+
+TEST_F(Segments, TheFixturesOfBothGenerationsHaveOneSegmentOf147Bytes) {
+  for (const auto& [folder, buckets] : {std::pair{"influxdb1/wal", false}, {"influxdb2/wal", true}}) {
+    const auto directory = std::filesystem::path(WALX_FIXTURES) / folder;
+    const auto sample = make_segment_source({directory, Integrity::full}, std::make_shared<SystemClock>())->look({});
+    ASSERT_TRUE(sample.has_value());
+    EXPECT_EQ((*sample)->pending, (Extent{1, 147}));
+    EXPECT_EQ((*sample)->bucket_ids, buckets);
+    EXPECT_THAT((*sample)->invalid, SizeIs(0));
+  }
+}
+
+TEST_F(Segments, OtherNamesAreNotSegments) {
+  for (const char* name : {"_1.wal", "_00001.wal.tmp", "00001.wal", "_0000a.wal", "_.wal", "_00001.WAL", "x_00001.wal",
+                           "_99999999999999999999999.wal"}) {
+    tree_.write(std::string("plant/autogen/1/") + name, entry(10));
+  }
+  tree_.write("plant/autogen/notes/_00001.wal", entry(10));
+  tree_.write("plant/_00001.wal", entry(10));
+  std::filesystem::create_directories(tree_.root() / "plant/autogen/1/_00009.wal");
+  ASSERT_EQ(mkfifo((tree_.root() / "plant/autogen/1/_00008.wal").c_str(), 0600), 0);
+  EXPECT_EQ(look()->pending, Extent{});
+  EXPECT_EQ(parse_segment_name("_100000.wal"), 100000U);
+}
+
+TEST_F(Segments, SymbolicLinksAreNotFollowedAndSaidSo) {
+  TemporaryTree elsewhere;
+  elsewhere.write("autogen/1/_00001.wal", entry(10));
+  std::filesystem::create_directory_symlink(elsewhere.root(), tree_.root() / "linked");
+  const auto sample = look();
+  EXPECT_EQ(sample->pending, Extent{});
+  ASSERT_THAT(sample->notes, SizeIs(1));
+  EXPECT_THAT(sample->notes[0], HasSubstr("linked"));
+}
+
+TEST_F(Segments, TheRootMayBeASymbolicLink) {
+  tree_.write("plant/autogen/1/_00001.wal", entry(10));
+  TemporaryTree other;
+  std::filesystem::create_directory_symlink(tree_.root(), other.root() / "wal");
+  const auto sample =
+      make_segment_source({other.root() / "wal", Integrity::off}, std::make_shared<SystemClock>())->look({});
+  ASSERT_TRUE(sample.has_value());
+  EXPECT_EQ((*sample)->pending, (Extent{1, 10}));
+}
+
+TEST_F(Segments, ANameWithANewlineAndQuotesIsADatabase) {
+  tree_.write("a\n\"b\xFF/autogen/1/_00001.wal", entry(10));
+  const auto sample = look();
+  ASSERT_THAT(sample->shards, SizeIs(1));
+  EXPECT_EQ(sample->shards[0].database, "a\n\"b\xFF");
+}
+
+TEST_F(Segments, AnUnknownEntryTypeIsDamage) {
+  tree_.write("plant/autogen/1/_00001.wal", entry(10, 9));
+  tree_.write("plant/autogen/1/_00002.wal", entry(10));
+  const auto sample = look();
+  ASSERT_THAT(sample->invalid, SizeIs(1));
+  EXPECT_EQ(sample->invalid[0].reason, InvalidReason::magic);
+  EXPECT_EQ(sample->pending.files, 2U);
+}
+
+TEST_F(Segments, AClosedSegmentThatEndsInsideAnEntryIsShort) {
+  tree_.write("plant/autogen/1/_00001.wal", entry(20) + entry(20).substr(0, 12));
+  tree_.write("plant/autogen/1/_00002.wal", "");
+  EXPECT_THAT(look(Integrity::header)->invalid, SizeIs(0));
+  const auto sample = look(Integrity::full);
+  ASSERT_THAT(sample->invalid, SizeIs(1));
+  EXPECT_EQ(sample->invalid[0].reason, InvalidReason::too_short);
+  EXPECT_THAT(sample->invalid[0].detail, HasSubstr("byte 20"));
+}
+
+TEST_F(Segments, TheOpenSegmentMayEndInsideAnEntry) {
+  tree_.write("plant/autogen/1/_00001.wal", entry(20).substr(0, 12));
+  EXPECT_THAT(look(Integrity::full)->invalid, SizeIs(0));
+}
+
+TEST_F(Segments, OldestIsTheEarlierOfBirthAndLastWrite) {
+  const auto path = tree_.write("plant/autogen/1/_00001.wal", entry(10));
+  const timespec times[2] = {{1000, 0}, {1000, 500}};
+  ASSERT_EQ(utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
+  const auto sample = look();
+  EXPECT_EQ(sample->oldest_pending, Time(std::chrono::seconds(1000) + std::chrono::nanoseconds(500)));
+  EXPECT_EQ(sample->newest_file, sample->oldest_pending);
+}
+
+TEST_F(Segments, WrittenCountsWhatAppearsAfterTheFirstLook) {
+  tree_.write("plant/autogen/1/_00001.wal", entry(100));
+  const auto watched = source();
+  EXPECT_EQ(watched->look({}).value()->written, Extent{});
+  tree_.write("plant/autogen/1/_00001.wal", entry(150));
+  tree_.write("plant/autogen/1/_00002.wal", "");
+  EXPECT_EQ(watched->look({}).value()->written, (Extent{0, 50}));
+  tree_.write("plant/autogen/1/_00002.wal", entry(30));
+  EXPECT_EQ(watched->look({}).value()->written, (Extent{1, 80}));
+  std::filesystem::remove(tree_.root() / "plant/autogen/1/_00001.wal");
+  EXPECT_EQ(watched->look({}).value()->written, (Extent{1, 80}));
+}
+
+TEST_F(Segments, AMissingDirectoryIsNamedWithTheRemedy) {
+  const auto sample =
+      make_segment_source({tree_.root() / "no", Integrity::off}, std::make_shared<SystemClock>())->look({});
+  ASSERT_FALSE(sample.has_value());
+  EXPECT_EQ(sample.error().kind, ErrorKind::not_found);
+  EXPECT_THAT(sample.error().message, HasSubstr((tree_.root() / "no").string()));
+  EXPECT_THAT(sample.error().message, HasSubstr("set wal.directory"));
+}
+
+// Root may read anything, so the look happens in a child with another user.
+TEST_F(Segments, AShardThatMayNotBeReadFailsTheLookAndIsNamed) {
+  tree_.write("plant/autogen/1/_00001.wal", entry(10));
+  std::filesystem::permissions(tree_.root(), std::filesystem::perms(0755));
+  std::filesystem::permissions(tree_.root() / "plant/autogen/1", std::filesystem::perms(0));
+  const pid_t child = fork();
+  if (child == 0) {
+    if (geteuid() == 0 && setuid(65534) != 0) _exit(3);
+    const auto sample = source()->look({});
+    const bool right = !sample && sample.error().kind == ErrorKind::permission &&
+                       sample.error().message.find("plant/autogen/1") != std::string::npos &&
+                       sample.error().message.find("setfacl") != std::string::npos;
+    _exit(right ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  std::filesystem::permissions(tree_.root() / "plant/autogen/1", std::filesystem::perms(0755));
+}
+
+TEST_F(Segments, AStopEndsTheLook) {
+  tree_.write("plant/autogen/1/_00001.wal", entry(10));
+  std::stop_source stop;
+  stop.request_stop();
+  const auto sample = source()->look(stop.get_token());
+  ASSERT_FALSE(sample.has_value());
+  EXPECT_EQ(sample.error().kind, ErrorKind::cancelled);
+}
+
+TEST_F(Segments, ShardsThatComeAndGoMeanwhileNeverFailALook) {
+  std::atomic<bool> stop = false;
+  std::thread changer([&] {
+    while (!stop) {
+      tree_.write("plant/autogen/5/_00001.wal", entry(10));
+      std::filesystem::remove_all(tree_.root() / "plant");
+    }
+  });
+  const auto watched = source();
+  for (int i = 0; i < 300; ++i) {
+    const auto sample = watched->look({});
+    EXPECT_TRUE(sample.has_value()) << sample.error().message;
+  }
+  stop = true;
+  changer.join();
+}
+
+TEST_F(Segments, DetectionTellsTheLayoutsApart) {
+  EXPECT_EQ(detect(tree_.root(), {})->layout, DetectedLayout::none);
+  tree_.write("wal/autogen/1/_00001.wal", entry(10));  // a database called wal
+  EXPECT_EQ(detect(tree_.root(), {})->layout, DetectedLayout::segments);
+  const std::filesystem::path fixtures(WALX_FIXTURES);
+  EXPECT_EQ(detect(fixtures / "influxdb3/twelve-pending", {})->layout, DetectedLayout::node);
+  EXPECT_EQ(detect(fixtures / "influxdb2/wal", {})->bucket_ids, true);
+  const auto misplaced = detect(fixtures / "influxdb3/twelve-pending/wal", {});
+  ASSERT_FALSE(misplaced.has_value());
+  EXPECT_THAT(misplaced.error().message, HasSubstr("one level up"));
+}
+
+}  // namespace
+}  // namespace walx::wal

@@ -1,0 +1,38 @@
+// A directory tree of a test, removed at its end.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace walx::wal {
+
+class TemporaryTree {
+ public:
+  TemporaryTree() {
+    std::string name = (std::filesystem::temp_directory_path() / "walx-wal-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) ADD_FAILURE() << "no temporary directory";
+    root_ = name;
+  }
+  ~TemporaryTree() {
+    std::error_code ignored;
+    std::filesystem::remove_all(root_, ignored);
+  }
+  TemporaryTree(const TemporaryTree&) = delete;
+  TemporaryTree& operator=(const TemporaryTree&) = delete;
+
+  [[nodiscard]] const std::filesystem::path& root() const { return root_; }
+  std::filesystem::path write(const std::string& path, const std::string& content) const {
+    std::filesystem::create_directories((root_ / path).parent_path());
+    std::ofstream(root_ / path, std::ios::binary) << content;
+    return root_ / path;
+  }
+
+ private:
+  std::filesystem::path root_;
+};
+
+}  // namespace walx::wal
