@@ -40,6 +40,8 @@ struct Checked {
   std::optional<SegmentFault> fault;
 };
 
+using Checks = std::unordered_map<std::uint64_t, Checked>;  // by inode
+
 // What an earlier look saw under an inode.
 struct Seen {
   std::uint64_t shard = 0;
@@ -77,7 +79,8 @@ class SegmentSource final : public WalSource {
     if (!available) return tl::unexpected(available.error());
     sample.filesystem_avail_bytes = *available;
 
-    std::unordered_map<std::uint64_t, Checked> checked;
+    const Checks& before = checked_;
+    Checks now;
     std::size_t databases = 0;
     std::size_t buckets = 0;
     auto result = directories(
@@ -93,13 +96,13 @@ class SegmentSource final : public WalSource {
                                      const auto number = parse_number(id);
                                      if (!number) return Result<void>{};
                                      return shard(shard_fd, Shard{database, policy, *number, {}, {}}, shard_path,
-                                                  sample, checked, stop);
+                                                  sample, before, now, stop);
                                    });
                              });
         });
     if (!result) return result;
     sample.bucket_ids = databases > 0 && databases == buckets;
-    checked_ = std::move(checked);
+    checked_ = std::move(now);
     return {};
   }
 
@@ -125,9 +128,8 @@ class SegmentSource final : public WalSource {
     return {};
   }
 
-  Result<void> shard(int fd, Shard shard, const std::filesystem::path& path, Sample& sample,
-                     std::unordered_map<std::uint64_t, Checked>& checked, const std::stop_token& stop)
-      WALX_REQUIRES(mutex_) {
+  Result<void> shard(int fd, Shard shard, const std::filesystem::path& path, Sample& sample, const Checks& before,
+                     Checks& now, const std::stop_token& stop) {
     std::vector<std::pair<std::uint64_t, std::string>> names;
     auto listed = for_each_entry(fd, path, stop, [&](std::string_view name, EntryType type) {
       const auto number = parse_segment_name(name);
@@ -158,7 +160,7 @@ class SegmentSource final : public WalSource {
         if (!sample.oldest_pending || segment.born < *sample.oldest_pending) sample.oldest_pending = segment.born;
       }
       if (!sample.newest_file || segment.modified > *sample.newest_file) sample.newest_file = segment.modified;
-      judge(fd, segment, open, path, sample, checked, stop);
+      judge(fd, segment, open, path, sample, before, now, stop);
     }
     sample.pending += shard.pending;
     ++sample.hot_shards;
@@ -167,7 +169,7 @@ class SegmentSource final : public WalSource {
   }
 
   void judge(int fd, const Segment& segment, bool open, const std::filesystem::path& path, Sample& sample,
-             std::unordered_map<std::uint64_t, Checked>& checked, const std::stop_token& stop) WALX_REQUIRES(mutex_) {
+             const Checks& before, Checks& now, const std::stop_token& stop) {
     const auto report = [&](InvalidReason reason, std::string detail) {
       sample.invalid.push_back(InvalidFile{(path / segment.name).lexically_relative(options_.directory).string(),
                                            reason, false, std::move(detail)});
@@ -178,8 +180,8 @@ class SegmentSource final : public WalSource {
     }
     if (options_.integrity == Integrity::off) return;
     std::optional<SegmentFault> fault;
-    const auto known = checked_.find(segment.inode);
-    if (!open && known != checked_.end() && known->second.number == segment.number &&
+    const auto known = before.find(segment.inode);
+    if (!open && known != before.end() && known->second.number == segment.number &&
         known->second.bytes == segment.bytes) {
       fault = known->second.fault;
     } else {
@@ -194,7 +196,7 @@ class SegmentSource final : public WalSource {
     }
     if (fault) report(fault->reason, fault->detail);
     if (!open && !stop.stop_requested()) {
-      checked[segment.inode] = Checked{segment.number, segment.bytes, std::move(fault)};
+      now[segment.inode] = Checked{segment.number, segment.bytes, std::move(fault)};
     }
   }
 
@@ -226,7 +228,7 @@ class SegmentSource final : public WalSource {
   const std::shared_ptr<Clock> clock_;
 
   Mutex mutex_;  // guards what earlier looks left behind
-  std::unordered_map<std::uint64_t, Checked> checked_ WALX_GUARDED_BY(mutex_);
+  Checks checked_ WALX_GUARDED_BY(mutex_);
   std::unordered_map<std::uint64_t, Seen> seen_ WALX_GUARDED_BY(mutex_);
   Extent written_ WALX_GUARDED_BY(mutex_);
   bool looked_ WALX_GUARDED_BY(mutex_) = false;
