@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <unordered_map>
+#include <utility>
 
 #include "base/mutex.h"
 #include "base/text.h"
@@ -79,7 +80,7 @@ class SegmentSource final : public WalSource {
     if (!available) return tl::unexpected(available.error());
     sample.filesystem_avail_bytes = *available;
 
-    const Checks& before = checked_;
+    const Checks before = std::exchange(checked_, {});
     Checks now;
     std::size_t databases = 0;
     std::size_t buckets = 0;
