@@ -39,21 +39,24 @@ struct Histogram {
   std::vector<std::uint64_t> counts;  // bounds.size() + 1
   double sum = 0;
 
+  // `upper_bounds` ascending.
   explicit Histogram(std::vector<double> upper_bounds = {});
+  // A value equal to a bound belongs to its bucket. NaN is not counted.
   void observe(double value);
+  [[nodiscard]] std::uint64_t total() const;
 };
 
 struct Counters {
   std::uint64_t samples = 0;  // looks taken, well or not
   std::uint64_t sample_failures = 0;
   wal::Extent written;
-  std::map<std::pair<policy::Reason, influxdb::OutcomeKind>, std::uint64_t>
-      checkpoints;  // all pairs are there from the start
+  // All pairs are there from the start.
+  std::map<std::pair<policy::Reason, influxdb::OutcomeKind>, std::uint64_t> checkpoints;
   wal::Extent reclaimed;
   std::uint64_t restart_considerations = 0;
   std::uint64_t restarts = 0;
   std::uint64_t restart_failures = 0;
-  std::map<events::Type, std::uint64_t> events;
+  std::map<events::Type, std::uint64_t> events;  // all types are there from the start
   Histogram sample_duration{{0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30}};
   Histogram checkpoint_duration{{0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 900, 2700}};
 
@@ -74,6 +77,8 @@ struct TargetView {
 
   policy::Thresholds thresholds;
   policy::Forecast forecast;
+  Duration short_window = std::chrono::minutes(10);  // that the forecast's growth was taken over
+  Duration long_window = std::chrono::hours(1);
   policy::Decision decision;
   std::vector<std::string> recommendations;
 
