@@ -19,11 +19,11 @@ namespace walx::http {
 
 struct Request {
   std::string method = "GET";
-  std::string url;          // http://, https://
-  std::string unix_socket;  // path; then the host part of `url` is only the Host header
-  std::vector<std::pair<std::string, std::string>> headers;
-  std::string secret_header;  // "Authorization: Token ..."; sent, never shown
-  std::string body;
+  std::string url{};          // http://, https://
+  std::string unix_socket{};  // path; then the host part of `url` is only the Host header
+  std::vector<std::pair<std::string, std::string>> headers{};
+  std::string secret_header{};  // "Authorization: Token ..."; sent, never shown
+  std::string body{};
   Duration connect_timeout = std::chrono::seconds(5);
   Duration timeout = std::chrono::seconds(10);  // of the whole exchange
   std::size_t max_response_bytes = 1 << 20;     // of the body; more is an error of kind corrupt

@@ -1,0 +1,377 @@
+#include "http/client.h"
+
+#include <curl/curl.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cerrno>
+#include <string_view>
+#include <utility>
+
+#include "base/text.h"
+#include "http/target.h"
+
+namespace walx::http {
+namespace {
+
+// curl's own pieces are sized for downloads; answers here are small.
+constexpr long kBufferBytes = 16 * 1024;
+constexpr std::size_t kMaxHeaderBytes = 64 * 1024;
+// How long a request to stop may go unseen.
+constexpr int kPollMilliseconds = 100;
+
+// libcurl wants this once per process, before anything else, and not at the same
+// time from two threads. Never undone: other threads may still be inside curl.
+[[nodiscard]] CURLcode initialise_curl() {
+  static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
+  return code;
+}
+
+struct EasyDelete {
+  void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
+};
+struct MultiDelete {
+  void operator()(CURLM* handle) const { curl_multi_cleanup(handle); }
+};
+struct ListDelete {
+  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+using Easy = std::unique_ptr<CURL, EasyDelete>;
+using Multi = std::unique_ptr<CURLM, MultiDelete>;
+using List = std::unique_ptr<curl_slist, ListDelete>;
+
+// What the callbacks fill in.
+struct Receiver {
+  Response response;
+  std::size_t max_body = 0;
+  std::size_t header_bytes = 0;
+  bool body_too_large = false;
+  bool headers_too_large = false;
+};
+
+[[nodiscard]] std::string lower(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) {
+    return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);  // not by locale
+  });
+  return out;
+}
+
+[[nodiscard]] std::string_view trim(std::string_view text) {
+  const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
+  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+// An exception must not pass through libcurl: memory running out ends the
+// transfer instead.
+extern "C" std::size_t walx_http_on_body(char* data, std::size_t size, std::size_t count, void* user) try {
+  auto& receiver = *static_cast<Receiver*>(user);
+  const std::size_t bytes = size * count;
+  if (bytes > receiver.max_body - receiver.response.body.size()) {
+    receiver.body_too_large = true;
+    return 0;
+  }
+  receiver.response.body.append(data, bytes);
+  return bytes;
+} catch (...) {
+  return 0;
+}
+
+extern "C" std::size_t walx_http_on_header(char* data, std::size_t size, std::size_t count, void* user) try {
+  auto& receiver = *static_cast<Receiver*>(user);
+  const std::size_t bytes = size * count;
+  receiver.header_bytes += bytes;
+  if (receiver.header_bytes > kMaxHeaderBytes) {
+    receiver.headers_too_large = true;
+    return 0;
+  }
+  const std::string_view line(data, bytes);
+  if (line.starts_with("HTTP/")) {
+    receiver.response.headers.clear();  // what came before belonged to a 1xx answer
+    return bytes;
+  }
+  const auto colon = line.find(':');
+  if (colon != std::string_view::npos) {
+    receiver.response.headers[lower(trim(line.substr(0, colon)))] = trim(line.substr(colon + 1));
+  }
+  return bytes;
+} catch (...) {
+  return 0;
+}
+
+[[nodiscard]] bool is_token(std::string_view text) {
+  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
+  return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           kMarks.find(c) != std::string_view::npos;
+  });
+}
+
+// Control characters could end the header and begin another one.
+[[nodiscard]] bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return (byte < 0x20 && c != '\t') || byte == 0x7f;
+  });
+}
+
+// What is wrong with the request, before anything is sent; values of headers may
+// be secrets and are not shown.
+[[nodiscard]] Result<void> check(const Request& request, const std::string& what) {
+  if (!is_token(request.method)) {
+    return failure(ErrorKind::invalid, "HTTP method \"" + escape_control(request.method) +
+                                           "\": letters and digits only, such as GET or POST");
+  }
+  const std::string scheme = lower(std::string_view(request.url).substr(0, 8));
+  if (!scheme.starts_with("http://") && scheme != "https://") {
+    return failure(ErrorKind::invalid, what + ": the URL must begin with http:// or https://");
+  }
+  if (has_control(request.url) || request.url.find_first_of(" \t") != std::string::npos) {
+    return failure(ErrorKind::invalid,
+                   what + ": the URL holds a space or a control character; write it percent-encoded");
+  }
+  if (request.unix_socket.size() >= sizeof(sockaddr_un::sun_path)) {
+    return failure(ErrorKind::invalid, what + ": the path of the Unix socket is longer than " +
+                                           std::to_string(sizeof(sockaddr_un::sun_path) - 1) + " bytes");
+  }
+  if (request.unix_socket.find('\0') != std::string::npos) {
+    return failure(ErrorKind::invalid, what + ": the path of the Unix socket holds a zero byte");
+  }
+  for (const auto& [name, value] : request.headers) {
+    if (!is_token(name)) {
+      return failure(ErrorKind::invalid, what + ": \"" + escape_control(name) + "\" is not the name of a header");
+    }
+    if (has_control(value)) {
+      return failure(ErrorKind::invalid,
+                     what + ": the value of header " + name + " holds a line break or another control character");
+    }
+  }
+  if (!request.secret_header.empty()) {
+    const auto colon = request.secret_header.find(':');
+    if (colon == std::string::npos || !is_token(std::string_view(request.secret_header).substr(0, colon))) {
+      return failure(ErrorKind::invalid, what + ": the secret header is not of the form \"Name: value\"");
+    }
+    if (has_control(request.secret_header)) {
+      return failure(ErrorKind::invalid,
+                     what + ": the secret header holds a line break or another control character; check its file");
+    }
+  }
+  return {};
+}
+
+[[nodiscard]] bool append(List& list, const std::string& line) {
+  curl_slist* grown = curl_slist_append(list.get(), line.c_str());
+  if (grown == nullptr) return false;
+  static_cast<void>(list.release());
+  list.reset(grown);
+  return true;
+}
+
+[[nodiscard]] bool make_headers(const Request& request, List& list) {
+  bool content_type = false;
+  for (const auto& [name, value] : request.headers) {
+    content_type = content_type || lower(name) == "content-type";
+    // "Name;" is curl's way to send a header without a value.
+    if (!append(list, value.empty() ? name + ";" : name + ": " + value)) return false;
+  }
+  if (!request.secret_header.empty() && !append(list, request.secret_header)) return false;
+  // Without this curl calls every body a web form, and waits for a go-ahead that
+  // small servers never give.
+  if (!content_type && !append(list, "Content-Type:")) return false;
+  return append(list, "Expect:");
+}
+
+// curl reads 0 as "no limit".
+[[nodiscard]] long milliseconds(Duration duration) {
+  const auto count = std::chrono::ceil<std::chrono::milliseconds>(duration).count();
+  return static_cast<long>(std::clamp<decltype(count)>(count, 1, 24 * 3600 * 1000));
+}
+
+[[nodiscard]] ErrorKind kind_of(CURLcode code, long os_errno) {
+  switch (code) {
+    case CURLE_OPERATION_TIMEDOUT:
+      return ErrorKind::timeout;
+    case CURLE_URL_MALFORMAT:
+      return ErrorKind::invalid;
+    case CURLE_COULDNT_CONNECT:
+      if (os_errno == EACCES || os_errno == EPERM) return ErrorKind::permission;
+      if (os_errno == ENOENT) return ErrorKind::not_found;
+      return ErrorKind::unavailable;
+    case CURLE_UNSUPPORTED_PROTOCOL:  // after our own check: an answer that is not HTTP
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_BAD_CONTENT_ENCODING:
+    case CURLE_WRITE_ERROR:
+      return ErrorKind::corrupt;
+    case CURLE_OUT_OF_MEMORY:
+    case CURLE_FAILED_INIT:
+      return ErrorKind::internal;
+    default:
+      return ErrorKind::unavailable;
+  }
+}
+
+}  // namespace
+
+struct Client::Handle {
+  Multi multi;
+  Easy easy;
+};
+
+Client::Client() = default;
+Client::~Client() = default;
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&&) noexcept = default;
+
+Result<Response> Client::send(const Request& request, std::stop_token stop) {
+  const std::string what = request.method + " " + printable_url(request.url) +
+                           (request.unix_socket.empty() ? "" : " over " + escape_control(request.unix_socket));
+  if (auto checked = check(request, what); !checked) return tl::unexpected<Error>(checked.error());
+  if (stop.stop_requested()) return failure(ErrorKind::cancelled, what + ": stopped");
+
+  // Made at the first use: a process that never asks over HTTP does not pay for curl.
+  if (handle_ == nullptr) {
+    if (initialise_curl() != CURLE_OK) return failure(ErrorKind::internal, "libcurl could not be initialised");
+    auto made = std::make_unique<Handle>();
+    made->multi.reset(curl_multi_init());
+    made->easy.reset(curl_easy_init());
+    if (!made->multi || !made->easy) return failure(ErrorKind::internal, "libcurl could not be initialised");
+    curl_multi_setopt(made->multi.get(), CURLMOPT_MAXCONNECTS, 2L);
+    handle_ = std::move(made);
+  }
+  CURL* const easy = handle_->easy.get();
+  CURLM* const multi = handle_->multi.get();
+  curl_easy_reset(easy);
+
+  List headers;
+  if (!make_headers(request, headers)) return failure(ErrorKind::internal, what + ": out of memory");
+
+  Receiver receiver;
+  receiver.max_body = request.max_response_bytes;
+  std::array<char, CURL_ERROR_SIZE> detail{};
+
+  CURLcode set = CURLE_OK;
+  const auto option = [&](CURLoption name, auto value) {
+    if (set == CURLE_OK) set = curl_easy_setopt(easy, name, value);
+  };
+  option(CURLOPT_ERRORBUFFER, detail.data());
+  option(CURLOPT_URL, request.url.c_str());
+  option(CURLOPT_PROTOCOLS_STR, "http,https");
+  option(CURLOPT_FOLLOWLOCATION, 0L);
+  option(CURLOPT_PROXY, "");
+  option(CURLOPT_NOPROXY, "*");
+  option(CURLOPT_NOSIGNAL, 1L);
+  // Leave a name look-up that hangs behind, rather than wait for it.
+  option(CURLOPT_QUICK_EXIT, 1L);
+  option(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  option(CURLOPT_USERAGENT, "influxdb_wal_exporter");
+  option(CURLOPT_HTTPHEADER, headers.get());
+  option(CURLOPT_BUFFERSIZE, kBufferBytes);
+  option(CURLOPT_UPLOAD_BUFFERSIZE, kBufferBytes);
+  // The parsed certificate store is several MiB; requests are minutes apart.
+  option(CURLOPT_CA_CACHE_TIMEOUT, 0L);
+  option(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(request.connect_timeout));
+  option(CURLOPT_TIMEOUT_MS, milliseconds(request.timeout));
+  option(CURLOPT_WRITEFUNCTION, &walx_http_on_body);
+  option(CURLOPT_WRITEDATA, static_cast<void*>(&receiver));
+  option(CURLOPT_HEADERFUNCTION, &walx_http_on_header);
+  option(CURLOPT_HEADERDATA, static_cast<void*>(&receiver));
+  if (!request.unix_socket.empty()) option(CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str());
+
+  const bool reads = request.method == "GET" || request.method == "HEAD";
+  const bool has_body =
+      !request.body.empty() || request.method == "POST" || request.method == "PUT" || request.method == "PATCH";
+  if (request.method == "HEAD") {
+    option(CURLOPT_NOBODY, 1L);
+  } else if (has_body) {
+    option(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+    option(CURLOPT_POSTFIELDS, request.body.c_str());
+    option(CURLOPT_CUSTOMREQUEST, request.method.c_str());
+  } else if (!reads) {
+    option(CURLOPT_CUSTOMREQUEST, request.method.c_str());
+  }
+  if (!reads) {
+    // curl sends a request again, unasked, when a kept connection turns out to be
+    // dead. Something that changes the server must be sent once.
+    option(CURLOPT_FRESH_CONNECT, 1L);
+    option(CURLOPT_FORBID_REUSE, 1L);
+  }
+  if (set != CURLE_OK) {
+    return failure(ErrorKind::internal, what + ": libcurl refused an option: " + curl_easy_strerror(set));
+  }
+
+  if (curl_multi_add_handle(multi, easy) != CURLM_OK) {
+    return failure(ErrorKind::internal, what + ": libcurl could not start the request");
+  }
+  CURLMcode multi_code = CURLM_OK;
+  bool stopped = false;
+  int running = 1;
+  while (true) {
+    multi_code = curl_multi_perform(multi, &running);
+    if (multi_code != CURLM_OK || running == 0) break;
+    if (stop.stop_requested()) {
+      stopped = true;
+      break;
+    }
+    multi_code = curl_multi_poll(multi, nullptr, 0, kPollMilliseconds, nullptr);
+    if (multi_code != CURLM_OK) break;
+  }
+  CURLcode code = CURLE_OK;
+  bool ended = false;
+  int left = 0;
+  while (const CURLMsg* message = curl_multi_info_read(multi, &left)) {
+    if (message->msg == CURLMSG_DONE) {
+      code = message->data.result;
+      ended = true;
+    }
+  }
+  long status = 0;
+  long os_errno = 0;
+  curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+  curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_errno);
+  curl_multi_remove_handle(multi, easy);
+  curl_easy_reset(easy);  // it points at what this call owns
+
+  if (stopped) return failure(ErrorKind::cancelled, what + ": stopped");
+  if (multi_code != CURLM_OK || !ended) {
+    return failure(ErrorKind::internal, what + ": libcurl failed: " + curl_multi_strerror(multi_code));
+  }
+  if (receiver.body_too_large) {
+    return failure(ErrorKind::corrupt,
+                   what + ": the answer is larger than " + std::to_string(request.max_response_bytes) + " bytes");
+  }
+  if (receiver.headers_too_large) {
+    return failure(ErrorKind::corrupt,
+                   what + ": the answer's headers are larger than " + std::to_string(kMaxHeaderBytes) + " bytes");
+  }
+  if (code != CURLE_OK) {
+    const std::string cause = detail[0] != '\0' ? escape_control(detail.data()) : curl_easy_strerror(code);
+    return failure(kind_of(code, os_errno), what + ": " + cause);
+  }
+  receiver.response.status = static_cast<int>(status);
+  return std::move(receiver.response);
+}
+
+std::string percent_encode(const std::string& text) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool unreserved = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                            c == '.' || c == '_' || c == '~';
+    if (unreserved) {
+      out += c;
+    } else {
+      out += '%';
+      out += kDigits[byte >> 4U];
+      out += kDigits[byte & 0xFU];
+    }
+  }
+  return out;
+}
+
+}  // namespace walx::http

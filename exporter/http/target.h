@@ -1,0 +1,24 @@
+// Text forms of what a request goes to. Pure; safe from any thread.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+
+namespace walx::http {
+
+// For messages: the URL without its user part, query and fragment, on one line.
+[[nodiscard]] std::string printable_url(const std::string& url);
+
+struct Target {
+  std::string url;          // http:// or https://, without a slash at its end
+  std::string unix_socket;  // empty: over TCP
+};
+
+// A base URL from the settings: http://host:port/prefix, https://..., or
+// unix:///path/to.sock, which becomes a Unix socket with the host "localhost".
+// Anything else, or one with a query, is an error of kind invalid that says what
+// would be right.
+[[nodiscard]] Result<Target> parse_target(const std::string& url);
+
+}  // namespace walx::http

@@ -1,0 +1,338 @@
+#include "http/client.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <future>
+#include <thread>
+
+#include "unit/http/fake_server.h"
+
+namespace walx::http {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::ClosedPort;
+using testing::FakeServer;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::Peer;
+using testing::TempDir;
+
+constexpr const char* kNoContent = "HTTP/1.1 204 No Content\r\nX-Influxdb-Version: 1.6.7\r\n\r\n";
+
+Duration time_of(const std::function<void()>& action) {
+  const auto begin = std::chrono::steady_clock::now();
+  action();
+  return std::chrono::steady_clock::now() - begin;
+}
+
+TEST(Client, GivesStatusHeadersInLowerCaseAndBody) {
+  FakeServer server([](Peer& peer) {
+    peer.read_request();
+    peer.send("HTTP/1.1 404 Not Found\r\nX-One: a\r\nX-ONE:  b \r\nContent-Length: 5\r\n\r\nnot");
+    peer.send(std::string_view("\0!", 2));
+  });
+  Client client;
+  const auto answer = client.send({.url = server.url() + "/x"}, {});
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_EQ(answer->status, 404);
+  EXPECT_EQ(answer->headers.at("x-one"), "b");
+  EXPECT_EQ(answer->body, std::string("not\0!", 5));
+}
+
+TEST(Client, SendsMethodHeadersSecretAndBodyAsGiven) {
+  std::promise<std::string> seen;
+  FakeServer server([&](Peer& peer) {
+    seen.set_value(peer.read_request());
+    peer.send(kNoContent);
+  });
+  Client client;
+  const auto answer = client.send({.method = "POST",
+                                   .url = server.url() + "/write?db=a",
+                                   .headers = {{"X-A", "1"}, {"X-Empty", ""}},
+                                   .secret_header = "Authorization: Token s3cret",
+                                   .body = std::string("a\0b\n", 4)},
+                                  {});
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_EQ(answer->status, 204);
+  const std::string request = seen.get_future().get();
+  EXPECT_THAT(request, ::testing::StartsWith("POST /write?db=a HTTP/1.1\r\n"));
+  EXPECT_THAT(request, HasSubstr("\r\nX-A: 1\r\n"));
+  EXPECT_THAT(request, HasSubstr("\r\nX-Empty:\r\n"));
+  EXPECT_THAT(request, HasSubstr("\r\nAuthorization: Token s3cret\r\n"));
+  EXPECT_THAT(request, Not(HasSubstr("Content-Type")));
+  EXPECT_THAT(request, Not(HasSubstr("Expect")));
+  EXPECT_EQ(request.substr(request.find("\r\n\r\n") + 4), std::string("a\0b\n", 4));
+}
+
+TEST(Client, SendsAnEmptyPostWithALengthOfZero) {
+  std::promise<std::string> seen;
+  FakeServer server([&](Peer& peer) {
+    seen.set_value(peer.read_request());
+    peer.send(kNoContent);
+  });
+  Client client;
+  ASSERT_TRUE(client.send({.method = "POST", .url = server.url()}, {}));
+  EXPECT_THAT(seen.get_future().get(), HasSubstr("\r\nContent-Length: 0\r\n"));
+}
+
+TEST(Client, DoesNotFollowARedirect) {
+  FakeServer server([](Peer& peer) {
+    peer.read_request();
+    peer.send("HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n");
+  });
+  Client client;
+  const auto answer = client.send({.url = server.url(), .secret_header = "Authorization: Token x"}, {});
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_EQ(answer->status, 302);
+  EXPECT_EQ(answer->headers.at("location"), "/elsewhere");
+  EXPECT_EQ(server.connections(), 1);
+}
+
+TEST(Client, TakesNoProxyFromTheEnvironment) {
+  FakeServer server([](Peer& peer) {
+    peer.read_request();
+    peer.send(kNoContent);
+  });
+  const ClosedPort proxy;
+  ASSERT_EQ(::setenv("http_proxy", ("http://" + proxy.address()).c_str(), 1), 0);
+  ASSERT_EQ(::setenv("ALL_PROXY", ("http://" + proxy.address()).c_str(), 1), 0);
+  Client client;
+  const auto answer = client.send({.url = server.url()}, {});
+  ::unsetenv("http_proxy");
+  ::unsetenv("ALL_PROXY");
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_EQ(answer->status, 204);
+}
+
+TEST(Client, SpeaksOverAUnixSocketAndKeepsTheHostOfTheUrl) {
+  const TempDir dir;
+  const std::string path = dir.path() / "in fluxdb.sock";
+  std::promise<std::string> seen;
+  FakeServer server(path, [&](Peer& peer) {
+    seen.set_value(peer.read_request());
+    peer.send(kNoContent);
+  });
+  Client client;
+  const auto answer = client.send({.url = "http://localhost/ping", .unix_socket = path}, {});
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_THAT(seen.get_future().get(), HasSubstr("GET /ping HTTP/1.1\r\nHost: localhost\r\n"));
+}
+
+TEST(Client, NamesAUnixSocketThatIsNotThere) {
+  Client client;
+  const auto answer = client.send({.url = "http://localhost/ping", .unix_socket = "/nowhere/influxdb.sock"}, {});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().kind, ErrorKind::not_found);
+  EXPECT_THAT(answer.error().message, HasSubstr("/nowhere/influxdb.sock"));
+}
+
+TEST(Client, RefusesAPathTooLongForAUnixSocket) {
+  Client client;
+  const auto answer = client.send({.url = "http://localhost/", .unix_socket = "/" + std::string(108, 'x')}, {});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().kind, ErrorKind::invalid);
+  EXPECT_THAT(answer.error().message, HasSubstr("longer than 107 bytes"));
+}
+
+TEST(Client, RefusedConnectionIsUnavailableAndNamesTheAddress) {
+  const ClosedPort port;
+  Client client;
+  const auto answer = client.send({.url = "http://user:pa55@" + port.address() + "/ping?token=s3cret"}, {});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().kind, ErrorKind::unavailable);
+  EXPECT_THAT(answer.error().message, HasSubstr("GET http://" + port.address() + "/ping: "));
+  EXPECT_THAT(answer.error().message, Not(HasSubstr("pa55")));
+  EXPECT_THAT(answer.error().message, Not(HasSubstr("s3cret")));
+}
+
+TEST(Client, EndsAtItsTimeoutWhenTheServerHangs) {
+  FakeServer server([](Peer& peer) { peer.hang(); });
+  Client client;
+  Result<Response> answer;
+  const auto took = time_of([&] { answer = client.send({.url = server.url(), .timeout = milliseconds(60)}, {}); });
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().kind, ErrorKind::timeout);
+  EXPECT_GE(took, milliseconds(55));
+  EXPECT_LT(took, seconds(2));
+}
+
+TEST(Client, EndsWithin200MillisecondsOfARequestToStop) {
+  std::promise<void> asked;
+  FakeServer server([&](Peer& peer) {
+    peer.read_request();
+    asked.set_value();
+    peer.hang();
+  });
+  std::stop_source stop;
+  auto answer = std::async(std::launch::async, [&] {
+    Client client;
+    return client.send({.url = server.url()}, stop.get_token());
+  });
+  asked.get_future().wait();
+  const auto took = time_of([&] {
+    stop.request_stop();
+    answer.wait();
+  });
+  const auto result = answer.get();
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().kind, ErrorKind::cancelled);
+  EXPECT_LT(took, milliseconds(200));
+}
+
+TEST(Client, SendsNothingOnceStopped) {
+  FakeServer server([](Peer& peer) { peer.send(kNoContent); });
+  std::stop_source stop;
+  stop.request_stop();
+  Client client;
+  const auto answer = client.send({.url = server.url()}, stop.get_token());
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().kind, ErrorKind::cancelled);
+  EXPECT_EQ(server.connections(), 0);
+}
+
+TEST(Client, RefusesABodyOneByteOverTheLimitAndTakesOneAtIt) {
+  FakeServer server([](Peer& peer) {
+    peer.read_request();
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\n0123456789");
+  });
+  Client client;
+  const auto fits = client.send({.url = server.url(), .max_response_bytes = 10}, {});
+  ASSERT_TRUE(fits) << fits.error().message;
+  EXPECT_EQ(fits->body, "0123456789");
+  const auto over = client.send({.url = server.url(), .max_response_bytes = 9}, {});
+  ASSERT_FALSE(over);
+  EXPECT_EQ(over.error().kind, ErrorKind::corrupt);
+  EXPECT_THAT(over.error().message, HasSubstr("larger than 9 bytes"));
+}
+
+TEST(Client, RefusesEndlessHeaders) {
+  FakeServer server([](Peer& peer) {
+    peer.read_request();
+    peer.send("HTTP/1.1 200 OK\r\n");
+    for (int i = 0; i < 80; ++i) peer.send("X-" + std::to_string(i) + ": " + std::string(1000, 'x') + "\r\n");
+    peer.hang();
+  });
+  Client client;
+  const auto answer = client.send({.url = server.url(), .timeout = seconds(5)}, {});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().kind, ErrorKind::corrupt);
+  EXPECT_THAT(answer.error().message, HasSubstr("headers are larger than"));
+}
+
+TEST(Client, AnAnswerThatIsNotHttpIsCorrupt) {
+  FakeServer server([](Peer& peer) {
+    peer.read_request();
+    peer.send("220 mail.example ESMTP\r\n");
+  });
+  Client client;
+  const auto answer = client.send({.url = server.url()}, {});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().kind, ErrorKind::corrupt);
+}
+
+TEST(Client, AnAnswerCutShortIsCorrupt) {
+  FakeServer server([](Peer& peer) {
+    peer.read_request();
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
+  });
+  Client client;
+  const auto answer = client.send({.url = server.url()}, {});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().kind, ErrorKind::corrupt);
+}
+
+TEST(Client, AServerThatHangsUpIsUnavailable) {
+  FakeServer server([](Peer& peer) { peer.read_request(); });
+  Client client;
+  const auto answer = client.send({.url = server.url()}, {});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().kind, ErrorKind::unavailable);
+}
+
+TEST(Client, RefusesLineBreaksInHeadersWithoutShowingTheirValues) {
+  FakeServer server([](Peer& peer) { peer.send(kNoContent); });
+  Client client;
+  for (const Request& request : {
+           Request{.url = server.url(), .headers = {{"X-A", "s3cret\r\nX-B: 1"}}},
+           Request{.url = server.url(), .headers = {{"X-A", "s3cret\n"}}},
+           Request{.url = server.url(), .secret_header = "Authorization: s3cret\r\nX: 1"},
+           Request{.url = server.url(), .secret_header = std::string("Authorization: s3cret\0x", 23)},
+           Request{.url = server.url(), .secret_header = "s3cret without a name"},
+           Request{.url = server.url(), .headers = {{"X A", "s3cret"}}},
+           Request{.method = "GET / HTTP/1.1\r\nX:", .url = server.url()},
+           Request{.url = server.url() + "/a b"},
+           Request{.url = server.url() + "/a\r\nX: 1"},
+           Request{.url = "ftp://127.0.0.1/"},
+           Request{.url = "file:///etc/passwd"},
+       }) {
+    const auto answer = client.send(request, {});
+    ASSERT_FALSE(answer) << request.url;
+    EXPECT_EQ(answer.error().kind, ErrorKind::invalid) << answer.error().message;
+    EXPECT_THAT(answer.error().message, Not(HasSubstr("s3cret")));
+    EXPECT_THAT(answer.error().message, Not(HasSubstr("\n")));
+  }
+  EXPECT_EQ(server.connections(), 0);
+}
+
+TEST(Client, NeverSendsAPostASecondTimeWhenAKeptConnectionIsDead) {
+  // The second request on one connection is read and not answered.
+  FakeServer server([](Peer& peer) {
+    peer.read_request();
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    peer.forget();
+    peer.read_request();
+  });
+  Client client;
+  ASSERT_TRUE(client.send({.url = server.url()}, {}));
+  const auto answer = client.send({.method = "POST", .url = server.url(), .timeout = milliseconds(100)}, {});
+  // It went out on a connection of its own, which waits behind the kept one.
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().kind, ErrorKind::timeout);
+}
+
+TEST(Client, CanBeUsedAgainAfterEveryKindOfEnd) {
+  int count = 0;
+  FakeServer server([&](Peer& peer) {
+    peer.read_request();
+    if (count++ == 0) return;
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+  });
+  Client client;
+  EXPECT_FALSE(client.send({.method = "POST", .url = server.url(), .body = "x"}, {}));
+  EXPECT_FALSE(client.send({.url = "nonsense"}, {}));
+  Client moved = std::move(client);
+  const auto answer = moved.send({.url = server.url()}, {});
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_EQ(answer->body, "ok");
+}
+
+TEST(Client, ManyThreadsCanEachStartTheirFirstOne) {
+  FakeServer server([](Peer& peer) {
+    peer.read_request();
+    peer.send("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+  });
+  std::vector<std::thread> threads;
+  std::atomic<int> good{0};
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&] {
+      Client client;
+      const auto answer = client.send({.url = server.url()}, {});
+      if (answer && answer->status == 204) ++good;
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(good, 8);
+}
+
+TEST(PercentEncode, KeepsUnreservedCharactersAlone) {
+  EXPECT_EQ(percent_encode("aZ09-._~"), "aZ09-._~");
+  EXPECT_EQ(percent_encode("a b/ü\n&=+%"), "a%20b%2F%C3%BC%0A%26%3D%2B%25");
+}
+
+}  // namespace
+}  // namespace walx::http
