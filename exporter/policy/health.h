@@ -41,13 +41,20 @@ struct ThresholdRules {
 // auto: 1.x and 2.x 30, or twice the number of hot shards where that is more; 3.x S + S/2.
 [[nodiscard]] Thresholds resolve(const ThresholdRules& rules, const wal::Sample& sample);
 
-// The worse of the two verdicts, by count and by size, wins.
-[[nodiscard]] Health judge(const wal::Extent& pending, const Thresholds& thresholds);
-[[nodiscard]] Health judge_files(std::uint64_t files, const Thresholds& thresholds);
-[[nodiscard]] Health judge_bytes(std::uint64_t bytes, const Thresholds& thresholds);
+// The two verdicts apart, by count and by size.
+struct Levels {
+  Health files = Health::healthy;
+  Health bytes = Health::healthy;
 
-// As `judge`, but falls to a better level only once the target is below 90 % of
-// the limit it exceeded, so that a WAL on the edge does not flap.
-[[nodiscard]] Health judge_after(Health previous, const wal::Extent& pending, const Thresholds& thresholds);
+  // The worse one wins.
+  [[nodiscard]] Health worse() const { return files > bytes ? files : bytes; }
+  friend bool operator==(const Levels&, const Levels&) = default;
+};
+
+[[nodiscard]] Levels judge(const wal::Extent& pending, const Thresholds& thresholds);
+
+// As `judge`, but each verdict falls to a better level only once its value is
+// below 90 % of the limit it exceeded, so that a WAL on the edge does not flap.
+[[nodiscard]] Levels judge_after(const Levels& previous, const wal::Extent& pending, const Thresholds& thresholds);
 
 }  // namespace walx::policy

@@ -14,7 +14,7 @@
 namespace walx::policy {
 
 struct Memory {
-  std::optional<Health> health;          // as last judged, with hysteresis
+  std::optional<Levels> levels;          // as last judged, with hysteresis
   std::optional<Time> files_over_since;  // 3.x: when the count went over a limit
 
   std::optional<Time> last_start;  // of a checkpoint

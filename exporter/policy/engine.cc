@@ -1,0 +1,293 @@
+#include "policy/engine.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/bytes.h"
+
+namespace walx::policy {
+namespace {
+
+// How far a remembered time lies behind now. A time from the future (the clock was
+// set back) counts as now, so that no wait grows beyond its own length.
+Duration since(Time then, Time now) {
+  return std::max(now - then, Duration::zero());
+}
+
+Duration left_of(const std::optional<Time>& then, Duration length, Time now) {
+  if (!then) return Duration::zero();
+  return std::max(length - since(*then, now), Duration::zero());
+}
+
+// The same for a remembered end, which is never further away than `longest`.
+Duration left_until(const std::optional<Time>& end, Duration longest, Time now) {
+  if (!end) return Duration::zero();
+  return std::clamp(*end - now, Duration::zero(), longest);
+}
+
+Duration backoff_left(const Rules& rules, const Memory& memory, Time now) {
+  const Duration longest = std::chrono::duration_cast<Duration>(rules.backoff_longest * (1 + rules.backoff_jitter));
+  return left_until(memory.backoff_until, longest, now);
+}
+
+std::string size_of(const wal::Extent& pending) {
+  return std::to_string(pending.files) + (pending.files == 1 ? " file, " : " files, ") + format_bytes(pending.bytes) +
+         " pending";
+}
+
+std::string limits_of(const Thresholds& thresholds, Health level) {
+  const bool critical = level == Health::critical;
+  return std::to_string(critical ? thresholds.critical_files : thresholds.warning_files) + " files or " +
+         format_bytes(critical ? thresholds.critical_bytes : thresholds.warning_bytes);
+}
+
+// Collects blockers with what to say about each.
+class Blockers {
+ public:
+  void add(Blocker blocker, std::string why) { found_.emplace_back(blocker, std::move(why)); }
+  void add_timed(Blocker blocker, Duration left, const std::string& why) {
+    if (left > Duration::zero()) add(blocker, why + ", " + format_duration_rough(left) + " to go");
+  }
+
+  // Completes `decision`: in the order of the enum, each with its explanation.
+  void into(Decision& decision) && {
+    std::stable_sort(found_.begin(), found_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (auto& [blocker, why] : found_) {
+      decision.blockers.push_back(blocker);
+      decision.explanation += "; blocked by " + std::string(to_string(blocker)) + ": " + why;
+    }
+    decision.action = decision.blockers.empty() ? Action::checkpoint : Action::none;
+  }
+
+ private:
+  std::vector<std::pair<Blocker, std::string>> found_;
+};
+
+void add_lasting(Blockers& blockers, const Rules& rules, const Situation& situation) {
+  if (situation.in_flight) blockers.add(Blocker::in_flight, "a checkpoint of this target is running; wait for its end");
+  if (situation.paused) blockers.add(Blocker::paused, "actions are paused; resume them first");
+  if (is_stale(rules, situation.sample, situation.now)) {
+    blockers.add(Blocker::sample_stale, "nothing fresh is known about the WAL; see why looking at it fails");
+  } else if (!situation.sample->filesystem_avail_bytes) {
+    blockers.add(Blocker::disk_headroom, "the free space where the WAL lies is not known");
+  } else if (*situation.sample->filesystem_avail_bytes < rules.min_free_bytes) {
+    blockers.add(Blocker::disk_headroom, format_bytes(*situation.sample->filesystem_avail_bytes) +
+                                             " free where the WAL lies, a checkpoint writes files and wants " +
+                                             format_bytes(rules.min_free_bytes) +
+                                             "; make room or lower checkpoint.min_free_size");
+  }
+  if (!situation.method_disabled.empty()) blockers.add(Blocker::method_disabled, situation.method_disabled);
+  if (situation.dry_run) blockers.add(Blocker::dry_run, "dry_run is set for this target");
+}
+
+void add_failures(Blockers& blockers, const Rules& rules, const Memory& memory, Time now) {
+  blockers.add_timed(Blocker::backoff, backoff_left(rules, memory, now),
+                     std::to_string(memory.failures) + (memory.failures == 1 ? " failure" : " failures in a row"));
+  blockers.add_timed(Blocker::breaker_open, left_until(memory.breaker_until, rules.breaker_open_for, now),
+                     std::to_string(memory.failures) + " failures in a row, so the breaker is open; see what fails");
+}
+
+Decision blocked_or_go(Reason reason, std::string explanation, Blockers blockers) {
+  Decision decision;
+  decision.reason = reason;
+  decision.explanation = std::move(explanation);
+  std::move(blockers).into(decision);
+  return decision;
+}
+
+// Half of a limit reached, or 1 MiB pending and older than the schedule.
+std::optional<std::string> worth_a_scheduled_run(const Rules& rules, const wal::Sample& sample, Time now) {
+  const Thresholds thresholds = resolve(rules.thresholds, sample);
+  const wal::Extent& pending = sample.pending;
+  if (pending.files == 0) return std::nullopt;
+  if (pending.files >= (thresholds.warning_files + 1) / 2 || pending.bytes >= (thresholds.warning_bytes + 1) / 2) {
+    return size_of(pending) + ", half of a limit (" + limits_of(thresholds, Health::warning) + ") is reached";
+  }
+  if (pending.bytes >= rules.scheduled_min_bytes && sample.oldest_pending && rules.schedule &&
+      since(*sample.oldest_pending, now) > *rules.schedule) {
+    return size_of(pending) + ", the oldest for " + format_duration_rough(since(*sample.oldest_pending, now)) +
+           ", longer than the schedule";
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool is_stale(const Rules& rules, const wal::Sample* sample, Time now) {
+  return sample == nullptr || now - sample->taken_at > 2 * rules.sample_interval;
+}
+
+Memory observe(const Rules& rules, Memory memory, const wal::Sample& sample, Time now) {
+  const Thresholds thresholds = resolve(rules.thresholds, sample);
+  wal::Extent counted = sample.pending;
+  if (judge(sample.pending, thresholds).files == Health::healthy) {
+    memory.files_over_since.reset();
+  } else if (!memory.files_over_since || *memory.files_over_since > now) {
+    memory.files_over_since = now;
+  }
+  if (memory.files_over_since && now - *memory.files_over_since < rules.files_grace) {
+    counted.files = std::min(counted.files, thresholds.warning_files);
+  }
+  memory.levels = memory.levels ? judge_after(*memory.levels, counted, thresholds) : judge(counted, thresholds);
+  if (memory.levels->worse() == Health::healthy) {
+    memory.critical_failures = 0;
+    memory.last_critical_failure.reset();
+    memory.restart_considered = false;
+  }
+  if (memory.levels->worse() != Health::critical) memory.blocked_since.reset();
+  return memory;
+}
+
+bool schedule_due(const Rules& rules, const Memory& memory, Time now) {
+  return rules.schedule && memory.last_scheduled &&
+         left_of(memory.last_scheduled, *rules.schedule, now) == Duration::zero();
+}
+
+Memory after_schedule(Memory memory, Time now) {
+  memory.last_scheduled = now;
+  return memory;
+}
+
+Decision decide(const Rules& rules, const Memory& memory, const Situation& situation) {
+  const Time now = situation.now;
+  Blockers blockers;
+  if (is_stale(rules, situation.sample, now) || !memory.levels) {
+    Decision decision;
+    decision.blockers = {Blocker::sample_stale};
+    decision.explanation = situation.sample == nullptr
+                               ? "nothing is known about the WAL yet, so nothing is done"
+                               : "the last good look at the WAL was " +
+                                     format_duration_rough(since(situation.sample->taken_at, now)) +
+                                     " ago, so its health is unknown and nothing is done";
+    return decision;
+  }
+  const wal::Sample& sample = *situation.sample;
+  const Thresholds thresholds = resolve(rules.thresholds, sample);
+  const Health health = memory.levels->worse();
+
+  std::optional<Reason> reason;
+  std::string why;
+  if (health != Health::healthy) {
+    reason = health == Health::critical ? Reason::critical : Reason::warning;
+    why =
+        size_of(sample.pending) + ", limit for " + std::string(to_string(health)) + " " + limits_of(thresholds, health);
+    if (judge(sample.pending, thresholds).worse() < health) why += " (was exceeded, and is not yet below 90 % of it)";
+  } else if (schedule_due(rules, memory, now)) {
+    if (auto worth = worth_a_scheduled_run(rules, sample, now)) {
+      reason = Reason::scheduled;
+      why = *worth;
+    }
+  }
+  if (!reason) {
+    Decision decision;
+    decision.explanation =
+        size_of(sample.pending) + ", limit for warning " + limits_of(thresholds, Health::warning) + ": nothing to do";
+    return decision;
+  }
+  add_lasting(blockers, rules, situation);
+  if (*reason != Reason::critical) {
+    blockers.add_timed(Blocker::cooldown, left_of(memory.last_end, rules.cooldown, now),
+                       "the last checkpoint is recent");
+  }
+  blockers.add_timed(Blocker::min_interval, left_of(memory.last_start, rules.min_interval, now),
+                     "at most one start per " + format_duration(rules.min_interval));
+  add_failures(blockers, rules, memory, now);
+  if (situation.server_unreachable) {
+    blockers.add(Blocker::server_unreachable,
+                 situation.server_error.empty() ? "InfluxDB does not answer" : situation.server_error);
+  }
+  return blocked_or_go(*reason, std::move(why), std::move(blockers));
+}
+
+Decision decide_on_request(const Rules& rules, const Memory& memory, const Situation& situation, Reason reason,
+                           bool override_soft) {
+  Blockers blockers;
+  add_lasting(blockers, rules, situation);
+  if (!override_soft) add_failures(blockers, rules, memory, situation.now);
+  std::string why = "asked for (" + std::string(to_string(reason)) + ")";
+  if (situation.sample != nullptr) why += ", " + size_of(situation.sample->pending);
+  return blocked_or_go(reason, std::move(why), std::move(blockers));
+}
+
+std::optional<std::string> restart_consideration(const Rules& rules, const Memory& memory, Time now) {
+  if (memory.restart_considered || !memory.levels || memory.levels->worse() != Health::critical) return std::nullopt;
+  if (memory.critical_failures >= rules.restart_after_failures) {
+    return std::to_string(memory.critical_failures) + " critical checkpoints, at least " +
+           format_duration(rules.restart_failure_spacing) + " apart, did not bring the WAL below critical";
+  }
+  if (memory.blocked_since && since(*memory.blocked_since, now) >= rules.restart_after_blocked) {
+    return "the WAL has been critical and every checkpoint blocked for " +
+           format_duration_rough(since(*memory.blocked_since, now));
+  }
+  return std::nullopt;
+}
+
+Memory after_restart_considered(Memory memory) {
+  memory.restart_considered = true;
+  return memory;
+}
+
+Memory after_decision(Memory memory, const Decision& decision, Time now) {
+  const bool critical = decision.reason == Reason::critical;
+  // A running checkpoint is an attempt, not a blockade.
+  const bool running =
+      std::find(decision.blockers.begin(), decision.blockers.end(), Blocker::in_flight) != decision.blockers.end();
+  if (critical && decision.action == Action::none && !running) {
+    if (!memory.blocked_since) memory.blocked_since = now;
+  } else if (decision.reason) {
+    memory.blocked_since.reset();
+  }
+  return memory;
+}
+
+Memory after_start(Memory memory, Time now) {
+  memory.last_start = now;
+  memory.blocked_since.reset();
+  return memory;
+}
+
+Memory after_end(const Rules& rules, Memory memory, const Ended& ended, Time now, double jitter) {
+  if (!ended.did_nothing) memory.last_end = now;
+  const bool critical_failure = ended.reason == Reason::critical && ended.still_critical;
+  if (critical_failure &&
+      (!memory.last_critical_failure || since(*memory.last_critical_failure, now) >= rules.restart_failure_spacing)) {
+    ++memory.critical_failures;
+    memory.last_critical_failure = now;
+  }
+  if (ended.success && !ended.did_nothing) memory.last_success = now;
+  if (ended.neutral && !critical_failure) return memory;
+  if (ended.success && !critical_failure) {
+    memory.failures = 0;
+    memory.backoff_until.reset();
+    memory.breaker_until.reset();
+    return memory;
+  }
+  ++memory.failures;
+  const int doublings = static_cast<int>(std::min<std::uint32_t>(memory.failures - 1, 30));
+  const double wait =
+      std::min(std::ldexp(to_seconds(rules.backoff_first), doublings), to_seconds(rules.backoff_longest));
+  const double spread = wait * (1 + rules.backoff_jitter * std::clamp(jitter, -1.0, 1.0));
+  memory.backoff_until = now + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(spread));
+  // At the limit, and again whenever the one try after an open breaker fails.
+  if (memory.failures >= rules.breaker_failures) memory.breaker_until = now + rules.breaker_open_for;
+  return memory;
+}
+
+std::optional<Time> cooldown_until(const Rules& rules, const Memory& memory, Time now) {
+  const Duration left = left_of(memory.last_end, rules.cooldown, now);
+  if (left == Duration::zero()) return std::nullopt;
+  return now + left;
+}
+
+std::optional<Time> next_allowed(const Rules& rules, const Memory& memory, Time now) {
+  Duration left = left_of(memory.last_start, rules.min_interval, now);
+  if (!memory.levels || memory.levels->worse() != Health::critical) {
+    left = std::max(left, left_of(memory.last_end, rules.cooldown, now));
+  }
+  left = std::max(left, backoff_left(rules, memory, now));
+  left = std::max(left, left_until(memory.breaker_until, rules.breaker_open_for, now));
+  if (left == Duration::zero()) return std::nullopt;
+  return now + left;
+}
+
+}  // namespace walx::policy

@@ -1,0 +1,60 @@
+#include "policy/health.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace walx::policy {
+namespace {
+
+constexpr std::uint64_t kSeedFiles = 30;
+// A level is left only below this part of its limit.
+constexpr double kHysteresis = 0.9;
+
+std::uint64_t scaled(std::uint64_t limit, double factor) {
+  const double product = static_cast<double>(limit) * factor;
+  constexpr double kMost = 9.2e18;
+  return static_cast<std::uint64_t>(std::floor(std::min(product, kMost)));
+}
+
+Health judge_value(std::uint64_t value, std::uint64_t warning, std::uint64_t critical) {
+  if (value > critical) return Health::critical;
+  return value > warning ? Health::warning : Health::healthy;
+}
+
+bool clearly_below(std::uint64_t value, std::uint64_t limit) {
+  return static_cast<double>(value) < static_cast<double>(limit) * kHysteresis || value == 0;
+}
+
+Health judge_value_after(Health previous, std::uint64_t value, std::uint64_t warning, std::uint64_t critical) {
+  const Health plain = judge_value(value, warning, critical);
+  if (plain >= previous) return plain;
+  if (previous == Health::critical && !clearly_below(value, critical)) return Health::critical;
+  return clearly_below(value, warning) ? Health::healthy : Health::warning;
+}
+
+}  // namespace
+
+Thresholds resolve(const ThresholdRules& rules, const wal::Sample& sample) {
+  std::uint64_t files = 0;
+  if (rules.max_files) {
+    files = *rules.max_files;
+  } else if (sample.layout == wal::Layout::node) {
+    files = rules.snapshot_size + rules.snapshot_size / 2;
+  } else {
+    files = std::max(kSeedFiles, 2 * sample.hot_shards);
+  }
+  return Thresholds{files, scaled(files, rules.critical_files_factor), rules.max_bytes,
+                    scaled(rules.max_bytes, rules.critical_bytes_factor)};
+}
+
+Levels judge(const wal::Extent& pending, const Thresholds& thresholds) {
+  return Levels{judge_value(pending.files, thresholds.warning_files, thresholds.critical_files),
+                judge_value(pending.bytes, thresholds.warning_bytes, thresholds.critical_bytes)};
+}
+
+Levels judge_after(const Levels& previous, const wal::Extent& pending, const Thresholds& thresholds) {
+  return Levels{judge_value_after(previous.files, pending.files, thresholds.warning_files, thresholds.critical_files),
+                judge_value_after(previous.bytes, pending.bytes, thresholds.warning_bytes, thresholds.critical_bytes)};
+}
+
+}  // namespace walx::policy

@@ -1,0 +1,34 @@
+#include "policy/recommend.h"
+
+namespace walx::policy {
+
+std::vector<std::string> recommend(Health health, const wal::Sample& sample, const Decision& decision) {
+  std::vector<std::string> out;
+  switch (health) {
+    case Health::healthy:
+      out = {"WAL health is optimal", "Continue current write patterns"};
+      break;
+    case Health::warning:
+      out = {"Schedule checkpoint soon", "Monitor WAL growth rate", "Optimize write batching"};
+      break;
+    case Health::critical:
+      out = {"Immediate checkpoint required", "Consider container restart if checkpoint fails",
+             "Review write patterns and batch size"};
+      break;
+  }
+  if (health != Health::healthy && !decision.blockers.empty()) {
+    out.push_back("No checkpoint is started now: " + decision.explanation);
+  }
+  if (!sample.invalid.empty()) {
+    const wal::InvalidFile& first = sample.invalid.front();
+    std::string line = std::to_string(sample.invalid.size()) + (sample.invalid.size() == 1 ? " file" : " files") +
+                       " of the WAL can't be replayed in full, first " + first.file + " (" +
+                       std::string(to_string(first.reason)) + (first.detail.empty() ? "" : ": " + first.detail) +
+                       "): copy it away and look at it before the next restart, which passes over what it can't read";
+    out.push_back(std::move(line));
+  }
+  for (const std::string& note : sample.notes) out.push_back(note);
+  return out;
+}
+
+}  // namespace walx::policy
