@@ -15,6 +15,7 @@ class MetricsPage {
  public:
   explicit MetricsPage(const Clock& clock) : process_(clock) {}
 
+  // Views are given by one publisher, in their order: the last call wins.
   void update(const view::View& view);
   [[nodiscard]] std::string text();
   [[nodiscard]] RequestCounters& requests() { return requests_; }

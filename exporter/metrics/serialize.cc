@@ -1,0 +1,46 @@
+#include "metrics/serialize.h"
+
+#include <prometheus/text_serializer.h>
+
+#include <ostream>
+#include <streambuf>
+#include <utility>
+
+namespace walx::metrics {
+namespace {
+
+// An ostream's buffer that appends to a string: no copy at the end.
+class Appender final : public std::streambuf {
+ public:
+  explicit Appender(std::string& text) : text_(text) {}
+
+ private:
+  std::streamsize xsputn(const char* data, std::streamsize size) override {
+    text_.append(data, static_cast<std::size_t>(size));
+    return size;
+  }
+  int_type overflow(int_type c) override {
+    if (!traits_type::eq_int_type(c, traits_type::eof())) text_ += traits_type::to_char_type(c);
+    return traits_type::not_eof(c);
+  }
+
+  std::string& text_;
+};
+
+}  // namespace
+
+void TextWriter::write(prometheus::MetricFamily& family) {
+  if (family.metric.empty()) return;
+  Appender buffer(text_);
+  std::ostream out(&buffer);
+  std::swap(one_.front(), family);
+  prometheus::TextSerializer().Serialize(out, one_);
+  std::swap(one_.front(), family);
+  family.metric.clear();
+}
+
+std::string TextWriter::take() {
+  return std::exchange(text_, {});
+}
+
+}  // namespace walx::metrics

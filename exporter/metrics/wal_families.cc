@@ -1,0 +1,204 @@
+#include <algorithm>
+#include <array>
+
+#include "metrics/families.h"
+
+namespace walx::metrics {
+namespace {
+
+using prometheus::MetricType;
+using view::TargetView;
+
+// nullptr: no look has gone well yet, and nothing is known about the WAL.
+const wal::Sample* sample_of(const TargetView& target) {
+  return target.sample.get();
+}
+
+// nullptr also for 1.x and 2.x, which keep no files that a snapshot covers.
+const wal::Sample* node_sample_of(const TargetView& target) {
+  return target.sample && target.sample->layout == wal::Layout::node ? target.sample.get() : nullptr;
+}
+
+void add_growth(const TargetView& target, double policy::Growth::*rate, Collector& out) {
+  const auto add = [&](const std::optional<policy::Growth>& growth, Duration window) {
+    if (growth) out.add("window", format_duration(window), (*growth).*rate);
+  };
+  add(target.forecast.short_window, target.short_window);
+  // Two windows of one length are one series.
+  if (target.long_window != target.short_window) add(target.forecast.long_window, target.long_window);
+}
+
+constexpr std::array kFamilies{
+    Family{"influxdb_wal_last_sample_success",
+           "1 if the last look at the WAL went well, 0 if it failed or none has ended yet. Looks are taken in the "
+           "background, never by a scrape.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) { out.add(target.last_sample_success ? 1 : 0); }},
+    Family{"influxdb_wal_sample_timestamp_seconds",
+           "When the last good look at the WAL was taken, in the background; all values about files are of that time.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             if (const auto* sample = sample_of(target)) out.add_known(sample->taken_at);
+           }},
+    Family{"influxdb_wal_server_up",
+           "1 if the InfluxDB server answered when last asked in the background, 0 if not or not yet. Absent without "
+           "influxdb.url.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             if (target.server_asked) out.add(target.server && target.server->up ? 1 : 0);
+           }},
+    Family{"influxdb_wal_server_clock_offset_seconds",
+           "The server's clock minus the exporter's, to the second, when last asked in the background.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             if (target.server && target.server->clock_offset) out.add(to_seconds(*target.server->clock_offset));
+           }},
+    Family{"influxdb_wal_files",
+           "WAL files at the last look, taken in the background. pending: a restart would replay them; retained: "
+           "InfluxDB 3 keeps them on purpose after a snapshot.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             if (const auto* sample = sample_of(target)) {
+               out.add("state", "pending", static_cast<double>(sample->pending.files));
+             }
+             if (const auto* sample = node_sample_of(target)) {
+               out.add("state", "retained", static_cast<double>(sample->retained.files));
+             }
+           }},
+    Family{"influxdb_wal_bytes",
+           "Size of the WAL files at the last look, taken in the background. pending: a restart would replay them; "
+           "retained: InfluxDB 3 keeps them on purpose after a snapshot.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             if (const auto* sample = sample_of(target)) {
+               out.add("state", "pending", static_cast<double>(sample->pending.bytes));
+             }
+             if (const auto* sample = node_sample_of(target)) {
+               out.add("state", "retained", static_cast<double>(sample->retained.bytes));
+             }
+           }},
+    Family{"influxdb_wal_oldest_pending_timestamp_seconds",
+           "When the oldest pending WAL file was written; how long data has waited to be persisted. Absent while "
+           "nothing is pending.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             if (const auto* sample = sample_of(target)) out.add_known(sample->oldest_pending);
+           }},
+    Family{"influxdb_wal_newest_file_timestamp_seconds",
+           "When the newest WAL file was last written; InfluxDB has logged no write since.", MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             if (const auto* sample = sample_of(target)) out.add_known(sample->newest_file);
+           }},
+    Family{"influxdb_wal_max_data_timestamp_seconds",
+           "The largest time of any point in a pending WAL file (InfluxDB 3); one in the future keeps the WAL from "
+           "shrinking.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             if (const auto* sample = node_sample_of(target)) out.add_known(sample->max_data_time);
+           }},
+    Family{
+        "influxdb_wal_invalid_files",
+        "WAL files that InfluxDB can't read whole, by what is wrong with them; their writes are lost silently at its "
+        "next start.",
+        MetricType::Gauge,
+        [](const TargetView& target, Collector& out) {
+          const auto* sample = sample_of(target);
+          if (sample == nullptr) return;
+          for (const wal::InvalidReason reason : wal::kInvalidReasons) {
+            const auto count = std::count_if(sample->invalid.begin(), sample->invalid.end(),
+                                             [&](const wal::InvalidFile& file) { return file.reason == reason; });
+            out.add("reason", to_string(reason), static_cast<double>(count));
+          }
+        }},
+    Family{"influxdb_wal_newest_file_damaged",
+           "1 if the newest WAL file is damaged (InfluxDB 3): the server ends itself at its next write. Else 0.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             const auto* sample = sample_of(target);
+             out.add(sample != nullptr && sample->newest_file_damaged ? 1 : 0);
+           }},
+    Family{"influxdb_wal_sequence_gaps",
+           "Numbers missing between WAL files (InfluxDB 3); the server passes over them silently.", MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             if (const auto* sample = node_sample_of(target)) out.add(static_cast<double>(sample->sequence_gaps));
+           }},
+    Family{"influxdb_wal_snapshot_files", "Snapshot files of the node at the last look (InfluxDB 3).",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             if (const auto* sample = node_sample_of(target)) out.add(static_cast<double>(sample->snapshot_files));
+           }},
+    Family{"influxdb_wal_last_snapshot_timestamp_seconds",
+           "When the newest snapshot was written (InfluxDB 3). Absent while there is none.", MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             const auto* sample = node_sample_of(target);
+             if (sample != nullptr && sample->snapshot) out.add_known(sample->snapshot->written);
+           }},
+    Family{"influxdb_wal_filesystem_avail_bytes",
+           "Free bytes for unprivileged users on the filesystem of the WAL at the last look.", MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             const auto* sample = sample_of(target);
+             if (sample != nullptr && sample->filesystem_avail_bytes) {
+               out.add(static_cast<double>(*sample->filesystem_avail_bytes));
+             }
+           }},
+    Family{"influxdb_wal_health",
+           "1 for the health the target has, 0 for the others; all 0 while it is unknown because no fresh look went "
+           "well.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             for (const policy::Health health : policy::kHealths) {
+               out.add("status", policy::to_string(health), target.health == health ? 1 : 0);
+             }
+           }},
+    Family{"influxdb_wal_threshold_files",
+           "Pending files above this number give the level; compare with influxdb_wal_files{state=\"pending\"}.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             if (sample_of(target) == nullptr) return;  // `auto` follows what is found
+             out.add("level", "warning", static_cast<double>(target.thresholds.warning_files));
+             out.add("level", "critical", static_cast<double>(target.thresholds.critical_files));
+           }},
+    Family{"influxdb_wal_threshold_bytes",
+           "Pending bytes above this number give the level; compare with influxdb_wal_bytes{state=\"pending\"}.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             if (sample_of(target) == nullptr) return;
+             out.add("level", "warning", static_cast<double>(target.thresholds.warning_bytes));
+             out.add("level", "critical", static_cast<double>(target.thresholds.critical_bytes));
+           }},
+    Family{
+        "influxdb_wal_growth_files_per_second",
+        "Net growth of the pending files over the window, since the last checkpoint at most; negative while they "
+        "shrink.",
+        MetricType::Gauge,
+        [](const TargetView& target, Collector& out) { add_growth(target, &policy::Growth::files_per_second, out); }},
+    Family{
+        "influxdb_wal_growth_bytes_per_second",
+        "Net growth of the pending bytes over the window, since the last checkpoint at most; negative while they "
+        "shrink.",
+        MetricType::Gauge,
+        [](const TargetView& target, Collector& out) { add_growth(target, &policy::Growth::bytes_per_second, out); }},
+    Family{"influxdb_wal_threshold_eta_seconds",
+           "Seconds until the level is reached by count or by size if growth goes on as it is: 0 where it has been, "
+           "+Inf where it is not in sight.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             const policy::Forecast& forecast = target.forecast;
+             if (forecast.warning_eta_seconds) out.add("level", "warning", *forecast.warning_eta_seconds);
+             if (forecast.critical_eta_seconds) out.add("level", "critical", *forecast.critical_eta_seconds);
+           }},
+    Family{"influxdb_wal_replay_estimate_seconds",
+           "How long a restart of InfluxDB would replay what is pending, estimated from a configured rate.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             if (sample_of(target) != nullptr) out.add(target.forecast.replay_estimate_seconds);
+           }},
+};
+
+}  // namespace
+
+std::span<const Family> wal_families() {
+  return kFamilies;
+}
+
+}  // namespace walx::metrics
