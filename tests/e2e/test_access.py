@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""What the program does to the WAL directory: it reads. Seen from outside with
+strace, and by running as a user who may only read."""
+
+import os
+import re
+import shutil
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from harness import PROGRAM, Case, main, settings, target  # noqa: E402
+
+CHANGES = ("creat(", "rename", "unlink", "mkdir", "rmdir", "truncate", "chmod", "chown", "link(", "linkat(",
+           "symlink", "utime", "mknod", "fallocate", "setxattr", "removexattr")
+NOBODY = 65534
+
+
+class Access(Case):
+    def test_no_wal_file_is_ever_opened_for_writing(self):
+        server = self.influxd(databases=("plant", "office"))
+        trace = os.path.join(self.folder, "trace")
+        # Leaks can't be looked for below another tracer.
+        exporter = self.exporter(
+            settings(target(server, thresholds={"max_size": "10MiB"})),
+            wrapper=["strace", "-f", "-y", "-s", "4096", "-o", trace, "-e", "trace=%file,%desc"],
+            environment={"ASAN_OPTIONS": "detect_leaks=0:exitcode=66"})
+        self.wait_checkpoint(exporter, 90, reason="warning", outcome="succeeded")
+        exporter.stop()
+        with open(trace, encoding="utf-8", errors="replace") as file:
+            lines = [line for line in file if server.wal in line]
+        opened = [line for line in lines if re.search(r"\bopen(at2?)?\(", line)]
+        self.assertTrue(opened, "the trace shows no access to the WAL at all")
+        writing = [line for line in opened if re.search(r"O_(WRONLY|RDWR|CREAT|TRUNC|APPEND)", line)]
+        self.assertEqual(writing, [])
+        changing = [line for line in lines if any(re.search(r"\b" + re.escape(call), line) for call in CHANGES)]
+        self.assertEqual(changing, [])
+
+    def test_reads_as_a_user_who_may_only_read(self):
+        server = self.influxd(databases=("plant",))
+        wrapper = []
+        program = PROGRAM
+        if os.getuid() == 0:
+            # The checkout may lie where another user can't go.
+            program = shutil.copy(PROGRAM, os.path.join(self.folder, "influxdb_wal_exporter"))
+            os.chmod(program, 0o755)
+            for folder, _, names in os.walk(server.folder):
+                os.chmod(folder, 0o755)
+                for name in names:
+                    os.chmod(os.path.join(folder, name), 0o644)
+            wrapper = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs", "--"]
+        else:
+            for folder, _, _ in os.walk(server.wal):
+                os.chmod(folder, 0o555)
+        exporter = self.exporter(settings(target(server, thresholds={"max_size": "10MiB"})), start=False,
+                                 program=program)
+        os.makedirs(exporter.state, mode=0o700)
+        if os.getuid() == 0:
+            os.chown(exporter.state, NOBODY, NOBODY)
+            exporter.start(wrapper).wait_good_sample()
+            with open(f"/proc/{exporter.pid}/status", encoding="ascii") as file:
+                self.assertIn(f"Uid:\t{NOBODY}\t{NOBODY}", file.read())
+            self.wait_checkpoint(exporter, reason="warning", outcome="succeeded")
+        else:
+            exporter.start(wrapper).wait_good_sample()
+        self.assertEqual(self.counter(exporter, "influxdb_wal_last_sample_success"), 1)
+
+    def test_a_directory_it_may_not_read_is_named_with_the_remedy(self):
+        server = self.influxd(databases=("plant",))
+        if os.getuid() != 0:
+            os.chmod(server.wal, 0)
+            self.addCleanup(os.chmod, server.wal, 0o700)
+        wrapper = []
+        program = PROGRAM
+        if os.getuid() == 0:
+            program = shutil.copy(PROGRAM, os.path.join(self.folder, "influxdb_wal_exporter"))
+            os.chmod(program, 0o755)
+            os.chmod(server.wal, 0o700)
+            wrapper = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--"]
+        exporter = self.exporter(settings(target(server)), start=False, program=program)
+        os.makedirs(exporter.state, mode=0o700)
+        if os.getuid() == 0:
+            os.chown(exporter.state, NOBODY, NOBODY)
+        exporter.start(wrapper)
+        error = self.until(lambda: exporter.target()["error"], "an error in the API")
+        self.assertIn(server.wal, error)
+        self.assertIn("ermission", error)
+        self.assertEqual(exporter.get("/wal-management/health").status, 503)
+        self.assertEqual(self.counter(exporter, "influxdb_wal_last_sample_success"), 0)
+
+
+if __name__ == "__main__":
+    main()

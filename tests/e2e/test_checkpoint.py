@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""A real InfluxDB with more than 20 MB of WAL in two shards of two databases: each
+way to a checkpoint, verified, and what was reclaimed counted."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from harness import MIB, Case, FakeServer, main, settings, target  # noqa: E402
+
+DATABASES = ("plant", "office")
+
+
+class Checkpoint(Case):
+    def start(self, **sections):
+        self.server = self.influxd(databases=DATABASES)
+        files = [size for size in self.server.wal_files().values() if size > 0]
+        self.before_files, self.before_bytes = len(files), sum(files)
+        self.assertGreater(self.before_bytes, 20 * MIB)
+        return self.exporter(settings(target(self.server, **sections)))
+
+    def assert_emptied(self, exporter, reason):
+        self.wait_checkpoint(exporter, reason=reason, outcome="succeeded")
+        self.assertEqual([path for path, size in self.server.wal_files().items() if size > 0], [])
+        self.assertEqual(self.counter(exporter, "influxdb_wal_checkpoint_reclaimed_bytes_total"), self.before_bytes)
+        self.assertEqual(self.counter(exporter, "influxdb_wal_checkpoint_reclaimed_files_total"), self.before_files)
+        shown = exporter.target("plant")
+        self.assertEqual(shown["health"], "healthy")
+        self.assertEqual(shown["pending"]["files"], 0)
+        run = shown["checkpoint"]["last_run"]
+        self.assertEqual((run["reason"], run["outcome"]), (reason, "succeeded"))
+        self.assertEqual(run["reclaimed"], {"files": self.before_files, "bytes": self.before_bytes})
+        self.assertEqual(sum(self.outcomes(exporter).values()), 1)
+        kinds = [entry["kind"] for entry in exporter.history("plant")]
+        self.assertIn("checkpoint_started", kinds)
+        self.assertIn("checkpoint_ended", kinds)
+        # The points are all still there.
+        for database in DATABASES:
+            answer = self.server.query(f'SELECT count(temperature) FROM "{database}".autogen.pump')
+            self.assertIn("series", answer["results"][0])
+
+    def test_by_warning(self):
+        exporter = self.start(thresholds={"max_size": "16MiB"})
+        self.assert_emptied(exporter, "warning")
+        events = self.counter(exporter, "influxdb_wal_events_total", type="wal.checkpoint")
+        self.assertGreaterEqual(events, 2)
+        self.assertIn("Triggering checkpoint (reason: warning)", exporter.log())
+        self.assertIn("Checkpoint completed successfully", exporter.log())
+
+    def test_by_critical(self):
+        exporter = self.start(thresholds={"max_size": "4MiB"})
+        self.assert_emptied(exporter, "critical")
+        self.assertIn("CRITICAL WAL status", exporter.log())
+
+    def test_by_schedule(self):
+        # More than half of the limit is worth a scheduled checkpoint.
+        exporter = self.start(thresholds={"max_size": "30MiB"}, checkpoint={"schedule": "1s"})
+        self.assert_emptied(exporter, "scheduled")
+
+    def test_by_post(self):
+        exporter = self.start()
+        self.assertEqual(exporter.get("/wal-management/health").json["healthStatus"], "healthy")
+        self.assertIsNone(exporter.get("/wal-management/health").json["lastCheckpoint"])
+        answer = exporter.post("/wal-management/checkpoint")
+        self.assertEqual((answer.status, answer.json["success"]), (200, True), answer.text)
+        self.assert_emptied(exporter, "manual")
+        self.assertIsNotNone(exporter.get("/wal-management/health").json["lastCheckpoint"])
+        # At once again: nothing is pending, so there is nothing to do, and that is fine.
+        again = exporter.post("/wal-management/checkpoint")
+        self.assertEqual((again.status, again.json["success"]), (200, True), again.text)
+        self.assertEqual(self.counter(exporter, "influxdb_wal_checkpoints_total", outcome="succeeded"), 1)
+
+    def test_a_second_post_while_one_runs_is_refused(self):
+        hanging = FakeServer()
+        self.addCleanup(hanging.close)
+        exporter = self.start(influxdb={"backup_address": hanging.address}, checkpoint={"timeout": "8s"})
+        first = exporter.post("/wal-management/checkpoint?wait=300ms")
+        self.assertEqual((first.status, first.json["state"]), (202, "running"), first.text)
+        self.assertTrue(exporter.get("/wal-management/checkpoint-status").json["isProcessing"])
+        second = exporter.post("/wal-management/checkpoint?wait=300ms")
+        self.assertEqual((second.status, second.json["success"]), (409, False), second.text)
+        self.assertIn("in_flight", second.text)
+        followed = exporter.get(first.headers["Location"])
+        self.assertEqual(followed.status, 200, followed.text)
+        self.wait_checkpoint(exporter, reason="manual", outcome="failed")
+        self.assertEqual(exporter.get(first.headers["Location"]).json["outcome"], "failed")
+
+    def test_warning_waits_for_the_cooldown_and_critical_does_not(self):
+        exporter = self.start(thresholds={"max_size": "16MiB"}, checkpoint={"cooldown": "10m"})
+        self.wait_checkpoint(exporter, reason="warning", outcome="succeeded")
+        self.assertFalse(exporter.get("/wal-management/checkpoint-status").json["canTrigger"])
+        self.server.grow("plant", 17 * MIB)
+        self.until(lambda: exporter.target()["health"] == "warning", "warning again")
+        decision = self.until(lambda: exporter.target()["decision"]["blockers"] and exporter.target()["decision"],
+                              "a blocker")
+        self.assertIn("cooldown", decision["blockers"])
+        self.assertEqual(self.counter(exporter, "influxdb_wal_checkpoint_blocked", blocker="cooldown"), 1)
+        self.server.grow("plant", 34 * MIB)
+        self.until(lambda: exporter.target()["health"] == "critical", "critical")
+        decision = exporter.target()["decision"]
+        # One start per 60 s binds critical too; the cooldown does not.
+        self.assertEqual((decision["reason"], decision["blockers"]), ("critical", ["min_interval"]))
+
+    def test_writes_go_on_meanwhile(self):
+        exporter = self.start(thresholds={"max_size": "16MiB"})
+        for _ in range(20):
+            self.server.write("plant", b"late value=1")
+        self.wait_checkpoint(exporter, reason="warning", outcome="succeeded")
+        self.assertGreaterEqual(self.counter(exporter, "influxdb_wal_checkpoint_reclaimed_bytes_total"),
+                                self.before_bytes)
+
+
+if __name__ == "__main__":
+    main()

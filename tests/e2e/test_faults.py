@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""InfluxDB that is gone, hangs, or answers rubbish: the checkpoint fails within its
+limit, sampling goes on meanwhile, and the program can still be ended."""
+
+import os
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from harness import MIB, PATIENCE, Case, FakeServer, main, settings, target  # noqa: E402
+
+
+class Faults(Case):
+    def start(self, backup_address=None, url=True, timeout="3s"):
+        self.server = self.influxd(databases=("plant",), grow=12 * MIB)
+        influxdb = {"backup_address": backup_address or self.server.backup_address}
+        if not url:
+            influxdb["url"] = None
+        return self.exporter(settings(target(self.server, influxdb=influxdb, thresholds={"max_size": "1GiB"},
+                                             checkpoint={"timeout": timeout})))
+
+    def fails(self, exporter, limit, outcome="failed"):
+        """A checkpoint ends as failed within `limit` s; samples are taken while it runs."""
+        samples = self.counter(exporter, "influxdb_wal_samples_total")
+        started = time.monotonic()
+        answer = exporter.post("/wal-management/checkpoint?wait=25s", timeout=40)
+        took = time.monotonic() - started
+        self.assertEqual((answer.status, answer.json["success"]), (502, False), answer.text)
+        self.assertLess(took, limit + (3 if PATIENCE > 30 else 1.5))
+        self.assertEqual(self.counter(exporter, "influxdb_wal_checkpoints_total", outcome=outcome), 1)
+        if took > 1:
+            grown = self.counter(exporter, "influxdb_wal_samples_total") - samples
+            self.assertGreaterEqual(grown, took, "sampling stood still while the checkpoint ran")
+        self.assertEqual(self.counter(exporter, "influxdb_wal_sample_failures_total"), 0)
+        self.assertGreater(self.server.wal_bytes(), 10 * MIB)
+        self.assertNotIn("Checkpoint completed successfully", exporter.log())
+        return answer.json["message"]
+
+    def test_stopped(self):
+        exporter = self.start(url=False)
+        self.server.kill()
+        message = self.fails(exporter, 3)
+        self.assertIn(self.server.backup_address, message)
+        self.assertIn("refused", message)
+
+    def test_stopped_and_known_to_be(self):
+        exporter = self.start()
+        self.assertEqual(self.counter(exporter, "influxdb_wal_server_up"), 1)
+        self.server.kill()
+        self.until(lambda: self.counter(exporter, "influxdb_wal_server_up") == 0, "server_up 0")
+        self.until(lambda: exporter.target()["server"]["error"], "the reason in the API")
+        answer = exporter.post("/wal-management/checkpoint")
+        self.assertIn(answer.status, (409, 502), answer.text)
+        self.assertFalse(answer.json["success"])
+        # Back again: it is seen, and a checkpoint works.
+        self.server.start()
+        self.until(lambda: self.counter(exporter, "influxdb_wal_server_up") == 1, "server_up 1")
+
+    def test_hangs_after_accept(self):
+        hanging = FakeServer()
+        self.addCleanup(hanging.close)
+        message = self.fails(self.start(hanging.address), 3)
+        self.assertIn(hanging.address, message)
+
+    def test_real_server_is_frozen(self):
+        exporter = self.start()
+        self.server.signal(signal.SIGSTOP)
+        self.addCleanup(self.server.signal, signal.SIGCONT)
+        message = self.fails(exporter, 3)
+        self.assertTrue(message)
+
+    def test_answers_rubbish(self):
+        def rubbish(connection):
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        server = FakeServer(rubbish)
+        self.addCleanup(server.close)
+        self.fails(self.start(server.address), 3)
+
+    def test_answers_rubbish_without_end(self):
+        def flood(connection):
+            while not server.stopping.is_set():
+                connection.sendall(os.urandom(65536))
+        server = FakeServer(flood)
+        self.addCleanup(server.close)
+        self.fails(self.start(server.address), 3)
+
+    def test_one_byte_at_a_time(self):
+        def drip(connection):
+            while not server.stopping.wait(0.2):
+                connection.sendall(b"\0")
+        server = FakeServer(drip)
+        self.addCleanup(server.close)
+        self.fails(self.start(server.address), 3)
+
+    def test_closes_at_once(self):
+        server = FakeServer(lambda connection: None)
+        self.addCleanup(server.close)
+        self.fails(self.start(server.address), 3)
+
+    def test_says_yes_and_does_nothing(self):
+        def yes(connection):
+            connection.recv(65536)
+            connection.sendall(bytes(1024))
+        server = FakeServer(yes)
+        self.addCleanup(server.close)
+        message = self.fails(self.start(server.address), 20, outcome="unverified")
+        self.assertTrue(message)
+
+    def test_failures_back_off(self):
+        server = FakeServer(lambda connection: None)
+        self.addCleanup(server.close)
+        self.server = self.influxd(databases=("plant",), grow=12 * MIB)
+        exporter = self.exporter(settings(target(self.server, influxdb={"backup_address": server.address},
+                                                 thresholds={"max_size": "10MiB"})))
+        self.wait_checkpoint(exporter, reason="warning", outcome="failed")
+        decision = self.until(lambda: exporter.target()["decision"]["blockers"] and exporter.target()["decision"],
+                              "a blocker")
+        self.assertIn("backoff", decision["blockers"])
+        self.assertEqual(self.counter(exporter, "influxdb_wal_checkpoints_total", outcome="failed"), 1)
+
+    def test_ends_within_20_s_while_a_checkpoint_hangs(self):
+        hanging = FakeServer()
+        self.addCleanup(hanging.close)
+        exporter = self.start(hanging.address, timeout="5m")
+        answer = exporter.post("/wal-management/checkpoint?wait=200ms")
+        self.assertEqual(answer.status, 202, answer.text)
+        started = time.monotonic()
+        exporter.signal(signal.SIGTERM)
+        self.assertEqual(exporter.wait(20), 0, exporter.tail())
+        self.assertLess(time.monotonic() - started, 20)
+
+    def test_the_directory_goes_and_comes_back(self):
+        exporter = self.start()
+        self.server.stop()
+        moved = self.server.wal + ".moved"
+        os.rename(self.server.wal, moved)
+        self.until(lambda: self.counter(exporter, "influxdb_wal_last_sample_success") == 0, "a failed sample")
+        answer = self.until(lambda: (lambda a: a if a.status == 503 else None)(exporter.get("/wal-management/health")),
+                            "503 once the sample is stale")
+        self.assertIn(self.server.wal, answer.text)
+        self.assertEqual(self.counter(exporter, "influxdb_wal_health"), 0)
+        self.assertEqual(exporter.get("/-/healthy").status, 200)
+        os.rename(moved, self.server.wal)
+        self.until(lambda: exporter.get("/wal-management/health").status == 200, "samples again")
+
+
+if __name__ == "__main__":
+    main()

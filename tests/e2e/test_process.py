@@ -1,0 +1,249 @@
+#!/usr/bin/env python3
+"""The program as a process: exit codes, signals, what survives being killed, and
+what it says when it can't start."""
+
+import glob
+import hashlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from harness import MIB, Case, main, run, settings, target  # noqa: E402
+
+
+class Once(Case):
+    """--once, --explain and the checks: no daemon, no state directory."""
+
+    def setUp(self):
+        super().setUp()
+        self.wal = os.path.join(self.folder, "wal")
+        shard = os.path.join(self.wal, "plant", "autogen", "7")
+        os.makedirs(shard)
+        for number in (1, 2, 3):
+            with open(os.path.join(shard, f"_0000{number}.wal"), "wb") as file:
+                file.truncate(MIB if number < 3 else 0)
+        self.config = os.path.join(self.folder, "settings.yml")
+
+    def once(self, limit, *arguments):
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(f"targets:\n  - name: plant\n    wal: {{directory: {self.wal}}}\n"
+                       f"    thresholds: {{max_size: {limit}}}\n")
+        return run("--once", f"--config.file={self.config}", *arguments)
+
+    def test_exit_codes_follow_health(self):
+        for limit, code, health in (("2MiB", 0, "healthy"), ("1MiB", 1, "warning"), ("512KiB", 2, "critical")):
+            result = self.once(limit, "--format=json")
+            self.assertEqual(result.returncode, code, result.stderr)
+            shown = json.loads(result.stdout)["targets"][0]
+            self.assertEqual((shown["name"], shown["health"], shown["version"]), ("plant", health, "1"))
+            self.assertEqual((shown["pending"]["files"], shown["pending"]["bytes"]), (2, 2 * MIB))
+            self.assertEqual(shown["invalid"], [])
+            self.assertIsNone(shown["error"])
+            for field in ("retained", "snapshot", "max_data_time", "sequence_gaps", "not_shrinking", "thresholds",
+                          "recommendations", "decision", "checkpoint", "sampled_at"):
+                self.assertIn(field, shown)
+
+    def test_text_for_people(self):
+        result = self.once("1MiB")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("plant", result.stdout)
+        self.assertIn("warning", result.stdout.lower())
+
+    def test_no_sample_is_3(self):
+        self.wal = os.path.join(self.folder, "missing")
+        result = self.once("1GiB", "--format=json")
+        self.assertEqual(result.returncode, 3)
+        self.assertIn(self.wal, json.loads(result.stdout)["targets"][0]["error"])
+
+    def test_settings_and_usage_errors_are_3(self):
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write("targets:\n  - name: plant\n    wal: {directory: /x}\n    tresholds: {}\n")
+        result = run("--once", f"--config.file={self.config}")
+        self.assertEqual(result.returncode, 3)
+        self.assertIn(f"{self.config}:4", result.stderr)
+        self.assertIn("tresholds", result.stderr)
+        self.assertEqual(run("--once", "--no-such-flag").returncode, 3)
+        self.assertEqual(run("--once").returncode, 3)
+
+    def test_without_a_file(self):
+        result = run("--once", "--format=json", f"--wal.directory={self.wal}", environment={"WAL_MAX_SIZE_GB": "0.0005"})
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertEqual(json.loads(result.stdout)["targets"][0]["thresholds"]["warning_bytes"], 536870)
+
+    def test_worst_of_several(self):
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(f"targets:\n  - name: a\n    wal: {{directory: {self.wal}}}\n"
+                       f"  - name: b\n    wal: {{directory: {self.wal}/missing}}\n")
+        self.assertEqual(run("--once", f"--config.file={self.config}").returncode, 3)
+
+    def test_explain(self):
+        self.once("1MiB")
+        result = run("--explain", f"--config.file={self.config}")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("plant", result.stdout)
+        # No backup_address is set: the method can't be used, and it says so.
+        self.assertIn("method_disabled", result.stdout)
+        self.assertIn("backup_address", result.stdout)
+
+    def test_config_check(self):
+        self.once("1MiB")
+        self.assertEqual(run("--config.check", f"--config.file={self.config}").returncode, 0)
+        with open(self.config, "a", encoding="utf-8") as file:
+            file.write("    name: twice\n")
+        result = run("--config.check", f"--config.file={self.config}")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(f"{self.config}:5", result.stderr + result.stdout)
+
+    def test_version(self):
+        result = run("--version")
+        self.assertEqual(result.returncode, 0)
+        self.assertRegex(result.stdout, r"\d+\.\d+\.\d+")
+
+
+class Process(Case):
+    def start(self, *arguments, **sections):
+        self.server = self.influxd(databases=("plant",))
+        return self.exporter(settings(target(self.server, **sections)), arguments=arguments)
+
+    def test_sigterm_ends_with_0(self):
+        exporter = self.start()
+        exporter.signal(signal.SIGTERM)
+        self.assertEqual(exporter.wait(20), 0)
+
+    def test_cooldown_and_last_checkpoint_survive_sigkill(self):
+        exporter = self.start(thresholds={"max_size": "10MiB"}, checkpoint={"cooldown": "10m"})
+        self.wait_checkpoint(exporter, reason="warning", outcome="succeeded")
+        before = self.until(lambda: (lambda s: s if s["lastCheckpoint"] else None)(
+            exporter.get("/wal-management/checkpoint-status").json), "the last checkpoint")
+        history = exporter.history("plant")
+        exporter.kill()
+        exporter.start().wait_good_sample()
+        after = exporter.get("/wal-management/checkpoint-status").json
+        self.assertEqual(after["lastCheckpoint"], before["lastCheckpoint"])
+        self.assertFalse(after["canTrigger"])
+        self.assertGreater(after["cooldownRemaining"], 8 * 60 * 1000)
+        self.assertLessEqual(after["cooldownRemaining"], before["cooldownRemaining"])
+        kept = {entry["id"] for entry in exporter.history("plant")}
+        self.assertLessEqual({entry["id"] for entry in history}, kept)
+        # The cooldown binds: warning again, and no second checkpoint.
+        self.server.grow("plant", 11 * MIB)
+        self.until(lambda: "cooldown" in exporter.target()["decision"]["blockers"], "cooldown as blocker")
+        self.assertEqual(sum(self.outcomes(exporter).values()), 0)
+
+    def test_history_is_paged_newest_first(self):
+        exporter = self.start()
+        for _ in range(3):
+            self.server.write("plant", b"x value=1")
+            self.assertEqual(exporter.post("/wal-management/checkpoint").status, 200)
+        ids = [entry["id"] for entry in exporter.history("plant")]
+        self.assertEqual(ids, sorted(ids, reverse=True))
+        paged, query = [], "limit=2"
+        while True:
+            page = exporter.get(f"/api/v1/targets/plant/history?{query}").json
+            self.assertLessEqual(len(page["entries"]), 2)
+            paged += [entry["id"] for entry in page["entries"]]
+            if page["next_before"] is None:
+                break
+            query = f"limit=2&before={page['next_before']}"
+        self.assertEqual(paged[-len(ids):], ids)
+
+    def test_port_taken(self):
+        exporter = self.start()
+        second = self.exporter(settings(target(self.server)), start=False, name="second",
+                               listen=f"127.0.0.1:{exporter.port}")
+        second.spawn(second.command())
+        self.assertNotEqual(second.wait(20), 0)
+        self.assertIn(str(exporter.port), second.log())
+        self.assertIn("--web.listen-address", second.log())
+        self.assertEqual(exporter.get("/-/healthy").status, 200)
+
+    def state_file(self, exporter):
+        files = [path for path in glob.glob(exporter.state + "/*") if open(path, "rb").read(15) == b"SQLite format 3"]
+        self.assertEqual(len(files), 1, files)
+        return files[0]
+
+    def test_state_from_a_newer_version_is_left_alone(self):
+        exporter = self.start()
+        exporter.stop()
+        path = self.state_file(exporter)
+        with sqlite3.connect(path) as database:
+            database.execute("PRAGMA user_version = 9999")
+        database.close()
+        self.refuses(exporter, path)
+
+    def test_state_that_is_no_database_is_left_alone(self):
+        exporter = self.start()
+        exporter.stop()
+        path = self.state_file(exporter)
+        for rest in glob.glob(path + "-*"):
+            os.remove(rest)
+        with open(path, "wb") as file:
+            file.write(b"these are somebody's notes\n" * 100)
+        self.refuses(exporter, path)
+
+    def refuses(self, exporter, path):
+        def digest():
+            with open(path, "rb") as file:
+                return hashlib.sha256(file.read()).hexdigest()
+        before, log = digest(), len(exporter.log())
+        exporter.spawn(exporter.command())
+        self.assertNotEqual(exporter.wait(20), 0)
+        self.assertIn(path, exporter.log()[log:])
+        self.assertEqual(digest(), before)
+
+    def test_two_on_one_state_directory_never_act_at_once(self):
+        exporter = self.start()
+        second = self.exporter(settings(target(self.server)), start=False, name="second")
+        second.state = exporter.state
+        second.spawn(second.command())
+        self.until(lambda: not second.running() or "listening on" in second.log(), "the second one's answer")
+        self.assertEqual(exporter.get("/-/healthy").status, 200)
+        answer = exporter.post("/wal-management/checkpoint")
+        self.assertEqual((answer.status, answer.json["success"]), (200, True), answer.text)
+
+    def test_json_logs(self):
+        exporter = self.start("--log.format=json", "--log.level=debug")
+        exporter.stop()
+        lines = [json.loads(line) for line in exporter.log().splitlines()]
+        self.assertTrue(lines)
+        for line in lines:
+            self.assertIn("level", line)
+            self.assertTrue({"msg", "message"} & set(line), line)
+
+    def test_healthcheck(self):
+        exporter = self.start()
+        arguments = [f"--config.file={exporter.config}", f"--web.listen-address=127.0.0.1:{exporter.port}"]
+        self.assertEqual(run("--healthcheck", *arguments).returncode, 0)
+        exporter.stop()
+        result = run("--healthcheck", *arguments)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(str(exporter.port), result.stderr + result.stdout)
+
+    def test_healthcheck_of_a_server_that_hangs(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            self.assertEqual(run("--healthcheck", f"--web.listen-address=127.0.0.1:{port}", timeout=30).returncode, 1)
+
+    def test_reload_is_all_or_nothing(self):
+        exporter = self.start()
+        good = settings(target(self.server, thresholds={"max_size": "2GiB"}))
+        exporter.configure("targets: [")
+        exporter.signal(signal.SIGHUP)
+        name = "influxdb_wal_exporter_config_last_reload_successful"
+        self.until(lambda: self.counter(exporter, name) == 0, "a failed reload")
+        self.assertEqual(exporter.target()["thresholds"]["warning_bytes"], 1 << 30)
+        exporter.configure(good)
+        exporter.signal(signal.SIGHUP)
+        self.until(lambda: self.counter(exporter, name) == 1, "a good reload")
+        self.until(lambda: exporter.target()["thresholds"]["warning_bytes"] == 2 << 30, "the new limit")
+        exporter.configure(settings(target(self.server)))
+        self.assertEqual(exporter.post("/-/reload").status, 200)
+        self.until(lambda: exporter.target()["thresholds"]["warning_bytes"] == 1 << 30, "the old limit")
+
+
+if __name__ == "__main__":
+    main()
