@@ -1,0 +1,545 @@
+"""The storage of the 3.x test server: buffer, flush, WAL files, snapshots,
+kept files, replay. Follows influxdb-facts; where that is silent, the order of
+events of the upstream source.
+
+Threads: write() may be called from any; one thread flushes, so WAL files are
+made one after the other; each snapshot is persisted on a thread of its own,
+never two at once, and after the write that caused it was answered.
+"""
+
+import datetime
+import json
+import os
+import sys
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+
+import wal3
+from periods import Period, Periods
+
+WAL_TAKEN = "another process has written to the WAL ahead of this one"
+I64_MAX = 2**63 - 1
+
+
+class StartFailed(Exception):
+    pass
+
+
+class WriteFailed(Exception):
+    """Answered with 500."""
+
+
+class TooManyDatabases(Exception):
+    """Answered with 422."""
+
+
+@dataclass
+class Options:
+    data_dir: str
+    node_id: str = "node0"
+    snapshot_size: int = 600
+    flush_ns: int = 10**9
+    kept_files: int = 300
+    gen1_ns: int = 600 * 10**9
+    force_snapshot_mem_bytes: int | None = None
+    mem_check_ns: int = 10 * 10**9
+    max_databases: int = 5
+    # How slow this machine is made to look.
+    replay_cost_ns: int = 0  # per pending file at start
+    snapshot_delay_ns: int = 20 * 10**6  # from the answer to the trigger to the snapshot file
+    # A WAL file that can't be written is tried again this often before the 500.
+    put_retries: int = 100
+    put_retry_ns: int = 100 * 10**6
+
+
+def put_file(path, data, replace):
+    """As object_store's local file system does: under another name first, then
+    a link that fails where the name is taken, or a rename."""
+    staged, count = "", 0
+    while not staged:
+        count += 1
+        try:
+            descriptor = os.open(f"{path}#{count}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+            staged = f"{path}#{count}"
+        except FileExistsError:
+            continue
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        if replace:
+            os.rename(staged, path)
+            staged = ""
+        else:
+            os.link(staged, path)
+    finally:
+        if staged:
+            os.unlink(staged)
+
+
+class Catalog:
+    """Databases, tables and columns with their ids; kept in a file of our own
+    form, because nothing outside the server reads the real one."""
+
+    def __init__(self, path, max_databases):
+        self._path, self._max = path, max_databases
+        self.cluster_uuid = str(uuid.uuid4())
+        self.sequence = 1
+        self.databases = {}
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                vars(self).update(json.load(file))
+
+    def save(self):
+        state = {"cluster_uuid": self.cluster_uuid, "sequence": self.sequence, "databases": self.databases}
+        os.makedirs(os.path.dirname(self._path), exist_ok=True)
+        put_file(self._path, json.dumps(state).encode(), replace=True)
+
+    def adopt(self, name, database_id, table_ids):
+        """A database met in a WAL that came without a catalog."""
+        database = self.databases.setdefault(name, {"id": database_id, "tables": {}})
+        for table_id in table_ids:
+            if table_id not in [table["id"] for table in database["tables"].values()]:
+                database["tables"][f"#{table_id}"] = {"id": table_id, "columns": {}}
+
+    def database(self, name):
+        if name not in self.databases:
+            if len(self.databases) >= self._max:
+                raise TooManyDatabases(f"Adding a new database would exceed limit of {self._max} databases")
+            newest = max([database["id"] for database in self.databases.values()], default=0)
+            self.databases[name] = {"id": newest + 1, "tables": {}}  # 0 is _internal
+            self.sequence += 1
+            self.save()
+        return self.databases[name]
+
+    def columns_of(self, database, point):
+        """Table id and column ids of a point; raises ValueError on a conflict of
+        kinds, before anything is changed."""
+        table = database["tables"].get(point.measurement)
+        known = table["columns"] if table else {}
+        wanted = [(key, "tag") for key, _ in point.tags] + [(key, f"field::{kind}") for key, kind, _ in point.fields]
+        for key, kind in wanted:
+            if key in known and known[key][1] != kind:
+                raise ValueError(
+                    f"invalid column type for column '{key}', expected iox::column_type::{known[key][1]}, "
+                    f"got iox::column_type::{kind}"
+                )
+        changed = table is None
+        if changed:
+            newest = max([other["id"] for other in database["tables"].values()], default=-1)
+            table = database["tables"][point.measurement] = {"id": newest + 1, "columns": {}}
+        for key, kind in wanted + [("time", "time")]:
+            if key not in table["columns"]:
+                table["columns"][key] = [len(table["columns"]), kind]
+                changed = True
+        if changed:
+            self.sequence += 1
+            self.save()
+        return table["id"], {key: column[0] for key, column in table["columns"].items()}
+
+
+class _Waiter:
+    def __init__(self):
+        self._done = threading.Event()
+        self._error = None
+
+    def finish(self, error=None):
+        self._error = error
+        self._done.set()
+
+    def wait(self):
+        self._done.wait()
+        if self._error is not None:
+            raise WriteFailed(self._error)
+
+
+class _Buffer:
+    def __init__(self):
+        self.databases = {}  # name -> (id, {table id: {chunk time: [row]}})
+        self.waiters = []
+
+    def empty(self):
+        return not self.databases
+
+    def ops(self, catalog_sequence):
+        ops = []
+        for name, (database_id, tables) in self.databases.items():
+            table_rows, all_times = [], []
+            for table_id, chunks in tables.items():
+                times = [row[0] for rows in chunks.values() for row in rows]
+                all_times += [min(times), max(times)]
+                table_rows.append((table_id, (min(times), max(times), list(chunks.items()))))
+            ops.append((wal3.WRITE, (catalog_sequence, database_id, name, table_rows, min(all_times), max(all_times))))
+        return ops
+
+
+class Engine:
+    def __init__(self, options, clock, on_end=lambda: None):
+        self.options, self.clock, self._on_end = options, clock, on_end
+        self.node_dir = os.path.join(options.data_dir, options.node_id)
+        self.wal_dir = os.path.join(self.node_dir, "wal")
+        self.snapshot_dir = os.path.join(self.node_dir, "snapshots")
+        self._changed = threading.Condition()
+        self._buffer = _Buffer()
+        self._state = "starting"  # then accepting, closing or taken
+        self._force = False
+        self._snapshot_slot = threading.Semaphore(1)
+        self._snapshots_running = 0
+        self._chunks = {}  # (database id, table id, chunk time) -> [rows, smallest time, largest time, bytes]
+        self._next_file_id = 0
+        self._parquet_file_id = 0
+        self.stalled = False
+        self.hold_snapshot = None  # "before" or "half" while a test holds it
+        self.counters = {"wal_files": 0, "snapshots": 0, "forced_snapshots": 0, "deleted_files": 0, "replayed_files": 0}
+        self.counters |= {"skipped_files": 0}
+        self._threads = []
+
+    # --- start ---------------------------------------------------------------
+
+    def open(self):
+        for directory in (self.wal_dir, self.snapshot_dir):
+            os.makedirs(directory, exist_ok=True)
+        path = os.path.join(self.node_dir, "catalog", "test_server_catalog.json")
+        self.catalog = Catalog(path, self.options.max_databases)
+        last_sequence, last_wal = self._newest_snapshot()
+        self._last_persisted_sequence = last_sequence
+        self._periods = Periods(self.options.snapshot_size, self.options.gen1_ns, last_sequence)
+        self._next_number = last_wal + 1
+        numbers = sorted(filter(None, map(wal3.wal_number, os.listdir(self.wal_dir))))
+        self._oldest = numbers[0] if numbers else 1
+        for number in numbers:
+            if number > last_wal:
+                self._replay(number)
+        self.catalog.save()
+        self._state = "accepting"
+        self._start(self._flush_loop)
+        if self.options.force_snapshot_mem_bytes is not None:
+            self._start(self._memory_loop)
+
+    def _start(self, work, *arguments):
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
+        with self._changed:
+            self._threads = [other for other in self._threads if other.is_alive()] + [thread]
+        thread.start()
+
+    def _newest_snapshot(self):
+        sequences = sorted(filter(None, map(wal3.snapshot_sequence, os.listdir(self.snapshot_dir))))
+        if not sequences:
+            return 0, 0
+        path = os.path.join(self.snapshot_dir, wal3.snapshot_name(sequences[-1]))
+        try:
+            with open(path, "rb") as file:
+                fields = json.load(file)
+            self._parquet_file_id = fields["next_file_id"]
+            return fields["snapshot_sequence_number"], fields["wal_file_sequence_number"]
+        except (OSError, ValueError, KeyError) as error:
+            raise StartFailed(f"{path}: not a snapshot: {error}") from error
+
+    def _replay(self, number):
+        path = os.path.join(self.wal_dir, wal3.wal_name(number))
+        threading.Event().wait(self.options.replay_cost_ns / 1e9)
+        try:
+            with open(path, "rb") as file:
+                contents = wal3.decode_file(file.read())
+        except wal3.DamagedFile as error:
+            if error.reason == "contents":
+                raise StartFailed(f"Error loading WAL file {path}: {error}") from error
+            self.counters["skipped_files"] += 1
+            self.warn(f"Skipping corrupt WAL file {path}: {error}")
+            return
+        except OSError as error:
+            raise StartFailed(f"Error loading WAL file {path}: {error}") from error
+        self.counters["replayed_files"] += 1
+        try:
+            self._periods.add(Period(contents.number, contents.min_ns, contents.max_ns))
+        except ValueError as error:
+            raise StartFailed(f"{path}: {error}") from error
+        self._next_number = contents.number + 1
+        self._index(contents)
+        if contents.snapshot is None:
+            return
+        # The file says that a snapshot was begun with it. It is made again only
+        # where no snapshot file tells of it.
+        due = self._periods.look(contents.snapshot.forced)
+        if contents.snapshot.sequence > self._last_persisted_sequence:
+            self._persist(contents.snapshot, self._take_chunks(contents.snapshot.end_time_marker))
+        if due is not None:
+            self._delete_old(due.last_wal)
+
+    @staticmethod
+    def warn(text):
+        print(f"warning: {text}", file=sys.stderr, flush=True)
+
+    # --- writes --------------------------------------------------------------
+
+    def write(self, database_name, points, wait=True):
+        """`points` have their time in ns. Returns once they are on disk. A list
+        of (point, message) of those that don't fit the columns is returned."""
+        refused = []
+        with self._changed:
+            if self._state != "accepting":
+                raise WriteFailed("wal is shutdown and not accepting writes")
+            database = self.catalog.database(database_name)
+            accepted = []
+            for point in points:
+                try:
+                    accepted.append((point, *self.catalog.columns_of(database, point)))
+                except ValueError as error:
+                    refused.append((point, str(error)))
+            if not accepted:
+                return refused
+            _, tables = self._buffer.databases.setdefault(database_name, (database["id"], {}))
+            for point, table_id, columns in accepted:
+                fields = [(columns[key], (wal3.FIELD_KINDS.index("tag"), value)) for key, value in point.tags]
+                fields += [(columns[key], (wal3.FIELD_KINDS.index(kind), value)) for key, kind, value in point.fields]
+                fields.append((columns["time"], (0, point.time)))
+                chunk = self._periods.floor(point.time)
+                tables.setdefault(table_id, {}).setdefault(chunk, []).append((point.time, fields))
+            waiter = _Waiter()
+            self._buffer.waiters.append(waiter)
+            self._changed.notify_all()
+        if wait:
+            waiter.wait()
+        return refused
+
+    def pending(self):
+        """The periods a restart would replay."""
+        with self._changed:
+            return list(self._periods.rows)
+
+    # --- flush ---------------------------------------------------------------
+
+    def _flush_loop(self):
+        """Flushes at multiples of the interval since the start; ticks that were
+        missed are left out. With nothing buffered a tick does nothing."""
+        interval = self.options.flush_ns / 1e9
+        begin = time.monotonic()
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._state != "accepting" or self._force or not self._buffer.empty())
+                tick = begin + (int((time.monotonic() - begin) / interval) + 1) * interval
+                self._changed.wait_for(lambda: self._state != "accepting", timeout=tick - time.monotonic())
+                if self._state != "accepting":
+                    return
+                force, self._force = self._force, False
+            self._flush(force)
+
+    def _flush(self, force=False):
+        with self._changed:
+            if self._buffer.empty() and not force:
+                return
+            buffer, self._buffer = self._buffer, _Buffer()
+            number, self._next_number = self._next_number, self._next_number + 1
+            now = self.clock.now_ns()
+            ops = buffer.ops(self.catalog.sequence)
+            smallest = min((write[4] for _, write in ops), default=now)
+            largest = max((write[5] for _, write in ops), default=now + 1)
+            self._periods.add(Period(number, smallest, largest))
+            looks = not self.stalled and self._state == "accepting"
+            details = self._periods.look(force) if looks else None
+        contents = wal3.WalContents(now // 10**6, smallest, largest, number, ops or [(wal3.NOOP, (now,))], details)
+        if details is not None:
+            self._snapshot_slot.acquire()
+        error = self._put_wal(contents)
+        if error is not None:
+            if details is not None:
+                self._snapshot_slot.release()
+            self._fail(buffer, error)
+            return
+        self.counters["wal_files"] += 1
+        with self._changed:
+            self._index(contents)
+            if details is not None:
+                self._snapshots_running += 1
+                chunks = self._take_chunks(details.end_time_marker)
+        if details is not None:
+            self._start(self._snapshot, details, chunks)
+        for waiter in buffer.waiters:
+            waiter.finish()
+
+    def _put_wal(self, contents):
+        path = os.path.join(self.wal_dir, wal3.wal_name(contents.number))
+        data = wal3.encode_file(contents)
+        for attempt in range(self.options.put_retries + 1):
+            try:
+                put_file(path, data, replace=False)
+                return None
+            except FileExistsError:
+                return FileExistsError
+            except OSError as error:
+                failure = error
+                with self._changed:
+                    if attempt < self.options.put_retries:
+                        self._changed.wait_for(
+                            lambda: self._state == "killed", timeout=self.options.put_retry_ns / 1e9
+                        )
+        return failure
+
+    def _fail(self, buffer, error):
+        if error is FileExistsError:
+            with self._changed:
+                self._state = "taken"
+                buffer.waiters += self._buffer.waiters
+                self._buffer = _Buffer()
+            for waiter in buffer.waiters:
+                waiter.finish(f"error writing wal file: {WAL_TAKEN}")
+            self.warn("invoking shutdown after attempt to persist a WAL file that already exists on the object store")
+            self._on_end()
+            return
+        with self._changed:
+            buffer.waiters += self._buffer.waiters
+            if not self._buffer.empty():
+                self._next_number += 1  # what was buffered meanwhile is dropped with a number of its own
+            self._buffer = _Buffer()
+        for waiter in buffer.waiters:
+            waiter.finish(f"error writing wal file: {error}")
+
+    # --- snapshots -----------------------------------------------------------
+
+    def _index(self, contents):
+        for kind, write in contents.ops:
+            if kind != wal3.WRITE:
+                continue
+            _, database_id, name, tables, _, _ = write
+            self.catalog.adopt(name, database_id, [table_id for table_id, _ in tables])
+            for table_id, (_, _, chunks) in tables:
+                for chunk_time, rows in chunks:
+                    entry = self._chunks.setdefault((database_id, table_id, chunk_time), [0, I64_MAX, -I64_MAX - 1, 0])
+                    times = [row[0] for row in rows]
+                    entry[0] += len(rows)
+                    entry[1], entry[2] = min(entry[1], *times), max(entry[2], *times)
+                    entry[3] += sum(32 + 24 * len(row[1]) for row in rows)
+
+    def _take_chunks(self, marker):
+        taken = {key: entry for key, entry in self._chunks.items() if key[2] < marker}
+        for key in taken:
+            del self._chunks[key]
+        return taken
+
+    def _snapshot(self, details, chunks):
+        try:
+            threading.Event().wait(self.options.snapshot_delay_ns / 1e9)
+            if self._persist(details, chunks):
+                self._delete_old(details.last_wal)
+        except OSError as error:
+            self.warn(f"snapshot {details.sequence}: {error}")
+        finally:
+            self._snapshot_slot.release()
+            with self._changed:
+                self._snapshots_running -= 1
+                self._changed.notify_all()
+
+    def _persist(self, details, chunks):
+        """False where the process was killed before the snapshot file was there."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.hold_snapshot != "before" or self._state == "killed")
+            if self._state == "killed":
+                return False
+        tables, size = {}, 0
+        for (database_id, table_id, chunk_time), (rows, smallest, largest, _) in sorted(chunks.items()):
+            moment = datetime.datetime.fromtimestamp(chunk_time / 1e9, datetime.timezone.utc)
+            path = f"dbs/{database_id}/{table_id}/{moment:%Y-%m-%d/%H-%M}/{details.last_wal:010d}.parquet"
+            data = b"PAR1" + bytes(1875 + rows) + b"PAR1"
+            os.makedirs(os.path.dirname(os.path.join(self.node_dir, path)), exist_ok=True)
+            put_file(os.path.join(self.node_dir, path), data, replace=True)
+            entry = {"id": self._parquet_file_id, "path": f"{self.options.node_id}/{path}", "size_bytes": len(data)}
+            entry |= {"row_count": rows, "chunk_time": chunk_time, "min_time": smallest, "max_time": largest}
+            tables.setdefault(database_id, {}).setdefault(table_id, []).append(entry)
+            self._parquet_file_id += 1
+            size += len(data)
+        fields = {
+            "version": "1",
+            "node_id": self.options.node_id,
+            "next_file_id": self._parquet_file_id,
+            "snapshot_sequence_number": details.sequence,
+            "wal_file_sequence_number": details.last_wal,
+            "catalog_sequence_number": self.catalog.sequence,
+            "parquet_size_bytes": size,
+            "row_count": sum(entry[0] for entry in chunks.values()),
+            "min_time": min((entry[1] for entry in chunks.values()), default=I64_MAX),
+            "max_time": max((entry[2] for entry in chunks.values()), default=-I64_MAX - 1),
+            "databases": [[key, {"tables": [[other, files] for other, files in value.items()]}] for key, value in tables.items()],
+            "removed_files": [],
+        }
+        if not self._write_snapshot(os.path.join(self.snapshot_dir, wal3.snapshot_name(details.sequence)), fields):
+            return False
+        self.counters["snapshots"] += 1
+        self.counters["forced_snapshots"] += details.forced
+        return True
+
+    def _write_snapshot(self, path, fields):
+        data = wal3.encode_snapshot(fields)
+        if self.hold_snapshot == "half":  # no real server does this: a disk that was full, or a copy in progress
+            with open(path, "wb") as file:
+                file.write(data[: len(data) // 2])
+            with self._changed:
+                self._changed.wait_for(lambda: self.hold_snapshot != "half" or self._state == "killed")
+                if self._state == "killed":
+                    return False
+        put_file(path, data, replace=True)
+        return True
+
+    def _delete_old(self, last_wal):
+        newest_to_delete = last_wal - self.options.kept_files
+        for number in range(self._oldest, newest_to_delete + 1):
+            try:
+                os.unlink(os.path.join(self.wal_dir, wal3.wal_name(number)))
+                self.counters["deleted_files"] += 1
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                self.warn(f"error deleting wal file {number}: {error}")
+        self._oldest = max(self._oldest, newest_to_delete + 1)
+
+    def _memory_loop(self):
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._state != "accepting", timeout=self.options.mem_check_ns / 1e9)
+                if self._state != "accepting":
+                    return
+                if sum(entry[3] for entry in self._chunks.values()) > self.options.force_snapshot_mem_bytes:
+                    self._force = True
+                    self._changed.notify_all()
+
+    # --- for tests, and the end ----------------------------------------------
+
+    def hold(self, how):
+        """"before": the next snapshot waits before anything of it is on disk;
+        "half": half of its file is there; None: goes on."""
+        with self._changed:
+            self.hold_snapshot = how
+            self._changed.notify_all()
+
+    def wait_for_snapshots(self, timeout=10):
+        """Until no snapshot is being persisted; for tests in the same process."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._snapshots_running == 0, timeout)
+
+    def close(self):
+        """What SIGTERM does: flushes, does not snapshot."""
+        self.hold(None)
+        with self._changed:
+            flushes = self._state == "accepting"
+            if flushes:
+                self._state = "closing"
+            self._changed.notify_all()
+            threads = list(self._threads)
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(timeout=15)
+        if flushes:
+            self._flush()
+
+    def kill(self):
+        """What SIGKILL does: what is buffered is gone, a snapshot that was not
+        written never is."""
+        with self._changed:
+            self._state = "killed"
+            waiters, self._buffer = self._buffer.waiters, _Buffer()
+            self._changed.notify_all()
+            threads = list(self._threads)
+        for waiter in waiters:
+            waiter.finish("killed")
+        for thread in threads:
+            thread.join(timeout=15)
