@@ -5,7 +5,8 @@
 namespace walx::metrics {
 
 void MetricsPage::update(const view::View& view) {
-  auto text = std::make_shared<const std::string>(render(view));
+  const MutexLock one_at_a_time(render_mutex_);
+  auto text = std::make_shared<const std::string>(renderer_.render(view));
   const MutexLock lock(mutex_);
   targets_.swap(text);
 }

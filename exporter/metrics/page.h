@@ -21,7 +21,10 @@ class MetricsPage {
   [[nodiscard]] RequestCounters& requests() { return requests_; }
 
  private:
-  mutable Mutex mutex_;
+  Mutex render_mutex_;  // never taken by a scrape
+  Renderer renderer_ WALX_GUARDED_BY(render_mutex_);
+
+  Mutex mutex_;
   std::shared_ptr<const std::string> targets_ WALX_GUARDED_BY(mutex_) = std::make_shared<const std::string>();
   RequestCounters requests_;
   ProcessMetrics process_;

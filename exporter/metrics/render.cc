@@ -11,6 +11,13 @@ using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 
+template <class Visit>
+void for_each_family(const Visit& visit) {
+  for (const std::span<const Family> families : {wal_families(), action_families()}) {
+    for (const Family& family : families) visit(family);
+  }
+}
+
 void add_reload(const view::View& view, TextWriter& out) {
   MetricFamily success{"influxdb_wal_exporter_config_last_reload_successful",
                        "1 if the settings in use are those of the file as last read, 0 if the last reload was refused.",
@@ -29,30 +36,57 @@ void add_reload(const view::View& view, TextWriter& out) {
 
 }  // namespace
 
-std::string render(const view::View& view) {
-  std::vector<std::string> names;
-  names.reserve(view.targets.size());
-  for (const auto& target : view.targets) names.push_back(to_valid_utf8(target->name));
-
+Renderer::Piece Renderer::render_target(const view::TargetView& target) {
+  Piece piece;
   TextWriter out;
-  // One family at a time, its memory used again for the next: with hundreds of
-  // targets all families at once would take many times the text.
   MetricFamily family;
-  for (const std::span<const Family> families : {wal_families(), action_families()}) {
-    for (const Family& entry : families) {
-      family.name = entry.name;
-      family.help = entry.help;
-      family.type = entry.type;
-      Collector collector(family);
-      for (std::size_t i = 0; i < names.size(); ++i) {
-        collector.set_target(names[i]);
-        entry.collect(*view.targets[i], collector);
-      }
-      out.write(family);
-    }
+  Collector collector(family);
+  collector.set_target(to_valid_utf8(target.name));
+  for_each_family([&](const Family& entry) {
+    family.name = entry.name;
+    family.help = entry.help;
+    family.type = entry.type;
+    entry.collect(target, collector);
+    out.write_values(family);
+    piece.ends.push_back(out.size());
+  });
+  piece.text = out.take();
+  return piece;
+}
+
+std::string Renderer::render(const view::View& view) {
+  Pieces pieces;
+  std::vector<const Piece*> in_order;
+  std::size_t size = 0;
+  for (const auto& target : view.targets) {
+    auto known = pieces_.extract(target);
+    auto place = known ? pieces.insert(std::move(known)).position : pieces.find(target);
+    if (place == pieces.end()) place = pieces.emplace(target, render_target(*target)).first;
+    in_order.push_back(&place->second);
+    size += place->second.text.size();
   }
+  pieces_ = std::move(pieces);
+
+  constexpr std::size_t kHeaders = 16 * 1024;
+  TextWriter out(size + kHeaders);
+  std::size_t index = 0;
+  for_each_family([&](const Family& entry) {
+    bool headed = false;
+    for (const Piece* piece : in_order) {
+      const std::size_t begin = index == 0 ? 0 : piece->ends[index - 1];
+      if (piece->ends[index] == begin) continue;
+      if (!headed) out.write_header({entry.name, entry.help, entry.type, {}});
+      headed = true;
+      out.append(std::string_view(piece->text).substr(begin, piece->ends[index] - begin));
+    }
+    ++index;
+  });
   add_reload(view, out);
   return out.take();
+}
+
+std::string render(const view::View& view) {
+  return Renderer().render(view);
 }
 
 void RequestCounters::count(const std::string& route, int code) {

@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/mutex.h"
@@ -17,6 +19,26 @@ namespace walx::metrics {
 // All influxdb_wal_* families with a target label, and the reload families.
 // Values that are not known are absent, never 0.
 [[nodiscard]] std::string render(const view::View& view);
+
+// The same text, but a target whose TargetView is the very one of the call before
+// is not rendered again: with hundreds of targets, one of which changed, that is
+// most of the work. Not thread-safe.
+class Renderer {
+ public:
+  [[nodiscard]] std::string render(const view::View& view);
+
+ private:
+  // The values of one target, family after family.
+  struct Piece {
+    std::string text;
+    std::vector<std::size_t> ends;  // one per family, offsets into `text`
+  };
+  using Pieces = std::map<std::shared_ptr<const view::TargetView>, Piece>;
+
+  [[nodiscard]] static Piece render_target(const view::TargetView& target);
+
+  Pieces pieces_;
+};
 
 // Requests by (route, status code); counted by web/. Safe from any thread.
 class RequestCounters {

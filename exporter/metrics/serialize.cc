@@ -29,14 +29,31 @@ class Appender final : public std::streambuf {
 
 }  // namespace
 
-void TextWriter::write(prometheus::MetricFamily& family) {
-  if (family.metric.empty()) return;
+void TextWriter::serialize(prometheus::MetricFamily& family) {
   Appender buffer(text_);
   std::ostream out(&buffer);
   std::swap(one_.front(), family);
   prometheus::TextSerializer().Serialize(out, one_);
   std::swap(one_.front(), family);
   family.metric.clear();
+}
+
+void TextWriter::write(prometheus::MetricFamily& family) {
+  if (!family.metric.empty()) serialize(family);
+}
+
+void TextWriter::write_values(prometheus::MetricFamily& family) {
+  if (family.metric.empty()) return;
+  const std::size_t begin = text_.size();
+  serialize(family);
+  // Two lines: our help texts have no line break.
+  const std::size_t values = text_.find('\n', text_.find('\n', begin) + 1) + 1;
+  text_.erase(begin, values - begin);
+}
+
+void TextWriter::write_header(prometheus::MetricFamily family) {
+  family.metric.clear();
+  serialize(family);
 }
 
 std::string TextWriter::take() {
