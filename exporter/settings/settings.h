@@ -32,17 +32,23 @@ struct Influxdb {
   std::optional<Duration> gen1_duration;       // G
   std::optional<std::uint64_t> kept_files;     // snapshotted files the server keeps
   Duration timeout = std::chrono::seconds(5);  // of one question to the server
+
+  friend bool operator==(const Influxdb&, const Influxdb&) = default;
 };
 
 struct Wal {
   std::filesystem::path directory;
   Integrity integrity = Integrity::header;
   std::uint64_t checksum_bytes_per_second = 8 * kMiB;  // bound of `integrity: full` in the background
+
+  friend bool operator==(const Wal&, const Wal&) = default;
 };
 
 struct Sampling {
   Duration interval = std::chrono::minutes(2);
   bool watch = true;  // inotify: sample at once when a file appears
+
+  friend bool operator==(const Sampling&, const Sampling&) = default;
 };
 
 struct Thresholds {
@@ -50,6 +56,8 @@ struct Thresholds {
   std::uint64_t max_size = kGiB;           // bytes
   double critical_files_factor = 2;
   double critical_size_factor = 3;
+
+  friend bool operator==(const Thresholds&, const Thresholds&) = default;
 };
 
 struct Nudge {
@@ -58,6 +66,8 @@ struct Nudge {
   std::string table = "checkpoint";
   std::uint64_t max_points = 2000;
   Duration max_duration = std::chrono::minutes(45);
+
+  friend bool operator==(const Nudge&, const Nudge&) = default;
 };
 
 // The `http` method: a request the user describes.
@@ -67,6 +77,8 @@ struct HttpRequest {
   std::map<std::string, std::string> headers;
   std::string body;
   std::vector<int> expected_status = {200, 204};
+
+  friend bool operator==(const HttpRequest&, const HttpRequest&) = default;
 };
 
 struct Checkpoint {
@@ -77,16 +89,22 @@ struct Checkpoint {
   std::uint64_t min_free_bytes = 64 * kMiB;  // disk_headroom: never start with less free where the WAL lies
   Nudge nudge;
   std::optional<HttpRequest> http;
+
+  friend bool operator==(const Checkpoint&, const Checkpoint&) = default;
 };
 
 struct Replay {
   // What a restart replays in a second: measured 8 MB/s on 3.10 (80 MB in 10.4 s).
   std::uint64_t bytes_per_second = 8'000'000;
+
+  friend bool operator==(const Replay&, const Replay&) = default;
 };
 
 struct Forecast {
   Duration short_window = std::chrono::minutes(10);
   Duration long_window = std::chrono::hours(1);
+
+  friend bool operator==(const Forecast&, const Forecast&) = default;
 };
 
 struct Target {
@@ -99,6 +117,8 @@ struct Target {
   Replay replay;
   Forecast forecast;
   bool dry_run = false;  // decide and say so, never act
+
+  friend bool operator==(const Target&, const Target&) = default;
 };
 
 struct Settings {

@@ -1,0 +1,239 @@
+#include "settings/read_target.h"
+
+#include <limits>
+
+#include "settings/forms.h"
+
+namespace walx::settings {
+namespace {
+
+constexpr Range<double> kFactorRange{1, 1000};
+constexpr Range<std::uint64_t> kRateRange{1, std::uint64_t{1} << 50U};  // bytes per second
+
+// Reports at the key's own line.
+void complain(const Section& section, std::string_view key, const std::string& text) {
+  section.reader().problem(section.line(key), section.path(key) + ": " + text);
+}
+
+void read_influxdb(const Section& section, Influxdb& out, const Overrides& overrides,
+                   const std::filesystem::path& folder) {
+  section.choice<Version>("version", out.version,
+                          {{"auto", Version::automatic}, {"1", Version::v1}, {"2", Version::v2}, {"3", Version::v3}});
+  std::string url;
+  section.text("url", url);
+  if (!url.empty()) {
+    auto checked = check_url(url);
+    if (checked) {
+      out.url = *std::move(checked);
+    } else {
+      complain(section, "url", checked.error().message);
+    }
+  }
+  if (!overrides.influxdb_url.empty()) out.url = overrides.influxdb_url;
+  section.text("token_file", out.token_file);
+  if (out.token_file.find('\0') != std::string::npos) {
+    complain(section, "token_file", "it holds a zero byte; write the path of a file");
+  } else if (!out.token_file.empty()) {
+    out.token_file = (folder / out.token_file).lexically_normal().string();
+  }
+  section.text("backup_address", out.backup_address);
+  if (!out.backup_address.empty()) {
+    if (const auto checked = check_address(out.backup_address); !checked) {
+      complain(section, "backup_address", checked.error().message);
+    }
+  }
+  section.count_or("auto", "snapshot_size", out.snapshot_size, {1, 1'000'000'000});
+  section.duration_or("auto", "flush_interval", out.flush_interval);
+  section.duration_or("auto", "gen1_duration", out.gen1_duration);
+  section.count_or("auto", "kept_files", out.kept_files, {0, 1'000'000'000});
+  section.duration("timeout", out.timeout);
+}
+
+void read_wal(const Section& section, Wal& out, const Overrides& overrides) {
+  constexpr std::string_view kRemedy =
+      "write the node's folder (InfluxDB 3), wal-dir (1.x) or engine/wal (2.x), such as /var/lib/influxdb/wal";
+  std::string directory;
+  const bool read = section.text("directory", directory);
+  if (read && directory.find('\0') != std::string::npos) {
+    complain(section, "directory", "it holds a zero byte; " + std::string(kRemedy));
+  } else if (read && !directory.starts_with('/')) {
+    const std::string what = directory.empty() ? "it is empty" : shown(directory) + " is not an absolute path";
+    complain(section, "directory", what + "; " + std::string(kRemedy));
+  } else if (section.find("directory") == nullptr && overrides.wal_directory.empty()) {
+    complain(section, "directory", "it is missing; " + std::string(kRemedy));
+  }
+  out.directory = overrides.wal_directory.empty() ? directory : overrides.wal_directory;
+  section.choice<Integrity>("integrity", out.integrity,
+                            {{"off", Integrity::off}, {"header", Integrity::header}, {"full", Integrity::full}},
+                            {{"false", Integrity::off}});
+  section.bytes("checksum_bytes_per_second", out.checksum_bytes_per_second, kRateRange);
+}
+
+void read_nudge(const Section& section, Nudge& out) {
+  section.boolean("enabled", out.enabled);
+  section.text("database", out.database);
+  if (const auto checked = check_database(out.database); !checked) {
+    complain(section, "database", checked.error().message);
+  }
+  section.text("table", out.table);
+  if (const auto checked = check_table(out.table); !checked) complain(section, "table", checked.error().message);
+  section.count("max_points", out.max_points, {1, 1'000'000});
+  section.duration("max_duration", out.max_duration);
+}
+
+void read_headers(const Section& http, std::map<std::string, std::string>& out) {
+  constexpr std::size_t kMost = 100;
+  Reader& reader = http.reader();
+  const Node* node = http.find("headers");
+  if (node == nullptr || node->kind == Node::Kind::null) return;
+  if (node->kind != Node::Kind::map || node->entries.size() > kMost) {
+    return complain(http, "headers", "it is not a group of at most 100 headers; write one 'Name: value' a line");
+  }
+  for (const Entry& entry : node->entries) {
+    const std::string path = http.path("headers") + "." + shown(entry.key);
+    const auto value = reader.text(*entry.value, path, "the header's value");
+    if (!value) continue;
+    if (const auto checked = check_http_header(entry.key, *value); !checked) {
+      reader.problem(entry.line, http.path("headers") + ": " + checked.error().message);
+    } else {
+      out.emplace(entry.key, *value);
+    }
+  }
+}
+
+// One number or a list of them.
+void read_expected_status(const Section& http, std::vector<int>& out) {
+  constexpr std::size_t kMost = 100;
+  constexpr std::string_view kForm = "HTTP statuses from 100 to 599, such as [200, 204]";
+  Reader& reader = http.reader();
+  const Node* node = http.find("expected_status");
+  if (node == nullptr) return;
+  std::vector<const Node*> items{node};
+  if (node->kind == Node::Kind::list) items = node->items;
+  if (items.empty() || items.size() > kMost) {
+    return complain(http, "expected_status", "it holds none or more than 100; write " + std::string(kForm));
+  }
+  std::vector<int> statuses;
+  for (const Node* item : items) {
+    const auto text = reader.text(*item, http.path("expected_status"), kForm);
+    if (!text) continue;
+    const auto number = whole_number(*text);
+    if (!number || *number < 100 || *number > 599) {
+      reader.problem(item->line, http.path("expected_status") + ": " + shown(*text) + " is not a status; write " +
+                                     std::string(kForm));
+      continue;
+    }
+    statuses.push_back(static_cast<int>(*number));
+  }
+  out = std::move(statuses);
+}
+
+HttpRequest read_http(const Section& section) {
+  HttpRequest out;
+  section.text("method", out.method);
+  if (const auto checked = check_http_method(out.method); !checked) {
+    complain(section, "method", checked.error().message);
+  }
+  section.text("path", out.path);
+  if (section.find("path") == nullptr) {
+    complain(section, "path", "it is missing; write the part after the host, such as /api/checkpoint");
+  } else if (const auto checked = check_http_path(out.path); !checked) {
+    complain(section, "path", checked.error().message);
+  }
+  read_headers(section, out.headers);
+  section.text("body", out.body);
+  read_expected_status(section, out.expected_status);
+  return out;
+}
+
+void read_checkpoint(const Section& section, Checkpoint& out) {
+  section.choice<Method>("method", out.method,
+                         {{"auto", Method::automatic},
+                          {"backup", Method::backup},
+                          {"nudge", Method::nudge},
+                          {"http", Method::http},
+                          {"none", Method::none}});
+  section.duration("cooldown", out.cooldown, {Duration::zero(), kLongestDuration});
+  section.duration_or("off", "schedule", out.schedule, {"false"});
+  section.duration("timeout", out.timeout);
+  section.bytes("min_free_size", out.min_free_bytes, {0, kSizeRange.most});
+  read_nudge(section.section("nudge"), out.nudge);
+  if (const Node* http = section.find("http"); http != nullptr) out.http = read_http(section.section("http"));
+}
+
+// Methods that could never work as the file stands. One that only lacks an
+// address or is not enabled is blocked at run time instead, and says so.
+void check_method(const Section& checkpoint, const Target& target) {
+  const Version version = target.influxdb.version;
+  switch (target.checkpoint.method) {
+    case Method::http:
+      if (!target.checkpoint.http) {
+        complain(checkpoint, "method", "http needs the request; add checkpoint.http with at least its path");
+      } else if (target.influxdb.url.empty()) {
+        complain(checkpoint, "method", "http needs a server; set influxdb.url");
+      }
+      break;
+    case Method::backup:
+      if (version == Version::v3) {
+        complain(checkpoint, "method",
+                 "InfluxDB 3 has no backup that empties its WAL; write auto, nudge, http or none");
+      }
+      break;
+    case Method::nudge:
+      if (version == Version::v1 || version == Version::v2) {
+        complain(checkpoint, "method", "nudge is for InfluxDB 3 only; write auto, backup, http or none");
+      }
+      break;
+    case Method::automatic:
+    case Method::none:
+      break;
+  }
+}
+
+}  // namespace
+
+Target default_target(const Defaults& defaults) {
+  Target out;
+  if (defaults.max_files) out.thresholds.max_files = defaults.max_files;
+  if (defaults.max_size) out.thresholds.max_size = *defaults.max_size;
+  if (defaults.cooldown) out.checkpoint.cooldown = *defaults.cooldown;
+  return out;
+}
+
+Target read_target(const Section& section, const Defaults& defaults, const Overrides& overrides,
+                   const std::filesystem::path& folder) {
+  Target out = default_target(defaults);
+  read_influxdb(section.section("influxdb"), out.influxdb, overrides, folder);
+  read_wal(section.section("wal"), out.wal, overrides);
+
+  const Section sampling = section.section("sampling");
+  // Any faster, and looking would be all the exporter does.
+  sampling.duration("interval", out.sampling.interval, {std::chrono::milliseconds(10), kLongestDuration});
+  sampling.boolean("watch", out.sampling.watch);
+
+  const Section thresholds = section.section("thresholds");
+  thresholds.count_or("auto", "max_files", out.thresholds.max_files, kFilesRange);
+  thresholds.bytes("max_size", out.thresholds.max_size, kSizeRange);
+  thresholds.factor("critical_files_factor", out.thresholds.critical_files_factor, kFactorRange);
+  thresholds.factor("critical_size_factor", out.thresholds.critical_size_factor, kFactorRange);
+
+  const Section checkpoint = section.section("checkpoint");
+  read_checkpoint(checkpoint, out.checkpoint);
+  check_method(checkpoint, out);
+
+  section.section("replay").bytes("bytes_per_second", out.replay.bytes_per_second, kRateRange);
+
+  const Section forecast = section.section("forecast");
+  forecast.duration("short_window", out.forecast.short_window);
+  forecast.duration("long_window", out.forecast.long_window);
+  if (out.forecast.long_window <= out.forecast.short_window) {
+    complain(forecast, forecast.find("long_window") != nullptr ? "long_window" : "short_window",
+             "the long window (" + format_duration(out.forecast.long_window) + ") is not longer than the short one (" +
+                 format_duration(out.forecast.short_window) + "); make it longer");
+  }
+
+  section.boolean("dry_run", out.dry_run);
+  return out;
+}
+
+}  // namespace walx::settings

@@ -1,0 +1,39 @@
+// One target, from its entry in the file. Not thread-safe (it writes to a Reader).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "settings/reader.h"
+#include "settings/settings.h"
+
+namespace walx::settings {
+
+// What stands in where the file has no such key, from the environment.
+struct Defaults {
+  std::optional<std::uint64_t> max_files;
+  std::optional<std::uint64_t> max_size;  // bytes
+  std::optional<Duration> cooldown;
+};
+
+// What the command line says of the only target; empty: nothing.
+struct Overrides {
+  std::string wal_directory;
+  std::string influxdb_url;
+};
+
+// The bounds that the file and the environment share.
+inline constexpr Range<std::uint64_t> kFilesRange{1, 1'000'000'000};
+inline constexpr Range<std::uint64_t> kSizeRange{1, std::uint64_t{1} << 50U};  // 1 PiB, in bytes
+
+// A target with nothing but defaults.
+[[nodiscard]] Target default_target(const Defaults& defaults);
+
+// Reads and checks everything but the name, which needs to be seen beside the
+// others. `folder`: where a relative token_file begins.
+[[nodiscard]] Target read_target(const Section& section, const Defaults& defaults, const Overrides& overrides,
+                                 const std::filesystem::path& folder);
+
+}  // namespace walx::settings

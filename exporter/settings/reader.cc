@@ -1,0 +1,284 @@
+#include "settings/reader.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "base/bytes.h"
+#include "base/text.h"
+#include "settings/schema.h"
+#include "settings/substitute.h"
+
+namespace walx::settings {
+namespace {
+
+constexpr std::string_view kDurationForm = "a duration such as 30s, 2m or 1h30m";
+constexpr std::string_view kSizeForm = "a size such as 512MiB or 1.5GiB";
+
+std::string_view kind_name(Node::Kind kind) {
+  switch (kind) {
+    case Node::Kind::null:
+      return "no value";
+    case Node::Kind::scalar:
+      return "a single value";
+    case Node::Kind::list:
+      return "a list";
+    case Node::Kind::map:
+      return "a group of settings";
+  }
+  return "something else";
+}
+
+std::string duration_text(Duration duration) {
+  // 365 days as people say it, not 52w1d.
+  return duration == kLongestDuration ? "365d" : format_duration(duration);
+}
+
+std::string number_text(double number) {
+  std::string text = std::to_string(number);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  return text;
+}
+
+std::string count_form(Range<std::uint64_t> range, std::string_view word) {
+  return (word.empty() ? "" : std::string(word) + " or ") + "a whole number from " + std::to_string(range.least) +
+         " to " + std::to_string(range.most);
+}
+
+// "a, b or c"
+std::string alternatives(const std::vector<std::string_view>& words) {
+  std::string out;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (i > 0) out += i + 1 == words.size() ? " or " : ", ";
+    out += words[i];
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string shown(std::string_view text) {
+  constexpr std::size_t kMost = 60;
+  std::size_t end = std::min(text.size(), kMost);
+  while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+  return "'" + escape_control(text.substr(0, end)) + (end < text.size() ? "...'" : "'");
+}
+
+std::optional<std::uint64_t> whole_number(std::string_view text) {
+  if (text.empty() || text.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc::result_out_of_range) return std::numeric_limits<std::uint64_t>::max();
+  return number;
+}
+
+std::optional<double> decimal_number(std::string_view text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(number)) return std::nullopt;
+  return number;
+}
+
+Reader::Reader(std::string file, const Environment& environment)
+    : file_(escape_control(file)), environment_(environment) {}
+
+void Reader::problem(int line, std::string text) {
+  problems_.push_back(Problem{line, std::move(text)});
+}
+
+Error Reader::error() const {
+  std::vector<Problem> sorted = problems_;
+  std::stable_sort(sorted.begin(), sorted.end(), [](const Problem& a, const Problem& b) { return a.line < b.line; });
+  if (sorted.empty()) return Error{ErrorKind::invalid, file_ + ": nothing is wrong"};
+  std::string text = file_ + ":" + std::to_string(sorted.front().line) + ": " + sorted.front().text;
+  if (sorted.size() > 1) {
+    constexpr std::size_t kShown = 5;
+    std::vector<std::string> lines;
+    for (std::size_t i = 1; i < sorted.size() && i <= kShown; ++i) lines.push_back(std::to_string(sorted[i].line));
+    text += " (and " + std::to_string(sorted.size() - 1) + " more: " + (lines.size() == 1 ? "line " : "lines ") +
+            join(lines, ", ") + (sorted.size() - 1 > kShown ? ", ..." : "") + ")";
+  }
+  return Error{ErrorKind::invalid, std::move(text)};
+}
+
+std::optional<std::string> Reader::text(const Node& node, std::string_view path, std::string_view expected) {
+  const std::string name(path);
+  if (node.kind == Node::Kind::null) {
+    problem(node.line, name + " has no value; write " + std::string(expected) + ", or leave the key out");
+    return std::nullopt;
+  }
+  if (node.kind != Node::Kind::scalar) {
+    problem(node.line, name + " is " + std::string(kind_name(node.kind)) + "; write " + std::string(expected));
+    return std::nullopt;
+  }
+  auto value = substitute(node.text, environment_);
+  if (!value) {
+    problem(node.line, name + ": " + value.error().message);
+    return std::nullopt;
+  }
+  if (to_valid_utf8(*value) != *value) {
+    problem(node.line, name + " holds bytes that are not UTF-8; look at the environment variable it uses");
+    return std::nullopt;
+  }
+  return *std::move(value);
+}
+
+Section::Section(Reader& reader, const Node* node, std::string schema_section, int line)
+    : reader_(reader), node_(node), section_(std::move(schema_section)), line_(line) {
+  if (node_ == nullptr || node_->kind == Node::Kind::null) return;
+  if (node_->kind != Node::Kind::map) {
+    const std::string what = section_.empty() ? "the file" : section_ == "target" ? "a target" : section_;
+    reader_.problem(node_->line, what + " is " + std::string(kind_name(node_->kind)) +
+                                     "; write a group of settings, one 'key: value' a line");
+    return;
+  }
+  for (const Entry& entry : node_->entries) {
+    if (!is_key(section_, entry.key)) reader_.problem(entry.line, explain_unknown_key(section_, entry.key));
+  }
+}
+
+const Node* Section::find(std::string_view key) const {
+  if (node_ == nullptr) return nullptr;
+  for (const Entry& entry : node_->entries) {
+    if (entry.key == key) return entry.value;
+  }
+  return nullptr;
+}
+
+int Section::line(std::string_view key) const {
+  if (node_ == nullptr) return line_;
+  for (const Entry& entry : node_->entries) {
+    if (entry.key == key) return entry.line;
+  }
+  return line_;
+}
+
+std::string Section::path(std::string_view key) const {
+  if (section_.empty() || section_ == "target") return std::string(key);
+  return section_ + "." + std::string(key);
+}
+
+Section Section::section(std::string_view key) const {
+  return Section(reader_, find(key), path(key), line(key));
+}
+
+void Section::problem(std::string_view key, const std::string& text) const {
+  const Node* node = find(key);
+  reader_.problem(node == nullptr ? line(key) : node->line, path(key) + ": " + text);
+}
+
+std::optional<std::string> Section::raw(std::string_view key, std::string_view expected) const {
+  const Node* node = find(key);
+  if (node == nullptr) return std::nullopt;
+  return reader_.text(*node, path(key), expected);
+}
+
+bool Section::text(std::string_view key, std::string& out) const {
+  auto value = raw(key, "one text");
+  if (!value) return false;
+  out = *std::move(value);
+  return true;
+}
+
+void Section::boolean(std::string_view key, bool& out) const {
+  choice<bool>(key, out, {{"true", true}, {"false", false}},
+               {{"True", true}, {"TRUE", true}, {"False", false}, {"FALSE", false}});
+}
+
+void Section::set_duration(std::string_view key, const std::string& text, Duration& out, Range<Duration> range) const {
+  const auto value = parse_duration(text);
+  if (!value) return problem(key, escape_control(value.error().message));
+  if (*value < range.least || *value > range.most) {
+    return problem(key, shown(text) + " is out of range; write a duration from " + duration_text(range.least) + " to " +
+                            duration_text(range.most));
+  }
+  out = *value;
+}
+
+void Section::duration(std::string_view key, Duration& out, Range<Duration> range) const {
+  if (const auto value = raw(key, kDurationForm)) set_duration(key, *value, out, range);
+}
+
+void Section::duration_or(std::string_view word, std::string_view key, std::optional<Duration>& out,
+                          std::initializer_list<std::string_view> also) const {
+  const auto value = raw(key, std::string(word) + " or " + std::string(kDurationForm));
+  if (!value) return;
+  if (*value == word || std::find(also.begin(), also.end(), *value) != also.end()) {
+    out = std::nullopt;
+    return;
+  }
+  const auto parsed = parse_duration(*value);
+  if (!parsed) return problem(key, escape_control(parsed.error().message) + "; or " + std::string(word));
+  Duration duration{};
+  set_duration(key, *value, duration, kAnyDuration);
+  if (*parsed >= kAnyDuration.least && *parsed <= kAnyDuration.most) out = duration;
+}
+
+void Section::bytes(std::string_view key, std::uint64_t& out, Range<std::uint64_t> range) const {
+  const auto text = raw(key, kSizeForm);
+  if (!text) return;
+  const auto value = parse_bytes(*text);
+  if (!value) return problem(key, escape_control(value.error().message));
+  if (*value < range.least || *value > range.most) {
+    return problem(key, shown(*text) + " is out of range; write a size from " + format_bytes(range.least) + " to " +
+                            format_bytes(range.most));
+  }
+  out = *value;
+}
+
+void Section::set_count(std::string_view key, const std::string& text, std::uint64_t& out, Range<std::uint64_t> range,
+                        std::string_view word) const {
+  const auto value = whole_number(text);
+  if (!value) return problem(key, shown(text) + " is not a whole number; write " + count_form(range, word));
+  if (*value < range.least || *value > range.most) {
+    return problem(key, shown(text) + " is out of range; write " + count_form(range, word));
+  }
+  out = *value;
+}
+
+void Section::count(std::string_view key, std::uint64_t& out, Range<std::uint64_t> range) const {
+  if (const auto value = raw(key, count_form(range, ""))) set_count(key, *value, out, range, "");
+}
+
+void Section::count_or(std::string_view word, std::string_view key, std::optional<std::uint64_t>& out,
+                       Range<std::uint64_t> range) const {
+  const auto value = raw(key, count_form(range, word));
+  if (!value) return;
+  if (*value == word) {
+    out = std::nullopt;
+    return;
+  }
+  // An impossible number stays where set_count found a problem.
+  std::uint64_t number = std::numeric_limits<std::uint64_t>::max();
+  set_count(key, *value, number, range, word);
+  if (number <= range.most) out = number;
+}
+
+void Section::factor(std::string_view key, double& out, Range<double> range) const {
+  const std::string form = "a number from " + number_text(range.least) + " to " + number_text(range.most);
+  const auto text = raw(key, form);
+  if (!text) return;
+  const auto value = decimal_number(*text);
+  if (!value) return problem(key, shown(*text) + " is not a number; write " + form);
+  if (*value < range.least || *value > range.most) {
+    return problem(key, shown(*text) + " is out of range; write " + form);
+  }
+  out = *value;
+}
+
+std::optional<std::string> Section::one_of(std::string_view key, const std::vector<std::string_view>& words,
+                                           const std::vector<std::string_view>& hidden) const {
+  auto value = raw(key, alternatives(words));
+  if (!value) return std::nullopt;
+  const auto in = [&](const std::vector<std::string_view>& set) {
+    return std::find(set.begin(), set.end(), *value) != set.end();
+  };
+  if (in(words) || in(hidden)) return value;
+  const std::string_view meant = closest(*value, words);
+  problem(key, shown(*value) + " is not known; write " + alternatives(words) +
+                   (meant.empty() ? "" : " (did you mean " + std::string(meant) + "?)"));
+  return std::nullopt;
+}
+
+}  // namespace walx::settings

@@ -1,0 +1,129 @@
+// From nodes of the YAML tree to typed values, with the problems met on the way.
+//
+// A value that is wrong leaves its default in place and adds a problem, so that
+// one pass finds them all. Not thread-safe: one Reader reads one file.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "settings/load.h"
+#include "settings/yaml_tree.h"
+
+namespace walx::settings {
+
+// As it was written, on one line and not too long, in quotes.
+[[nodiscard]] std::string shown(std::string_view text);
+
+class Reader {
+ public:
+  // `file` stands before the line in messages.
+  Reader(std::string file, const Environment& environment);
+
+  void problem(int line, std::string text);
+  [[nodiscard]] bool good() const { return problems_.empty(); }
+  // The problem nearest to the top of the file, and how many more there are.
+  [[nodiscard]] Error error() const;
+
+  // The text of a scalar with its variables filled in. nullopt: a problem was
+  // added; `expected` says what would be right.
+  [[nodiscard]] std::optional<std::string> text(const Node& node, std::string_view path, std::string_view expected);
+
+ private:
+  std::string file_;
+  const Environment& environment_;
+  std::vector<Problem> problems_;
+};
+
+inline constexpr Duration kLongestDuration = std::chrono::hours(24 * 365);
+inline constexpr Duration kShortestDuration = std::chrono::milliseconds(1);
+
+template <class T>
+struct Range {
+  T least;
+  T most;
+};
+
+inline constexpr Range<Duration> kAnyDuration{kShortestDuration, kLongestDuration};
+
+// One group of settings, such as `checkpoint`. Reads by key; a key that is not in
+// the file leaves `out` as it was.
+class Section {
+ public:
+  // nullptr, or null as left by a group whose keys are all commented out: no keys.
+  // Adds a problem for every key that the schema does not have.
+  // `line`: where a key is missed that is not there.
+  Section(Reader& reader, const Node* node, std::string schema_section, int line);
+
+  [[nodiscard]] const Node* find(std::string_view key) const;
+  // Of the key, or of the section itself where the key is not there.
+  [[nodiscard]] int line(std::string_view key) const;
+  // For messages: "checkpoint.cooldown"; in a target itself "name".
+  [[nodiscard]] std::string path(std::string_view key) const;
+  [[nodiscard]] Section section(std::string_view key) const;
+
+  // Whether a text was there and read.
+  bool text(std::string_view key, std::string& out) const;
+  void boolean(std::string_view key, bool& out) const;
+  void duration(std::string_view key, Duration& out, Range<Duration> range = kAnyDuration) const;
+  void bytes(std::string_view key, std::uint64_t& out, Range<std::uint64_t> range) const;
+  void count(std::string_view key, std::uint64_t& out, Range<std::uint64_t> range) const;
+  void factor(std::string_view key, double& out, Range<double> range) const;
+
+  // `word` (auto) stands for nullopt; so do the words of `also`.
+  void duration_or(std::string_view word, std::string_view key, std::optional<Duration>& out,
+                   std::initializer_list<std::string_view> also = {}) const;
+  void count_or(std::string_view word, std::string_view key, std::optional<std::uint64_t>& out,
+                Range<std::uint64_t> range) const;
+
+  template <class E>
+  using Choices = std::initializer_list<std::pair<std::string_view, E>>;
+
+  // One of some words. `hidden` are taken too, but not offered in messages.
+  template <class E>
+  void choice(std::string_view key, E& out, Choices<E> choices, Choices<E> hidden = {}) const {
+    std::vector<std::string_view> words;
+    for (const auto& [word, value] : choices) words.push_back(word);
+    std::vector<std::string_view> hidden_words;
+    for (const auto& [word, value] : hidden) hidden_words.push_back(word);
+    const std::optional<std::string> found = one_of(key, words, hidden_words);
+    if (!found) return;
+    for (const auto& set : {choices, hidden}) {
+      for (const auto& [word, value] : set) {
+        if (word == *found) out = value;
+      }
+    }
+  }
+
+  [[nodiscard]] Reader& reader() const { return reader_; }
+
+ private:
+  std::optional<std::string> raw(std::string_view key, std::string_view expected) const;
+  std::optional<std::string> one_of(std::string_view key, const std::vector<std::string_view>& words,
+                                    const std::vector<std::string_view>& hidden) const;
+  void problem(std::string_view key, const std::string& text) const;
+  void set_duration(std::string_view key, const std::string& text, Duration& out, Range<Duration> range) const;
+  void set_count(std::string_view key, const std::string& text, std::uint64_t& out, Range<std::uint64_t> range,
+                 std::string_view word) const;
+
+  Reader& reader_;
+  const Node* node_;
+  std::string section_;
+  int line_;
+};
+
+// A whole number in decimal digits and nothing else; nullopt otherwise. Larger
+// than 64 bits: the largest there is.
+[[nodiscard]] std::optional<std::uint64_t> whole_number(std::string_view text);
+// A finite decimal number and nothing else.
+[[nodiscard]] std::optional<double> decimal_number(std::string_view text);
+
+}  // namespace walx::settings

@@ -1,0 +1,142 @@
+#include "settings/schema.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <numeric>
+#include <vector>
+
+#include "base/text.h"
+
+namespace walx::settings {
+namespace {
+
+constexpr std::string_view kTop[] = {"targets", "history_limit"};
+constexpr std::string_view kTarget[] = {"name",       "influxdb", "wal",      "sampling", "thresholds",
+                                        "checkpoint", "replay",   "forecast", "dry_run"};
+constexpr std::string_view kInfluxdb[] = {"version",        "url",           "token_file",
+                                          "backup_address", "snapshot_size", "flush_interval",
+                                          "gen1_duration",  "kept_files",    "timeout"};
+constexpr std::string_view kWal[] = {"directory", "integrity", "checksum_bytes_per_second"};
+constexpr std::string_view kSampling[] = {"interval", "watch"};
+constexpr std::string_view kThresholds[] = {"max_files", "max_size", "critical_files_factor", "critical_size_factor"};
+constexpr std::string_view kCheckpoint[] = {"method",        "cooldown", "schedule", "timeout",
+                                            "min_free_size", "nudge",    "http"};
+constexpr std::string_view kNudge[] = {"enabled", "database", "table", "max_points", "max_duration"};
+constexpr std::string_view kHttp[] = {"method", "path", "headers", "body", "expected_status"};
+constexpr std::string_view kReplay[] = {"bytes_per_second"};
+constexpr std::string_view kForecast[] = {"short_window", "long_window"};
+
+constexpr SectionKeys kSections[] = {
+    {"", kTop},
+    {"target", kTarget},
+    {"influxdb", kInfluxdb},
+    {"wal", kWal},
+    {"sampling", kSampling},
+    {"thresholds", kThresholds},
+    {"checkpoint", kCheckpoint},
+    {"checkpoint.nudge", kNudge},
+    {"checkpoint.http", kHttp},
+    {"replay", kReplay},
+    {"forecast", kForecast},
+};
+
+std::span<const std::string_view> keys_of(std::string_view section) {
+  for (const SectionKeys& candidate : kSections) {
+    if (candidate.section == section) return candidate.keys;
+  }
+  return {};
+}
+
+// maxFiles, max-files and MAX_FILES are all max_files to a person.
+std::string plain(std::string_view word) {
+  std::string out;
+  for (const char c : word) {
+    if (c != '_' && c != '-' && c != ' ') out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  return out;
+}
+
+// Letters to insert, drop, change or swap with their neighbour.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::vector<std::size_t>> cost(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  for (std::size_t i = 0; i <= a.size(); ++i) cost[i][0] = i;
+  std::iota(cost[0].begin(), cost[0].end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t changed = a[i - 1] == b[j - 1] ? 0 : 1;
+      cost[i][j] = std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1, cost[i - 1][j - 1] + changed});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
+      }
+    }
+  }
+  return cost[a.size()][b.size()];
+}
+
+std::string place(std::string_view section) {
+  if (section.empty()) return "at the top of the file";
+  if (section == "target") return "in a target";
+  return "in " + std::string(section);
+}
+
+// "under wal" or "under influxdb or checkpoint"; empty: nowhere.
+std::string where_else(std::string_view section, std::string_view key) {
+  std::vector<std::string> places;
+  for (const SectionKeys& candidate : kSections) {
+    if (candidate.section != section && is_key(candidate.section, key)) {
+      places.push_back(candidate.section == "target" ? "a target (an entry of the list targets)"
+                       : candidate.section.empty()   ? "the top of the file"
+                                                     : "'" + std::string(candidate.section) + "'");
+    }
+  }
+  return join(places, " or ");
+}
+
+}  // namespace
+
+std::span<const SectionKeys> all_sections() {
+  return kSections;
+}
+
+bool is_key(std::string_view section, std::string_view key) {
+  const auto keys = keys_of(section);
+  return std::find(keys.begin(), keys.end(), key) != keys.end();
+}
+
+std::string_view closest(std::string_view text, std::span<const std::string_view> words) {
+  constexpr std::size_t kLongest = 64;  // keeps the work small whatever the file holds
+  if (text.size() > kLongest) return {};
+  const std::string wanted = plain(text);
+  std::string_view best;
+  std::size_t best_distance = 0;
+  for (const std::string_view word : words) {
+    const std::string candidate = plain(word);
+    const std::size_t allowed = std::min<std::size_t>(3, std::max(candidate.size(), wanted.size()) / 3);
+    const std::size_t letters = distance(wanted, candidate);
+    if (letters <= allowed && (best.empty() || letters < best_distance)) {
+      best = word;
+      best_distance = letters;
+    }
+  }
+  return best;
+}
+
+std::string explain_unknown_key(std::string_view section, std::string_view key) {
+  constexpr std::size_t kShown = 60;
+  std::string text = "unknown key '" + escape_control(key.substr(0, kShown)) + "' " + place(section) + "; ";
+  if (key == "token")
+    return text +
+           "secrets are never in this file: put the token in a file of its own and name it in influxdb.token_file";
+  if (key == "<<") return text + "merge keys are not understood: write the keys out in each target";
+  const auto keys = keys_of(section);
+  const std::string_view meant = closest(key, keys);
+  const std::string elsewhere = where_else(section, key);
+  if (!meant.empty() && (elsewhere.empty() || plain(meant) == plain(key))) {
+    return text + "did you mean '" + std::string(meant) + "'?";
+  }
+  if (!elsewhere.empty()) return text + "it belongs under " + elsewhere;
+  return text + "the keys here are " + join(keys, ", ");
+}
+
+}  // namespace walx::settings

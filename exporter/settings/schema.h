@@ -1,0 +1,27 @@
+// Every key of the settings file, and what to say about one that is none.
+// Pure; safe from any thread.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace walx::settings {
+
+struct SectionKeys {
+  std::string_view section;  // below a target: "checkpoint.nudge"; "target" itself; "" for the top
+  std::span<const std::string_view> keys;
+};
+
+[[nodiscard]] std::span<const SectionKeys> all_sections();
+
+[[nodiscard]] bool is_key(std::string_view section, std::string_view key);
+
+// "unknown key 'colldown' in checkpoint; did you mean 'cooldown'?", or where it
+// belongs, or the keys there are.
+[[nodiscard]] std::string explain_unknown_key(std::string_view section, std::string_view key);
+
+// The word of `words` that `text` was probably meant to be; empty: none is close.
+[[nodiscard]] std::string_view closest(std::string_view text, std::span<const std::string_view> words);
+
+}  // namespace walx::settings
