@@ -16,6 +16,7 @@ import threading
 import time
 from datetime import datetime
 
+sys.dont_write_bytecode = True
 from servers import MIB, ROOT, Exporter, Failure, Influxd, Prometheus, Writer, fresh_folder, port_taken
 
 # 16 MiB at 0.35 MiB/s: the limit is passed after about three quarters of a minute.

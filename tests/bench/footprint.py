@@ -8,6 +8,7 @@ import statistics
 import sys
 import time
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from harness import MIB, Case, main, settings, target  # noqa: E402
 

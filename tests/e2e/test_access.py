@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from harness import PROGRAM, Case, main, settings, target  # noqa: E402
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import warnings
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import servers  # noqa: E402
 from harness import MIB, ROOT, Case, Prometheus, free_port, get, main, request, settings, target  # noqa: E402
@@ -174,6 +175,8 @@ class Api(Case):
         path = "/wal-management/checkpoint"
         for open_path in ("/-/healthy", "/-/ready"):
             self.assertEqual(exporter.get(open_path).status, 200)
+        for closed_path in ("/metrics", "/", "/wal-management/health", "/api/v1/targets"):
+            self.assertEqual(exporter.get(closed_path).status, 401)
         for headers in ({}, self.login("alice", "wrong"), self.login("bob", "s3cret"), {"Authorization": "Basic !"}):
             answer = exporter.post(path, headers=headers)
             self.assertEqual(answer.status, 401, f"{headers}: {answer.text}")

@@ -5,6 +5,7 @@ way to a checkpoint, verified, and what was reclaimed counted."""
 import os
 import sys
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from harness import MIB, Case, FakeServer, main, settings, target  # noqa: E402
 

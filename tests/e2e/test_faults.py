@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from harness import MIB, PATIENCE, Case, FakeServer, main, settings, target  # noqa: E402
 

@@ -11,6 +11,7 @@ import socket
 import sqlite3
 import sys
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from harness import MIB, Case, main, run, settings, target  # noqa: E402
 
