@@ -1,0 +1,102 @@
+#include "influxdb/backup_exchange.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/text.h"
+#include "influxdb/tar_check.h"
+
+namespace walx::influxdb {
+namespace {
+
+// An empty archive is 1 KiB. More means that the server did not understand
+// `Since` and sends the data itself.
+constexpr std::uint64_t kMaxReplyBytes = 64 * kMiB;
+
+constexpr std::string_view kCheckAddress =
+    "check that influxd runs and that influxdb.backup_address is the bind-address at the top of influxdb.conf "
+    "(127.0.0.1:8088 unless set there)";
+
+[[nodiscard]] tl::unexpected<Error> explain(Error error, const std::string& with) {
+  if (error.kind != ErrorKind::cancelled) error.message += with;
+  return tl::unexpected<Error>(std::move(error));
+}
+
+[[nodiscard]] std::string remedy(std::string_view text) {
+  return "; " + std::string(text);
+}
+
+}  // namespace
+
+std::string shard_name(const wal::Shard& shard) {
+  return escape_control(shard.database + "/" + shard.retention_policy + "/" + std::to_string(shard.id));
+}
+
+std::string backup_request(const wal::Shard& shard) {
+  const nlohmann::ordered_json line = {
+      {"Type", 0},
+      {"BackupDatabase", shard.database},
+      {"BackupRetentionPolicy", shard.retention_policy},
+      {"ShardID", shard.id},
+      // Later than any file: nothing has to be sent.
+      {"Since", "2100-01-01T00:00:00Z"},
+      {"UploadSize", 0},
+  };
+  // Names that are not UTF-8 are no reason to fail: the server looks at the id.
+  return std::string("\x03\x00", 2) + line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+Result<BackupReply> ask_for_backup(const Address& address, const wal::Shard& shard, const BackupLimits& limits,
+                                   const Clock& clock, const std::stop_token& stop) {
+  const auto patience = [&](Duration limit) {
+    const SteadyTime now = clock.steady();
+    const Duration left = limits.deadline - now;
+    return Patience{clock, now + std::min(limit, left), stop};
+  };
+
+  auto connection = Connection::open(address, patience(limits.connect));
+  if (!connection) return explain(connection.error(), remedy(kCheckAddress));
+  if (auto sent = connection->send(backup_request(shard), patience(limits.read)); !sent) {
+    return explain(sent.error(), remedy(kCheckAddress));
+  }
+
+  TarCheck archive;
+  std::array<char, 8192> buffer{};
+  while (true) {
+    const Patience wait = patience(limits.read);
+    const Duration allowed = wait.deadline - clock.steady();
+    const auto count = connection->receive(buffer.data(), buffer.size(), wait);
+    if (!count) {
+      const Error& error = count.error();
+      const std::string after = archive.bytes() == 0 ? "" : " (after " + format_bytes(archive.bytes()) + ")";
+      if (error.kind == ErrorKind::timeout) {
+        return explain({error.kind, "connected, but no answer within " + format_duration_rough(allowed) + after},
+                       remedy("the server hangs, or its snapshot takes longer than that: look into its log, and raise "
+                              "checkpoint.timeout if it is just slow"));
+      }
+      return explain({error.kind, error.message + after},
+                     remedy("the server broke off: was it restarted, or is this the port of another service?"));
+    }
+    if (*count == 0) break;
+    if (!archive.feed(std::string_view(buffer.data(), *count))) {
+      return failure(ErrorKind::corrupt, "answers rubbish, not a backup: it begins with \"" + archive.beginning() +
+                                             "\"" + remedy(kCheckAddress));
+    }
+    if (archive.bytes() > kMaxReplyBytes) {
+      return failure(ErrorKind::corrupt, "sends more than " + format_bytes(kMaxReplyBytes) +
+                                             " where an empty archive was due; is this an InfluxDB 1.x?");
+    }
+  }
+  if (archive.bytes() == 0) return BackupReply::empty;
+  if (!archive.ended()) {
+    return failure(ErrorKind::corrupt, "the answer ends in the middle of an archive, after " +
+                                           format_bytes(archive.bytes()) + ": it begins with \"" + archive.beginning() +
+                                           "\"; was the server stopped, or is this the port of another service?");
+  }
+  return BackupReply::archive;
+}
+
+}  // namespace walx::influxdb

@@ -1,0 +1,144 @@
+#include "influxdb/server.h"
+
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "base/text.h"
+#include "http/target.h"
+#include "influxdb/http_date.h"
+
+namespace walx::influxdb {
+namespace {
+
+constexpr std::size_t kMaxAnswerBytes = 64 * 1024;
+constexpr std::size_t kMaxFactBytes = 80;
+
+struct Answer {
+  http::Response response;
+  Time sent{};
+  Duration round_trip{};
+};
+
+// What a server says of itself ends up in logs and labels.
+[[nodiscard]] std::string printable_fact(std::string_view text) {
+  return escape_control(to_valid_utf8(text).substr(0, kMaxFactBytes));
+}
+
+[[nodiscard]] Result<Answer> ask(http::Client& client, const http::Target& target, const std::string& path,
+                                 const std::string& token, Duration timeout, const Clock& clock,
+                                 const std::stop_token& stop) {
+  http::Request request;
+  request.url = target.url + path;
+  request.unix_socket = target.unix_socket;
+  // All three generations take this form; 1.x as "user:password".
+  if (!token.empty()) request.secret_header = "Authorization: Token " + token;
+  request.connect_timeout = timeout;
+  request.timeout = timeout;
+  request.max_response_bytes = kMaxAnswerBytes;
+
+  Answer answer;
+  answer.sent = clock.now();
+  const SteadyTime begin = clock.steady();
+  auto response = client.send(request, stop);
+  if (!response) return tl::unexpected<Error>(response.error());
+  answer.round_trip = clock.steady() - begin;
+  answer.response = std::move(*response);
+  return answer;
+}
+
+[[nodiscard]] bool is_success(int status) {
+  return status >= 200 && status < 300;
+}
+[[nodiscard]] bool wants_token(int status) {
+  return status == 401 || status == 403;
+}
+
+void take_facts(const Answer& answer, ServerFacts& facts) {
+  const auto& headers = answer.response.headers;
+  const auto header = [&](const char* name) {
+    const auto found = headers.find(name);
+    return found == headers.end() ? std::string() : printable_fact(found->second);
+  };
+  if (const auto version = header("x-influxdb-version"); !version.empty()) facts.version = version;
+  if (const auto build = header("x-influxdb-build"); !build.empty()) facts.build = build;
+
+  if (const auto found = headers.find("date"); found != headers.end()) {
+    if (const auto date = parse_http_date(found->second)) {
+      // Date leaves out the fraction of the second: half of one is the best guess.
+      const Duration offset = *date + std::chrono::milliseconds(500) - (answer.sent + answer.round_trip / 2);
+      facts.clock_offset = std::chrono::round<std::chrono::seconds>(offset);
+    }
+  }
+
+  // 2.x /health and 3.x /ping; 1.x has no body, and 3.x /health is plain text.
+  const auto json = nlohmann::json::parse(answer.response.body, nullptr, false);
+  if (!json.is_object()) return;
+  const auto text = [&](const char* name) {
+    const auto found = json.find(name);
+    return found == json.end() || !found->is_string() ? std::string()
+                                                      : printable_fact(found->get_ref<const std::string&>());
+  };
+  if (facts.version.empty()) facts.version = text("version");
+  if (const auto id = text("process_id"); !id.empty()) facts.process_id = id;
+}
+
+[[nodiscard]] std::string refusal(const std::string& what, int status) {
+  std::string message = what + " answered " + std::to_string(status);
+  if (status >= 300 && status < 400) {
+    message +=
+        "; redirects are not followed, a token would travel with them: set influxdb.url to the address it leads to";
+  } else if (status == 404) {
+    message += "; check that influxdb.url is the address of an InfluxDB, without a path of its API";
+  } else {
+    message += "; look into the server's log";
+  }
+  return message;
+}
+
+}  // namespace
+
+ServerFacts ask_server(http::Client& client, const std::string& url, const std::string& token, Duration timeout,
+                       const Clock& clock, std::stop_token stop) {
+  ServerFacts facts;
+  facts.asked_at = clock.now();
+  const auto target = http::parse_target(url);
+  if (!target) {
+    facts.error = target.error().message;
+    return facts;
+  }
+  const std::string shown = http::printable_url(url);
+
+  const auto ping = ask(client, *target, "/ping", token, timeout, clock, stop);
+  if (!ping) {
+    facts.error = ping.error().message;
+    return facts;
+  }
+  take_facts(*ping, facts);
+  const int status = ping->response.status;
+  if (is_success(status)) {
+    facts.up = true;
+    return facts;
+  }
+
+  // 3.x wants a token for both unless it was told otherwise for one of them.
+  const auto health = ask(client, *target, "/health", token, timeout, clock, stop);
+  facts.up = wants_token(status);
+  if (health) {
+    take_facts(*health, facts);
+    const int health_status = health->response.status;
+    facts.up = facts.up || is_success(health_status) || wants_token(health_status);
+    if (!facts.up) {
+      // 404: 1.x before 1.8 has no /health, what /ping said counts.
+      facts.error = health_status == 404 ? refusal("GET " + shown + "/ping", status)
+                                         : refusal("GET " + shown + "/health", health_status);
+    }
+  } else if (!facts.up) {
+    facts.error = refusal("GET " + shown + "/ping", status);
+  }
+  return facts;
+}
+
+}  // namespace walx::influxdb

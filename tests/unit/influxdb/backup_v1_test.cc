@@ -1,0 +1,424 @@
+#include "influxdb/backup_v1.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "base/bytes.h"
+#include "unit/influxdb/fake_v1.h"
+
+namespace walx::influxdb {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using testing::ClosedPort;
+using ::testing::ElementsAre;
+using testing::FakeBackupPort;
+using testing::FakeWal;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::Peer;
+using ::testing::SizeIs;
+using Ids = std::vector<std::uint64_t>;
+
+class BackupV1 : public ::testing::Test {
+ protected:
+  // Limits that the clock of a test does not reach unless it means to.
+  BackupV1Options options(const std::string& address) const {
+    BackupV1Options options;
+    options.address = address;
+    options.connect_timeout = hours(10);
+    options.read_timeout = hours(10);
+    options.total_timeout = hours(20);
+    return options;
+  }
+
+  // Runs, and moves the clock by `step` whenever a millisecond brought no end.
+  Outcome run(const BackupV1Options& with, CheckpointRequest request = {}, Duration step = milliseconds(250)) {
+    const auto method = make_backup_v1(with, wal_, clock_, null_log());
+    auto outcome = std::async(std::launch::async, [&] { return method->run(request, stop_.get_token()); });
+    while (outcome.wait_for(milliseconds(1)) != std::future_status::ready) clock_->advance(step);
+    return outcome.get();
+  }
+  Outcome run(CheckpointRequest request = {}) { return run(options(port_.address()), request); }
+
+  std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(Time(seconds(1'800'000'000)));
+  std::shared_ptr<FakeWal> wal_ = std::make_shared<FakeWal>();
+  std::stop_source stop_;
+  FakeBackupPort port_{wal_};
+};
+
+TEST_F(BackupV1, PersistsEveryShardTheLargestFirst) {
+  wal_->add("a", 1, {10, 5});
+  wal_->add("b", 2, {100, 90, 3});
+  wal_->add("c", 3, {0});
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::succeeded) << outcome.message;
+  EXPECT_EQ(outcome.reclaimed, (wal::Extent{5, 208}));
+  EXPECT_EQ(outcome.steps, 2U);
+  EXPECT_EQ(port_.asked(), (Ids{2, 1}));
+  EXPECT_EQ(outcome.started, Time(seconds(1'800'000'000)));
+  EXPECT_EQ(outcome.message, "2 shards persisted: 5 files, 208 B gone from the WAL");
+}
+
+TEST_F(BackupV1, IsNamedAsInTheSettings) {
+  EXPECT_EQ(make_backup_v1(options("127.0.0.1:1"), wal_, clock_, null_log())->name(), "backup");
+}
+
+TEST_F(BackupV1, NothingPendingIsNoOpAndAsksNobody) {
+  wal_->add("a", 1, {0});
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::no_op);
+  EXPECT_EQ(outcome.message, "nothing is pending");
+  EXPECT_THAT(port_.asked(), IsEmpty());
+}
+
+TEST_F(BackupV1, LeavesShardsBelowTheLimitAloneAndTakesOneExactlyAtIt) {
+  wal_->add("a", 1, {kMiB - 1});
+  wal_->add("b", 2, {kMiB});
+  const auto outcome = run({.skip_below_bytes = kMiB});
+  EXPECT_EQ(outcome.kind, OutcomeKind::succeeded) << outcome.message;
+  EXPECT_EQ(outcome.reclaimed, (wal::Extent{1, kMiB}));
+  EXPECT_EQ(port_.asked(), (Ids{2}));
+}
+
+TEST_F(BackupV1, OnlyShardsBelowTheLimitIsNoOp) {
+  wal_->add("a", 1, {kMiB - 1});
+  const auto outcome = run({.skip_below_bytes = kMiB});
+  EXPECT_EQ(outcome.kind, OutcomeKind::no_op);
+  EXPECT_EQ(outcome.message, "no shard holds 1.0 MiB or more (1 smaller one left alone)");
+}
+
+TEST_F(BackupV1, FindsAServerByName) {
+  wal_->add("a", 1, {10});
+  EXPECT_EQ(run(options("localhost:" + port_.port())).kind, OutcomeKind::succeeded);
+}
+
+TEST_F(BackupV1, RefusedConnectionFailsAndNamesShardAddressAndRemedy) {
+  wal_->add("plant", 7, {10});
+  const ClosedPort closed;
+  const auto outcome = run(options(closed.address()));
+  EXPECT_EQ(outcome.kind, OutcomeKind::failed);
+  EXPECT_THAT(outcome.message, HasSubstr("backup of shard plant/autogen/7 from " + closed.address()));
+  EXPECT_THAT(outcome.message, HasSubstr("Connection refused"));
+  EXPECT_THAT(outcome.message, HasSubstr("check that influxd runs"));
+  EXPECT_THAT(outcome.message, HasSubstr("bind-address"));
+  EXPECT_EQ(outcome.reclaimed, wal::Extent{});
+  EXPECT_EQ(outcome.steps, 0U);
+}
+
+TEST_F(BackupV1, AnAddressThatIsNoneFailsWithoutAsking) {
+  wal_->add("a", 1, {10});
+  const auto outcome = run(options("8088"));
+  EXPECT_EQ(outcome.kind, OutcomeKind::failed);
+  EXPECT_THAT(outcome.message, HasSubstr("influxdb.backup_address: address \"8088\": the port is missing"));
+}
+
+TEST_F(BackupV1, ANameThatDoesNotExistFails) {
+  wal_->add("a", 1, {10});
+  const auto outcome = run(options("no-such-host.invalid:8088"), {}, Duration::zero());
+  EXPECT_EQ(outcome.kind, OutcomeKind::failed);
+  EXPECT_THAT(outcome.message, HasSubstr("looking up the name"));
+}
+
+TEST_F(BackupV1, AServerThatHangsAfterAcceptFailsAtTheReadLimit) {
+  wal_->add("a", 1, {10});
+  port_.next([](Peer& peer, std::uint64_t) { peer.hang(); });
+  auto with = options(port_.address());
+  with.read_timeout = seconds(30);
+  const auto outcome = run(with, {}, seconds(1));
+  EXPECT_EQ(outcome.kind, OutcomeKind::failed);
+  EXPECT_THAT(outcome.message, HasSubstr("connected, but no answer within 30s"));
+  EXPECT_GE(outcome.took, seconds(30));
+}
+
+TEST_F(BackupV1, AServerThatTricklesFailsAtTheTotalLimit) {
+  wal_->add("a", 1, {10});
+  port_.next([](Peer& peer, std::uint64_t) {
+    peer.send(std::string(1, '\0'));
+    peer.hang();
+  });
+  auto with = options(port_.address());
+  with.total_timeout = minutes(2);
+  const auto outcome = run(with, {}, seconds(10));
+  EXPECT_EQ(outcome.kind, OutcomeKind::failed);
+  EXPECT_THAT(outcome.message, HasSubstr("out of time at shard a/autogen/1: the limit for all is 2m"));
+  EXPECT_GE(outcome.took, minutes(2));
+}
+
+TEST_F(BackupV1, RubbishFailsAndShowsItsFirstBytesOnOneLine) {
+  wal_->add("a", 1, {10});
+  port_.next([](Peer& peer, std::uint64_t) {
+    peer.send("HTTP/1.1 400 Bad Request\r\n" + std::string(2000, 'x'));
+    peer.hang();
+  });
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::failed);
+  EXPECT_THAT(outcome.message, HasSubstr("answers rubbish, not a backup: it begins with \"HTTP/1.1 400 Bad "
+                                         "Request\\r\\nxxx"));
+  EXPECT_THAT(outcome.message, HasSubstr("influxdb.backup_address"));
+}
+
+TEST_F(BackupV1, AnArchiveCutShortFails) {
+  wal_->add("a", 1, {10});
+  port_.next([](Peer& peer, std::uint64_t) { peer.send(std::string(700, '\0')); });
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::failed);
+  EXPECT_THAT(outcome.message, HasSubstr("ends in the middle of an archive, after 700 B"));
+}
+
+TEST_F(BackupV1, AnArchiveWithoutEndFailsAt64MiB) {
+  wal_->add("a", 1, {10});
+  port_.next([](Peer& peer, std::uint64_t) {
+    const std::string zeros(kMiB, '\0');
+    for (int i = 0; i < 70; ++i) peer.send(zeros);
+  });
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::failed);
+  EXPECT_THAT(outcome.message, HasSubstr("sends more than 64.0 MiB"));
+}
+
+TEST_F(BackupV1, AServerThatBreaksOffFails) {
+  wal_->add("a", 1, {10});
+  port_.next([](Peer& peer, std::uint64_t) { peer.reset(); });
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::failed);
+  EXPECT_THAT(outcome.message, HasSubstr("Connection reset by peer; the server broke off"));
+}
+
+TEST_F(BackupV1, AsksAgainWhenRefusedAndThenSucceeds) {
+  wal_->add("a", 1, {10, 5});
+  port_.next_refused(2);
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::succeeded) << outcome.message;
+  EXPECT_EQ(outcome.reclaimed, (wal::Extent{2, 15}));
+  EXPECT_EQ(port_.asked(), (Ids{1, 1, 1}));
+  EXPECT_GE(outcome.took, milliseconds(750));
+}
+
+TEST_F(BackupV1, DoesNotAskAgainWhenTheOtherSnapshotPersistedAll) {
+  wal_->add("a", 1, {10, 5});
+  port_.next_refused();
+  wal_->on_look([&](int number) {
+    if (number == 3) wal_->snapshot(1);  // the look after the first pause
+    return std::nullopt;
+  });
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::succeeded) << outcome.message;
+  EXPECT_EQ(outcome.reclaimed, (wal::Extent{2, 15}));
+  EXPECT_EQ(outcome.steps, 0U);
+  EXPECT_EQ(port_.asked(), (Ids{1}));
+}
+
+TEST_F(BackupV1, IsBusyWhenAnotherSnapshotDoesNotEnd) {
+  wal_->add("a", 1, {10, 5});
+  port_.next_refused(100);
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::busy) << outcome.message;
+  EXPECT_THAT(outcome.message, HasSubstr("another snapshot of it is running"));
+  EXPECT_THAT(port_.asked(), SizeIs(7));
+  EXPECT_GE(outcome.took, milliseconds(15'750));
+  EXPECT_EQ(outcome.reclaimed, wal::Extent{});
+}
+
+TEST_F(BackupV1, IsBusyAlsoWhereTheOpenSegmentWasEmptyFromTheStart) {
+  wal_->add("a", 1, {10, 0});
+  port_.next_refused(100);
+  EXPECT_EQ(run().kind, OutcomeKind::busy);
+}
+
+TEST_F(BackupV1, RefusedWithNoSpaceLeftFailsAndSaysSo) {
+  wal_->add("a", 1, {10, 5});
+  wal_->set_free(kMiB);
+  port_.next_refused(100);
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::failed);
+  EXPECT_THAT(outcome.message, HasSubstr("only 1.0 MiB are free"));
+}
+
+TEST_F(BackupV1, AShardTheServerDoesNotKnowFailsButKeepsNoOtherBack) {
+  wal_->add("gone", 1, {100, 50});
+  wal_->add("b", 2, {10});
+  port_.next([](Peer&, std::uint64_t) {}, 3);  // an empty answer, and nothing moves
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::failed);
+  EXPECT_EQ(port_.asked(), (Ids{1, 1, 1, 2}));
+  EXPECT_THAT(outcome.message, HasSubstr("shard gone/autogen/1"));
+  EXPECT_THAT(outcome.message, HasSubstr("the server does not know this shard"));
+  EXPECT_THAT(outcome.message, HasSubstr("(1 of 2 shards done, 1 file, 10 B gone)"));
+  EXPECT_EQ(outcome.reclaimed, (wal::Extent{1, 10}));
+  EXPECT_EQ(outcome.steps, 1U);
+}
+
+TEST_F(BackupV1, AFailureAfterTheFirstShardSaysHowFarItCame) {
+  wal_->add("a", 1, {100, 50});
+  wal_->add("b", 2, {10});
+  wal_->add("c", 3, {5});
+  port_.next([this](Peer& peer, std::uint64_t id) {
+    wal_->snapshot(id);
+    peer.send(FakeBackupPort::empty_archive());
+  });
+  port_.next([](Peer& peer, std::uint64_t) { peer.send("nonsense"); });
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::failed);
+  EXPECT_THAT(outcome.message, HasSubstr("shard b/autogen/2"));
+  EXPECT_THAT(outcome.message, HasSubstr("(1 of 3 shards done, 2 files, 150 B gone)"));
+  EXPECT_EQ(outcome.reclaimed, (wal::Extent{2, 150}));
+  EXPECT_EQ(port_.asked(), (Ids{1, 2}));
+}
+
+TEST_F(BackupV1, AYesThatTheWalDoesNotShowIsUnverified) {
+  wal_->add("a", 1, {10, 5});
+  port_.next([](Peer& peer, std::uint64_t) { peer.send(FakeBackupPort::empty_archive()); });
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::unverified);
+  EXPECT_THAT(outcome.message, HasSubstr("said that it is done, but files of shard a/autogen/1 are still in the WAL"));
+  EXPECT_THAT(outcome.message, HasSubstr("wal.directory belong to the same server"));
+  EXPECT_EQ(outcome.steps, 1U);
+  EXPECT_EQ(outcome.reclaimed, wal::Extent{});
+  EXPECT_GE(outcome.took, seconds(2));
+}
+
+TEST_F(BackupV1, AWalOfDeletionsAloneIsUnverifiedAndSaysWhy) {
+  wal_->add("a", 1, {63});
+  port_.next([this](Peer& peer, std::uint64_t id) {
+    wal_->close_open_segment(id);
+    peer.send(FakeBackupPort::empty_archive());
+  });
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::unverified);
+  EXPECT_THAT(outcome.message, HasSubstr("a WAL that holds only deletions stays"));
+}
+
+TEST_F(BackupV1, WaitsALittleForFilesToGo) {
+  wal_->add("a", 1, {10, 5});
+  port_.next([](Peer& peer, std::uint64_t) { peer.send(FakeBackupPort::empty_archive()); });
+  wal_->on_look([&](int number) {
+    if (number == 4) wal_->snapshot(1);
+    return std::nullopt;
+  });
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::succeeded) << outcome.message;
+  EXPECT_EQ(outcome.reclaimed, (wal::Extent{2, 15}));
+  EXPECT_EQ(wal_->looks(), 4);
+}
+
+TEST_F(BackupV1, AShardDroppedMeanwhileCountsAsGone) {
+  wal_->add("a", 1, {10, 5});
+  wal_->add("b", 2, {3});
+  wal_->on_look([&](int number) {
+    if (number == 2) wal_->drop(2);
+    return std::nullopt;
+  });
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::succeeded) << outcome.message;
+  EXPECT_EQ(outcome.reclaimed, (wal::Extent{3, 18}));
+  EXPECT_EQ(port_.asked(), (Ids{1}));
+}
+
+TEST_F(BackupV1, AShardDroppedWhileAskedForCountsAsGone) {
+  wal_->add("a", 1, {10, 5});
+  port_.next([this](Peer&, std::uint64_t id) { wal_->drop(id); });
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::succeeded) << outcome.message;
+  EXPECT_EQ(outcome.reclaimed, (wal::Extent{2, 15}));
+  EXPECT_EQ(outcome.steps, 0U);
+}
+
+TEST_F(BackupV1, WhatIsWrittenMeanwhileIsNotAskedFor) {
+  wal_->add("a", 1, {10, 5});
+  port_.next([this](Peer& peer, std::uint64_t id) {
+    wal_->snapshot(id);
+    wal_->add("a", 9, {1000});
+    peer.send(FakeBackupPort::empty_archive());
+  });
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::succeeded) << outcome.message;
+  EXPECT_EQ(outcome.reclaimed, (wal::Extent{2, 15}));
+}
+
+TEST_F(BackupV1, AFailedFirstLookFailsWithoutAsking) {
+  wal_->add("a", 1, {10});
+  wal_->on_look([](int) { return Error{ErrorKind::permission, "opening /x: Permission denied"}; });
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::failed);
+  EXPECT_EQ(outcome.message, "looking at the WAL: opening /x: Permission denied");
+  EXPECT_THAT(port_.asked(), IsEmpty());
+}
+
+TEST_F(BackupV1, AFailedLookAfterwardsFails) {
+  wal_->add("a", 1, {10});
+  wal_->on_look([](int number) {
+    return number == 1 ? std::nullopt : std::optional(Error{ErrorKind::not_found, "opening /x: gone"});
+  });
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::failed);
+  EXPECT_THAT(outcome.message, HasSubstr("looking at the WAL: opening /x: gone"));
+  EXPECT_EQ(outcome.steps, 1U);
+}
+
+TEST_F(BackupV1, StopsWithin200MillisecondsWhileTheServerIsSilent) {
+  wal_->add("a", 1, {10});
+  std::promise<void> asked;
+  port_.next([&](Peer& peer, std::uint64_t) {
+    asked.set_value();
+    peer.hang();
+  });
+  const auto method = make_backup_v1(options(port_.address()), wal_, clock_, null_log());
+  auto outcome = std::async(std::launch::async, [&] { return method->run({}, stop_.get_token()); });
+  asked.get_future().wait();
+  const auto begin = std::chrono::steady_clock::now();
+  stop_.request_stop();
+  const auto result = outcome.get();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds(200));
+  EXPECT_EQ(result.kind, OutcomeKind::failed);
+  EXPECT_THAT(result.message, HasSubstr("stopped before shard a/autogen/1 was done"));
+}
+
+TEST_F(BackupV1, StopsAtOnceWhileItWaitsToAskAgain) {
+  wal_->add("a", 1, {10, 5});
+  std::promise<void> waiting;
+  port_.next_refused(100);
+  wal_->on_look([&](int number) {
+    if (number == 2) waiting.set_value();
+    return std::nullopt;
+  });
+  const auto method = make_backup_v1(options(port_.address()), wal_, clock_, null_log());
+  auto outcome = std::async(std::launch::async, [&] { return method->run({}, stop_.get_token()); });
+  waiting.get_future().wait();
+  stop_.request_stop();  // the clock stands still: nothing else ends the wait
+  const auto result = outcome.get();
+  EXPECT_EQ(result.kind, OutcomeKind::failed);
+  EXPECT_THAT(result.message, HasSubstr("stopped"));
+  EXPECT_EQ(port_.asked(), (Ids{1}));
+}
+
+TEST_F(BackupV1, StopsBetweenTwoShards) {
+  wal_->add("a", 1, {10});
+  wal_->add("b", 2, {5});
+  port_.next([this](Peer& peer, std::uint64_t id) {
+    wal_->snapshot(id);
+    stop_.request_stop();
+    peer.send(FakeBackupPort::empty_archive());
+  });
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::failed);
+  EXPECT_THAT(outcome.message, HasSubstr("stopped"));
+  EXPECT_EQ(port_.asked(), (Ids{1}));
+}
+
+TEST_F(BackupV1, CanRunAgainAfterAFailure) {
+  wal_->add("a", 1, {10});
+  port_.next([](Peer& peer, std::uint64_t) { peer.send("rubbish"); });
+  const auto method = make_backup_v1(options(port_.address()), wal_, clock_, null_log());
+  EXPECT_EQ(method->run({}, {}).kind, OutcomeKind::failed);
+  EXPECT_EQ(method->run({}, {}).kind, OutcomeKind::succeeded);
+  EXPECT_EQ(method->run({}, {}).kind, OutcomeKind::no_op);
+}
+
+}  // namespace
+}  // namespace walx::influxdb
