@@ -1,0 +1,72 @@
+#include "app/convert.h"
+
+namespace walx::app {
+namespace {
+
+constexpr std::uint64_t kDefaultSnapshotSize = 600;
+constexpr Duration kDefaultGen1 = std::chrono::minutes(10);
+
+}  // namespace
+
+Version fixed_version(const settings::Target& target) {
+  switch (target.influxdb.version) {
+    case settings::Version::v1:
+      return "1";
+    case settings::Version::v2:
+      return "2";
+    case settings::Version::v3:
+      return "3";
+    case settings::Version::automatic:
+      break;
+  }
+  return {};
+}
+
+wal::Integrity integrity_of(const settings::Target& target) {
+  switch (target.wal.integrity) {
+    case settings::Integrity::off:
+      return wal::Integrity::off;
+    case settings::Integrity::full:
+      return wal::Integrity::full;
+    case settings::Integrity::header:
+      break;
+  }
+  return wal::Integrity::header;
+}
+
+policy::Rules rules_of(const settings::Target& target, const Version& version) {
+  policy::Rules rules;
+  rules.sample_interval = target.sampling.interval;
+  rules.cooldown = target.checkpoint.cooldown;
+  rules.schedule = target.checkpoint.schedule;
+  rules.min_free_bytes = target.checkpoint.min_free_bytes;
+  rules.thresholds.max_files = target.thresholds.max_files;
+  rules.thresholds.max_bytes = target.thresholds.max_size;
+  rules.thresholds.critical_files_factor = target.thresholds.critical_files_factor;
+  rules.thresholds.critical_bytes_factor = target.thresholds.critical_size_factor;
+  rules.thresholds.snapshot_size = target.influxdb.snapshot_size.value_or(kDefaultSnapshotSize);
+  if (version == "3") {
+    rules.min_interval = target.influxdb.gen1_duration.value_or(kDefaultGen1);
+    rules.files_grace = std::chrono::minutes(2);
+  }
+  return rules;
+}
+
+policy::ForecastRules forecast_rules_of(const settings::Target& target) {
+  return {target.forecast.short_window, target.forecast.long_window, target.replay.bytes_per_second};
+}
+
+Version major_version(const std::string& server_version) {
+  const std::size_t begin = server_version.starts_with('v') ? 1 : 0;
+  if (server_version.size() < begin + 2 || server_version[begin + 1] != '.') return {};
+  const char major = server_version[begin];
+  return major >= '1' && major <= '3' ? Version(1, major) : Version();
+}
+
+Version version_of_segments(const std::string& server_version, bool bucket_ids) {
+  const Version major = major_version(server_version);
+  if (major == "1" || major == "2") return major;
+  return bucket_ids ? "2" : "1";
+}
+
+}  // namespace walx::app

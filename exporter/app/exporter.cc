@@ -1,0 +1,244 @@
+#include "app/exporter.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/text.h"
+
+namespace walx::app {
+namespace {
+
+constexpr Duration kReadyAtTheLatest = std::chrono::seconds(15);
+// Views follow each other no faster than this, and take at most a tenth of the time.
+constexpr Duration kViewSpacing = std::chrono::milliseconds(20);
+constexpr int kViewSpacingFactor = 10;
+
+view::HistoryEntry to_entry(state::AuditEntry entry) {
+  return {entry.id,
+          entry.time,
+          std::move(entry.target),
+          std::move(entry.kind),
+          std::move(entry.summary),
+          std::move(entry.detail)};
+}
+
+}  // namespace
+
+Exporter::Exporter(Flags flags, settings::Environment environment, std::shared_ptr<Clock> clock, Log log,
+                   std::shared_ptr<state::Store> store)
+    : flags_(std::move(flags)),
+      environment_(std::move(environment)),
+      clock_(std::move(clock)),
+      log_(std::move(log)),
+      store_(std::move(store)),
+      started_(clock_->now()),
+      ready_at_(clock_->steady() + kReadyAtTheLatest),
+      page_(*clock_) {
+  const MutexLock lock(status_mutex_);
+  reload_success_ = started_;
+}
+
+Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Settings settings,
+                                                  settings::Environment environment, std::shared_ptr<Clock> clock,
+                                                  Log log) {
+  web::ServerOptions options;
+  options.listen_address = flags.listen_address;
+  if (!flags.web_config_file.empty()) {
+    auto users = web::Users::load(flags.web_config_file);
+    if (!users) return tl::unexpected(users.error());
+    options.users = *std::move(users);
+  }
+  auto store = state::open_store(flags.state_directory, settings.history_limit);
+  if (!store) return tl::unexpected(store.error());
+  std::unique_ptr<Exporter> exporter(new Exporter(std::move(flags), std::move(environment), clock, log,
+                                                  std::shared_ptr<state::Store>(*std::move(store))));
+  auto server = web::Server::start(
+      std::move(options), {exporter->views_, *exporter, *exporter, exporter->page_, *exporter->clock_, exporter->log_});
+  if (!server) return tl::unexpected(server.error());
+  exporter->server_ = *std::move(server);
+  exporter->apply(settings);
+  exporter->publish_now();
+  exporter->publisher_ = std::jthread([raw = exporter.get()] { raw->publish_loop(); });
+  return exporter;
+}
+
+Exporter::~Exporter() {
+  stop();
+}
+
+void Exporter::stop() {
+  {
+    const MutexLock lock(publish_mutex_);
+    if (stopping_) return;
+    stopping_ = true;
+    publish_wanted_.notify_all();
+  }
+  std::vector<std::shared_ptr<Target>> targets;
+  {
+    const MutexLock lock(targets_mutex_);
+    targets = targets_;
+  }
+  // All at once: each may take a while to come to a safe point.
+  std::vector<std::jthread> stops;
+  stops.reserve(targets.size());
+  for (const auto& target : targets) stops.emplace_back([target] { target->stop(); });
+  stops.clear();
+  if (server_ != nullptr) server_->stop();
+  if (publisher_.joinable()) publisher_.join();
+}
+
+// Targets whose settings are unchanged go on undisturbed.
+void Exporter::apply(const settings::Settings& settings) {
+  std::vector<std::shared_ptr<Target>> before;
+  {
+    const MutexLock lock(targets_mutex_);
+    before = targets_;
+  }
+  const auto kept = [&](const settings::Target& wanted) {
+    return std::find_if(before.begin(), before.end(), [&](const auto& target) { return target->settings() == wanted; });
+  };
+  for (const auto& target : before) {
+    const bool stays = std::any_of(settings.targets.begin(), settings.targets.end(),
+                                   [&](const settings::Target& wanted) { return target->settings() == wanted; });
+    if (!stays) target->stop();
+  }
+  std::vector<std::shared_ptr<Target>> after;
+  for (const settings::Target& wanted : settings.targets) {
+    const auto found = kept(wanted);
+    after.push_back(found != before.end()
+                        ? *found
+                        : std::make_shared<Target>(wanted, Services{clock_, store_, log_, flags_.state_directory,
+                                                                    [this] { mark_changed(); }}));
+  }
+  const MutexLock lock(targets_mutex_);
+  targets_ = std::move(after);
+}
+
+Result<void> Exporter::reload() {
+  const MutexLock lock(reload_mutex_);
+  const auto fail = [&](const Error& error) -> Result<void> {
+    log_->error("the settings were not reloaded, the old ones stay: {}", error.message);
+    {
+      const MutexLock status(status_mutex_);
+      reload_successful_ = false;
+      reload_error_ = error.message;
+    }
+    publish_now();
+    return tl::unexpected(error);
+  };
+  const auto settings = settings::load(flags_.sources, environment_);
+  if (!settings) return fail(settings.error());
+  auto users =
+      flags_.web_config_file.empty() ? Result<web::Users>(web::Users()) : web::Users::load(flags_.web_config_file);
+  if (!users) return fail(users.error());
+  server_->set_users(*std::move(users));
+  apply(*settings);
+  {
+    const MutexLock status(status_mutex_);
+    reload_successful_ = true;
+    reload_error_.clear();
+    reload_success_ = clock_->now();
+  }
+  publish_now();
+  log_->info("settings reloaded: {} targets", settings->targets.size());
+  return {};
+}
+
+std::shared_ptr<Target> Exporter::find(const std::string& name) const {
+  const MutexLock lock(targets_mutex_);
+  const auto found = std::find_if(targets_.begin(), targets_.end(),
+                                  [&](const auto& target) { return target->settings().name == name; });
+  return found == targets_.end() ? nullptr : *found;
+}
+
+view::CheckpointAnswer Exporter::checkpoint(const view::CheckpointCommand& command) {
+  const auto target = find(command.target);
+  if (target == nullptr) {
+    view::CheckpointAnswer answer;
+    answer.timestamp = clock_->now();
+    answer.message = "there is no target named " + escape_control(command.target);
+    return answer;
+  }
+  view::CheckpointAnswer answer = target->checkpoint(command);
+  // Who reads right after the answer sees what it says.
+  publish_now();
+  return answer;
+}
+
+Result<view::HistoryPage> Exporter::history(const std::string& target, std::optional<std::int64_t> before,
+                                            std::size_t limit) {
+  auto entries = store_->history(target, before, limit + 1);
+  if (!entries) return tl::unexpected(entries.error());
+  view::HistoryPage page;
+  for (state::AuditEntry& entry : *entries) {
+    if (page.entries.size() == limit) {
+      page.next_before = page.entries.empty() ? entry.id + 1 : page.entries.back().id;
+      break;
+    }
+    page.entries.push_back(to_entry(std::move(entry)));
+  }
+  return page;
+}
+
+std::optional<view::CheckpointRun> Exporter::run(const std::string& target, std::int64_t id) {
+  const auto found = find(target);
+  return found == nullptr ? std::nullopt : found->run(id);
+}
+
+void Exporter::mark_changed() {
+  const MutexLock lock(publish_mutex_);
+  dirty_ = true;
+  publish_wanted_.notify_all();
+}
+
+void Exporter::publish_now() {
+  const MutexLock building(building_mutex_);
+  auto view = std::make_shared<view::View>();
+  view->started = started_;
+  {
+    const MutexLock status(status_mutex_);
+    view->last_reload_successful = reload_successful_;
+    view->last_reload_success = reload_success_;
+    view->last_reload_error = reload_error_;
+  }
+  std::vector<std::shared_ptr<Target>> targets;
+  {
+    const MutexLock lock(targets_mutex_);
+    targets = targets_;
+  }
+  const bool late = clock_->steady() >= ready_at_;
+  for (const auto& target : targets) {
+    view->targets.push_back(target->view());
+    std::string missing = late ? std::string() : target->not_ready();
+    if (!missing.empty()) view->not_ready.push_back(std::move(missing));
+  }
+  page_.update(*view);
+  views_.publish(std::move(view));
+}
+
+void Exporter::publish_loop() {
+  while (true) {
+    {
+      const MutexLock lock(publish_mutex_);
+      while (!dirty_ && !stopping_) {
+        const SteadyTime now = clock_->steady();
+        if (now >= ready_at_) {
+          clock_->wait_until(publish_wanted_, publish_mutex_, SteadyTime::max());
+        } else {
+          clock_->wait_until(publish_wanted_, publish_mutex_, ready_at_);
+          if (clock_->steady() >= ready_at_) break;
+        }
+      }
+      if (stopping_) return;
+      dirty_ = false;
+    }
+    const SteadyTime begin = clock_->steady();
+    publish_now();
+    const SteadyTime next = begin + std::max(kViewSpacing, (clock_->steady() - begin) * kViewSpacingFactor);
+    const MutexLock lock(publish_mutex_);
+    while (!stopping_ && clock_->steady() < next) clock_->wait_until(publish_wanted_, publish_mutex_, next);
+    if (stopping_) return;
+  }
+}
+
+}  // namespace walx::app

@@ -1,0 +1,85 @@
+// Exporter: the whole process but for main(): targets, web server, state, reload.
+//
+// start() opens the port and begins to look; stop() ends everything within its
+// limits. Implements what web/ may ask for. Safe from any thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "app/flags.h"
+#include "app/target.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "metrics/page.h"
+#include "settings/load.h"
+#include "state/store.h"
+#include "view/commands.h"
+#include "view/view.h"
+#include "web/server.h"
+
+namespace walx::app {
+
+class Exporter final : public view::Commands, public view::Queries {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<Exporter>> start(Flags flags, settings::Settings settings,
+                                                               settings::Environment environment,
+                                                               std::shared_ptr<Clock> clock, Log log);
+  ~Exporter() override;
+
+  // Takes no more work, lets running checkpoints come to a safe point, closes the
+  // port, flushes the state.
+  void stop() WALX_EXCLUDES(targets_mutex_);
+  [[nodiscard]] int port() const { return server_->port(); }
+
+  [[nodiscard]] view::CheckpointAnswer checkpoint(const view::CheckpointCommand& command) override;
+  [[nodiscard]] Result<void> reload() override WALX_EXCLUDES(reload_mutex_);
+  [[nodiscard]] Result<view::HistoryPage> history(const std::string& target, std::optional<std::int64_t> before,
+                                                  std::size_t limit) override;
+  [[nodiscard]] std::optional<view::CheckpointRun> run(const std::string& target, std::int64_t id) override;
+
+ private:
+  Exporter(Flags flags, settings::Environment environment, std::shared_ptr<Clock> clock, Log log,
+           std::shared_ptr<state::Store> store);
+
+  void apply(const settings::Settings& settings) WALX_EXCLUDES(targets_mutex_);
+  [[nodiscard]] std::shared_ptr<Target> find(const std::string& name) const WALX_EXCLUDES(targets_mutex_);
+  void mark_changed() WALX_EXCLUDES(publish_mutex_);
+  void publish_loop() WALX_EXCLUDES(publish_mutex_);
+  void publish_now() WALX_EXCLUDES(targets_mutex_, building_mutex_);
+
+  const Flags flags_;
+  const settings::Environment environment_;
+  const std::shared_ptr<Clock> clock_;
+  const Log log_;
+  const std::shared_ptr<state::Store> store_;
+  const Time started_;
+  const SteadyTime ready_at_;  // ready at the latest, whatever has not answered
+
+  view::ViewHolder views_;
+  metrics::MetricsPage page_;
+
+  Mutex reload_mutex_;  // guards one reload at a time, and what the last one said
+  Mutex status_mutex_;  // guards what the last reload said
+  bool reload_successful_ WALX_GUARDED_BY(status_mutex_) = true;
+  Time reload_success_ WALX_GUARDED_BY(status_mutex_){};
+  std::string reload_error_ WALX_GUARDED_BY(status_mutex_);
+
+  mutable Mutex targets_mutex_;  // guards the list of targets
+  std::vector<std::shared_ptr<Target>> targets_ WALX_GUARDED_BY(targets_mutex_);
+
+  Mutex building_mutex_;  // guards the order of published views
+  Mutex publish_mutex_;   // guards whether there is something to publish
+  CondVar publish_wanted_;
+  bool dirty_ WALX_GUARDED_BY(publish_mutex_) = false;
+  bool stopping_ WALX_GUARDED_BY(publish_mutex_) = false;
+  std::jthread publisher_;
+
+  std::unique_ptr<web::Server> server_;
+};
+
+}  // namespace walx::app

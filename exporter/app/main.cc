@@ -1,0 +1,138 @@
+// influxdb_wal_exporter: the command line and the process.
+#include <malloc.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <iostream>
+#include <optional>
+#include <thread>
+
+#include "app/exporter.h"
+#include "app/flags.h"
+#include "app/once.h"
+#include "base/text.h"
+
+namespace walx::app {
+namespace {
+
+constexpr Duration kLongestShutdown = std::chrono::seconds(17);
+
+// Signals are taken by sigwait alone; every thread started later inherits this.
+sigset_t block_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+// Ends the process where something that can't be interrupted (a dead network
+// filesystem) holds up the shutdown. What is in the state database is there.
+class ShutdownLimit {
+ public:
+  explicit ShutdownLimit(Log log)
+      : thread_([this, log = std::move(log)] {
+          SystemClock clock;
+          const SteadyTime deadline = clock.steady() + kLongestShutdown;
+          const MutexLock lock(mutex_);
+          while (!done_ && clock.steady() < deadline) clock.wait_until(ended_, mutex_, deadline);
+          if (done_) return;
+          log->error("something does not end; leaving without it");
+          _exit(kExitOk);
+        }) {}
+  ~ShutdownLimit() {
+    const MutexLock lock(mutex_);
+    done_ = true;
+    ended_.notify_all();
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar ended_;
+  bool done_ WALX_GUARDED_BY(mutex_) = false;
+  std::jthread thread_;
+};
+
+int serve(const Flags& flags, const settings::Settings& settings, const std::shared_ptr<Clock>& clock, const Log& log) {
+  const sigset_t signals = block_signals();
+  auto started = Exporter::start(flags, settings, settings::process_environment(), clock, log);
+  if (!started) {
+    log->error("{}", started.error().message);
+    return kExitFailure;
+  }
+  Exporter& exporter = **started;
+  while (true) {
+    int signal = 0;
+    if (sigwait(&signals, &signal) != 0) continue;
+    if (signal == SIGHUP) {
+      // The reason is in the log and in the metrics.
+      if (!exporter.reload()) continue;
+    } else {
+      log->info("stopping on {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      const ShutdownLimit limit(log);
+      started->reset();
+      log->info("stopped");
+      return kExitOk;
+    }
+  }
+}
+
+int run(const std::vector<std::string>& arguments) {
+  const auto environment = settings::process_environment();
+  const auto flags = parse_flags(arguments, environment);
+  if (!flags) {
+    std::cerr << escape_control(flags.error().message) << "\n";
+    return flags.error().exit_code;
+  }
+  if (flags->mode == Mode::help) {
+    std::cout << flags->help;
+    return kExitOk;
+  }
+  if (flags->mode == Mode::version) {
+    std::cout << "influxdb_wal_exporter " << WALX_VERSION << "\n";
+    return kExitOk;
+  }
+  if (flags->mode == Mode::healthcheck) return run_healthcheck(*flags, std::cout);
+
+  const int failure = flags->mode == Mode::once ? kExitOnceNoSample : kExitFailure;
+  const auto log = make_log(flags->log_level, flags->log_format);
+  if (!log) {
+    std::cerr << log.error().message << "\n";
+    return failure;
+  }
+  const auto settings = settings::load(flags->sources, environment);
+  if (!settings) {
+    (*log)->error("{}", settings.error().message);
+    return failure;
+  }
+  const auto clock = std::make_shared<SystemClock>();
+  switch (flags->mode) {
+    case Mode::config_check: {
+      const auto users =
+          flags->web_config_file.empty() ? Result<web::Users>(web::Users()) : web::Users::load(flags->web_config_file);
+      if (!users) {
+        (*log)->error("{}", users.error().message);
+        return kExitFailure;
+      }
+      std::cout << "settings are right: " << settings->targets.size()
+                << (settings->targets.size() == 1 ? " target\n" : " targets\n");
+      return kExitOk;
+    }
+    case Mode::once:
+      return run_once(*settings, flags->json, clock, *log, std::cout);
+    case Mode::explain:
+      return run_explain(*settings, *flags, clock, *log, std::cout);
+    default:
+      return serve(*flags, *settings, clock, *log);
+  }
+}
+
+}  // namespace
+}  // namespace walx::app
+
+int main(int argc, char** argv) {
+  // Few threads allocate much: two arenas keep the resident set small.
+  mallopt(M_ARENA_MAX, 2);
+  return walx::app::run(std::vector<std::string>(argv + 1, argv + argc));
+}

@@ -1,0 +1,210 @@
+#include "app/once.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "app/convert.h"
+#include "app/method.h"
+#include "app/probe.h"
+#include "app/sampling.h"
+#include "base/bytes.h"
+#include "base/text.h"
+#include "http/client.h"
+#include "policy/engine.h"
+#include "policy/memory.h"
+#include "policy/recommend.h"
+#include "state/store.h"
+#include "view/json.h"
+#include "view/view.h"
+
+namespace walx::app {
+namespace {
+
+using policy::Health;
+
+// One look and one question, put into a view. `remembered`: judged with what a
+// running exporter knows, as --explain does; otherwise with nothing.
+std::shared_ptr<const view::TargetView> look_once(const settings::Target& target,
+                                                  std::optional<policy::Memory> remembered,
+                                                  const std::shared_ptr<Clock>& clock, const Log& log) {
+  auto view = std::make_shared<view::TargetView>();
+  view->name = target.name;
+  view->wal_directory = target.wal.directory.string();
+  view->server_asked = !target.influxdb.url.empty();
+  view->dry_run = target.dry_run;
+  view->cooldown = target.checkpoint.cooldown;
+  if (view->server_asked) {
+    http::Client client;
+    view->server = ask_target(client, target, *clock, {});
+    if (!view->server->up) log->warn("InfluxDB is not reachable: {} [{}]", view->server->error, target.name);
+  }
+  Looker looker(target, clock, log);
+  const Look look = looker.look(view->server ? view->server->version : "", {});
+  view->version = look.version;
+  const MethodChoice choice = choose_method(target, look.version);
+  view->method = choice.name;
+  view->counters.samples = 1;
+  policy::Rules rules = rules_of(target, look.version);
+  policy::Memory memory = remembered.value_or(policy::Memory{});
+  const Time now = clock->now();
+  policy::Situation situation;
+  if (look.sample) {
+    view->sample = *look.sample;
+    view->last_sample_success = true;
+    view->thresholds = policy::resolve(rules.thresholds, *view->sample);
+    view->stale_at = view->sample->taken_at + 2 * rules.sample_interval;
+    if (!remembered) rules.files_grace = Duration::zero();
+    memory = policy::observe(rules, memory, *view->sample, now);
+    view->health = memory.levels->worse();
+    view->forecast = policy::forecast(forecast_rules_of(target), policy::GrowthHistory(Duration::zero()),
+                                      view->sample->pending, view->thresholds);
+    situation.sample = view->sample.get();
+  } else {
+    view->error = look.sample.error().message;
+    log->error("looking at the WAL failed: {} [{}]", view->error, target.name);
+  }
+  situation.now = now;
+  situation.dry_run = target.dry_run;
+  situation.server_unreachable = view->server && !view->server->up;
+  if (view->server) situation.server_error = view->server->error;
+  situation.method = choice.name;
+  situation.method_disabled = choice.disabled;
+  view->decision = policy::decide(rules, memory, situation);
+  if (view->health) view->recommendations = policy::recommend(*view->health, *view->sample, view->decision);
+  view->last_checkpoint = memory.last_end;
+  view->last_success = memory.last_success;
+  view->cooldown_until = policy::cooldown_until(rules, memory, now);
+  view->next_allowed = policy::next_allowed(rules, memory, now);
+  return view;
+}
+
+int exit_code(const view::View& view) {
+  int worst = kExitOk;
+  // The order of weight: 2 (critical), 3 (no sample), 1, 0.
+  const auto weight = [](int code) { return code == 2 ? 3 : code == 3 ? 2 : code; };
+  for (const auto& target : view.targets) {
+    const int code = target->health ? static_cast<int>(*target->health) : kExitOnceNoSample;
+    if (weight(code) > weight(worst)) worst = code;
+  }
+  return worst;
+}
+
+std::string extent_text(const wal::Extent& extent) {
+  return std::to_string(extent.files) + (extent.files == 1 ? " file, " : " files, ") + format_bytes(extent.bytes);
+}
+
+void print_text(const view::TargetView& target, Time now, std::ostream& out) {
+  out << escape_control(target.name) << ": " << policy::to_string(target.health) << "\n";
+  out << "  WAL            " << escape_control(target.wal_directory)
+      << (target.version.empty() ? "" : " (InfluxDB " + target.version + ".x)") << "\n";
+  if (target.sample == nullptr) {
+    out << "  error          " << escape_control(target.error) << "\n";
+    return;
+  }
+  const wal::Sample& sample = *target.sample;
+  out << "  pending        " << extent_text(sample.pending);
+  if (sample.oldest_pending) out << ", the oldest for " << format_duration_rough(now - *sample.oldest_pending);
+  out << "\n";
+  if (sample.layout == wal::Layout::node) out << "  retained       " << extent_text(sample.retained) << "\n";
+  out << "  warning above  " << target.thresholds.warning_files << " files or "
+      << format_bytes(target.thresholds.warning_bytes) << "\n  critical above " << target.thresholds.critical_files
+      << " files or " << format_bytes(target.thresholds.critical_bytes) << "\n";
+  out << "  restart        would replay for about "
+      << format_duration_rough(std::chrono::duration_cast<Duration>(
+             std::chrono::duration<double>(target.forecast.replay_estimate_seconds)))
+      << "\n";
+  for (const wal::InvalidFile& file : sample.invalid) {
+    out << "  damaged        " << escape_control(file.file) << " (" << wal::to_string(file.reason) << ") "
+        << escape_control(file.detail) << "\n";
+  }
+  if (target.server) {
+    out << "  server         "
+        << (target.server->up ? "up, version " + escape_control(target.server->version)
+                              : escape_control(target.server->error))
+        << "\n";
+  }
+  out << "  decision       " << policy::to_string(target.decision.action) << ": "
+      << escape_control(target.decision.explanation) << "\n";
+  for (const std::string& line : target.recommendations) out << "  advice         " << escape_control(line) << "\n";
+}
+
+void print(const view::View& view, bool json, Time now, std::ostream& out) {
+  if (json) {
+    out << view::to_json(view, now).dump(2) << "\n";
+    return;
+  }
+  for (const auto& target : view.targets) print_text(*target, now, out);
+}
+
+}  // namespace
+
+int run_once(const settings::Settings& settings, bool json, std::shared_ptr<Clock> clock, const Log& log,
+             std::ostream& out) {
+  view::View view;
+  for (const settings::Target& target : settings.targets)
+    view.targets.push_back(look_once(target, std::nullopt, clock, log));
+  print(view, json, clock->now(), out);
+  return exit_code(view);
+}
+
+int run_explain(const settings::Settings& settings, const Flags& flags, std::shared_ptr<Clock> clock, const Log& log,
+                std::ostream& out) {
+  std::unique_ptr<state::Store> store;
+  std::error_code ignored;
+  if (std::filesystem::exists(flags.state_directory, ignored)) {
+    auto opened = state::open_store(flags.state_directory, settings.history_limit);
+    if (opened) store = *std::move(opened);
+    if (!opened) log->warn("{}; explaining without what it remembers", opened.error().message);
+  }
+  view::View view;
+  bool complete = true;
+  for (const settings::Target& target : settings.targets) {
+    policy::Memory memory;
+    if (store != nullptr) {
+      const auto text = store->get(target.name, "policy");
+      const auto read = text && *text ? policy::from_text(**text) : Result<policy::Memory>(policy::Memory{});
+      if (read) memory = *read;
+    }
+    auto looked = look_once(target, memory, clock, log);
+    complete = complete && looked->sample != nullptr;
+    view.targets.push_back(std::move(looked));
+  }
+  if (flags.json) {
+    out << view::to_json(view, clock->now()).dump(2) << "\n";
+  } else {
+    for (const auto& target : view.targets) {
+      const policy::Decision& decision = target->decision;
+      out << escape_control(target->name) << ": " << policy::to_string(target->health) << "\n  action   "
+          << policy::to_string(decision.action) << "\n  reason   "
+          << (decision.reason ? policy::to_string(*decision.reason) : std::string_view("none")) << "\n  blockers ";
+      std::vector<std::string_view> names;
+      for (const policy::Blocker blocker : decision.blockers) names.push_back(policy::to_string(blocker));
+      out << (names.empty() ? "none" : join(names, ", ")) << "\n  because  "
+          << escape_control(target->error.empty() ? decision.explanation : target->error) << "\n";
+    }
+  }
+  return complete ? kExitOk : kExitFailure;
+}
+
+int run_healthcheck(const Flags& flags, std::ostream& out) {
+  const std::size_t colon = flags.listen_address.rfind(':');
+  std::string host = colon == std::string::npos ? std::string() : flags.listen_address.substr(0, colon);
+  const std::string port = colon == std::string::npos ? flags.listen_address : flags.listen_address.substr(colon + 1);
+  if (host.empty() || host == "0.0.0.0") host = "127.0.0.1";
+  if (host == "[::]") host = "[::1]";
+  http::Client client;
+  http::Request request;
+  request.url = "http://" + host + ":" + port + "/-/healthy";
+  request.timeout = std::chrono::seconds(5);
+  const auto response = client.send(request, {});
+  if (!response) {
+    out << response.error().message << "; is the exporter running, and is --web.listen-address the one it was given?\n";
+    return kExitFailure;
+  }
+  out << request.url << " answered " << response->status << "\n";
+  return response->status == 200 ? kExitOk : kExitFailure;
+}
+
+}  // namespace walx::app

@@ -1,0 +1,325 @@
+#include "app/target.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "app/method.h"
+#include "base/bytes.h"
+#include "base/text.h"
+
+namespace walx::app {
+namespace {
+
+using policy::Health;
+
+constexpr Duration kProbeInterval = std::chrono::seconds(15);
+// Events ask for a look at once, but looks stay a small part of the time.
+constexpr Duration kLookSpacing = std::chrono::seconds(1);
+constexpr int kLookSpacingFactor = 20;
+constexpr Duration kLongestIdle = std::chrono::seconds(30);
+constexpr const char* kMemoryKey = "policy";
+
+}  // namespace
+
+Target::Target(settings::Target settings, Services services)
+    : settings_(std::move(settings)),
+      services_(std::move(services)),
+      forecast_rules_(forecast_rules_of(settings_)),
+      history_(std::max(forecast_rules_.short_window, forecast_rules_.long_window)) {
+  {
+    const MutexLock lock(mutex_);
+    version_ = fixed_version(settings_);
+    rules_ = rules_of(settings_, version_);
+    const auto stored = services_.store->get(settings_.name, kMemoryKey);
+    if (stored && *stored) {
+      const auto memory = policy::from_text(**stored);
+      if (memory) memory_ = *memory;
+      if (!memory) services_.log->error("{} [{}]", memory.error().message, settings_.name);
+    } else if (!stored) {
+      services_.log->error("{} [{}]", stored.error().message, settings_.name);
+    }
+    saved_ = memory_;
+    if (!memory_.last_scheduled) memory_.last_scheduled = services_.clock->now();
+    decision_.explanation = "nothing is known about the WAL yet, so nothing is done";
+    publish();
+  }
+  sampler_ = std::make_unique<Sampler>(
+      settings_, services_.clock, services_.log, [this](Look look) { on_look(std::move(look)); },
+      [this] { on_change(); });
+  if (!settings_.influxdb.url.empty()) {
+    const Duration interval =
+        std::clamp<Duration>(settings_.sampling.interval, std::chrono::seconds(1), kProbeInterval);
+    probe_ = std::make_unique<ServerProbe>(settings_, interval, services_.clock,
+                                           [this](influxdb::ServerFacts facts) { on_answer(std::move(facts)); });
+  }
+  control_ = std::jthread([this] { control(); });
+}
+
+Target::~Target() {
+  stop();
+}
+
+void Target::stop() {
+  std::jthread worker;
+  {
+    const MutexLock lock(mutex_);
+    stopping_ = true;
+    worker_.request_stop();
+    changed_.notify_all();
+    worker = std::move(worker_);
+  }
+  if (control_.joinable()) control_.join();
+  if (worker.joinable()) worker.join();
+  probe_.reset();
+  sampler_.reset();
+  const MutexLock lock(mutex_);
+  remember();
+}
+
+std::shared_ptr<const view::TargetView> Target::view() const {
+  const MutexLock lock(view_mutex_);
+  return view_;
+}
+
+std::string Target::not_ready() const {
+  const MutexLock lock(mutex_);
+  if (looks_ == 0) return settings_.name + ": the first look at the WAL has not ended";
+  if (!settings_.influxdb.url.empty() && !server_) return settings_.name + ": InfluxDB has not answered yet";
+  return {};
+}
+
+std::optional<view::CheckpointRun> Target::run(std::int64_t id) const {
+  const MutexLock lock(mutex_);
+  if (running_ && running_->id == id) return running_;
+  const auto found =
+      std::find_if(ended_.begin(), ended_.end(), [&](const view::CheckpointRun& run) { return run.id == id; });
+  if (found == ended_.end()) return std::nullopt;
+  return *found;
+}
+
+void Target::on_look(Look look) {
+  const MutexLock lock(mutex_);
+  take_look(std::move(look));
+  changed_.notify_all();
+}
+
+void Target::on_change() {
+  const MutexLock lock(mutex_);
+  change_seen_ = true;
+  changed_.notify_all();
+}
+
+void Target::on_answer(influxdb::ServerFacts facts) {
+  const MutexLock lock(mutex_);
+  const bool was_up = server_ && server_->up;
+  if (facts.up && !was_up) services_.log->info("InfluxDB {} is up [{}]", facts.version, settings_.name);
+  if (!facts.up && (was_up || !server_)) {
+    services_.log->warn("InfluxDB is not reachable: {} [{}]", facts.error, settings_.name);
+  }
+  sampler_->set_server_version(facts.version);
+  server_ = std::move(facts);
+  changed_.notify_all();
+}
+
+void Target::take_look(Look look) {
+  const SteadyTime now = services_.clock->steady();
+  if (look.number > 0) {
+    looks_ = std::max(looks_, look.number);
+    look_wanted_ = false;
+    next_periodic_ = now + settings_.sampling.interval;
+    earliest_look_ = now + std::max(kLookSpacing, look.took * kLookSpacingFactor);
+    watch_degraded_ = look.watch_degraded;
+  }
+  ++counters_.samples;
+  counters_.sample_duration.observe(to_seconds(look.took));
+  const std::optional<Health> before = health_;
+  if (!look.sample) {
+    ++counters_.sample_failures;
+    if (error_ != look.sample.error().message) {
+      services_.log->error("looking at the WAL failed: {} [{}]", look.sample.error().message, settings_.name);
+    }
+    error_ = look.sample.error().message;
+    return;
+  }
+  if (!error_.empty()) services_.log->info("looking at the WAL works again [{}]", settings_.name);
+  error_.clear();
+  if (look.source != source_) {
+    written_before_ = counters_.written;
+    source_ = look.source;
+  }
+  if (!look.version.empty() && look.version != version_) {
+    version_ = look.version;
+    rules_ = rules_of(settings_, version_);
+    services_.log->info("{} is a WAL of InfluxDB {}.x [{}]", settings_.wal.directory.string(), version_,
+                        settings_.name);
+  }
+  sample_ = *look.sample;
+  counters_.written = written_before_;
+  counters_.written += sample_->written;
+  history_.add({sample_->taken_at, sample_->pending});
+  memory_ = policy::observe(rules_, std::move(memory_), *sample_, services_.clock->now());
+  health_ = memory_.levels->worse();
+  note_health(before);
+}
+
+// The older service's lines, word for word, with the target behind them.
+void Target::log_sample(bool notable) {
+  const std::string numbers =
+      std::to_string(sample_->pending.files) + " files, " + format_seed_gigabytes(sample_->pending.bytes);
+  switch (*health_) {
+    case Health::healthy:
+      services_.log->log(notable ? spdlog::level::info : spdlog::level::debug, "WAL health normal: {} [{}]", numbers,
+                         settings_.name);
+      break;
+    case Health::warning:
+      services_.log->log(notable ? spdlog::level::warn : spdlog::level::debug, "WARNING WAL status: {} [{}]", numbers,
+                         settings_.name);
+      break;
+    case Health::critical:
+      services_.log->log(notable ? spdlog::level::err : spdlog::level::debug, "CRITICAL WAL status: {} [{}]", numbers,
+                         settings_.name);
+      break;
+  }
+}
+
+void Target::note_health(std::optional<Health> before) {
+  const bool changed = before != health_;
+  if (health_) log_sample(changed);
+  if (!changed) return;
+  nlohmann::ordered_json detail;
+  detail["from"] = policy::to_string(before);
+  detail["to"] = policy::to_string(health_);
+  std::string summary =
+      "health " + std::string(policy::to_string(before)) + " -> " + std::string(policy::to_string(health_));
+  if (sample_ != nullptr) {
+    detail["pending"] = {{"files", sample_->pending.files}, {"bytes", sample_->pending.bytes}};
+    detail["sampled_at"] = format_time(sample_->taken_at);
+    summary +=
+        ": " + std::to_string(sample_->pending.files) + " files, " + format_bytes(sample_->pending.bytes) + " pending";
+  }
+  if (!health_) summary += ": no fresh sample" + (error_.empty() ? std::string() : ": " + error_);
+  emit(events::Type::health, summary, detail.dump());
+}
+
+policy::Situation Target::situation() const {
+  policy::Situation situation;
+  situation.now = services_.clock->now();
+  situation.sample = sample_.get();
+  situation.in_flight = running_.has_value();
+  situation.dry_run = settings_.dry_run;
+  situation.server_unreachable = server_ && !server_->up;
+  if (server_) situation.server_error = server_->error;
+  const MethodChoice choice = choose_method(settings_, version_);
+  situation.method = choice.name;
+  situation.method_disabled = choice.disabled;
+  return situation;
+}
+
+void Target::request_look() {
+  if (look_wanted_) return;
+  look_wanted_ = true;
+  sampler_->request();
+}
+
+// Looks where it is time, judges, decides, acts, and tells.
+void Target::step() {
+  const SteadyTime steady = services_.clock->steady();
+  const Time now = services_.clock->now();
+  const bool clock_went_back = sample_ != nullptr && sample_->taken_at > now + std::chrono::seconds(1);
+  const bool stale = policy::is_stale(rules_, sample_.get(), now);
+  if (steady >= next_periodic_ || (change_seen_ && steady >= earliest_look_) ||
+      ((stale || clock_went_back) && steady >= earliest_look_)) {
+    change_seen_ = false;
+    request_look();
+  }
+  if (stale && health_) {
+    const std::optional<Health> before = std::exchange(health_, std::nullopt);
+    services_.log->error("no fresh sample for {}: health is unknown [{}]",
+                         format_duration_rough(now - sample_->taken_at), settings_.name);
+    note_health(before);
+  }
+  decision_ = policy::decide(rules_, memory_, situation());
+  memory_ = policy::after_decision(std::move(memory_), decision_, now);
+  if (policy::schedule_due(rules_, memory_, now) && !stale &&
+      (!decision_.reason || decision_.action == policy::Action::checkpoint)) {
+    memory_ = policy::after_schedule(std::move(memory_), now);
+  }
+  if (const auto why = policy::restart_consideration(rules_, memory_, now); why && !stale) {
+    memory_ = policy::after_restart_considered(std::move(memory_));
+    ++counters_.restart_considerations;
+    services_.log->warn("Restart consideration: {} [{}]", *why, settings_.name);
+    emit(events::Type::restart_consideration, *why, nlohmann::ordered_json{{"why", *why}}.dump());
+  }
+  const bool news = decision_.action != recorded_.action || decision_.reason != recorded_.reason ||
+                    decision_.blockers != recorded_.blockers;
+  if (news) {
+    recorded_ = decision_;
+    nlohmann::ordered_json detail;
+    detail["action"] = policy::to_string(decision_.action);
+    detail["reason"] = decision_.reason ? nlohmann::ordered_json(policy::to_string(*decision_.reason)) : nullptr;
+    detail["blockers"] = nlohmann::ordered_json::array();
+    for (const policy::Blocker blocker : decision_.blockers) detail["blockers"].push_back(policy::to_string(blocker));
+    record("decision", decision_.explanation, detail.dump());
+  }
+  if (decision_.action == policy::Action::checkpoint) start_run(*decision_.reason, "policy");
+  remember();
+  publish();
+}
+
+SteadyTime Target::next_step() const {
+  const SteadyTime steady = services_.clock->steady();
+  const Time now = services_.clock->now();
+  SteadyTime next = std::min(steady + kLongestIdle, look_wanted_ ? SteadyTime::max() : next_periodic_);
+  const auto at = [&](std::optional<Time> time) {
+    if (time && *time > now) next = std::min(next, steady + (*time - now));
+  };
+  if (change_seen_ && !look_wanted_) next = std::min(next, std::max(earliest_look_, steady));
+  if (sample_ != nullptr) at(sample_->taken_at + 2 * rules_.sample_interval + std::chrono::milliseconds(1));
+  at(policy::next_allowed(rules_, memory_, now));
+  at(policy::cooldown_until(rules_, memory_, now));
+  if (rules_.schedule && memory_.last_scheduled) at(*memory_.last_scheduled + *rules_.schedule);
+  if (memory_.blocked_since) at(*memory_.blocked_since + rules_.restart_after_blocked);
+  if (memory_.files_over_since) at(*memory_.files_over_since + rules_.files_grace);
+  return next;
+}
+
+void Target::control() {
+  const MutexLock lock(mutex_);
+  while (!stopping_) {
+    step();
+    changed_.notify_all();
+    // on_look and its like notify; a step answers each.
+    services_.clock->wait_until(changed_, mutex_, next_step());
+  }
+}
+
+std::int64_t Target::record(const std::string& kind, const std::string& summary, const std::string& detail) {
+  const auto id = services_.store->append({0, services_.clock->now(), settings_.name, kind, summary, detail});
+  if (id) {
+    state_failing_ = false;
+    last_id_ = std::max(last_id_, *id);
+    return *id;
+  }
+  if (!std::exchange(state_failing_, true)) services_.log->error("{} [{}]", id.error().message, settings_.name);
+  return ++last_id_;
+}
+
+void Target::emit(events::Type type, const std::string& summary, const std::string& detail) {
+  ++counters_.events[type];
+  record(std::string(events::to_string(type)), summary, detail);
+  services_.log->info("event {}: {} [{}]", events::to_string(type), summary, settings_.name);
+}
+
+void Target::remember() {
+  if (memory_ == saved_) return;
+  const auto put = services_.store->put(settings_.name, kMemoryKey, policy::to_text(memory_));
+  if (put) {
+    saved_ = memory_;
+    state_failing_ = false;
+  } else if (!std::exchange(state_failing_, true)) {
+    services_.log->error("{} [{}]", put.error().message, settings_.name);
+  }
+}
+
+}  // namespace walx::app

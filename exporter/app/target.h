@@ -1,0 +1,133 @@
+// Target: the control loop of one InfluxDB node.
+//
+// A control thread takes what the sampler, the probe and a running checkpoint
+// report, asks the policy, acts, and makes the TargetView. It never touches the
+// WAL or the network itself, so a disk or a server that hangs delays nothing but
+// its own answer. Everything below is safe from any thread.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "app/probe.h"
+#include "app/sampling.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "events/event.h"
+#include "influxdb/method.h"
+#include "policy/engine.h"
+#include "policy/forecast.h"
+#include "settings/settings.h"
+#include "state/store.h"
+#include "view/commands.h"
+#include "view/view.h"
+
+namespace walx::app {
+
+// What a target needs from the process. `changed` is called from any thread after
+// view() has changed; it must be quick and take no lock of the target.
+struct Services {
+  std::shared_ptr<Clock> clock;
+  std::shared_ptr<state::Store> store;
+  Log log;
+  std::filesystem::path state_directory;
+  std::function<void()> changed;
+};
+
+class Target {
+ public:
+  Target(settings::Target settings, Services services);
+  // As stop().
+  ~Target();
+
+  // Stops taking work, lets a running checkpoint come to a safe point.
+  void stop() WALX_EXCLUDES(mutex_);
+
+  [[nodiscard]] const settings::Target& settings() const { return settings_; }
+  [[nodiscard]] std::shared_ptr<const view::TargetView> view() const WALX_EXCLUDES(view_mutex_);
+  // What readiness still waits for; empty: nothing.
+  [[nodiscard]] std::string not_ready() const WALX_EXCLUDES(mutex_);
+
+  // Blocks up to the command's wait (and up to 10 s for a fresh look before it).
+  [[nodiscard]] view::CheckpointAnswer checkpoint(const view::CheckpointCommand& command) WALX_EXCLUDES(mutex_);
+  [[nodiscard]] std::optional<view::CheckpointRun> run(std::int64_t id) const WALX_EXCLUDES(mutex_);
+
+ private:
+  void control() WALX_EXCLUDES(mutex_);
+  void on_look(Look look) WALX_EXCLUDES(mutex_);
+  void on_change() WALX_EXCLUDES(mutex_);
+  void on_answer(influxdb::ServerFacts facts) WALX_EXCLUDES(mutex_);
+
+  void take_look(Look look) WALX_REQUIRES(mutex_);
+  void note_health(std::optional<policy::Health> before) WALX_REQUIRES(mutex_);
+  void log_sample(bool notable) WALX_REQUIRES(mutex_);
+  void step() WALX_REQUIRES(mutex_);
+  [[nodiscard]] SteadyTime next_step() const WALX_REQUIRES(mutex_);
+  [[nodiscard]] policy::Situation situation() const WALX_REQUIRES(mutex_);
+  void request_look() WALX_REQUIRES(mutex_);
+
+  void start_run(policy::Reason reason, const std::string& actor) WALX_REQUIRES(mutex_);
+  void execute(view::CheckpointRun run, influxdb::CheckpointRequest request,
+               std::unique_ptr<influxdb::CheckpointMethod> method, std::shared_ptr<wal::WalSource> source,
+               const std::stop_token& stop) WALX_EXCLUDES(mutex_);
+  void end_run(view::CheckpointRun run, influxdb::Outcome outcome, Result<std::shared_ptr<const wal::Sample>> after)
+      WALX_EXCLUDES(mutex_);
+  [[nodiscard]] std::uint64_t skip_below(policy::Reason reason) const WALX_REQUIRES(mutex_);
+  [[nodiscard]] view::CheckpointAnswer refuse(const view::CheckpointCommand& command, const policy::Decision& decision)
+      WALX_REQUIRES(mutex_);
+  [[nodiscard]] view::CheckpointAnswer no_op(const view::CheckpointCommand& command) WALX_REQUIRES(mutex_);
+
+  std::int64_t record(const std::string& kind, const std::string& summary, const std::string& detail)
+      WALX_REQUIRES(mutex_);
+  void emit(events::Type type, const std::string& summary, const std::string& detail) WALX_REQUIRES(mutex_);
+  void remember() WALX_REQUIRES(mutex_);
+  void publish() WALX_REQUIRES(mutex_);
+
+  const settings::Target settings_;
+  const Services services_;
+  const policy::ForecastRules forecast_rules_;
+
+  mutable Mutex mutex_;  // guards what the target knows
+  mutable CondVar changed_;
+  policy::Rules rules_ WALX_GUARDED_BY(mutex_);
+  policy::Memory memory_ WALX_GUARDED_BY(mutex_);
+  policy::Memory saved_ WALX_GUARDED_BY(mutex_);
+  policy::GrowthHistory history_ WALX_GUARDED_BY(mutex_);
+  policy::Decision decision_ WALX_GUARDED_BY(mutex_);
+  policy::Decision recorded_ WALX_GUARDED_BY(mutex_);
+  std::optional<policy::Health> health_ WALX_GUARDED_BY(mutex_);  // nullopt: unknown
+  std::shared_ptr<const wal::Sample> sample_ WALX_GUARDED_BY(mutex_);
+  std::shared_ptr<wal::WalSource> source_ WALX_GUARDED_BY(mutex_);
+  Version version_ WALX_GUARDED_BY(mutex_);
+  std::string error_ WALX_GUARDED_BY(mutex_);
+  std::string watch_degraded_ WALX_GUARDED_BY(mutex_) = "not watched yet";
+  std::uint64_t looks_ WALX_GUARDED_BY(mutex_) = 0;  // number of the last look that ended
+  bool look_wanted_ WALX_GUARDED_BY(mutex_) = false;
+  bool change_seen_ WALX_GUARDED_BY(mutex_) = false;
+  SteadyTime next_periodic_ WALX_GUARDED_BY(mutex_){};
+  SteadyTime earliest_look_ WALX_GUARDED_BY(mutex_){};
+  std::optional<influxdb::ServerFacts> server_ WALX_GUARDED_BY(mutex_);
+  std::optional<view::CheckpointRun> running_ WALX_GUARDED_BY(mutex_);
+  std::optional<view::CheckpointRun> last_run_ WALX_GUARDED_BY(mutex_);
+  std::deque<view::CheckpointRun> ended_ WALX_GUARDED_BY(mutex_);
+  std::int64_t last_id_ WALX_GUARDED_BY(mutex_) = 0;
+  view::Counters counters_ WALX_GUARDED_BY(mutex_);
+  wal::Extent written_before_ WALX_GUARDED_BY(mutex_);  // by sources that were replaced
+  bool state_failing_ WALX_GUARDED_BY(mutex_) = false;
+  bool stopping_ WALX_GUARDED_BY(mutex_) = false;
+  std::jthread worker_ WALX_GUARDED_BY(mutex_);
+
+  mutable Mutex view_mutex_;  // guards the finished view alone
+  std::shared_ptr<const view::TargetView> view_ WALX_GUARDED_BY(view_mutex_);
+
+  std::unique_ptr<Sampler> sampler_;
+  std::unique_ptr<ServerProbe> probe_;
+  std::jthread control_;
+};
+
+}  // namespace walx::app

@@ -1,0 +1,48 @@
+// The part of Target that makes its view.
+#include "app/method.h"
+#include "app/target.h"
+#include "policy/recommend.h"
+
+namespace walx::app {
+
+void Target::publish() {
+  auto view = std::make_shared<view::TargetView>();
+  const Time now = services_.clock->now();
+  view->name = settings_.name;
+  view->wal_directory = settings_.wal.directory.string();
+  view->version = version_;
+  view->method = choose_method(settings_, version_).name;
+  view->health = health_;
+  view->sample = sample_;
+  view->last_sample_success = sample_ != nullptr && error_.empty();
+  view->error = error_;
+  if (sample_ != nullptr) {
+    view->stale_at = sample_->taken_at + 2 * rules_.sample_interval;
+    view->thresholds = policy::resolve(rules_.thresholds, *sample_);
+    view->forecast = policy::forecast(forecast_rules_, history_, sample_->pending, view->thresholds);
+  }
+  view->short_window = forecast_rules_.short_window;
+  view->long_window = forecast_rules_.long_window;
+  view->decision = decision_;
+  if (health_) view->recommendations = policy::recommend(*health_, *sample_, decision_);
+  view->server = server_;
+  view->server_asked = !settings_.influxdb.url.empty();
+  view->running = running_;
+  view->last_run = last_run_;
+  view->last_checkpoint = memory_.last_end;
+  view->last_success = memory_.last_success;
+  view->cooldown_until = policy::cooldown_until(rules_, memory_, now);
+  view->next_allowed = policy::next_allowed(rules_, memory_, now);
+  view->cooldown = rules_.cooldown;
+  view->watch_degraded = !watch_degraded_.empty();
+  view->watch_detail = watch_degraded_;
+  view->dry_run = settings_.dry_run;
+  view->counters = counters_;
+  {
+    const MutexLock lock(view_mutex_);
+    view_ = std::move(view);
+  }
+  services_.changed();
+}
+
+}  // namespace walx::app
