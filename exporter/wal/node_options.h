@@ -1,0 +1,37 @@
+// What a reader of the 3.x layout is told, and what it counts. Value types.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+
+#include "base/bytes.h"
+#include "base/time.h"
+#include "wal/source.h"
+
+namespace walx::wal {
+
+// What reading cost, in calls to the kernel. Safe from any thread.
+struct ReadCounter {
+  std::atomic<std::uint64_t> listed{0};   // names seen in wal/ and snapshots/
+  std::atomic<std::uint64_t> statted{0};  // files whose size and times were asked for
+  std::atomic<std::uint64_t> opened{0};   // WAL and snapshot files opened
+};
+
+struct NodeOptions {
+  // The node's folder, which holds wal/ and snapshots/. May itself be a symbolic
+  // link; what is below it may not.
+  std::filesystem::path directory;
+  Integrity integrity = Integrity::header;
+  // Integrity::full reads at most this much per second between two looks, and one
+  // second's worth at the first. 0: no bound, every look checks all that is left.
+  std::uint64_t checksum_bytes_per_second = 8 * kMiB;
+  // A newest file that looks damaged but was changed within this time of the wall
+  // clock is left for the next look, in case it is still being put there. 0: every
+  // file is judged at once, which is right where there is no next look (--once).
+  Duration settle_time = std::chrono::seconds(2);
+  std::shared_ptr<ReadCounter> counter;  // may be null
+};
+
+}  // namespace walx::wal

@@ -1,0 +1,246 @@
+#include "wal/node_snapshot.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <exception>
+#include <iterator>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "wal/directory.h"
+
+namespace walx::wal {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kDigits = 20;
+constexpr std::string_view kSuffix = ".info.json";
+
+// Keeps four numbers of the outermost object and passes over everything else.
+class Fields final : public Json::json_sax_t {
+ public:
+  bool null() override { return other("null"); }
+  bool boolean(bool) override { return other("a truth value"); }
+  bool number_integer(number_integer_t) override { return other("a negative number"); }
+  bool number_float(number_float_t, const string_t&) override { return other("not a 64 bit whole number"); }
+  bool string(string_t&) override { return other("a text"); }
+  bool binary(binary_t&) override { return other("binary"); }
+  bool number_unsigned(number_unsigned_t value) override {
+    if (wanted_ == nullptr) return other("");
+    if (wanted_->value) return refuse(std::string(wanted_->name) + " is there twice");
+    wanted_->value = value;
+    wanted_ = nullptr;
+    return true;
+  }
+  bool key(string_t& name) override {
+    wanted_ = nullptr;
+    if (depth_ != 1) return true;
+    for (Field& field : fields_) {
+      if (field.name == name) wanted_ = &field;
+    }
+    return true;
+  }
+  bool start_object(std::size_t) override { return open("an object"); }
+  bool start_array(std::size_t) override {
+    if (depth_ == 0) return refuse("it is no JSON object");
+    return open("a list");
+  }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) override {
+    return refuse("it is not complete JSON (at byte " + std::to_string(position) + ")");
+  }
+
+  bool refuse(std::string why) {
+    if (why_.empty()) why_ = std::move(why);
+    return false;
+  }
+  [[nodiscard]] const std::string& why() const { return why_; }
+
+  [[nodiscard]] Result<Snapshot> snapshot(std::uint64_t sequence) const {
+    for (const Field& field : fields_) {
+      if (field.required && !field.value) {
+        return failure(ErrorKind::corrupt, std::string(field.name) + " is missing");
+      }
+    }
+    if (fields_[0].value != sequence) {
+      return failure(ErrorKind::corrupt, "its snapshot_sequence_number is " + std::to_string(*fields_[0].value) +
+                                             ", its name says " + std::to_string(sequence));
+    }
+    Snapshot snapshot;
+    snapshot.sequence = sequence;
+    snapshot.wal_file_sequence = *fields_[1].value;
+    snapshot.row_count = fields_[2].value.value_or(0);
+    snapshot.parquet_size_bytes = fields_[3].value.value_or(0);
+    return snapshot;
+  }
+
+ private:
+  struct Field {
+    std::string_view name;
+    bool required;
+    std::optional<std::uint64_t> value;
+  };
+
+  bool other(const char* what) {
+    if (depth_ == 0) return refuse("it is no JSON object");
+    if (wanted_ == nullptr) return true;
+    return refuse(std::string(wanted_->name) + " is " + what);
+  }
+  bool open(const char* what) {
+    if (wanted_ != nullptr) return refuse(std::string(wanted_->name) + " is " + what);
+    ++depth_;
+    return true;
+  }
+  bool close() {
+    --depth_;
+    wanted_ = nullptr;
+    return true;
+  }
+
+  std::array<Field, 4> fields_{Field{"snapshot_sequence_number", true, {}}, Field{"wal_file_sequence_number", true, {}},
+                               Field{"row_count", false, {}}, Field{"parquet_size_bytes", false, {}}};
+  Field* wanted_ = nullptr;  // whose value comes next
+  std::size_t depth_ = 0;
+  std::string why_;
+};
+
+template <class Iterator>
+Result<Snapshot> parse(Iterator begin, Iterator end, std::uint64_t sequence) {
+  Fields fields;
+  try {
+    if (Json::sax_parse(begin, end, &fields)) return fields.snapshot(sequence);
+  } catch (const std::exception& error) {
+    return failure(ErrorKind::corrupt, std::string("reading it failed: ") + error.what());
+  }
+  return failure(ErrorKind::corrupt, fields.why().empty() ? "it is no JSON object" : fields.why());
+}
+
+// Hands out a file byte by byte, read in pieces.
+class FileBytes {
+ public:
+  FileBytes(int file, const std::stop_token& stop) : file_(file), stop_(stop), buffer_(64 * 1024) { fill(); }
+
+  [[nodiscard]] bool at_end() const { return position_ == size_; }
+  [[nodiscard]] char current() const { return buffer_[position_]; }
+  void advance() {
+    if (++position_ == size_) fill();
+  }
+
+  // Why it ended before the end of the file; 0 if it did not.
+  [[nodiscard]] int error() const { return error_; }
+  [[nodiscard]] bool stopped() const { return stopped_; }
+  [[nodiscard]] bool too_large() const { return total_ > kMostSnapshotBytes; }
+
+ private:
+  void fill() {
+    position_ = 0;
+    size_ = 0;
+    stopped_ = stop_.stop_requested();
+    if (stopped_ || too_large()) return;
+    while (true) {
+      const ssize_t got = ::read(file_, buffer_.data(), buffer_.size());
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) error_ = errno;
+      if (got <= 0) return;
+      size_ = static_cast<std::size_t>(got);
+      total_ += size_;
+      return;
+    }
+  }
+
+  const int file_;
+  const std::stop_token& stop_;
+  std::vector<char> buffer_;
+  std::size_t position_ = 0;
+  std::size_t size_ = 0;
+  std::uint64_t total_ = 0;
+  int error_ = 0;
+  bool stopped_ = false;
+};
+
+class ByteIterator {
+ public:
+  using iterator_category = std::input_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = char;
+
+  ByteIterator() = default;
+  explicit ByteIterator(FileBytes& bytes) : bytes_(&bytes) {}
+  char operator*() const { return bytes_->current(); }
+  ByteIterator& operator++() {
+    bytes_->advance();
+    return *this;
+  }
+  ByteIterator operator++(int) {
+    ByteIterator before = *this;
+    bytes_->advance();
+    return before;
+  }
+  friend bool operator==(const ByteIterator& a, const ByteIterator& b) { return a.ended() == b.ended(); }
+
+ private:
+  [[nodiscard]] bool ended() const { return bytes_ == nullptr || bytes_->at_end(); }
+  FileBytes* bytes_ = nullptr;
+};
+
+}  // namespace
+
+std::optional<std::uint64_t> parse_snapshot_name(std::string_view name) {
+  if (name.size() != kDigits + kSuffix.size() || !name.ends_with(kSuffix)) return std::nullopt;
+  std::uint64_t inverted = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + kDigits, inverted);
+  if (error != std::errc{} || end != name.data() + kDigits) return std::nullopt;
+  return std::numeric_limits<std::uint64_t>::max() - inverted;
+}
+
+std::string snapshot_name(std::uint64_t sequence) {
+  const std::string digits = std::to_string(std::numeric_limits<std::uint64_t>::max() - sequence);
+  return std::string(kDigits - digits.size(), '0') + digits + std::string(kSuffix);
+}
+
+Result<Snapshot> decode_snapshot(std::string_view content, std::uint64_t sequence) {
+  return parse(content.begin(), content.end(), sequence);
+}
+
+Result<Snapshot> read_snapshot(int directory, const std::filesystem::path& path, std::uint64_t sequence,
+                               const std::stop_token& stop) {
+  const std::string name = snapshot_name(sequence);
+  const std::filesystem::path whole = path / name;
+  const std::string shown = escape_control(whole.string());
+  const Fd file(::openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY));
+  if (!file.valid() && errno == ELOOP) return failure(ErrorKind::not_found, shown + " is a symbolic link");
+  if (!file.valid()) return tl::unexpected(access_error(errno, "opening", whole));
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) return tl::unexpected(access_error(errno, "looking at", whole));
+  if (!S_ISREG(status.st_mode)) return failure(ErrorKind::not_found, shown + " is not a regular file");
+
+  FileBytes bytes(file.get(), stop);
+  auto snapshot = parse(ByteIterator(bytes), ByteIterator(), sequence);
+  if (bytes.stopped()) return failure(ErrorKind::cancelled, "stopped while reading " + shown);
+  if (bytes.error() != 0) return tl::unexpected(access_error(bytes.error(), "reading", whole));
+  if (bytes.too_large()) {
+    return failure(ErrorKind::corrupt,
+                   "snapshot " + shown + " is larger than " + std::to_string(kMostSnapshotBytes) + " bytes");
+  }
+  if (!snapshot) {
+    return failure(ErrorKind::corrupt,
+                   "snapshot " + shown + " is not used: " + snapshot.error().message + "; read again at the next look");
+  }
+  snapshot->written =
+      Time(std::chrono::seconds(status.st_mtim.tv_sec) + std::chrono::nanoseconds(status.st_mtim.tv_nsec));
+  return snapshot;
+}
+
+}  // namespace walx::wal

@@ -1,0 +1,160 @@
+#include "wal/node_wal_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstddef>
+#include <span>
+
+#include "wal/directory.h"
+#include "wal/node_header.h"
+
+namespace walx::wal {
+namespace {
+
+constexpr std::size_t kDigits = 11;
+constexpr std::string_view kSuffix = ".wal";
+constexpr std::size_t kFirstRead = 4096;
+
+Time to_time(const struct statx_timestamp& stamp) {
+  return Time(std::chrono::seconds(stamp.tv_sec) + std::chrono::nanoseconds(stamp.tv_nsec));
+}
+
+// `name` relative to `directory`, or "" for `directory` itself, which may be a file.
+Result<std::optional<FileStatus>> status_of(int directory, const char* name, const std::filesystem::path& whole,
+                                            ReadCounter& counter) {
+  counter.statted.fetch_add(1, std::memory_order_relaxed);
+  struct statx status {};
+  constexpr unsigned wanted = STATX_TYPE | STATX_SIZE | STATX_MTIME | STATX_CTIME | STATX_INO;
+  constexpr int flags = AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC | AT_EMPTY_PATH;
+  if (::statx(directory, name, flags, wanted, &status) != 0) {
+    if (errno == ENOENT) return std::nullopt;
+    return tl::unexpected(access_error(errno, "looking at", whole));
+  }
+  if (!S_ISREG(status.stx_mode)) return std::nullopt;
+  return FileStatus{{status.stx_ino, status.stx_size, to_time(status.stx_ctime)}, to_time(status.stx_mtime)};
+}
+
+// What is wrong with it as far as its size tells.
+std::optional<FileFault> size_fault(std::uint64_t bytes) {
+  if (bytes == 0) return FileFault{InvalidReason::empty, "it holds nothing; InfluxDB skips it at its next start"};
+  if (bytes < kChecksummedFrom) {
+    return FileFault{InvalidReason::too_short, "it has " + std::to_string(bytes) +
+                                                   " bytes, less than a header; InfluxDB skips it at its next "
+                                                   "start"};
+  }
+  return std::nullopt;
+}
+
+FileReading with_fault(FileReading reading, InvalidReason reason, std::string detail) {
+  reading.facts.state = FileState::invalid;
+  reading.facts.checked = true;
+  reading.fault = FileFault{reason, std::move(detail)};
+  return reading;
+}
+
+void judge_first_bytes(FileReading& reading, std::span<const std::byte> data, std::uint64_t number) {
+  const Header header = decode_header(data.first(std::min(data.size(), kHeaderBytes)), number);
+  if (header.state == HeaderState::too_short) {
+    reading = with_fault(std::move(reading), InvalidReason::too_short, header.detail);
+    return;
+  }
+  if (header.state == HeaderState::bad_magic) {
+    reading = with_fault(std::move(reading), InvalidReason::magic, header.detail);
+    return;
+  }
+  if (data.size() < kFirstRead) {
+    ChecksumProgress progress;
+    add_to_checksum(progress, data);
+    if (!progress.matches()) {
+      reading = with_fault(std::move(reading), InvalidReason::checksum, "its content does not match its checksum");
+      return;
+    }
+    reading.facts.checked = true;
+  }
+  if (header.state == HeaderState::unknown) {
+    reading.facts.state = FileState::unknown;
+    reading.unknown = header.detail;
+    return;
+  }
+  reading.facts.state = FileState::valid;
+  reading.facts.persisted = header.persisted;
+  reading.facts.min_time = header.min_time;
+  reading.facts.max_time = header.max_time;
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> parse_node_file_name(std::string_view name) {
+  if (name.size() != kDigits + kSuffix.size() || !name.ends_with(kSuffix)) return std::nullopt;
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + kDigits, number);
+  if (error != std::errc{} || end != name.data() + kDigits) return std::nullopt;
+  return number;
+}
+
+std::string node_file_name(std::uint64_t number) {
+  const std::string digits = std::to_string(number);
+  return std::string(digits.size() < kDigits ? kDigits - digits.size() : 0, '0') + digits + std::string(kSuffix);
+}
+
+Result<std::optional<FileStatus>> stat_node_file(int directory, const std::filesystem::path& path, std::uint64_t number,
+                                                 ReadCounter& counter) {
+  const std::string name = node_file_name(number);
+  return status_of(directory, name.c_str(), path / name, counter);
+}
+
+Result<Fd> open_node_file(int directory, const std::filesystem::path& path, std::uint64_t number,
+                          ReadCounter& counter) {
+  const std::string name = node_file_name(number);
+  counter.opened.fetch_add(1, std::memory_order_relaxed);
+  Fd file(::openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY));
+  if (file.valid()) return file;
+  // ELOOP: a symbolic link took its place.
+  const int cause = errno == ELOOP ? ENOENT : errno;
+  Error error = access_error(cause, "opening", path / name);
+  if (cause == EMFILE || cause == ENFILE || cause == ENOMEM) error.kind = ErrorKind::internal;
+  return tl::unexpected(std::move(error));
+}
+
+Result<std::optional<FileReading>> read_node_file(int directory, const std::filesystem::path& path,
+                                                  std::uint64_t number, Integrity integrity, ReadCounter& counter) {
+  const auto status = stat_node_file(directory, path, number, counter);
+  if (!status) return tl::unexpected(status.error());
+  if (!*status) return std::nullopt;
+  FileReading reading;
+  reading.identity = (*status)->identity;
+  reading.facts.bytes = reading.identity.bytes;
+  reading.facts.modified = (*status)->modified;
+  if (auto fault = size_fault(reading.facts.bytes)) {
+    return with_fault(std::move(reading), fault->reason, std::move(fault->detail));
+  }
+  if (integrity == Integrity::off) return reading;
+
+  const auto file = open_node_file(directory, path, number, counter);
+  if (!file && file.error().kind == ErrorKind::not_found) return std::nullopt;
+  if (!file && file.error().kind == ErrorKind::internal) return tl::unexpected(file.error());
+  if (!file) return with_fault(std::move(reading), InvalidReason::unreadable, file.error().message);
+  // Keeps the kernel from reading on: only the beginning is wanted.
+  ::posix_fadvise(file->get(), 0, 0, POSIX_FADV_RANDOM);
+  std::byte buffer[kFirstRead];
+  std::size_t size = 0;
+  while (size < sizeof buffer) {
+    const ssize_t got = ::pread(file->get(), buffer + size, sizeof buffer - size, static_cast<off_t>(size));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      const Error error = access_error(errno, "reading", path / node_file_name(number));
+      return with_fault(std::move(reading), InvalidReason::unreadable, error.message);
+    }
+    if (got == 0) break;
+    size += static_cast<std::size_t>(got);
+  }
+  judge_first_bytes(reading, {buffer, size}, number);
+  return reading;
+}
+
+}  // namespace walx::wal

@@ -1,0 +1,124 @@
+#include "wal/node_snapshot.h"
+
+#include <limits>
+
+#include "unit/wal/node_tree.h"
+
+namespace walx::wal {
+namespace {
+
+constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
+
+std::string recorded() {
+  return read_all(std::filesystem::path(WALX_FIXTURES) /
+                  "influxdb3/after-snapshot/snapshots/18446744073709551614.info.json");
+}
+
+std::string why_refused(std::string_view content, std::uint64_t sequence) {
+  const auto snapshot = decode_snapshot(content, sequence);
+  if (snapshot) return "believed";
+  EXPECT_EQ(snapshot.error().kind, ErrorKind::corrupt);
+  return snapshot.error().message;
+}
+
+TEST(NodeSnapshotName, IsTheNumberTakenFromTheLargestOne) {
+  EXPECT_EQ(parse_snapshot_name("18446744073709551614.info.json"), 1U);
+  EXPECT_EQ(parse_snapshot_name("18446744073709551615.info.json"), 0U);
+  EXPECT_EQ(parse_snapshot_name("00000000000000000000.info.json"), kMost);
+  EXPECT_EQ(snapshot_name(1), "18446744073709551614.info.json");
+  EXPECT_EQ(snapshot_name(kMost - 5), "00000000000000000005.info.json");
+}
+
+TEST(NodeSnapshotName, AnythingElseIsNone) {
+  for (const std::string_view name :
+       {"18446744073709551616.info.json", "1844674407370955161.info.json", "018446744073709551614.info.json",
+        "18446744073709551614.info.json.tmp", "18446744073709551614.info.jsom", "-8446744073709551614.info.json",
+        "1844674407370955161x.info.json", ".info.json", "", "18446744073709551614.info.json#1"}) {
+    EXPECT_EQ(parse_snapshot_name(name), std::nullopt) << name;
+  }
+}
+
+TEST(NodeSnapshot, TheRecordedOneGivesItsNumbers) {
+  const auto snapshot = decode_snapshot(recorded(), 1);
+  ASSERT_TRUE(snapshot.has_value()) << snapshot.error().message;
+  EXPECT_EQ(*snapshot, (Snapshot{1, 29, 29, 1912, {}}));
+}
+
+TEST(NodeSnapshot, HalfOfItIsNeverBelieved) {
+  const std::string whole = recorded();
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    const std::string why = why_refused(std::string_view(whole).substr(0, size), 1);
+    EXPECT_NE(why.find("JSON"), std::string::npos) << size << ": " << why;
+  }
+}
+
+TEST(NodeSnapshot, ANumberUnlikeTheNameIsRefused) {
+  EXPECT_EQ(why_refused(recorded(), 2), "its snapshot_sequence_number is 1, its name says 2");
+}
+
+TEST(NodeSnapshot, NumbersUpToTheLargestAreRead) {
+  const auto snapshot = decode_snapshot(snapshot_json(kMost, kMost), kMost);
+  ASSERT_TRUE(snapshot.has_value()) << snapshot.error().message;
+  EXPECT_EQ(snapshot->sequence, kMost);
+  EXPECT_EQ(snapshot->wal_file_sequence, kMost);
+}
+
+TEST(NodeSnapshot, WhatIsNoUnsigned64BitNumberIsRefused) {
+  const auto with = [](const std::string& value) {
+    return R"({"snapshot_sequence_number":1,"wal_file_sequence_number":)" + value + "}";
+  };
+  EXPECT_EQ(why_refused(with("18446744073709551616"), 1), "wal_file_sequence_number is not a 64 bit whole number");
+  EXPECT_EQ(why_refused(with("29.0"), 1), "wal_file_sequence_number is not a 64 bit whole number");
+  EXPECT_EQ(why_refused(with("-1"), 1), "wal_file_sequence_number is a negative number");
+  EXPECT_EQ(why_refused(with("\"29\""), 1), "wal_file_sequence_number is a text");
+  EXPECT_EQ(why_refused(with("null"), 1), "wal_file_sequence_number is null");
+  EXPECT_EQ(why_refused(with("true"), 1), "wal_file_sequence_number is a truth value");
+  EXPECT_EQ(why_refused(with("{}"), 1), "wal_file_sequence_number is an object");
+  EXPECT_EQ(why_refused(with("[29]"), 1), "wal_file_sequence_number is a list");
+  EXPECT_EQ(why_refused(R"({"snapshot_sequence_number":1})", 1), "wal_file_sequence_number is missing");
+  EXPECT_EQ(why_refused(with("29,\"wal_file_sequence_number\":30"), 1), "wal_file_sequence_number is there twice");
+  EXPECT_EQ(why_refused("[1]", 1), "it is no JSON object");
+  EXPECT_EQ(why_refused("29", 1), "it is no JSON object");
+}
+
+TEST(NodeSnapshot, TheSameKeysDeeperDownAreNotItsOwn) {
+  const auto snapshot = decode_snapshot(
+      R"({"databases":[{"wal_file_sequence_number":7,"snapshot_sequence_number":"x"}],"min_time":-5,"a":{"b":1.5},)"
+      R"("snapshot_sequence_number":1,"wal_file_sequence_number":29})",
+      1);
+  ASSERT_TRUE(snapshot.has_value()) << snapshot.error().message;
+  EXPECT_EQ(snapshot->wal_file_sequence, 29U);
+}
+
+TEST(NodeSnapshot, DepthCostsNoStack) {
+  std::string deep = R"({"databases":)";
+  deep.append(1'000'000, '[');
+  EXPECT_NE(why_refused(deep, 1).find("not complete JSON"), std::string::npos);
+}
+
+TEST_F(Node, ASnapshotFileOfManyPiecesIsReadWhole) {
+  std::string json = R"({"databases":[)";
+  for (int i = 0; i < 20'000; ++i) json += R"({"path":"n1/dbs/1/0/2026-11-23/01-40/0000000029.parquet"},)";
+  json += R"(0],"snapshot_sequence_number":2,"wal_file_sequence_number":29})";
+  write_all(snapshot(2), json);
+  set_modified(snapshot(2), kTestNow);
+  const Fd folder(::open((node_ / "snapshots").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const auto read = read_snapshot(folder.get(), node_ / "snapshots", 2, {});
+  ASSERT_TRUE(read.has_value()) << read.error().message;
+  EXPECT_EQ(read->wal_file_sequence, 29U);
+  EXPECT_EQ(read->written, kTestNow);
+}
+
+TEST_F(Node, ASnapshotFileThatIsMissingOrALinkIsNotFound) {
+  const auto link = snapshot(3);
+  std::filesystem::create_symlink(std::filesystem::path(WALX_FIXTURES) / "influxdb3", link);
+  const Fd folder(::open((node_ / "snapshots").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  for (const std::uint64_t sequence : {2, 3}) {
+    const auto read = read_snapshot(folder.get(), node_ / "snapshots", sequence, {});
+    ASSERT_FALSE(read.has_value());
+    EXPECT_EQ(read.error().kind, ErrorKind::not_found);
+  }
+}
+
+}  // namespace
+}  // namespace walx::wal
