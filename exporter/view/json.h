@@ -1,19 +1,36 @@
 // The JSON of the API and of `--once --format json`: one form for both.
-// Pure; safe from any thread.
+//
+// Every string in it is valid UTF-8 (bytes that are not become U+FFFD), so that
+// dump() never throws. Pure; safe from any thread.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
 
 #include "view/commands.h"
 #include "view/view.h"
 
 namespace walx::view {
 
-// One element of `targets` as design.md lists its fields. Times RFC 3339 UTC,
-// sizes bytes; what is not known is null.
+// The health that holds at `now`: nullopt (unknown) also where the sample has
+// become too old since the view was made.
+[[nodiscard]] std::optional<policy::Health> health_at(const TargetView& target, Time now);
+
+// Why the health is unknown, for people; empty where it is known.
+[[nodiscard]] std::string unknown_reason(const TargetView& target, Time now);
+
+// What is left of the cooldown, whole milliseconds, rounded up; 0: it is over.
+[[nodiscard]] std::int64_t cooldown_remaining_ms(const TargetView& target, Time now);
+
+// One element of `targets`: the fields of design.md in its order, then what else
+// is known. Times RFC 3339 UTC, sizes bytes; what is not known is null. In
+// `forecast` an eta is null also where the limit is not in sight (growth is then
+// not null).
 [[nodiscard]] nlohmann::ordered_json to_json(const TargetView& target, Time now);
 // {"targets": [...]}
 [[nodiscard]] nlohmann::ordered_json to_json(const View& view, Time now);
+// `outcome`, `ended`, `message`, `duration_seconds` and `reclaimed` are null while it runs.
 [[nodiscard]] nlohmann::ordered_json to_json(const CheckpointRun& run);
 [[nodiscard]] nlohmann::ordered_json to_json(const HistoryEntry& entry);
 

@@ -2,7 +2,10 @@
 // and the v1 API, over CivetWeb.
 //
 // start() opens the port; the destructor (or stop()) waits for running requests,
-// at most 2 s. Handlers read the View and ask Commands and Queries, nothing else.
+// at most 2 s. A request still inside Commands or Queries by then is left to end by
+// itself and touches no dependency afterwards; so Commands should let go of its
+// waiters before this is stopped. Handlers read the View and ask Commands and
+// Queries, nothing else.
 #pragma once
 
 #include <functional>
@@ -12,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/time.h"
 #include "metrics/page.h"
 #include "view/commands.h"
 #include "view/view.h"
@@ -22,8 +26,10 @@ namespace walx::web {
 struct ServerOptions {
   std::string listen_address = ":3002";  // ":3002" (all addresses), "127.0.0.1:0", "[::1]:3002"
   Users users;                           // empty: no logins configured
-  std::size_t threads = 8;
+  std::size_t threads = 8;               // at most half of them wait for checkpoints
   std::size_t max_body_bytes = 64 * 1024;
+  // For a client to send its request, and to take each part of the answer.
+  Duration client_timeout = std::chrono::seconds(2);
 };
 
 struct Dependencies {
@@ -46,6 +52,7 @@ class Server {
   [[nodiscard]] virtual int port() const = 0;
   // New users from a reloaded web.config.file.
   virtual void set_users(Users users) = 0;
+  // Safe to call again.
   virtual void stop() = 0;
 };
 

@@ -1,22 +1,28 @@
 // Logins from the exporter-toolkit's web.config.file: `basic_auth_users`, names to
-// bcrypt hashes. A value; safe from any thread for reading.
+// bcrypt hashes. A value; copies share what they remember. Safe from any thread.
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 
 #include "base/result.h"
 
 namespace walx::web {
 
+class LoginCache;
+
 class Users {
  public:
-  Users() = default;
+  // Nobody: no logins are configured.
+  Users();
 
   // Reads the file strictly. `tls_server_config` is refused with a text that says
   // why (CivetWeb 1.15 crashes with OpenSSL 3) and what to do (nginx in front);
-  // so is a hash that is not bcrypt.
+  // so is a hash that is not bcrypt, and every key that could not be honoured.
   [[nodiscard]] static Result<Users> load(const std::string& file);
+  // The same from a text; `name` stands for the file in messages.
+  [[nodiscard]] static Result<Users> parse(const std::string& yaml, const std::string& name);
 
   [[nodiscard]] bool configured() const { return !hashes_.empty(); }
   // Takes as long for an unknown name as for a wrong password. Checked logins are
@@ -25,6 +31,8 @@ class Users {
 
  private:
   std::map<std::string, std::string> hashes_;
+  std::string decoy_;  // a hash nobody has, as costly as the costliest real one
+  std::shared_ptr<LoginCache> cache_;
 };
 
 }  // namespace walx::web

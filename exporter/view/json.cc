@@ -1,0 +1,226 @@
+#include "view/json.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+
+namespace walx::view {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json text(std::string_view value) {
+  return to_valid_utf8(value);
+}
+
+Json text_or_null(std::string_view value) {
+  return value.empty() ? Json(nullptr) : text(value);
+}
+
+Json time(Time value) {
+  return format_time(value);
+}
+
+Json time(const std::optional<Time>& value) {
+  return value ? time(*value) : Json(nullptr);
+}
+
+// JSON has no infinity.
+Json number(double value) {
+  return std::isfinite(value) ? Json(value) : Json(nullptr);
+}
+
+Json number(const std::optional<double>& value) {
+  return value ? number(*value) : Json(nullptr);
+}
+
+Json texts(const std::vector<std::string>& values) {
+  Json out = Json::array();
+  for (const auto& value : values) out.push_back(text(value));
+  return out;
+}
+
+Json extent(const wal::Extent& value) {
+  return {{"files", value.files}, {"bytes", value.bytes}};
+}
+
+Json pending(const wal::Sample& sample) {
+  Json out = extent(sample.pending);
+  out["oldest_time"] = time(sample.oldest_pending);
+  return out;
+}
+
+Json snapshot(const std::optional<wal::Snapshot>& value) {
+  if (!value) return nullptr;
+  return {
+      {"sequence", value->sequence}, {"wal_file_sequence", value->wal_file_sequence}, {"time", time(value->written)}};
+}
+
+Json invalid(const std::vector<wal::InvalidFile>& files) {
+  Json out = Json::array();
+  for (const auto& file : files) {
+    out.push_back({{"file", text(file.file)},
+                   {"reason", text(wal::to_string(file.reason))},
+                   {"newest", file.newest},
+                   {"detail", text(file.detail)}});
+  }
+  return out;
+}
+
+Json thresholds(const policy::Thresholds& value) {
+  return {{"warning_files", value.warning_files},
+          {"critical_files", value.critical_files},
+          {"warning_bytes", value.warning_bytes},
+          {"critical_bytes", value.critical_bytes}};
+}
+
+Json growth(const std::optional<policy::Growth>& value) {
+  if (!value) return nullptr;
+  return {{"files_per_second", number(value->files_per_second)}, {"bytes_per_second", number(value->bytes_per_second)}};
+}
+
+Json forecast(const policy::Forecast& value) {
+  return {{"growth_short", growth(value.short_window)},
+          {"growth_long", growth(value.long_window)},
+          {"warning_eta_seconds", number(value.warning_eta_seconds)},
+          {"critical_eta_seconds", number(value.critical_eta_seconds)},
+          {"replay_estimate_seconds", number(value.replay_estimate_seconds)}};
+}
+
+Json decision(const policy::Decision& value) {
+  Json blockers = Json::array();
+  for (const auto blocker : value.blockers) blockers.push_back(text(policy::to_string(blocker)));
+  return {{"action", text(policy::to_string(value.action))},
+          {"reason", value.reason ? text(policy::to_string(*value.reason)) : Json(nullptr)},
+          {"blockers", std::move(blockers)},
+          {"explanation", text(value.explanation)}};
+}
+
+Json checkpoint(const TargetView& target, Time now) {
+  return {{"in_progress", target.running.has_value()},
+          {"last_checkpoint", time(target.last_checkpoint)},
+          {"last_success", time(target.last_success)},
+          {"next_allowed", time(target.next_allowed)},
+          {"cooldown_remaining_ms", cooldown_remaining_ms(target, now)},
+          {"method", text_or_null(target.method)},
+          {"running", target.running ? to_json(*target.running) : Json(nullptr)},
+          {"last_run", target.last_run ? to_json(*target.last_run) : Json(nullptr)}};
+}
+
+Json server(const TargetView& target) {
+  if (!target.server) return nullptr;
+  const auto& facts = *target.server;
+  return {{"up", facts.up},
+          {"version", text_or_null(facts.version)},
+          {"build", text_or_null(facts.build)},
+          {"clock_offset_seconds", facts.clock_offset ? number(to_seconds(*facts.clock_offset)) : Json(nullptr)},
+          {"error", text_or_null(facts.error)},
+          {"asked_at", time(facts.asked_at)}};
+}
+
+bool too_old(const TargetView& target, Time now) {
+  return target.stale_at && *target.stale_at < now;
+}
+
+}  // namespace
+
+std::optional<policy::Health> health_at(const TargetView& target, Time now) {
+  if (target.sample == nullptr || too_old(target, now)) return std::nullopt;
+  return target.health;
+}
+
+std::string unknown_reason(const TargetView& target, Time now) {
+  if (health_at(target, now)) return {};
+  std::string out;
+  if (target.sample == nullptr) {
+    out = "no sample of the WAL has been taken yet";
+  } else {
+    const auto age = std::max(Duration::zero(), Duration(now - target.sample->taken_at));
+    out = "the last sample of the WAL is " + format_duration_rough(age) + " old";
+  }
+  if (!target.error.empty()) out += ": " + to_valid_utf8(target.error);
+  return out;
+}
+
+std::int64_t cooldown_remaining_ms(const TargetView& target, Time now) {
+  if (!target.cooldown_until || *target.cooldown_until <= now) return 0;
+  return std::chrono::ceil<std::chrono::milliseconds>(*target.cooldown_until - now).count();
+}
+
+Json to_json(const TargetView& target, Time now) {
+  const wal::Sample* sample = target.sample.get();
+  const auto known = [sample](auto value) { return sample != nullptr ? Json(value(*sample)) : Json(nullptr); };
+  const auto reason = unknown_reason(target, now);
+
+  Json out;
+  out["name"] = text(target.name);
+  out["version"] = text_or_null(target.version);
+  out["health"] = text(policy::to_string(health_at(target, now)));
+  out["pending"] = known([](const auto& s) { return pending(s); });
+  out["retained"] = known([](const auto& s) { return extent(s.retained); });
+  out["snapshot"] = known([](const auto& s) { return snapshot(s.snapshot); });
+  out["max_data_time"] = known([](const auto& s) { return time(s.max_data_time); });
+  out["invalid"] = known([](const auto& s) { return invalid(s.invalid); });
+  out["sequence_gaps"] = known([](const auto& s) { return Json(s.sequence_gaps); });
+  out["not_shrinking"] = nullptr;
+  out["thresholds"] = thresholds(target.thresholds);
+  out["recommendations"] = texts(target.recommendations);
+  out["decision"] = decision(target.decision);
+  out["checkpoint"] = checkpoint(target, now);
+  out["sampled_at"] = known([](const auto& s) { return time(s.taken_at); });
+  out["error"] = text_or_null(target.error.empty() ? reason : target.error);
+
+  out["wal_directory"] = text(target.wal_directory);
+  out["newest_file_time"] = known([](const auto& s) { return time(s.newest_file); });
+  out["newest_file_damaged"] = known([](const auto& s) { return Json(s.newest_file_damaged); });
+  out["filesystem_avail_bytes"] =
+      known([](const auto& s) { return s.filesystem_avail_bytes ? Json(*s.filesystem_avail_bytes) : Json(nullptr); });
+  out["notes"] = known([](const auto& s) { return texts(s.notes); });
+  out["stale_at"] = time(target.stale_at);
+  out["forecast"] = forecast(target.forecast);
+  out["server"] = server(target);
+  out["watch_degraded"] = target.watch_degraded;
+  out["watch_detail"] = text_or_null(target.watch_detail);
+  out["paused"] = target.paused;
+  out["dry_run"] = target.dry_run;
+  return out;
+}
+
+Json to_json(const View& view, Time now) {
+  Json targets = Json::array();
+  for (const auto& target : view.targets) targets.push_back(to_json(*target, now));
+  Json out;
+  out["targets"] = std::move(targets);
+  return out;
+}
+
+Json to_json(const CheckpointRun& run) {
+  Json out;
+  out["id"] = run.id;
+  out["state"] = run.ended ? "ended" : "running";
+  out["reason"] = text(policy::to_string(run.reason));
+  out["outcome"] = run.outcome ? text(influxdb::to_string(run.outcome->kind)) : Json(nullptr);
+  out["message"] = run.outcome ? text(run.outcome->message) : Json(nullptr);
+  out["started"] = time(run.started);
+  out["ended"] = time(run.ended);
+  out["duration_seconds"] = run.outcome ? number(to_seconds(run.outcome->took)) : Json(nullptr);
+  out["reclaimed"] = run.outcome ? extent(run.outcome->reclaimed) : Json(nullptr);
+  out["steps"] = run.outcome ? Json(run.outcome->steps) : Json(nullptr);
+  return out;
+}
+
+Json to_json(const HistoryEntry& entry) {
+  Json detail = Json::parse(entry.detail, nullptr, /*allow_exceptions=*/false);
+  if (detail.is_discarded()) detail = text_or_null(entry.detail);
+  Json out;
+  out["id"] = entry.id;
+  out["time"] = time(entry.time);
+  out["target"] = text(entry.target);
+  out["kind"] = text(entry.kind);
+  out["summary"] = text(entry.summary);
+  out["detail"] = std::move(detail);
+  return out;
+}
+
+}  // namespace walx::view

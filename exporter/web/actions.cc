@@ -1,0 +1,243 @@
+// What each route of handler.h does.
+#include <charconv>
+#include <limits>
+
+#include "base/text.h"
+#include "view/json.h"
+#include "web/checkpoint.h"
+#include "web/handler.h"
+#include "web/landing.h"
+#include "web/seed.h"
+
+namespace walx::web {
+namespace {
+
+constexpr std::int64_t kDefaultHistory = 100;
+constexpr std::int64_t kLongestHistory = 1000;
+
+std::optional<std::int64_t> parse_positive(const std::string& text) {
+  std::int64_t value = 0;
+  const auto* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, value);
+  if (parsed.ec != std::errc() || parsed.ptr != end || value < 1) return std::nullopt;
+  return value;
+}
+
+Result<std::optional<std::int64_t>> number_parameter(const Parameters& query, const std::string& name,
+                                                     std::int64_t most) {
+  const auto text = parameter(query, name);
+  if (!text) return tl::unexpected(text.error());
+  if (!*text) return std::nullopt;
+  const auto value = parse_positive(**text);
+  if (!value || *value > most) {
+    return failure(ErrorKind::invalid, "the parameter " + name + " must be a whole number from 1 to " +
+                                           std::to_string(most) + ", not \"" + escape_control(**text) + "\"");
+  }
+  return value;
+}
+
+Json names_of(const view::View& view) {
+  Json names = Json::array();
+  for (const auto& target : view.targets) names.push_back(to_valid_utf8(target->name));
+  return names;
+}
+
+// One of the threads that may wait for a checkpoint, where one is left.
+class WaitingPlace {
+ public:
+  WaitingPlace(std::atomic<std::size_t>& taken, std::size_t places) : taken_(taken), held_(taken_++ < places) {
+    if (!held_) --taken_;
+  }
+  ~WaitingPlace() {
+    if (held_) --taken_;
+  }
+  WaitingPlace(const WaitingPlace&) = delete;
+  WaitingPlace& operator=(const WaitingPlace&) = delete;
+
+  [[nodiscard]] bool held() const { return held_; }
+
+ private:
+  std::atomic<std::size_t>& taken_;
+  const bool held_;
+};
+
+}  // namespace
+
+std::shared_ptr<const view::TargetView> Handler::find(const view::View& view, const std::string& name) {
+  for (const auto& target : view.targets) {
+    if (target->name == name) return target;
+  }
+  return nullptr;
+}
+
+Response Handler::no_such_target(const Call& call, const view::View& view, const std::string& name) const {
+  return refuse(call.request, 404, "there is no target \"" + escape_control(name) + "\"", "use one of `targets`",
+                {{"targets", names_of(view)}});
+}
+
+Handler::Chosen Handler::choose(const Call& call) const {
+  const auto view = dependencies_.views.current();
+  const auto name = parameter(call.query, "target");
+  if (!name) return {nullptr, refuse(call.request, name.error())};
+  if (*name) {
+    auto target = find(*view, **name);
+    if (target == nullptr) return {nullptr, no_such_target(call, *view, **name)};
+    return {std::move(target), {}};
+  }
+  if (view->targets.empty()) {
+    return {nullptr, refuse(call.request, 503, "no target is known yet", "ask again in a moment; see /-/ready")};
+  }
+  return {view->targets.front(), {}};
+}
+
+Response Handler::get_landing(const Call&) {
+  auto response = text_response(200, "text/html; charset=utf-8",
+                                landing_page(*dependencies_.views.current(), dependencies_.clock.now()));
+  response.headers.emplace_back("Content-Security-Policy",
+                                "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+  response.headers.emplace_back("Referrer-Policy", "no-referrer");
+  return response;
+}
+
+Response Handler::get_metrics(const Call&) {
+  return text_response(200, "text/plain; version=0.0.4; charset=utf-8", dependencies_.metrics.text());
+}
+
+Response Handler::get_healthy(const Call&) {
+  return text_response(200, "text/plain; charset=utf-8", "healthy\n");
+}
+
+Response Handler::get_ready(const Call&) {
+  const auto view = dependencies_.views.current();
+  auto missing = view->not_ready;
+  if (missing.empty() && view->targets.empty()) missing.emplace_back("the first look at any target");
+  if (missing.empty()) return text_response(200, "text/plain; charset=utf-8", "ready\n");
+  Json waiting = Json::array();
+  for (const auto& what : missing) waiting.push_back(to_valid_utf8(what));
+  return error_response(503, "not ready: waiting for " + join(missing, ", "), "ask again in a moment",
+                        {{"waiting_for", std::move(waiting)}});
+}
+
+Response Handler::post_reload(const Call& call) {
+  const auto done = dependencies_.commands.reload();
+  if (abandoned_) return error_response(503, "the exporter is shutting down");
+  if (!done) {
+    return refuse(call.request, 500, "the settings were not reloaded, the old ones stay: " + done.error().message, {});
+  }
+  return json_response(
+      200,
+      {{"success", true}, {"timestamp", format_time(dependencies_.clock.now())}, {"message", "settings reloaded"}});
+}
+
+Response Handler::get_targets(const Call&) {
+  return json_response(200, view::to_json(*dependencies_.views.current(), dependencies_.clock.now()));
+}
+
+Response Handler::get_target(const Call& call) {
+  const auto view = dependencies_.views.current();
+  const auto target = find(*view, call.names.front());
+  if (target == nullptr) return no_such_target(call, *view, call.names.front());
+  return json_response(200, view::to_json(*target, dependencies_.clock.now()));
+}
+
+Response Handler::get_history(const Call& call) {
+  const auto view = dependencies_.views.current();
+  const auto& name = call.names.front();
+  if (find(*view, name) == nullptr) return no_such_target(call, *view, name);
+  const auto limit = number_parameter(call.query, "limit", kLongestHistory);
+  if (!limit) return refuse(call.request, limit.error());
+  const auto before = number_parameter(call.query, "before", std::numeric_limits<std::int64_t>::max());
+  if (!before) return refuse(call.request, before.error());
+
+  const auto page =
+      dependencies_.queries.history(name, *before, static_cast<std::size_t>(limit->value_or(kDefaultHistory)));
+  if (abandoned_) return error_response(503, "the exporter is shutting down");
+  if (!page) return refuse(call.request, page.error());
+  Json entries = Json::array();
+  for (const auto& entry : page->entries) entries.push_back(view::to_json(entry));
+  Json body;
+  body["entries"] = std::move(entries);
+  body["next_before"] = page->next_before ? Json(*page->next_before) : Json(nullptr);
+  return json_response(200, body);
+}
+
+Response Handler::get_run(const Call& call) {
+  const auto view = dependencies_.views.current();
+  const auto& name = call.names[0];
+  const auto target = find(*view, name);
+  if (target == nullptr) return no_such_target(call, *view, name);
+  const auto id = parse_positive(call.names[1]);
+  if (!id) {
+    return refuse(call.request, 400,
+                  "the id of a checkpoint is a whole number, not \"" + escape_control(call.names[1]) + "\"",
+                  "take it from the Location of the answer that started it");
+  }
+  if (target->running && target->running->id == *id) return json_response(200, view::to_json(*target->running));
+  const auto run = dependencies_.queries.run(name, *id);
+  if (abandoned_) return error_response(503, "the exporter is shutting down");
+  if (!run) {
+    return refuse(call.request, 404, "target \"" + escape_control(name) + "\" has no checkpoint " + call.names[1],
+                  "see /api/v1/targets/" + percent_encode(name) + "/history for what is remembered");
+  }
+  return json_response(200, view::to_json(*run));
+}
+
+Response Handler::checkpoint(const Call& call, const std::string& target, bool seed) {
+  const auto options = parse_checkpoint_options(call.query);
+  if (!options) return refuse(call.request, options.error());
+  if (options->override_soft && !call.user) {
+    return refuse(call.request, 403, "override=true needs a login",
+                  "configure users with --web.config.file and log in, or leave it out");
+  }
+  const WaitingPlace place(waiting_, options->wait > Duration::zero() ? max_waiting_ : 0);
+  view::CheckpointCommand command;
+  command.target = target;
+  command.override_soft = options->override_soft;
+  command.wait = place.held() ? options->wait : Duration::zero();
+  command.actor = call.user ? "user " + *call.user : "loopback";
+  const auto answer = dependencies_.commands.checkpoint(command);
+  if (abandoned_) return error_response(503, "the exporter is shutting down");
+  if (answer.state == view::CheckpointAnswer::State::gone) {
+    const auto view = dependencies_.views.current();
+    if (find(*view, target) == nullptr) return no_such_target(call, *view, target);
+  }
+  return checkpoint_response(answer, target, seed, dependencies_.clock.now());
+}
+
+Response Handler::post_checkpoint(const Call& call) {
+  const auto view = dependencies_.views.current();
+  if (find(*view, call.names.front()) == nullptr) return no_such_target(call, *view, call.names.front());
+  return checkpoint(call, call.names.front(), /*seed=*/false);
+}
+
+Response Handler::post_seed_checkpoint(const Call& call) {
+  auto chosen = choose(call);
+  if (chosen.target == nullptr) return std::move(chosen.refusal);
+  return checkpoint(call, chosen.target->name, /*seed=*/true);
+}
+
+Response Handler::seed_answer(const Call& call, Json (*render)(const view::TargetView&, Time)) const {
+  auto chosen = choose(call);
+  if (chosen.target == nullptr) return std::move(chosen.refusal);
+  const auto now = dependencies_.clock.now();
+  auto body = render(*chosen.target, now);
+  const auto reason = view::unknown_reason(*chosen.target, now);
+  if (reason.empty()) return json_response(200, body);
+  return error_response(503,
+                        "the health of target \"" + escape_control(chosen.target->name) + "\" is unknown: " + reason,
+                        "what follows is the last sample; see `error` in /api/v1/targets and the log", body);
+}
+
+Response Handler::get_seed_health(const Call& call) {
+  return seed_answer(call, seed_health);
+}
+
+Response Handler::get_seed_checkpoint_status(const Call& call) {
+  return seed_answer(call, seed_checkpoint_status);
+}
+
+Response Handler::get_seed_stats(const Call& call) {
+  return seed_answer(call, seed_stats);
+}
+
+}  // namespace walx::web

@@ -1,0 +1,128 @@
+#include "web/checkpoint.h"
+
+#include "base/bytes.h"
+#include "base/text.h"
+#include "view/json.h"
+
+namespace walx::web {
+namespace {
+
+using State = view::CheckpointAnswer::State;
+using influxdb::OutcomeKind;
+
+constexpr const char* kTriggered = "Checkpoint triggered successfully";
+
+struct Told {
+  int status = 500;
+  const char* state = "ended";
+  std::string message;
+};
+
+std::string or_else(const std::string& message, const char* fallback) {
+  return message.empty() ? fallback : message;
+}
+
+std::string reclaimed_text(const influxdb::Outcome& outcome) {
+  const auto& extent = outcome.reclaimed;
+  return std::string(kTriggered) + ": reclaimed " + std::to_string(extent.files) +
+         (extent.files == 1 ? " file, " : " files, ") + format_bytes(extent.bytes) + " in " +
+         format_duration_rough(outcome.took);
+}
+
+Told tell_ended(const view::CheckpointAnswer& answer) {
+  if (!answer.run || !answer.run->outcome) return {500, "ended", "the checkpoint ended without an outcome"};
+  const auto& outcome = *answer.run->outcome;
+  const auto message = outcome.message.empty() ? answer.message : outcome.message;
+  switch (outcome.kind) {
+    case OutcomeKind::succeeded:
+      return {200, "ended", reclaimed_text(outcome)};
+    case OutcomeKind::no_op:
+      return {200, "ended", or_else(message, "nothing is pending: there was nothing to do")};
+    case OutcomeKind::busy:
+      return {409, "ended", or_else(message, "a checkpoint was running already")};
+    case OutcomeKind::failed:
+      return {502, "ended", or_else(message, "the checkpoint failed")};
+    case OutcomeKind::unverified:
+      return {502, "ended", or_else(message, "the server said yes, but the WAL does not show it")};
+  }
+  return {500, "ended", "the checkpoint ended in an unknown way"};
+}
+
+Told tell(const view::CheckpointAnswer& answer) {
+  switch (answer.state) {
+    case State::ended:
+      return tell_ended(answer);
+    case State::no_op:
+      return {200, "no_op", or_else(answer.message, "nothing is pending: there was nothing to do")};
+    case State::running:
+      return {202, "running", or_else(answer.message, "the checkpoint is running; follow Location for its outcome")};
+    case State::blocked:
+      return {409, "blocked", or_else(answer.message, "the checkpoint was not started")};
+    case State::gone:
+      return {503, "gone", or_else(answer.message, "the exporter is shutting down; try again once it is back")};
+  }
+  return {500, "gone", "unknown state"};
+}
+
+Result<bool> parse_flag(const std::string& name, const std::string& value) {
+  if (value == "true" || value == "1") return true;
+  if (value == "false" || value == "0") return false;
+  return failure(ErrorKind::invalid,
+                 "the parameter " + name + " must be true or false, not \"" + escape_control(value) + "\"");
+}
+
+}  // namespace
+
+Result<CheckpointOptions> parse_checkpoint_options(const Parameters& parameters) {
+  CheckpointOptions options;
+  const auto wait = parameter(parameters, "wait");
+  if (!wait) return tl::unexpected(wait.error());
+  if (*wait) {
+    const auto duration = parse_duration(**wait);
+    if (!duration) return failure(ErrorKind::invalid, "the parameter wait: " + duration.error().message);
+    if (*duration > kLongestWait) {
+      return failure(ErrorKind::invalid, "the parameter wait is at most 30m, not " + format_duration(*duration) +
+                                             "; a longer checkpoint answers 202 with a Location to follow");
+    }
+    options.wait = *duration;
+  }
+  const auto flag = parameter(parameters, "override");
+  if (!flag) return tl::unexpected(flag.error());
+  if (*flag) {
+    const auto value = parse_flag("override", **flag);
+    if (!value) return tl::unexpected(value.error());
+    options.override_soft = *value;
+  }
+  return options;
+}
+
+Response checkpoint_response(const view::CheckpointAnswer& answer, const std::string& target, bool seed, Time now) {
+  const auto told = tell(answer);
+  Json body;
+  body["success"] = told.status == 200;
+  body["timestamp"] = format_time(answer.timestamp == Time{} ? now : answer.timestamp);
+  body["message"] = to_valid_utf8(told.message);
+  if (seed && told.status == 200) return json_response(200, body);
+
+  if (told.status >= 400) body["error"] = body["message"];
+  body["target"] = to_valid_utf8(target);
+  body["state"] = told.state;
+  if (answer.state == State::blocked) {
+    Json names = Json::array();
+    for (const auto blocker : answer.blockers) names.push_back(std::string(policy::to_string(blocker)));
+    body["blocker"] = names.empty() ? Json(nullptr) : names.front();
+    body["blockers"] = std::move(names);
+  }
+  if (answer.run) {
+    if (answer.run->outcome) body["outcome"] = std::string(influxdb::to_string(answer.run->outcome->kind));
+    body["run"] = view::to_json(*answer.run);
+  }
+  auto response = json_response(told.status, body);
+  if (answer.state == State::running && answer.run) {
+    response.headers.emplace_back(
+        "Location", "/api/v1/targets/" + percent_encode(target) + "/checkpoints/" + std::to_string(answer.run->id));
+  }
+  return response;
+}
+
+}  // namespace walx::web

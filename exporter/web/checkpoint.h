@@ -1,0 +1,33 @@
+// What a POST asks of a checkpoint, and how its answer is told. Pure; safe from
+// any thread.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "view/commands.h"
+#include "web/request.h"
+#include "web/response.h"
+
+namespace walx::web {
+
+inline constexpr Duration kDefaultWait = std::chrono::seconds(30);
+inline constexpr Duration kLongestWait = std::chrono::minutes(30);
+
+struct CheckpointOptions {
+  Duration wait = kDefaultWait;
+  bool override_soft = false;
+};
+
+// From `wait` (a duration, at most 30m) and `override` (true or false).
+[[nodiscard]] Result<CheckpointOptions> parse_checkpoint_options(const Parameters& parameters);
+
+// succeeded and no_op 200, running 202 with a Location, busy and blocked 409,
+// failed and unverified 502, gone 503. Every body begins with success, timestamp
+// and message; those of the older service's route (`seed`) end there when the
+// status is 200. `now` stands in for a timestamp the answer does not have.
+[[nodiscard]] Response checkpoint_response(const view::CheckpointAnswer& answer, const std::string& target, bool seed,
+                                           Time now);
+
+}  // namespace walx::web

@@ -1,0 +1,95 @@
+#include "web/civet.h"
+
+#include <array>
+#include <ctime>
+
+namespace walx::web {
+namespace {
+
+std::string text_of(const char* text) {
+  return text != nullptr ? text : "";
+}
+
+std::string http_date(Time time) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
+  const std::time_t value = seconds;
+  std::tm parts{};
+  gmtime_r(&value, &parts);
+  static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  // Not %a and %b: those follow the locale.
+  std::array<char, 40> out{};
+  const auto length = std::strftime(out.data(), out.size(), ", %d     %Y %H:%M:%S GMT", &parts);
+  std::string date = kDays[parts.tm_wday] + std::string(out.data(), length);
+  date.replace(8, 3, kMonths[parts.tm_mon]);
+  return date;
+}
+
+// One byte at a time: CivetWeb's read returns only when all that was asked for
+// has come or the client was silent for the whole timeout, so that a client that
+// sends a byte every second would hold this thread for as long as it likes.
+int read_byte(mg_connection* connection, char& byte) {
+  return mg_read(connection, &byte, 1);
+}
+
+}  // namespace
+
+Request read_request(const mg_connection* connection) {
+  const mg_request_info& info = *mg_get_request_info(connection);
+  Request request;
+  request.method = text_of(info.request_method);
+  // decode_url is off, so that an escaped slash stays apart from a real one.
+  request.path = text_of(info.local_uri_raw);
+  request.query = text_of(info.query_string);
+  request.version = text_of(info.http_version);
+  request.peer = info.remote_addr;
+  for (int i = 0; i < info.num_headers; ++i) {
+    const auto& header = info.http_headers[i];
+    request.headers.push_back({text_of(header.name), text_of(header.value)});
+  }
+  return request;
+}
+
+tl::expected<std::string, BodyError> read_body(mg_connection* connection, std::size_t limit, const Clock& clock,
+                                               SteadyTime deadline) {
+  const mg_request_info& info = *mg_get_request_info(connection);
+  const auto too_large = [limit] {
+    return tl::unexpected(BodyError{413, "the body is larger than " + std::to_string(limit) + " bytes"});
+  };
+  const bool chunked = mg_get_header(connection, "Transfer-Encoding") != nullptr;
+  if (!chunked && info.content_length <= 0) return std::string();
+  if (info.content_length > 0 && static_cast<unsigned long long>(info.content_length) > limit) return too_large();
+  if (mg_get_header(connection, "Expect") != nullptr) mg_printf(connection, "HTTP/1.1 100 Continue\r\n\r\n");
+
+  std::string body;
+  char byte = 0;
+  while (read_byte(connection, byte) == 1) {
+    body += byte;
+    if (body.size() > limit) return too_large();
+    if (clock.steady() > deadline) break;
+  }
+  if (!chunked && body.size() < static_cast<std::size_t>(info.content_length)) {
+    return tl::unexpected(BodyError{408, "the body did not come in time"});
+  }
+  return body;
+}
+
+void drain(mg_connection* connection, const Clock& clock, SteadyTime deadline) {
+  char byte = 0;
+  while (clock.steady() < deadline && read_byte(connection, byte) == 1) {
+  }
+}
+
+void write_response(mg_connection* connection, const Response& response, Time now, bool head_only) {
+  std::string out = "HTTP/1.1 " + std::to_string(response.status) + " " + status_text(response.status) +
+                    "\r\nDate: " + http_date(now) + "\r\nContent-Type: " + response.content_type +
+                    "\r\nContent-Length: " + std::to_string(response.body.size()) +
+                    "\r\nConnection: close\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n";
+  for (const auto& [name, value] : response.headers) out += name + ": " + value + "\r\n";
+  out += "\r\n";
+  if (!head_only) out += response.body;
+  mg_write(connection, out.data(), out.size());
+}
+
+}  // namespace walx::web

@@ -1,0 +1,185 @@
+#include "web/guard.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "base/text.h"
+
+namespace walx::web {
+namespace {
+
+constexpr const char* kConfigureUsers =
+    "send it from the machine itself, straight to the exporter (curl -X POST http://127.0.0.1:3002/...), or configure "
+    "users with --web.config.file and log in";
+constexpr const char* kOwnPage =
+    "send it without an Origin header (as curl does) or from the exporter's own pages; a proxy in front must pass the "
+    "Host header on (nginx: proxy_set_header Host $http_host and X-Forwarded-Proto $scheme)";
+
+// Sent once or not at all, or nobody can say which one counts.
+constexpr std::array<std::string_view, 5> kSingle = {"Host", "Origin", "Sec-Fetch-Site", "Authorization",
+                                                     "X-Forwarded-Proto"};
+
+Verdict refuse(std::string reason, std::string remedy) {
+  return {403, std::move(reason), std::move(remedy)};
+}
+
+std::optional<std::string> single(const RequestFacts& facts, std::string_view name) {
+  auto values = header_values(facts.headers, name);
+  if (values.empty()) return std::nullopt;
+  return std::move(values.front());
+}
+
+std::string lower_case(std::string_view text) {
+  std::string out(text);
+  for (auto& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
+bool is_port(std::string_view text) {
+  return !text.empty() && text.size() <= 5 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+struct HostPort {
+  std::string_view host;  // with the brackets of an IPv6 address
+  std::string_view port;  // empty: none given
+};
+
+std::optional<HostPort> split_host(std::string_view text) {
+  HostPort out;
+  auto rest = text;
+  if (!text.empty() && text.front() == '[') {
+    const auto close = text.find(']');
+    if (close == std::string_view::npos) return std::nullopt;
+    out.host = text.substr(0, close + 1);
+    rest = text.substr(close + 1);
+  } else {
+    out.host = text.substr(0, text.find(':'));
+    rest = text.substr(out.host.size());
+  }
+  if (out.host.empty()) return std::nullopt;
+  if (!rest.empty()) {
+    out.port = rest.substr(1);
+    if (rest.front() != ':' || !is_port(out.port)) return std::nullopt;
+  }
+  return out;
+}
+
+// "HOST:80" and "host" are one origin over http.
+std::optional<std::string> normal_host(std::string_view text, std::string_view default_port) {
+  const auto parts = split_host(text);
+  if (!parts) return std::nullopt;
+  return lower_case(parts->host) + ":" + std::string(parts->port.empty() ? default_port : parts->port);
+}
+
+bool is_own_origin(const RequestFacts& facts, const std::string& origin, bool users_configured) {
+  // Behind a proxy that does TLS the page's origin is https. A foreign page can't
+  // add this header, and without users it is refused anyway.
+  const bool https = users_configured && single(facts, "X-Forwarded-Proto") == "https";
+  const std::string_view scheme = https ? "https://" : "http://";
+  const std::string_view port = https ? "443" : "80";
+  const auto host = single(facts, "Host");
+  if (!host || !lower_case(origin).starts_with(scheme)) return false;
+  const auto theirs = normal_host(std::string_view(origin).substr(scheme.size()), port);
+  return theirs && theirs == normal_host(*host, port);
+}
+
+// Set by proxies, so what looks local may not be.
+std::optional<std::string> forwarding_header(const RequestFacts& facts) {
+  for (const auto& header : facts.headers) {
+    const auto name = lower_case(header.name);
+    if (name == "forwarded" || name == "x-real-ip" || name == "via" || name.starts_with("x-forwarded-")) {
+      return header.name;
+    }
+  }
+  return std::nullopt;
+}
+
+Verdict judge_page(const RequestFacts& facts, bool users_configured) {
+  if (const auto origin = single(facts, "Origin"); origin && !is_own_origin(facts, *origin, users_configured)) {
+    return refuse("the request comes from another page: Origin is \"" + escape_control(*origin) + "\", not our own",
+                  kOwnPage);
+  }
+  const auto site = single(facts, "Sec-Fetch-Site");
+  if (site && *site != "none" && *site != "same-origin") {
+    return refuse("the request comes from another page: Sec-Fetch-Site is \"" + escape_control(*site) + "\"", kOwnPage);
+  }
+  return {};
+}
+
+Verdict judge_without_users(const RequestFacts& facts) {
+  if (!is_loopback_address(facts.peer)) {
+    return refuse("without users, changing requests are taken from loopback only; this one came from " +
+                      escape_control(facts.peer),
+                  kConfigureUsers);
+  }
+  const auto host = single(facts, "Host");
+  if (!host || !is_loopback_host(*host)) {
+    return refuse("without users, changing requests must be sent to localhost, 127.x or [::1]; the Host header is " +
+                      (host ? "\"" + escape_control(*host) + "\"" : std::string("missing")),
+                  kConfigureUsers);
+  }
+  if (facts.http_version != "1.1") {
+    return refuse("without users, changing requests are taken over HTTP/1.1 only, because proxies speak HTTP/" +
+                      escape_control(facts.http_version),
+                  kConfigureUsers);
+  }
+  if (const auto header = forwarding_header(facts)) {
+    return refuse(
+        "without users, changing requests are not taken through a proxy; " + escape_control(*header) + " was sent",
+        kConfigureUsers);
+  }
+  return {};
+}
+
+}  // namespace
+
+bool is_changing(std::string_view method) {
+  return method != "GET" && method != "HEAD";
+}
+
+bool is_loopback_address(const std::string& address) {
+  in_addr v4{};
+  if (inet_pton(AF_INET, address.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
+  in6_addr v6{};
+  if (inet_pton(AF_INET6, address.c_str(), &v6) != 1) return false;
+  if (IN6_IS_ADDR_V4MAPPED(&v6)) return v6.s6_addr[12] == 127;
+  return IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+bool is_loopback_host(std::string_view host) {
+  const auto parts = split_host(host);
+  if (!parts) return false;
+  if (parts->host.front() == '[') {
+    return is_loopback_address(std::string(parts->host.substr(1, parts->host.size() - 2)));
+  }
+  // An unbracketed name with a colon in it was cut at the colon, so what is left
+  // is a name or an IPv4 address.
+  return equal_ignoring_case(parts->host, "localhost") || is_loopback_address(std::string(parts->host));
+}
+
+Verdict guard(const RequestFacts& facts, bool users_configured, bool login_ok, bool open) {
+  for (const auto name : kSingle) {
+    if (header_values(facts.headers, name).size() > 1) {
+      return refuse("the header " + std::string(name) + " was sent more than once", "send it once");
+    }
+  }
+  const bool changing = is_changing(facts.method);
+  if (changing) {
+    if (auto verdict = judge_page(facts, users_configured); !verdict.allowed()) return verdict;
+  }
+  if (users_configured) {
+    if (login_ok || (open && !changing)) return {};
+    return {401, "a login is needed, or the one sent is not right",
+            "log in with a user of the file given as --web.config.file (curl -u NAME:PASSWORD ...)"};
+  }
+  return changing ? judge_without_users(facts) : Verdict{};
+}
+
+}  // namespace walx::web

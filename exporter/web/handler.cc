@@ -1,0 +1,175 @@
+#include "web/handler.h"
+
+#include <exception>
+#include <new>
+
+#include "base/text.h"
+
+namespace walx::web {
+namespace {
+
+// Routes of requests that fit none: one label each, however many addresses are tried.
+constexpr std::string_view kUnknownRoute = "unknown";
+constexpr std::string_view kRefusedRoute = "refused";
+
+bool is_placeholder(const std::string& segment) {
+  return segment.starts_with('{');
+}
+
+bool fits(const std::vector<std::string>& pattern, const std::vector<std::string>& segments,
+          std::vector<std::string>& names) {
+  if (pattern.size() != segments.size()) return false;
+  names.clear();
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (is_placeholder(pattern[i])) {
+      if (segments[i].empty()) return false;
+      names.push_back(segments[i]);
+    } else if (pattern[i] != segments[i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+int status_of(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::invalid:
+      return 400;
+    case ErrorKind::not_found:
+      return 404;
+    case ErrorKind::conflict:
+      return 409;
+    case ErrorKind::unavailable:
+    case ErrorKind::timeout:
+    case ErrorKind::cancelled:
+      return 503;
+    default:
+      return 500;
+  }
+}
+
+// The name of the user whose login the request carries.
+std::optional<std::string> log_in(const Request& request, const Users& users) {
+  const auto sent = header_values(request.headers, "Authorization");
+  if (!users.configured() || sent.size() != 1) return std::nullopt;
+  auto credentials = parse_basic(sent.front());
+  if (!credentials || !users.check(credentials->name, credentials->password)) return std::nullopt;
+  return std::move(credentials->name);
+}
+
+}  // namespace
+
+Handler::Handler(Dependencies dependencies, std::size_t max_waiting)
+    : dependencies_(std::move(dependencies)), max_waiting_(max_waiting) {}
+
+std::span<const Handler::Route> Handler::routes() {
+  static constexpr Route kRoutes[] = {
+      {"/", "GET", &Handler::get_landing},
+      {"/metrics", "GET", &Handler::get_metrics},
+      {"/-/healthy", "GET", &Handler::get_healthy, true},
+      {"/-/ready", "GET", &Handler::get_ready, true},
+      {"/-/reload", "POST", &Handler::post_reload},
+      {"/api/v1/targets", "GET", &Handler::get_targets},
+      {"/api/v1/targets/{name}", "GET", &Handler::get_target},
+      {"/api/v1/targets/{name}/history", "GET", &Handler::get_history},
+      {"/api/v1/targets/{name}/checkpoint", "POST", &Handler::post_checkpoint},
+      {"/api/v1/targets/{name}/checkpoints/{id}", "GET", &Handler::get_run},
+      {"/wal-management/health", "GET", &Handler::get_seed_health},
+      {"/wal-management/checkpoint-status", "GET", &Handler::get_seed_checkpoint_status},
+      {"/wal-management/checkpoint", "POST", &Handler::post_seed_checkpoint},
+      {"/wal-management/stats", "GET", &Handler::get_seed_stats},
+  };
+  return kRoutes;
+}
+
+Handler::Match Handler::match(std::string_view method, const std::vector<std::string>& segments) {
+  Match found;
+  std::vector<std::string> names;
+  for (const auto& route : routes()) {
+    const auto pattern = split_path(route.pattern);
+    if (!pattern || !fits(*pattern, segments, names)) continue;
+    found.pattern = route.pattern;
+    found.allow += (found.allow.empty() ? "" : ", ") + std::string(route.method == "GET" ? "GET, HEAD" : route.method);
+    if (method != route.method && !(method == "HEAD" && route.method == "GET")) continue;
+    found.route = &route;
+    found.names = names;
+    break;
+  }
+  return found;
+}
+
+Response Handler::handle(const Request& request, const Users& users) {
+  std::string_view pattern = kUnknownRoute;
+  Response response;
+  try {
+    response = dispatch(request, users, pattern);
+  } catch (const std::bad_alloc&) {
+    response = error_response(500, "out of memory while answering", "give the exporter more memory");
+  } catch (const std::exception& error) {
+    response = error_response(500, std::string("internal error: ") + error.what(), "please report it");
+  }
+  if (abandoned_) return response;
+  dependencies_.metrics.requests().count(std::string(pattern), response.status);
+  return response;
+}
+
+void Handler::count_refused(int status) {
+  if (!abandoned_) dependencies_.metrics.requests().count(std::string(kRefusedRoute), status);
+}
+
+Response Handler::dispatch(const Request& request, const Users& users, std::string_view& pattern) {
+  const auto segments = split_path(request.path);
+  const auto found = segments ? match(request.method, *segments) : Match{};
+  if (!found.pattern.empty()) pattern = found.pattern;
+  const bool open = found.route != nullptr && found.route->open;
+
+  auto user = open ? std::nullopt : log_in(request, users);
+  const auto verdict = guard({request.method, request.version, request.peer, request.headers}, users.configured(),
+                             user.has_value(), open);
+  if (verdict.status == 401) {
+    auto response = refuse(request, 401, verdict.reason, verdict.remedy);
+    response.headers.emplace_back("WWW-Authenticate", R"(Basic realm="influxdb_wal_exporter", charset="UTF-8")");
+    return response;
+  }
+  if (!segments) return refuse(request, segments.error());
+  if (found.pattern.empty()) {
+    Json there = Json::array();
+    for (const auto& route : routes()) there.push_back(std::string(route.method) + " " + std::string(route.pattern));
+    return refuse(request, 404, "there is nothing at " + escape_control(request.path), "use one of `routes`",
+                  {{"routes", std::move(there)}});
+  }
+  if (found.route == nullptr) {
+    auto response = refuse(request, 405, escape_control(request.method) + " is not taken at " + std::string(pattern),
+                           "use " + found.allow);
+    response.headers.emplace_back("Allow", found.allow);
+    return response;
+  }
+  if (!verdict.allowed()) {
+    dependencies_.log->warn("refused {} {} from {}: {}", escape_control(request.method), escape_control(request.path),
+                            request.peer, verdict.reason);
+    return refuse(request, verdict.status, verdict.reason, verdict.remedy);
+  }
+  auto query = parse_query(request.query);
+  if (!query) return refuse(request, query.error());
+  return (this->*found.route->action)({request, std::move(*query), found.names, std::move(user)});
+}
+
+Response Handler::refuse(const Request& request, int status, const std::string& reason, const std::string& remedy,
+                         const Json& extra) const {
+  if (!is_changing(request.method)) return error_response(status, reason, remedy, extra);
+  // Every answer to a POST has these three.
+  Json body;
+  body["success"] = false;
+  body["timestamp"] = format_time(dependencies_.clock.now());
+  body["message"] = to_valid_utf8(remedy.empty() ? reason : reason + "; " + remedy);
+  body["error"] = to_valid_utf8(reason);
+  if (!remedy.empty()) body["remedy"] = to_valid_utf8(remedy);
+  body.update(extra);
+  return json_response(status, body);
+}
+
+Response Handler::refuse(const Request& request, const Error& error) const {
+  return refuse(request, status_of(error.kind), error.message, {});
+}
+
+}  // namespace walx::web

@@ -1,0 +1,99 @@
+// From a request to an answer: the table of routes, logins, the guard, and what
+// each route does. Knows nothing of sockets. Safe from any thread.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "web/guard.h"
+#include "web/request.h"
+#include "web/response.h"
+#include "web/server.h"
+#include "web/users.h"
+
+namespace walx::web {
+
+class Handler {
+ public:
+  // At most `max_waiting` checkpoints are waited for at once; more are answered
+  // 202 as soon as they run, so that threads are left for scrapes.
+  Handler(Dependencies dependencies, std::size_t max_waiting);
+
+  // Never throws. Counts the request under its route's pattern.
+  [[nodiscard]] Response handle(const Request& request, const Users& users);
+
+  // An answer that did not come from a route: too large, malformed.
+  void count_refused(int status);
+
+  // The dependencies are about to go away: a call that is still inside Commands
+  // or Queries will touch none of them when it comes back.
+  void abandon() { abandoned_ = true; }
+
+ private:
+  struct Call {
+    const Request& request;
+    Parameters query;
+    std::vector<std::string> names;   // what {…} in the pattern stood for
+    std::optional<std::string> user;  // who logged in
+  };
+  using Action = Response (Handler::*)(const Call&);
+  struct Route {
+    std::string_view pattern;
+    std::string_view method;  // GET (and so HEAD) or POST
+    Action action;
+    bool open = false;  // needs no login
+  };
+  struct Match {
+    const Route* route = nullptr;  // nullptr: no such address, or not with this method
+    std::string_view pattern;      // empty: no such address
+    std::string allow;             // the methods there are
+    std::vector<std::string> names;
+  };
+
+  [[nodiscard]] static std::span<const Route> routes();
+  [[nodiscard]] static Match match(std::string_view method, const std::vector<std::string>& segments);
+  [[nodiscard]] Response dispatch(const Request& request, const Users& users, std::string_view& pattern);
+  [[nodiscard]] Response refuse(const Request& request, int status, const std::string& reason,
+                                const std::string& remedy, const Json& extra = Json::object()) const;
+  [[nodiscard]] Response refuse(const Request& request, const Error& error) const;
+  // The target of that name; nullptr: there is none.
+  [[nodiscard]] static std::shared_ptr<const view::TargetView> find(const view::View& view, const std::string& name);
+  [[nodiscard]] Response no_such_target(const Call& call, const view::View& view, const std::string& name) const;
+  // `?target=NAME`, or the first; otherwise the answer that says why not.
+  struct Chosen {  // `refusal` only where `target` is nullptr
+    std::shared_ptr<const view::TargetView> target;
+    Response refusal;
+  };
+  [[nodiscard]] Chosen choose(const Call& call) const;
+  [[nodiscard]] Response seed_answer(const Call& call, Json (*render)(const view::TargetView&, Time)) const;
+  [[nodiscard]] Response checkpoint(const Call& call, const std::string& target, bool seed);
+
+  [[nodiscard]] Response get_landing(const Call& call);
+  [[nodiscard]] Response get_metrics(const Call& call);
+  [[nodiscard]] Response get_healthy(const Call& call);
+  [[nodiscard]] Response get_ready(const Call& call);
+  [[nodiscard]] Response post_reload(const Call& call);
+  [[nodiscard]] Response get_targets(const Call& call);
+  [[nodiscard]] Response get_target(const Call& call);
+  [[nodiscard]] Response get_history(const Call& call);
+  [[nodiscard]] Response post_checkpoint(const Call& call);
+  [[nodiscard]] Response get_run(const Call& call);
+  [[nodiscard]] Response get_seed_health(const Call& call);
+  [[nodiscard]] Response get_seed_checkpoint_status(const Call& call);
+  [[nodiscard]] Response get_seed_stats(const Call& call);
+  [[nodiscard]] Response post_seed_checkpoint(const Call& call);
+
+  const Dependencies dependencies_;
+  const std::size_t max_waiting_;
+  std::atomic<std::size_t> waiting_{0};
+  std::atomic<bool> abandoned_{false};
+};
+
+}  // namespace walx::web

@@ -1,0 +1,60 @@
+// An HTTP request as a value, and the careful reading of its parts. Pure; safe
+// from any thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+
+namespace walx::web {
+
+struct Header {
+  std::string name;  // as sent; compared without regard to case
+  std::string value;
+};
+
+struct Request {
+  std::string method;   // as sent: "GET"
+  std::string path;     // still percent-encoded, without the query: "/api/v1/targets/a%2Fb"
+  std::string query;    // still encoded, without the question mark
+  std::string version;  // "1.0", "1.1"
+  std::string peer;     // numeric address: "127.0.0.1", "::1", "::ffff:127.0.0.1"
+  std::vector<Header> headers;
+  std::string body;
+};
+
+// Only the digits and letters of ASCII: a locale never changes what matches.
+[[nodiscard]] bool equal_ignoring_case(std::string_view left, std::string_view right);
+
+// All values sent under that name, in order.
+[[nodiscard]] std::vector<std::string> header_values(const std::vector<Header>& headers, std::string_view name);
+
+// %XX to bytes. An incomplete or wrong escape, or %00, is an error that says so.
+// `plus_is_space`: as in a query.
+[[nodiscard]] Result<std::string> percent_decode(std::string_view text, bool plus_is_space = false);
+
+// Everything but unreserved characters (RFC 3986) as %XX: one segment of a path.
+[[nodiscard]] std::string percent_encode(std::string_view text);
+
+// "/a/b%2Fc" to {"a", "b/c"}; "/" to {}. A trailing or doubled slash gives an
+// empty segment. The path must begin with a slash.
+[[nodiscard]] Result<std::vector<std::string>> split_path(std::string_view path);
+
+using Parameters = std::vector<std::pair<std::string, std::string>>;
+[[nodiscard]] Result<Parameters> parse_query(std::string_view query);
+
+// The value of a parameter; nullopt: not there. Given twice: an error.
+[[nodiscard]] Result<std::optional<std::string>> parameter(const Parameters& parameters, std::string_view name);
+
+struct Credentials {
+  std::string name;
+  std::string password;
+};
+// From the value of an Authorization header; nullopt where it is not a well-formed Basic one.
+[[nodiscard]] std::optional<Credentials> parse_basic(std::string_view authorization);
+
+}  // namespace walx::web

@@ -1,0 +1,67 @@
+#include "web/response.h"
+
+#include "base/text.h"
+
+namespace walx::web {
+
+Response json_response(int status, const Json& body) {
+  Response response;
+  response.status = status;
+  response.body = body.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return response;
+}
+
+Response error_response(int status, const std::string& reason, const std::string& remedy, const Json& extra) {
+  Json body;
+  body["error"] = to_valid_utf8(reason);
+  if (!remedy.empty()) body["remedy"] = to_valid_utf8(remedy);
+  body.update(extra);
+  return json_response(status, body);
+}
+
+Response text_response(int status, std::string content_type, std::string body) {
+  Response response;
+  response.status = status;
+  response.content_type = std::move(content_type);
+  response.body = std::move(body);
+  return response;
+}
+
+const char* status_text(int status) {
+  switch (status) {
+    case 200:
+      return "OK";
+    case 202:
+      return "Accepted";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 409:
+      return "Conflict";
+    case 411:
+      return "Length Required";
+    case 413:
+      return "Content Too Large";
+    case 500:
+      return "Internal Server Error";
+    case 502:
+      return "Bad Gateway";
+    case 503:
+      return "Service Unavailable";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return "Unknown";
+  }
+}
+
+}  // namespace walx::web

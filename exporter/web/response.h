@@ -1,0 +1,31 @@
+// An HTTP answer as a value. Pure; safe from any thread.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace walx::web {
+
+using Json = nlohmann::ordered_json;
+
+struct Response {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers;  // beyond those every answer has
+};
+
+// Never throws: bytes that are not UTF-8 become U+FFFD.
+[[nodiscard]] Response json_response(int status, const Json& body);
+
+// {"error": reason, "remedy": remedy, ...extra}; an empty remedy is left out.
+[[nodiscard]] Response error_response(int status, const std::string& reason, const std::string& remedy = {},
+                                      const Json& extra = Json::object());
+
+[[nodiscard]] Response text_response(int status, std::string content_type, std::string body);
+
+[[nodiscard]] const char* status_text(int status);
+
+}  // namespace walx::web
