@@ -117,14 +117,15 @@ Result<Settings> read_tree(const Tree& tree, const std::string& name, const Envi
   out.history_limit = history_limit;
 
   const Node* list = top.find("targets");
-  if (list == nullptr || list->kind != Node::Kind::list || list->items.empty()) {
-    reader.problem(top.line("targets"),
-                   std::string(list == nullptr                  ? "targets: it is missing"
-                               : list->kind == Node::Kind::list ? "targets: it is an empty list"
-                               : list->kind == Node::Kind::null ? "targets: it has no entries"
-                                                                : "targets: it is not a list; put '- ' before "
-                                                                  "the first key of each target") +
-                       "; " + std::string(kLeast));
+  if (list == nullptr || list->kind == Node::Kind::null || list->items.empty()) {
+    if (list != nullptr && (list->kind == Node::Kind::scalar || list->kind == Node::Kind::map)) {
+      reader.problem(top.line("targets"),
+                     "targets: it is not a list; put '- ' before the first key of each target; " + std::string(kLeast));
+    } else {
+      reader.missing(
+          top.line("targets"),
+          (list == nullptr ? "targets: it is missing; " : "targets: it has no entries; ") + std::string(kLeast));
+    }
     return tl::unexpected(reader.error());
   }
   if (list->items.size() > kMostTargets) {

@@ -60,7 +60,7 @@ void read_wal(const Section& section, Wal& out, const Overrides& overrides) {
     const std::string what = directory.empty() ? "it is empty" : shown(directory) + " is not an absolute path";
     complain(section, "directory", what + "; " + std::string(kRemedy));
   } else if (section.find("directory") == nullptr && overrides.wal_directory.empty()) {
-    complain(section, "directory", "it is missing; " + std::string(kRemedy));
+    section.reader().missing(section.line("directory"), "wal.directory: it is missing; " + std::string(kRemedy));
   }
   out.directory = overrides.wal_directory.empty() ? directory : overrides.wal_directory;
   section.choice<Integrity>("integrity", out.integrity,
@@ -136,7 +136,9 @@ HttpRequest read_http(const Section& section) {
   }
   section.text("path", out.path);
   if (section.find("path") == nullptr) {
-    complain(section, "path", "it is missing; write the part after the host, such as /api/checkpoint");
+    section.reader().missing(section.line("path"),
+                             "checkpoint.http.path: it is missing; write the part after the host, such as "
+                             "/api/checkpoint");
   } else if (const auto checked = check_http_path(out.path); !checked) {
     complain(section, "path", checked.error().message);
   }

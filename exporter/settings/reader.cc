@@ -87,18 +87,26 @@ void Reader::problem(int line, std::string text) {
   problems_.push_back(Problem{line, std::move(text)});
 }
 
+void Reader::missing(int line, std::string text) {
+  missing_.push_back(Problem{line, std::move(text)});
+}
+
 Error Reader::error() const {
-  std::vector<Problem> sorted = problems_;
-  std::stable_sort(sorted.begin(), sorted.end(), [](const Problem& a, const Problem& b) { return a.line < b.line; });
-  if (sorted.empty()) return Error{ErrorKind::invalid, file_ + ": nothing is wrong"};
-  std::string text = file_ + ":" + std::to_string(sorted.front().line) + ": " + sorted.front().text;
-  if (sorted.size() > 1) {
-    constexpr std::size_t kShown = 5;
-    std::vector<std::string> lines;
-    for (std::size_t i = 1; i < sorted.size() && i <= kShown; ++i) lines.push_back(std::to_string(sorted[i].line));
-    text += " (and " + std::to_string(sorted.size() - 1) + " more: " + (lines.size() == 1 ? "line " : "lines ") +
-            join(lines, ", ") + (sorted.size() - 1 > kShown ? ", ..." : "") + ")";
-  }
+  if (good()) return Error{ErrorKind::invalid, file_ + ": nothing is wrong"};
+  const auto by_line = [](const Problem& a, const Problem& b) { return a.line < b.line; };
+  std::vector<Problem> all = problems_.empty() ? missing_ : problems_;
+  std::stable_sort(all.begin(), all.end(), by_line);
+  std::string text = file_ + ":" + std::to_string(all.front().line) + ": " + all.front().text;
+  all.erase(all.begin());
+  if (!problems_.empty()) all.insert(all.end(), missing_.begin(), missing_.end());
+  if (all.empty()) return Error{ErrorKind::invalid, std::move(text)};
+
+  constexpr std::size_t kShown = 5;
+  std::stable_sort(all.begin(), all.end(), by_line);
+  std::vector<std::string> lines;
+  for (std::size_t i = 0; i < std::min(all.size(), kShown); ++i) lines.push_back(std::to_string(all[i].line));
+  text += " (and " + std::to_string(all.size()) + " more: " + (all.size() == 1 ? "line " : "lines ") +
+          join(lines, ", ") + (all.size() > kShown ? ", ..." : "") + ")";
   return Error{ErrorKind::invalid, std::move(text)};
 }
 

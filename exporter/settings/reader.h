@@ -29,8 +29,10 @@ class Reader {
   Reader(std::string file, const Environment& environment);
 
   void problem(int line, std::string text);
-  [[nodiscard]] bool good() const { return problems_.empty(); }
-  // The problem nearest to the top of the file, and how many more there are.
+  // Something required is not there. Told after all else: a misspelt key is why.
+  void missing(int line, std::string text);
+  [[nodiscard]] bool good() const { return problems_.empty() && missing_.empty(); }
+  // The problem nearest to the top of the file, and the lines of the others.
   [[nodiscard]] Error error() const;
 
   // The text of a scalar with its variables filled in. nullopt: a problem was
@@ -41,6 +43,7 @@ class Reader {
   std::string file_;
   const Environment& environment_;
   std::vector<Problem> problems_;
+  std::vector<Problem> missing_;
 };
 
 inline constexpr Duration kLongestDuration = std::chrono::hours(24 * 365);

@@ -129,6 +129,8 @@ std::string explain_unknown_key(std::string_view section, std::string_view key) 
     return text +
            "secrets are never in this file: put the token in a file of its own and name it in influxdb.token_file";
   if (key == "<<") return text + "merge keys are not understood: write the keys out in each target";
+  if (key.starts_with('-')) return text + "put a space after the '-'";
+  if (key.find(':') != std::string_view::npos) return text + "put a space after the ':'";
   const auto keys = keys_of(section);
   const std::string_view meant = closest(key, keys);
   const std::string elsewhere = where_else(section, key);

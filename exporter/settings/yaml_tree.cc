@@ -57,6 +57,9 @@ std::string_view row_at(std::string_view yaml, int line) {
 Problem syntax_problem(std::string_view yaml, const YAML::Exception& error) {
   const int line = line_of(error.mark);
   const std::string_view row = row_at(yaml, line);
+  if (error.msg == YAML::ErrorMsg::DOC_IN_SCALAR) {
+    return Problem{line, "not valid YAML: a quote further up is never closed; close it"};
+  }
   std::string text = "not valid YAML: " + error.msg + "; ";
   const std::size_t indent = row.find_first_not_of(' ');
   if (row.find("${") != std::string_view::npos) {
@@ -78,22 +81,25 @@ class TreeBuilder final : public YAML::EventHandler {
   [[nodiscard]] Tree take() { return std::move(tree_); }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (++documents_ > 1)
-      fail(line_of(mark), "a second document; settings are one document, remove the '---' before it");
+    if (++documents_ > 1) fail(line_of(mark), "a second document begins here; settings are one document, remove it");
   }
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     if (failed()) return;
     if (expects_key()) return fail(line_of(mark), "a key is missing before ':'; write 'key: value'");
-    remember(anchor, add(make(Node::Kind::null, mark)));
+    Node* node = make(Node::Kind::null, mark);
+    if (node == nullptr) return;
+    // yaml-cpp notices that a value is missing at what comes next.
+    if (!open_.empty() && open_.back().has_key) node->line = open_.back().node->entries.back().line;
+    remember(anchor, add(node));
   }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     if (failed()) return;
+    if (expects_key()) return fail(line_of(mark), "an alias as a key; write the key out");
     const auto known = anchors_.find(anchor);
     if (known == anchors_.end()) return fail(line_of(mark), "an alias to what it stands in; write the value out");
-    if (expects_key()) return fail(line_of(mark), "an alias as a key; write the key out");
     add(known->second);
   }
 
@@ -187,7 +193,8 @@ class TreeBuilder final : public YAML::EventHandler {
   void open(Node::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
     if (failed() || refuse_tag(mark, tag)) return;
     const int line = line_of(mark);
-    if (expects_key()) return fail(line, "a list or a group of settings as a key; write 'key: value'");
+    if (expects_key())
+      return fail(line, "a list or a group of settings as a key; write 'key: value', and close every '[' and '{'");
     if (open_.size() >= kDeepest) {
       return fail(line, "nested deeper than " + std::to_string(kDeepest) + " levels; settings are never that deep");
     }
@@ -215,7 +222,9 @@ tl::expected<Tree, Problem> parse_tree(const std::string& yaml) {
   if (auto problem = check_characters(yaml)) return tl::unexpected(*std::move(problem));
   TreeBuilder builder;
   try {
-    std::istringstream in(yaml);
+    // With the end marked, a quote that is never closed is an error; yaml-cpp lets
+    // the end of the file close it.
+    std::istringstream in(yaml + (yaml.ends_with('\n') ? "...\n" : "\n...\n"));
     YAML::Parser parser(in);
     while (!builder.failed() && parser.HandleNextDocument(builder)) continue;
   } catch (const YAML::Exception& error) {

@@ -1,0 +1,174 @@
+// config/: every example loads and means what it says; its README names every key
+// with the default it has.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <regex>
+#include <sstream>
+
+#include "base/file.h"
+#include "settings/schema.h"
+#include "settings/yaml_tree.h"
+#include "support.h"
+
+namespace walx::settings {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::Contains;
+using ::testing::Key;
+
+const std::string kConfig = std::string(WALX_SOURCE) + "/config/";
+
+Settings example(const std::string& name, const Environment& variables = no_environment()) {
+  auto settings = load({.config_file = kConfig + name, .wal_directory = "", .influxdb_url = ""}, variables);
+  if (!settings) throw std::runtime_error(settings.error().message);
+  return *std::move(settings);
+}
+
+TEST(Example, OfInfluxdb1HasABackupAddressAndTheUsualLimits) {
+  const Settings settings = example("influxdb1.yml");
+  ASSERT_EQ(settings.targets.size(), 1U);
+  const Target& t = settings.targets[0];
+  EXPECT_EQ(t.name, "influxdb1");
+  EXPECT_EQ(t.influxdb.version, Version::v1);
+  EXPECT_EQ(t.influxdb.backup_address, "127.0.0.1:8088");
+  EXPECT_EQ(t.wal.directory, "/var/lib/influxdb/wal");
+  EXPECT_EQ(t.checkpoint.cooldown, 5min);
+}
+
+TEST(Example, OfInfluxdb2HasATokenFileAndTheEnginesWal) {
+  const Target t = example("influxdb2.yml").targets.at(0);
+  EXPECT_EQ(t.influxdb.version, Version::v2);
+  EXPECT_EQ(t.influxdb.token_file, "/etc/influxdb-wal-exporter/token");
+  EXPECT_EQ(t.wal.directory, "/var/lib/influxdb/engine/wal");
+}
+
+TEST(Example, OfInfluxdb3WatchesTheNodeAndDoesNotWrite) {
+  const Target t = example("influxdb3.yml").targets.at(0);
+  EXPECT_EQ(t.influxdb.version, Version::v3);
+  EXPECT_EQ(t.wal.directory, "/var/lib/influxdb3/node0");
+  EXPECT_FALSE(t.checkpoint.nudge.enabled);
+  EXPECT_EQ(t.checkpoint.nudge.max_points, 2000U);
+}
+
+TEST(Example, OfSeveralTargetsUsesVariablesAndOwnRequests) {
+  const Settings settings = example("several-targets.yml", environment({{"PLANT_WAL", "/plant"}}));
+  ASSERT_EQ(settings.targets.size(), 4U);
+  EXPECT_EQ(settings.targets[0].influxdb.url, "http://127.0.0.1:8086");
+  EXPECT_EQ(settings.targets[0].wal.directory, "/plant");
+  EXPECT_TRUE(settings.targets[1].dry_run);
+  EXPECT_EQ(settings.targets[2].checkpoint.method, Method::none);
+  EXPECT_EQ(settings.targets[2].checkpoint.schedule, std::nullopt);
+  EXPECT_EQ(settings.targets[3].influxdb.token_file, kConfig + "custom-token");
+  EXPECT_EQ(settings.targets[3].checkpoint.http.value_or(HttpRequest{}).path, "/admin/checkpoint");
+}
+
+TEST(Example, OfLoginsHoldsABcryptHash) {
+  const auto text = read_file(kConfig + "web.example.yml", kMiB, "example");
+  ASSERT_TRUE(text.has_value());
+  const auto tree = parse_tree(*text);
+  ASSERT_TRUE(tree.has_value());
+  ASSERT_EQ(tree->root()->entries.size(), 1U);
+  EXPECT_EQ(tree->root()->entries[0].key, "basic_auth_users");
+  const std::string hash = tree->root()->entries[0].value->entries.at(0).value->text;
+  EXPECT_TRUE(std::regex_match(hash, std::regex(R"(\$2[aby]\$\d\d\$[./A-Za-z0-9]{53})"))) << hash;
+}
+
+// Key to the default that the README gives it, of the rows `| key | type | default | ...`.
+std::map<std::string, std::string> documented() {
+  std::map<std::string, std::string> out;
+  const auto text = read_file(kConfig + "README.md", kMiB, "README");
+  std::istringstream lines(text.value());
+  const std::regex row(R"(^\| `([a-z0-9_.]+)` \| [^|]+ \| ([^|]+) \|.*)");
+  std::smatch parts;
+  for (std::string line; std::getline(lines, line);) {
+    if (std::regex_match(line, parts, row)) out[parts[1]] = parts[2];
+  }
+  return out;
+}
+
+TEST(ConfigReadme, NamesEveryKey) {
+  const auto rows = documented();
+  std::size_t keys = 0;
+  for (const SectionKeys& section : all_sections()) {
+    for (const std::string_view key : section.keys) {
+      const std::string prefix =
+          section.section.empty() || section.section == "target" ? "" : std::string(section.section) + ".";
+      const std::string path = prefix + std::string(key);
+      const bool group = std::any_of(all_sections().begin(), all_sections().end(),
+                                     [&](const SectionKeys& other) { return other.section == path; });
+      if (group) continue;
+      EXPECT_THAT(rows, Contains(Key(path)));
+      ++keys;
+    }
+  }
+  EXPECT_EQ(rows.size(), keys) << "a row for a key that does not exist";
+}
+
+// Every field of a target that has a default, as text.
+std::string described(const Target& t) {
+  std::ostringstream out;
+  const auto maybe = [&](const auto& value) {
+    if (!value) {
+      out << "auto ";
+    } else if constexpr (std::is_same_v<std::decay_t<decltype(*value)>, Duration>) {
+      out << format_duration(*value) << ' ';
+    } else {
+      out << *value << ' ';
+    }
+  };
+  out << static_cast<int>(t.influxdb.version) << ' ' << format_duration(t.influxdb.timeout) << ' '
+      << static_cast<int>(t.wal.integrity) << ' ' << t.wal.checksum_bytes_per_second << ' '
+      << format_duration(t.sampling.interval) << ' ' << t.sampling.watch << ' ' << t.thresholds.max_size << ' '
+      << t.thresholds.critical_files_factor << ' ' << t.thresholds.critical_size_factor << ' '
+      << static_cast<int>(t.checkpoint.method) << ' ' << format_duration(t.checkpoint.cooldown) << ' '
+      << format_duration(t.checkpoint.timeout) << ' ' << t.checkpoint.min_free_bytes << ' '
+      << t.checkpoint.nudge.enabled << ' ' << t.checkpoint.nudge.database << ' ' << t.checkpoint.nudge.table << ' '
+      << t.checkpoint.nudge.max_points << ' ' << format_duration(t.checkpoint.nudge.max_duration) << ' '
+      << t.replay.bytes_per_second << ' ' << format_duration(t.forecast.short_window) << ' '
+      << format_duration(t.forecast.long_window) << ' ' << t.dry_run << ' ';
+  maybe(t.influxdb.snapshot_size);
+  maybe(t.influxdb.flush_interval);
+  maybe(t.influxdb.gen1_duration);
+  maybe(t.influxdb.kept_files);
+  maybe(t.thresholds.max_files);
+  maybe(t.checkpoint.schedule);
+  out << t.checkpoint.http->method << ' ' << t.checkpoint.http->body << '|';
+  for (const int status : t.checkpoint.http->expected_status) out << status << ' ';
+  return out.str();
+}
+
+TEST(ConfigReadme, GivesTheDefaultsThatHold) {
+  // Each documented default written out gives the same target as none does.
+  std::map<std::string, std::string> groups;
+  std::string own;
+  for (const auto& [path, cell] : documented()) {
+    if (path == "targets" || path == "history_limit" || path == "name" || !cell.starts_with('`')) continue;
+    const std::string value = cell.substr(1, cell.find('`', 1) - 1);
+    const std::size_t dot = path.rfind('.');
+    if (dot == std::string::npos) {
+      own += "  " + path + ": " + value + "\n";
+    } else {
+      groups[path.substr(0, dot)] += path.substr(dot + 1) + ": " + value + ", ";
+    }
+  }
+  ASSERT_GT(groups.size(), 6U);
+  const std::string nested =
+      "nudge: {" + groups["checkpoint.nudge"] + "}, http: {path: /p, " + groups["checkpoint.http"] + "}";
+  std::string text = "targets:\n- wal: {directory: /w, " + groups["wal"] + "}\n" + own + "  checkpoint: {" +
+                     groups["checkpoint"] + nested + "}\n";
+  for (const std::string group : {"influxdb", "sampling", "thresholds", "replay", "forecast"}) {
+    text += "  " + group + ": {" + groups[group] + "}\n";
+  }
+  EXPECT_EQ(described(read(text)), described(read(target_with("  checkpoint: {http: {path: /p}}")))) << text;
+}
+
+TEST(ConfigReadme, GivesTheHistoryLimitThatHolds) {
+  EXPECT_EQ(documented().at("history_limit"), "`" + std::to_string(Settings{}.history_limit) + "`");
+}
+
+}  // namespace
+}  // namespace walx::settings
