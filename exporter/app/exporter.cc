@@ -56,6 +56,9 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
       std::move(options), {exporter->views_, *exporter, *exporter, exporter->page_, *exporter->clock_, exporter->log_});
   if (!server) return tl::unexpected(server.error());
   exporter->server_ = *std::move(server);
+  const std::string& address = exporter->flags_.listen_address;
+  const std::string host = address.substr(0, std::min(address.rfind(':'), address.size()));
+  exporter->log_->info("listening on {}:{}", host.empty() ? "0.0.0.0" : host, exporter->port());
   exporter->apply(settings);
   exporter->publish_now();
   exporter->publisher_ = std::jthread([raw = exporter.get()] { raw->publish_loop(); });

@@ -41,7 +41,8 @@ Target::Target(settings::Target settings, Services services)
     }
     saved_ = memory_;
     if (!memory_.last_scheduled) memory_.last_scheduled = services_.clock->now();
-    decision_.explanation = "nothing is known about the WAL yet, so nothing is done";
+    decision_ = policy::decide(rules_, memory_, situation());
+    recorded_ = decision_;  // that nothing is known at the start is no news
     publish();
   }
   sampler_ = std::make_unique<Sampler>(
