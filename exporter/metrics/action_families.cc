@@ -16,8 +16,7 @@ constexpr std::array kFamilies{
            [](const TargetView& target, Collector& out) {
              out.add(static_cast<double>(target.counters.sample_failures));
            }},
-    Family{"influxdb_wal_sample_duration_seconds", "How long the looks at the WAL took that went well.",
-           MetricType::Histogram,
+    Family{"influxdb_wal_sample_duration_seconds", "How long looks at the WAL took.", MetricType::Histogram,
            [](const TargetView& target, Collector& out) { out.add_histogram(target.counters.sample_duration); }},
     Family{
         "influxdb_wal_written_files_total",

@@ -1,0 +1,32 @@
+// Opening the state database: what is checked before the first write, the schema,
+// and how SQLite's failures read as errors of ours.
+//
+// Free functions; a Database is used by one thread at a time.
+#pragma once
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <filesystem>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace walx::state {
+
+// The version of the schema that this program reads and writes (user_version).
+inline constexpr int kSchemaVersion = 1;
+// "walx": says that a database is one of ours (application_id).
+inline constexpr int kApplicationId = 0x77616c78;
+
+inline constexpr std::string_view kDatabaseName = "state.sqlite3";
+
+// Creates the file (mode 0600) and the schema where missing. Everything is looked
+// at through a read-only connection first: a file that is refused has not been
+// written to, its journal included.
+[[nodiscard]] Result<SQLite::Database> open_database(const std::filesystem::path& directory);
+
+// What `operation` on the database at `path` failed with, and the remedy.
+[[nodiscard]] Error database_error(const SQLite::Exception& exception, std::string_view operation,
+                                   const std::filesystem::path& path);
+
+}  // namespace walx::state

@@ -1,0 +1,63 @@
+#include <deque>
+#include <map>
+#include <utility>
+
+#include "base/mutex.h"
+#include "state/store.h"
+
+namespace walx::state {
+namespace {
+
+class MemoryStore final : public Store {
+ public:
+  explicit MemoryStore(std::size_t history_limit) : history_limit_(history_limit) {}
+
+  Result<std::optional<std::string>> get(const std::string& target, const std::string& key) override {
+    const MutexLock lock(mutex_);
+    const auto found = values_.find({target, key});
+    if (found == values_.end()) return std::nullopt;
+    return found->second;
+  }
+
+  Result<void> put(const std::string& target, const std::string& key, const std::string& value) override {
+    const MutexLock lock(mutex_);
+    values_[{target, key}] = value;
+    return {};
+  }
+
+  Result<std::int64_t> append(const AuditEntry& entry) override {
+    const MutexLock lock(mutex_);
+    std::deque<AuditEntry>& entries = audit_[entry.target];
+    entries.push_back(entry);
+    entries.back().id = ++last_id_;
+    while (entries.size() > history_limit_) entries.pop_front();
+    return last_id_;
+  }
+
+  Result<std::vector<AuditEntry>> history(const std::string& target, std::optional<std::int64_t> before,
+                                          std::size_t limit) override {
+    const MutexLock lock(mutex_);
+    std::vector<AuditEntry> page;
+    const auto found = audit_.find(target);
+    if (found == audit_.end()) return page;
+    for (auto entry = found->second.rbegin(); entry != found->second.rend() && page.size() < limit; ++entry) {
+      if (!before || entry->id < *before) page.push_back(*entry);
+    }
+    return page;
+  }
+
+ private:
+  const std::size_t history_limit_;
+  Mutex mutex_;
+  std::map<std::pair<std::string, std::string>, std::string> values_ WALX_GUARDED_BY(mutex_);
+  std::map<std::string, std::deque<AuditEntry>> audit_ WALX_GUARDED_BY(mutex_);
+  std::int64_t last_id_ WALX_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Store> memory_store(std::size_t history_limit) {
+  return std::make_unique<MemoryStore>(history_limit);
+}
+
+}  // namespace walx::state

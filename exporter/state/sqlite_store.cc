@@ -1,0 +1,142 @@
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/mutex.h"
+#include "state/database.h"
+#include "state/store.h"
+
+namespace walx::state {
+namespace {
+
+std::int64_t clamped(std::size_t value) {
+  return static_cast<std::int64_t>(
+      std::min<std::uint64_t>(value, static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())));
+}
+
+class SqliteStore final : public Store {
+ public:
+  SqliteStore(SQLite::Database database, std::filesystem::path path, std::size_t history_limit)
+      : path_(std::move(path)), history_limit_(clamped(history_limit)), database_(std::move(database)) {}
+
+  Result<std::optional<std::string>> get(const std::string& target, const std::string& key) override {
+    const MutexLock lock(mutex_);
+    try {
+      SQLite::Statement query(database_, "SELECT value FROM remembered WHERE target = ? AND key = ?");
+      query.bind(1, target);
+      query.bind(2, key);
+      if (!query.executeStep()) return std::nullopt;
+      return query.getColumn(0).getString();
+    } catch (const SQLite::Exception& exception) {
+      return failed(exception, "reading");
+    }
+  }
+
+  Result<void> put(const std::string& target, const std::string& key, const std::string& value) override {
+    const MutexLock lock(mutex_);
+    try {
+      // The same value again costs no write.
+      SQLite::Statement change(database_,
+                               "INSERT INTO remembered (target, key, value) VALUES (?, ?, ?) "
+                               "ON CONFLICT DO UPDATE SET value = excluded.value WHERE value IS NOT excluded.value");
+      change.bind(1, target);
+      change.bind(2, key);
+      change.bind(3, value);
+      change.exec();
+      return {};
+    } catch (const SQLite::Exception& exception) {
+      return failed(exception, "writing to");
+    }
+  }
+
+  Result<std::int64_t> append(const AuditEntry& entry) override {
+    const MutexLock lock(mutex_);
+    try {
+      SQLite::Transaction transaction(database_, SQLite::TransactionBehavior::IMMEDIATE);
+      SQLite::Statement insert(database_,
+                               "INSERT INTO audit (time, target, kind, summary, detail) VALUES (?, ?, ?, ?, ?)");
+      insert.bind(1, std::int64_t{entry.time.time_since_epoch().count()});
+      insert.bind(2, entry.target);
+      insert.bind(3, entry.kind);
+      insert.bind(4, entry.summary);
+      insert.bind(5, entry.detail);
+      insert.exec();
+      const std::int64_t id = database_.getLastInsertRowid();
+      trim(entry.target);
+      transaction.commit();
+      return id;
+    } catch (const SQLite::Exception& exception) {
+      return failed(exception, "writing to");
+    }
+  }
+
+  Result<std::vector<AuditEntry>> history(const std::string& target, std::optional<std::int64_t> before,
+                                          std::size_t limit) override {
+    const MutexLock lock(mutex_);
+    try {
+      SQLite::Statement query(database_,
+                              "SELECT id, time, kind, summary, detail FROM audit "
+                              "WHERE target = ? AND id < ? ORDER BY id DESC LIMIT ?");
+      query.bind(1, target);
+      query.bind(2, before.value_or(std::numeric_limits<std::int64_t>::max()));
+      query.bind(3, clamped(limit));
+      std::vector<AuditEntry> entries;
+      while (query.executeStep()) {
+        AuditEntry& entry = entries.emplace_back();
+        entry.id = query.getColumn(0).getInt64();
+        entry.time = Time(Duration(query.getColumn(1).getInt64()));
+        entry.target = target;
+        entry.kind = query.getColumn(2).getString();
+        entry.summary = query.getColumn(3).getString();
+        entry.detail = query.getColumn(4).getString();
+      }
+      return entries;
+    } catch (const SQLite::Exception& exception) {
+      return failed(exception, "reading");
+    }
+  }
+
+ private:
+  [[nodiscard]] tl::unexpected<Error> failed(const SQLite::Exception& exception, std::string_view operation) const {
+    return tl::unexpected(database_error(exception, operation, path_));
+  }
+
+  // Counts one entry more for `target` and removes its oldest over the limit. The
+  // count is kept, so that nothing is scanned for it.
+  void trim(const std::string& target) WALX_REQUIRES(mutex_) {
+    SQLite::Statement count(database_,
+                            "INSERT INTO audit_size (target, entries) VALUES (?, 1) "
+                            "ON CONFLICT DO UPDATE SET entries = entries + 1");
+    count.bind(1, target);
+    count.exec();
+    SQLite::Statement query(database_, "SELECT entries FROM audit_size WHERE target = ?");
+    query.bind(1, target);
+    if (!query.executeStep()) return;
+    const std::int64_t surplus = query.getColumn(0).getInt64() - history_limit_;
+    if (surplus <= 0) return;
+    SQLite::Statement remove(
+        database_, "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE target = ? ORDER BY id LIMIT ?)");
+    remove.bind(1, target);
+    remove.bind(2, surplus);
+    const int removed = remove.exec();
+    SQLite::Statement lower(database_, "UPDATE audit_size SET entries = entries - ? WHERE target = ?");
+    lower.bind(1, removed);
+    lower.bind(2, target);
+    lower.exec();
+  }
+
+  const std::filesystem::path path_;
+  const std::int64_t history_limit_;
+  Mutex mutex_;
+  SQLite::Database database_ WALX_GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> open_store(const std::filesystem::path& directory, std::size_t history_limit) {
+  auto database = open_database(directory);
+  if (!database) return tl::unexpected(database.error());
+  return std::make_unique<SqliteStore>(std::move(*database), directory / kDatabaseName, history_limit);
+}
+
+}  // namespace walx::state
