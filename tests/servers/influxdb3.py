@@ -19,7 +19,8 @@ import uuid
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import line_protocol
-from engine3 import Engine, Options, StartFailed, TooManyDatabases, WriteFailed
+from catalog3 import TooManyDatabases
+from engine3 import Engine, Options, StartFailed, WriteFailed
 from serving import Clock, HttpServer, Response, admin_application, json_response, on, parse_duration, run_until_told
 
 CORS = ("access-control-allow-origin", "*")

@@ -36,22 +36,16 @@ def guess_precision(time):
 
 
 def split_unescaped(text, separator, quotes=False):
-    parts, current, index, quoted = [], "", 0, False
-    while index < len(text):
-        char = text[index]
-        if char == "\\" and index + 1 < len(text):
-            current += char + text[index + 1]
-            index += 2
-            continue
-        if quotes and char == '"':
-            quoted = not quoted
-        if char == separator and not quoted:
-            parts.append(current)
-            current = ""
-        else:
-            current += char
-        index += 1
-    return parts + [current]
+    """Parts of `text` between separators that are neither escaped nor, where
+    asked, between quotes. Escapes and quotes stay in the parts."""
+    parts, begin, quoted = [], 0, False
+    for match in re.finditer(r'\\.|"|' + re.escape(separator), text, re.DOTALL):
+        if match.group() == '"':
+            quoted = quotes and not quoted
+        elif match.group() == separator and not quoted:
+            parts.append(text[begin : match.start()])
+            begin = match.end()
+    return parts + [text[begin:]]
 
 
 def unescape(text):
