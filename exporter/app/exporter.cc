@@ -211,8 +211,9 @@ void Exporter::publish_now() {
   }
   const bool late = clock_->steady() >= ready_at_;
   for (const auto& target : targets) {
-    view->targets.push_back(target->view());
+    // In this order: whoever is told that a target is ready sees its sample.
     std::string missing = late ? std::string() : target->not_ready();
+    view->targets.push_back(target->view());
     if (!missing.empty()) view->not_ready.push_back(std::move(missing));
   }
   page_.update(*view);

@@ -51,7 +51,7 @@ struct HistoryEntry {
   std::int64_t id = 0;
   Time time{};
   std::string target;
-  std::string kind;     // decision, checkpoint_started, checkpoint_ended, health, restart_consideration
+  std::string kind;     // decision, wal.health, wal.checkpoint, wal.restart_consideration
   std::string summary;  // one line for people
   std::string detail;   // a JSON object
 };
