@@ -39,8 +39,7 @@ targets:
       # Off, so that what is seen here is the limit being passed.
       schedule: off
 """
-SHOWN = {"health": "health", "checkpoint_started": "checkpoint", "checkpoint_ended": "checkpoint",
-         "restart_consideration": "restart"}
+SHOWN = {"wal.health": "health", "wal.checkpoint": "checkpoint", "wal.restart_consideration": "restart"}
 
 
 def duration(text):
@@ -182,7 +181,7 @@ Settings    {os.path.relpath(self.exporter.config)}   log: {os.path.relpath(self
             if entry["kind"] in SHOWN:
                 when = datetime.fromisoformat(entry["time"].replace("Z", "+00:00")).astimezone()
                 say(SHOWN[entry["kind"]], entry["summary"], when)
-            if entry["kind"] == "health" and "warning" in entry["summary"].lower():
+            if entry["kind"] == "wal.health" and "warning" in entry["summary"].lower():
                 self.reach(0, entry["summary"])
         metrics = self.exporter.metrics()
         done = sum(value for name, value in metrics.items() if name.startswith("influxdb_wal_checkpoints_total{")

@@ -11,8 +11,7 @@ import warnings
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-import servers  # noqa: E402
-from harness import MIB, ROOT, Case, Prometheus, free_port, get, main, request, settings, target  # noqa: E402
+from harness import MIB, ROOT, Case, Prometheus, free_port, get, main, request, servers, settings, target  # noqa: E402
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)

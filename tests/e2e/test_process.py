@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sqlite3
+import struct
 import sys
 
 sys.dont_write_bytecode = True
@@ -26,7 +27,8 @@ class Once(Case):
         os.makedirs(shard)
         for number in (1, 2, 3):
             with open(os.path.join(shard, f"_0000{number}.wal"), "wb") as file:
-                file.truncate(MIB if number < 3 else 0)
+                # One entry of 1 MiB: its type, its length, its data. The newest is the open one.
+                file.write(b"\x01" + struct.pack(">I", MIB - 5) + bytes(MIB - 5) if number < 3 else b"")
         self.config = os.path.join(self.folder, "settings.yml")
 
     def once(self, limit, *arguments):
@@ -71,9 +73,9 @@ class Once(Case):
         self.assertEqual(run("--once").returncode, 3)
 
     def test_without_a_file(self):
-        result = run("--once", "--format=json", f"--wal.directory={self.wal}", environment={"WAL_MAX_SIZE_GB": "0.0005"})
+        result = run("--once", "--format=json", f"--wal.directory={self.wal}", environment={"WAL_MAX_SIZE_GB": "0.00048828125"})
         self.assertEqual(result.returncode, 2, result.stderr)
-        self.assertEqual(json.loads(result.stdout)["targets"][0]["thresholds"]["warning_bytes"], 536870)
+        self.assertEqual(json.loads(result.stdout)["targets"][0]["thresholds"]["warning_bytes"], 524288)
 
     def test_worst_of_several(self):
         with open(self.config, "w", encoding="utf-8") as file:
