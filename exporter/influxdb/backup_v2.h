@@ -1,0 +1,28 @@
+// The 2.x checkpoint: GET /api/v2/backup/shards/{id}?since=2100-01-01T00:00:00Z
+// per shard with pending data, with an operator token. A 200 is also sent while
+// another snapshot runs, so only the disk proves it; `since` is never left out,
+// because without it the whole shard would be sent.
+//
+// Source: influxdb-facts, measured on 2.7.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "influxdb/method.h"
+
+namespace walx::influxdb {
+
+struct BackupV2Options {
+  std::string url;
+  std::string token_file;                      // read anew at each run
+  Duration timeout = std::chrono::minutes(2);  // of the whole run
+};
+
+[[nodiscard]] std::unique_ptr<CheckpointMethod> make_backup_v2(BackupV2Options options,
+                                                               std::shared_ptr<wal::WalSource> source,
+                                                               std::shared_ptr<Clock> clock, Log log);
+
+}  // namespace walx::influxdb

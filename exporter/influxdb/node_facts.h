@@ -1,0 +1,38 @@
+// What an InfluxDB 3 server says of its own settings, over its system tables.
+//
+// Source: influxdb-facts, "Reading the server's own settings" (both the names up
+// to 3.10 and those from 3.11). Blocks for at most two requests.
+#pragma once
+
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "http/client.h"
+#include "wal/node_rules.h"
+
+namespace walx::influxdb {
+
+// Absent: the server did not say. A flag left at its default is not in the
+// server's answer; then the default is filled in here, because it is known.
+struct NodeFacts {
+  std::optional<std::uint64_t> snapshot_size;
+  std::optional<Duration> flush_interval;
+  std::optional<Duration> gen1_duration;
+  std::optional<std::uint64_t> kept_files;
+  std::optional<Duration> lookback;
+  std::vector<std::string> problems;  // what could not be asked, for people, with the remedy
+};
+
+// `node_id`: the name of the node's folder; picks the row where several nodes are
+// listed; empty or not listed: the only running one.
+[[nodiscard]] NodeFacts ask_node(http::Client& client, const std::string& url, const std::string& token,
+                                 const std::string& node_id, Duration timeout, const std::stop_token& stop);
+
+// A flag's text: "100ms", "1s", "10m", "1h", "1month", "30days" as the server
+// takes them.
+[[nodiscard]] std::optional<Duration> parse_server_duration(const std::string& text);
+
+}  // namespace walx::influxdb

@@ -1,0 +1,42 @@
+// The nudge: makes an InfluxDB 3 server snapshot by writing points. Off until
+// enabled, because it writes.
+//
+// Follows the plan: fillers dated at the smallest pending time, then the last
+// point; looks at the WAL after each, stops as soon as the proof is there (a
+// snapshot whose wal_file_sequence_number covers plan.cover_to), never writes
+// more points than the plan, whatever others write. run() is bounded by
+// `max_duration` and ends within a point's time of a stop.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "influxdb/method.h"
+#include "influxdb/nudge_plan.h"
+
+namespace walx::influxdb {
+
+struct NudgeOptions {
+  std::string url;
+  std::string token_file;  // read anew at each run; empty: none
+  std::string database = "wal_checkpoint";
+  std::string table = "checkpoint";
+  std::uint64_t max_points = 2000;
+  Duration max_duration = std::chrono::minutes(45);
+  Duration write_timeout = std::chrono::seconds(30);  // of one point; at least a few flush intervals
+  Duration proof_timeout = std::chrono::seconds(60);  // for the snapshot after the last point
+  NudgeMode mode = NudgeMode::patient;
+  bool boundary_passed = false;  // as plan_nudge takes it
+  wal::NodeRules rules;
+  // Told the file number and date of a last point dated in the future (at_once),
+  // as soon as it is known, so that it is never taken for the user's data.
+  std::function<void(std::uint64_t, Time)> on_future_trigger;
+};
+
+[[nodiscard]] std::unique_ptr<CheckpointMethod> make_nudge(NudgeOptions options, std::shared_ptr<wal::WalSource> source,
+                                                           std::shared_ptr<Clock> clock, Log log);
+
+}  // namespace walx::influxdb

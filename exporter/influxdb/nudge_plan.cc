@@ -1,0 +1,85 @@
+#include "influxdb/nudge_plan.h"
+
+#include <algorithm>
+
+namespace walx::influxdb {
+namespace {
+
+std::string count(std::uint64_t n, const char* what) {
+  return std::to_string(n) + " " + what + (n == 1 ? "" : "s");
+}
+
+}  // namespace
+
+std::string_view to_string(NudgeMode mode) {
+  return mode == NudgeMode::patient ? "patient" : "at_once";
+}
+
+Result<NudgePlan> plan_nudge(const wal::Sample& sample, const wal::NodeRules& rules, NudgeMode mode,
+                             bool boundary_passed, Time now) {
+  NudgePlan plan;
+  plan.mode = mode;
+  const auto& periods = sample.periods;
+  if (sample.newest_file_damaged) {
+    return failure(ErrorKind::conflict,
+                   "the newest WAL file is damaged: the server would end itself at the first point written; stop it, "
+                   "copy the file away and move it aside first");
+  }
+  if (periods.empty()) {
+    plan.explanation = "nothing is pending";
+    return plan;
+  }
+  for (const wal::Period& period : periods) {
+    if (period.min_time && period.max_time) continue;
+    return failure(ErrorKind::corrupt, "the data times of WAL file " + std::to_string(period.number) +
+                                           " are not known, so no nudge can be planned; is it damaged, or of a newer "
+                                           "format, or is wal.integrity off?");
+  }
+  const auto earliest = std::min_element(periods.begin(), periods.end(),
+                                         [](const auto& a, const auto& b) { return *a.min_time < *b.min_time; });
+  const auto latest = std::max_element(periods.begin(), periods.end(),
+                                       [](const auto& a, const auto& b) { return *a.max_time < *b.max_time; });
+  plan.filler_time = *earliest->min_time;
+  const Time next = rules.next_multiple(now);
+  plan.everything = *latest->max_time >= next;
+  plan.cover_to = periods.back().number;
+
+  if (plan.everything) {
+    plan.goal = rules.all_goal();
+  } else {
+    plan.goal = rules.row_goal();
+    if (mode == NudgeMode::at_once) {
+      plan.trigger_time = next;
+    } else if (boundary_passed || *latest->max_time < rules.floor(now)) {
+      plan.boundary = rules.floor(now);
+    } else {
+      plan.boundary = next;
+    }
+  }
+  if (plan.boundary) {
+    // The row stops at the first file that is not dated before the boundary.
+    const auto stop = std::find_if(periods.begin(), periods.end(),
+                                   [&](const wal::Period& period) { return *period.max_time >= *plan.boundary; });
+    plan.cover_to = stop == periods.begin() ? 0 : std::prev(stop)->number;
+  }
+  const std::uint64_t pending = periods.size();
+  plan.points = plan.goal > pending ? plan.goal - pending : 1;
+  const Duration writing =
+      rules.flush_interval * static_cast<std::int64_t>(std::min<std::uint64_t>(plan.points, 1'000'000));
+  const Duration waiting = plan.boundary && *plan.boundary > now ? *plan.boundary - now : Duration::zero();
+  plan.duration = std::max(writing, waiting + rules.flush_interval);
+  plan.explanation = count(pending, "file") + " pending, goal " + std::to_string(plan.goal) + ": " +
+                     count(plan.points, "point") + ", one file each, in about " + format_duration_rough(plan.duration);
+  if (plan.everything) {
+    plan.explanation += "; data dated " + format_time(*latest->max_time) +
+                        " is in the way, so the server is brought to 3 x S files, where it snapshots all";
+  } else if (plan.trigger_time) {
+    plan.explanation += "; the last one is dated " + format_time(*plan.trigger_time) +
+                        " and delays the server's own next snapshot beyond that";
+  } else if (waiting > Duration::zero()) {
+    plan.explanation += "; the last one is written after " + format_time(*plan.boundary);
+  }
+  return plan;
+}
+
+}  // namespace walx::influxdb

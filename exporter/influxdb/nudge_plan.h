@@ -1,0 +1,50 @@
+// The plan of a nudge: how many points make an InfluxDB 3 server snapshot what is
+// pending, dated when, written when. Worked out before the first write; pure; safe
+// from any thread.
+//
+// Source: influxdb-facts, "Driving a checkpoint by writes".
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "wal/node_rules.h"
+#include "wal/sample.h"
+
+namespace walx::influxdb {
+
+enum class NudgeMode {
+  patient,  // the trigger is dated now and written after a multiple of G has passed; leaves nothing behind
+  at_once,  // the trigger is dated at the next multiple of G; its own file then stops the row until that has passed
+};
+
+[[nodiscard]] std::string_view to_string(NudgeMode mode);
+
+struct NudgePlan {
+  NudgeMode mode = NudgeMode::patient;
+  bool everything = false;       // goal 3 x S: a future-dated file is in the way; needs no boundary and no trigger
+  std::uint64_t goal = 0;        // periods
+  std::uint64_t points = 0;      // every point to be written, the last one included; 0: nothing is pending
+  Time filler_time{};            // the smallest data time of any pending file
+  std::optional<Time> boundary;  // patient: the multiple of G that the last point waits for and is dated after
+  std::optional<Time>
+      trigger_time;            // at_once: the date of the last point; patient and everything: not before the write
+  Duration duration{};         // expected, from now: waiting and writing
+  std::uint64_t cover_to = 0;  // the last file that is to be covered by a snapshot: the proof
+  std::string explanation;     // for people, with the numbers
+};
+
+// corrupt: a pending file whose times are not known, so that nothing can be
+// planned; the message names it. conflict: the newest file is damaged, so the
+// server would end itself at the first point.
+//
+// `boundary_passed`: for runs that nobody asked for: the boundary is the last
+// multiple of G, which has passed, and files dated after it stay.
+[[nodiscard]] Result<NudgePlan> plan_nudge(const wal::Sample& sample, const wal::NodeRules& rules, NudgeMode mode,
+                                           bool boundary_passed, Time now);
+
+}  // namespace walx::influxdb

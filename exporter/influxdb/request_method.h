@@ -1,0 +1,33 @@
+// The `http` method: a request that the user describes, for servers that offer a
+// checkpoint of their own; with the same proof on the WAL as every other method:
+// 1.x and 2.x the segments that were there are gone, 3.x a snapshot covers the
+// last file that was pending.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "influxdb/method.h"
+
+namespace walx::influxdb {
+
+struct RequestOptions {
+  std::string url;   // of the server
+  std::string path;  // appended to it
+  std::string method = "POST";
+  std::map<std::string, std::string> headers;
+  std::string body;
+  std::vector<int> expected_status = {200, 204};
+  std::string token_file;                      // sent as `Authorization: Bearer`; empty: none
+  Duration timeout = std::chrono::minutes(2);  // the request and the proof together
+};
+
+[[nodiscard]] std::unique_ptr<CheckpointMethod> make_request_method(RequestOptions options,
+                                                                    std::shared_ptr<wal::WalSource> source,
+                                                                    std::shared_ptr<Clock> clock, Log log);
+
+}  // namespace walx::influxdb

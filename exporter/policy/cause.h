@@ -1,0 +1,41 @@
+// Why the WAL of an InfluxDB 3 node does not shrink. Pure; safe from any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/time.h"
+#include "wal/node_rules.h"
+#include "wal/sample.h"
+
+namespace walx::policy {
+
+enum class Cause {
+  too_few_files,  // the server waits for more periods
+  idle,           // one more write would make it snapshot, and none comes
+  future_data,    // a file dated in the future holds up the row
+  stalled,        // due, and not happening
+};
+inline constexpr Cause kCauses[] = {Cause::too_few_files, Cause::idle, Cause::future_data, Cause::stalled};
+
+[[nodiscard]] std::string_view to_string(Cause cause);
+
+struct NotShrinking {
+  Cause cause = Cause::too_few_files;
+  std::optional<std::uint64_t> file;  // future_data: the number of the first such file
+  std::optional<Time> since;          // future_data: its persist time; idle: the last write; stalled: when it was due
+  std::string detail;                 // for people, with the numbers
+
+  friend bool operator==(const NotShrinking&, const NotShrinking&) = default;
+};
+
+// nullopt: nothing pending, or nothing wrong. `own_trigger`: the number of a file
+// that an at-once nudge of ours dated in the future; it is not the user's data.
+// `files_per_second`: the growth, for "when at this rate"; nullopt: not known.
+[[nodiscard]] std::optional<NotShrinking> not_shrinking(const wal::Sample& sample, const wal::NodeRules& rules,
+                                                        Time now, std::optional<std::uint64_t> own_trigger,
+                                                        std::optional<double> files_per_second);
+
+}  // namespace walx::policy
