@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace walx::policy {
 namespace {
@@ -11,9 +12,12 @@ constexpr std::uint64_t kSeedFiles = 30;
 constexpr double kHysteresis = 0.9;
 
 std::uint64_t scaled(std::uint64_t limit, double factor) {
-  const double product = static_cast<double>(limit) * factor;
   constexpr double kMost = 9.2e18;
-  return static_cast<std::uint64_t>(std::floor(std::min(product, kMost)));
+  const double product = std::min(static_cast<double>(limit) * factor, kMost);
+  // 30 x 4.1 is 122.99999999999999 in binary: the whole number that was meant.
+  const double whole = std::round(product);
+  const bool meant = std::abs(product - whole) <= 4 * std::numeric_limits<double>::epsilon() * product;
+  return static_cast<std::uint64_t>(meant ? whole : std::floor(product));
 }
 
 Health judge_value(std::uint64_t value, std::uint64_t warning, std::uint64_t critical) {
