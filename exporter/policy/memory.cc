@@ -1,5 +1,6 @@
 #include "policy/memory.h"
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 namespace walx::policy {
@@ -11,10 +12,37 @@ void put(Json& json, const char* key, const std::optional<Time>& time) {
   if (time) json[key] = time->time_since_epoch().count();
 }
 
-std::optional<Time> get(const Json& json, const char* key) {
-  const auto found = json.find(key);
-  if (found == json.end()) return std::nullopt;
-  return Time(Duration(found->get<std::int64_t>()));
+// Reads what put() and to_text() write, and keeps the first thing that is wrong.
+class Reader {
+ public:
+  explicit Reader(const Json& json) : json_(json) {}
+
+  std::optional<Time> time(const char* key) {
+    const auto nanoseconds = whole(key, std::numeric_limits<std::int64_t>::max());
+    if (!nanoseconds) return std::nullopt;
+    return Time(Duration(static_cast<std::int64_t>(*nanoseconds)));
+  }
+  std::uint32_t count(const char* key) {
+    return static_cast<std::uint32_t>(whole(key, std::numeric_limits<std::uint32_t>::max()).value_or(0));
+  }
+  [[nodiscard]] const std::string& wrong() const { return wrong_; }
+
+ private:
+  std::optional<std::uint64_t> whole(const char* key, std::uint64_t most) {
+    const auto found = json_.find(key);
+    if (found == json_.end()) return std::nullopt;
+    // The library would wrap a number that does not fit.
+    if (found->is_number_unsigned() && found->get<std::uint64_t>() <= most) return found->get<std::uint64_t>();
+    if (wrong_.empty()) wrong_ = std::string(key) + " is not a whole number from 0 to " + std::to_string(most);
+    return std::nullopt;
+  }
+
+  const Json& json_;
+  std::string wrong_;
+};
+
+tl::unexpected<Error> unreadable(const std::string& why) {
+  return failure(ErrorKind::corrupt, "what is remembered of the target can't be read: " + why);
 }
 
 std::optional<Health> parse_health(const std::string& text) {
@@ -54,21 +82,23 @@ Result<Memory> from_text(const std::string& text) {
     const auto files = parse_health(json.value("files_level", ""));
     const auto bytes = parse_health(json.value("bytes_level", ""));
     if (files && bytes) memory.levels = Levels{*files, *bytes};
-    memory.files_over_since = get(json, "files_over_since");
-    memory.last_start = get(json, "last_start");
-    memory.last_end = get(json, "last_end");
-    memory.last_success = get(json, "last_success");
-    memory.last_scheduled = get(json, "last_scheduled");
-    memory.failures = json.value("failures", std::uint32_t{0});
-    memory.backoff_until = get(json, "backoff_until");
-    memory.breaker_until = get(json, "breaker_until");
-    memory.critical_failures = json.value("critical_failures", std::uint32_t{0});
-    memory.last_critical_failure = get(json, "last_critical_failure");
-    memory.blocked_since = get(json, "blocked_since");
+    Reader reader(json);
+    memory.files_over_since = reader.time("files_over_since");
+    memory.last_start = reader.time("last_start");
+    memory.last_end = reader.time("last_end");
+    memory.last_success = reader.time("last_success");
+    memory.last_scheduled = reader.time("last_scheduled");
+    memory.failures = reader.count("failures");
+    memory.backoff_until = reader.time("backoff_until");
+    memory.breaker_until = reader.time("breaker_until");
+    memory.critical_failures = reader.count("critical_failures");
+    memory.last_critical_failure = reader.time("last_critical_failure");
+    memory.blocked_since = reader.time("blocked_since");
     memory.restart_considered = json.value("restart_considered", false);
+    if (!reader.wrong().empty()) return unreadable(reader.wrong());
     return memory;
   } catch (const Json::exception& error) {
-    return failure(ErrorKind::corrupt, std::string("what is remembered of the target can't be read: ") + error.what());
+    return unreadable(error.what());
   }
 }
 
