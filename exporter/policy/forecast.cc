@@ -24,10 +24,11 @@ double eta(const wal::Extent& pending, const Growth& growth, std::uint64_t files
 
 void GrowthHistory::add(Point point) {
   // The clock was set back: what is known no longer forms a line.
-  if (!points_.empty() && point.time <= points_.back().time) points_.clear();
+  if (!points_.empty() && point.time < points_.back().time) points_.clear();
   // Many looks in a short time (events) must not push the old ones out.
-  if (points_.size() >= 2 &&
-      point.time - points_[points_.size() - 2].time < longest_ / static_cast<int>(kMostPoints / 2)) {
+  const bool again = !points_.empty() && point.time == points_.back().time;
+  if (again || (points_.size() >= 2 &&
+                point.time - points_[points_.size() - 2].time < longest_ / static_cast<int>(kMostPoints / 2))) {
     points_.pop_back();
   }
   points_.push_back(point);
