@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/bytes.h"
 
@@ -25,9 +26,32 @@ Duration left_until(const std::optional<Time>& end, Duration longest, Time now) 
   return std::clamp(*end - now, Duration::zero(), longest);
 }
 
+// `jitter` in [-1, 1]; `failures` in a row, at least one.
+Duration backoff_length(const Rules& rules, std::uint32_t failures, double jitter) {
+  const int doublings = static_cast<int>(std::min<std::uint32_t>(std::max<std::uint32_t>(failures, 1) - 1, 30));
+  const double wait =
+      std::min(std::ldexp(to_seconds(rules.backoff_first), doublings), to_seconds(rules.backoff_longest));
+  const double spread = wait * (1 + rules.backoff_jitter * std::clamp(jitter, -1.0, 1.0));
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(spread));
+}
+
 Duration backoff_left(const Rules& rules, const Memory& memory, Time now) {
-  const Duration longest = std::chrono::duration_cast<Duration>(rules.backoff_longest * (1 + rules.backoff_jitter));
-  return left_until(memory.backoff_until, longest, now);
+  return left_until(memory.backoff_until, backoff_length(rules, memory.failures, 1), now);
+}
+
+// After the clock was set back: what lies in the future happened now, and no wait
+// ends later than its own length from now. From here on every wait runs out.
+Memory without_future(const Rules& rules, Memory memory, Time now) {
+  for (std::optional<Time>* time :
+       {&memory.files_over_since, &memory.last_start, &memory.last_end, &memory.last_success, &memory.last_scheduled,
+        &memory.last_critical_failure, &memory.blocked_since}) {
+    if (*time) *time = std::min(**time, now);
+  }
+  if (memory.backoff_until) {
+    memory.backoff_until = std::min(*memory.backoff_until, now + backoff_length(rules, memory.failures, 1));
+  }
+  if (memory.breaker_until) memory.breaker_until = std::min(*memory.breaker_until, now + rules.breaker_open_for);
+  return memory;
 }
 
 std::string size_of(const wal::Extent& pending) {
@@ -63,11 +87,13 @@ class Blockers {
   std::vector<std::pair<Blocker, std::string>> found_;
 };
 
+constexpr const char* kStale = "nothing fresh is known about the WAL; see why looking at it fails";
+
 void add_lasting(Blockers& blockers, const Rules& rules, const Situation& situation) {
   if (situation.in_flight) blockers.add(Blocker::in_flight, "a checkpoint of this target is running; wait for its end");
   if (situation.paused) blockers.add(Blocker::paused, "actions are paused; resume them first");
   if (is_stale(rules, situation.sample, situation.now)) {
-    blockers.add(Blocker::sample_stale, "nothing fresh is known about the WAL; see why looking at it fails");
+    blockers.add(Blocker::sample_stale, kStale);
   } else if (!situation.sample->filesystem_avail_bytes) {
     blockers.add(Blocker::disk_headroom, "the free space where the WAL lies is not known");
   } else if (*situation.sample->filesystem_avail_bytes < rules.min_free_bytes) {
@@ -95,6 +121,14 @@ Decision blocked_or_go(Reason reason, std::string explanation, Blockers blockers
   return decision;
 }
 
+std::string health_unknown(const wal::Sample* sample, Time now) {
+  if (sample == nullptr) return "nothing is known about the WAL yet, so nothing is done";
+  const std::string when = sample->taken_at > now
+                               ? "is dated " + format_duration_rough(sample->taken_at - now) + " in the future"
+                               : "was " + format_duration_rough(now - sample->taken_at) + " ago";
+  return "the last good look at the WAL " + when + ", so its health is unknown and nothing is done";
+}
+
 // Half of a limit reached, or 1 MiB pending and older than the schedule.
 std::optional<std::string> worth_a_scheduled_run(const Rules& rules, const wal::Sample& sample, Time now) {
   const Thresholds thresholds = resolve(rules.thresholds, sample);
@@ -114,15 +148,16 @@ std::optional<std::string> worth_a_scheduled_run(const Rules& rules, const wal::
 }  // namespace
 
 bool is_stale(const Rules& rules, const wal::Sample* sample, Time now) {
-  return sample == nullptr || now - sample->taken_at > 2 * rules.sample_interval;
+  return sample == nullptr || std::chrono::abs(now - sample->taken_at) > 2 * rules.sample_interval;
 }
 
 Memory observe(const Rules& rules, Memory memory, const wal::Sample& sample, Time now) {
   const Thresholds thresholds = resolve(rules.thresholds, sample);
+  memory = without_future(rules, std::move(memory), now);
   wal::Extent counted = sample.pending;
   if (judge(sample.pending, thresholds).files == Health::healthy) {
     memory.files_over_since.reset();
-  } else if (!memory.files_over_since || *memory.files_over_since > now) {
+  } else if (!memory.files_over_since) {
     memory.files_over_since = now;
   }
   if (memory.files_over_since && now - *memory.files_over_since < rules.files_grace) {
@@ -153,12 +188,9 @@ Decision decide(const Rules& rules, const Memory& memory, const Situation& situa
   Blockers blockers;
   if (is_stale(rules, situation.sample, now) || !memory.levels) {
     Decision decision;
-    decision.blockers = {Blocker::sample_stale};
-    decision.explanation = situation.sample == nullptr
-                               ? "nothing is known about the WAL yet, so nothing is done"
-                               : "the last good look at the WAL was " +
-                                     format_duration_rough(since(situation.sample->taken_at, now)) +
-                                     " ago, so its health is unknown and nothing is done";
+    decision.explanation = health_unknown(situation.sample, now);
+    blockers.add(Blocker::sample_stale, kStale);
+    std::move(blockers).into(decision);
     return decision;
   }
   const wal::Sample& sample = *situation.sample;
@@ -182,6 +214,10 @@ Decision decide(const Rules& rules, const Memory& memory, const Situation& situa
     Decision decision;
     decision.explanation =
         size_of(sample.pending) + ", limit for warning " + limits_of(thresholds, Health::warning) + ": nothing to do";
+    if (memory.files_over_since && judge(sample.pending, thresholds).files != Health::healthy) {
+      decision.explanation += " yet, a count over the limit must last " + format_duration(rules.files_grace) +
+                              " and has lasted " + format_duration_rough(since(*memory.files_over_since, now));
+    }
     return decision;
   }
   add_lasting(blockers, rules, situation);
@@ -262,12 +298,8 @@ Memory after_end(const Rules& rules, Memory memory, const Ended& ended, Time now
     memory.breaker_until.reset();
     return memory;
   }
-  ++memory.failures;
-  const int doublings = static_cast<int>(std::min<std::uint32_t>(memory.failures - 1, 30));
-  const double wait =
-      std::min(std::ldexp(to_seconds(rules.backoff_first), doublings), to_seconds(rules.backoff_longest));
-  const double spread = wait * (1 + rules.backoff_jitter * std::clamp(jitter, -1.0, 1.0));
-  memory.backoff_until = now + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(spread));
+  if (memory.failures < std::numeric_limits<std::uint32_t>::max()) ++memory.failures;
+  memory.backoff_until = now + backoff_length(rules, memory.failures, jitter);
   // At the limit, and again whenever the one try after an open breaker fails.
   if (memory.failures >= rules.breaker_failures) memory.breaker_until = now + rules.breaker_open_for;
   return memory;

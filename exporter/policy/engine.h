@@ -53,10 +53,13 @@ struct Situation {
   std::string method_disabled;  // why the method can't be used and the remedy; empty: it can
 };
 
+// Also for a sample further in the future than that: the clock was set back, and
+// nobody knows how old it is.
 [[nodiscard]] bool is_stale(const Rules& rules, const wal::Sample* sample, Time now);
 
 // A fresh sample was taken: health with hysteresis, and the episode. Never called
-// with a stale one.
+// with a stale one. What is remembered from the future (the clock was set back)
+// counts as now from here on, so that every wait runs out within its own length.
 [[nodiscard]] Memory observe(const Rules& rules, Memory memory, const wal::Sample& sample, Time now);
 
 // What would be done now without anybody asking.

@@ -1,0 +1,288 @@
+// Decisions that nobody asked for: reasons, the cooldown, spacing, the schedule,
+// staleness, and what they say.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "target.h"
+
+namespace walx::policy {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+// A target whose last checkpoint ended at kStart, 10 s after its start.
+Target checkpointed(wal::Extent pending, Duration sampled) {
+  Target target;
+  target.start(seconds(-10));
+  target.end({.reason = Reason::warning, .success = true}, seconds(0));
+  target.look(pending, sampled);
+  return target;
+}
+
+TEST(Decide, HealthyIsLeftAlone) {
+  Target target;
+  target.look(kHealthy, seconds(0));
+  const Decision decision = target.decide(seconds(0));
+  EXPECT_EQ(decision.action, Action::none);
+  EXPECT_EQ(decision.reason, std::nullopt);
+  EXPECT_THAT(decision.blockers, IsEmpty());
+  EXPECT_EQ(decision.explanation, "5 files, 1000 B pending, limit for warning 30 files or 1.0 GiB: nothing to do");
+}
+
+TEST(Decide, WarningIsCheckpointed) {
+  Target target;
+  target.look(kWarning, seconds(0));
+  const Decision decision = target.decide(seconds(0));
+  EXPECT_EQ(decision.action, Action::checkpoint);
+  EXPECT_EQ(decision.reason, Reason::warning);
+  EXPECT_THAT(decision.blockers, IsEmpty());
+  EXPECT_EQ(decision.explanation, "31 files, 1000 B pending, limit for warning 30 files or 1.0 GiB");
+}
+
+TEST(Decide, CriticalIsCheckpointed) {
+  Target target;
+  target.look({1, 4 * kGiB}, seconds(0));
+  const Decision decision = target.decide(seconds(0));
+  EXPECT_EQ(decision.action, Action::checkpoint);
+  EXPECT_EQ(decision.reason, Reason::critical);
+  EXPECT_EQ(decision.explanation, "1 file, 4.0 GiB pending, limit for critical 60 files or 3.0 GiB");
+}
+
+TEST(Decide, HealthHeldByHysteresisSaysSo) {
+  Target target;
+  target.look(kWarning, seconds(0));
+  target.look({28, 0}, seconds(10));
+  const Decision decision = target.decide(seconds(10));
+  EXPECT_EQ(decision.reason, Reason::warning);
+  EXPECT_THAT(decision.explanation, HasSubstr("28 files"));
+  EXPECT_THAT(decision.explanation, HasSubstr("90 %"));
+}
+
+TEST(Cooldown, WarningWaitsUntilItsLastInstant) {
+  const Target target = checkpointed(kWarning, minutes(4));
+  const Decision decision = target.decide(minutes(5) - nanoseconds(1));
+  EXPECT_EQ(decision.action, Action::none);
+  EXPECT_EQ(decision.reason, Reason::warning);
+  EXPECT_THAT(decision.blockers, ElementsAre(Blocker::cooldown));
+}
+
+TEST(Cooldown, WarningGoesAtItsEnd) {
+  EXPECT_EQ(checkpointed(kWarning, minutes(4)).decide(minutes(5)).action, Action::checkpoint);
+}
+
+TEST(Cooldown, SaysHowLongItTakesYet) {
+  const Target target = checkpointed(kWarning, minutes(2));
+  EXPECT_THAT(target.decide(minutes(3)).explanation, HasSubstr("blocked by cooldown: "));
+  EXPECT_THAT(target.decide(minutes(3)).explanation, HasSubstr("2m to go"));
+}
+
+TEST(Cooldown, StartsAtTheEndOfACheckpointWhateverCameOfIt) {
+  Target target;
+  target.look(kWarning, seconds(0));
+  target.start(seconds(0));
+  target.end({.reason = Reason::warning}, minutes(2));
+  EXPECT_EQ(cooldown_until(target.rules, target.memory, kStart + minutes(3)), kStart + minutes(7));
+}
+
+TEST(Cooldown, IsNotStartedByANoOp) {
+  Target target;
+  target.start(seconds(0));
+  target.end({.reason = Reason::manual, .success = true, .did_nothing = true}, seconds(1));
+  EXPECT_EQ(cooldown_until(target.rules, target.memory, kStart + seconds(1)), std::nullopt);
+  EXPECT_EQ(target.memory.last_end, std::nullopt);
+  EXPECT_EQ(target.memory.last_success, std::nullopt);
+}
+
+TEST(Cooldown, IsNotMovedByANoOp) {
+  Target target = checkpointed(kWarning, minutes(1));
+  target.start(minutes(2));
+  target.end({.reason = Reason::manual, .success = true, .did_nothing = true}, minutes(2));
+  EXPECT_EQ(cooldown_until(target.rules, target.memory, kStart + minutes(2)), kStart + minutes(5));
+}
+
+TEST(Cooldown, IsOverAtItsEnd) {
+  const Target target = checkpointed(kWarning, minutes(1));
+  EXPECT_EQ(cooldown_until(target.rules, target.memory, kStart + minutes(5) - nanoseconds(1)), kStart + minutes(5));
+  EXPECT_EQ(cooldown_until(target.rules, target.memory, kStart + minutes(5)), std::nullopt);
+}
+
+TEST(Cooldown, SurvivesARestartOfThisProcess) {
+  Target target = checkpointed(kWarning, minutes(1));
+  target.memory = from_text(to_text(target.memory)).value();
+  EXPECT_THAT(target.decide(minutes(2)).blockers, ElementsAre(Blocker::cooldown));
+}
+
+TEST(Cooldown, OfZeroNeverWaits) {
+  Target target = checkpointed(kWarning, minutes(2));
+  target.rules.cooldown = Duration::zero();
+  EXPECT_EQ(target.decide(minutes(2)).action, Action::checkpoint);
+}
+
+TEST(Critical, IgnoresTheCooldown) {
+  const Decision decision = checkpointed(kCritical, minutes(1)).decide(minutes(1));
+  EXPECT_EQ(decision.action, Action::checkpoint);
+  EXPECT_EQ(decision.reason, Reason::critical);
+}
+
+TEST(Critical, StartsAtMostOncePerMinute) {
+  Target target;
+  target.look(kCritical, seconds(0));
+  target.start(seconds(0));
+  EXPECT_THAT(target.decide(seconds(60) - nanoseconds(1)).blockers, ElementsAre(Blocker::min_interval));
+  EXPECT_THAT(target.decide(seconds(60) - nanoseconds(1)).explanation, HasSubstr("at most one start per 1m"));
+  EXPECT_EQ(target.decide(seconds(60)).action, Action::checkpoint);
+}
+
+TEST(Critical, On3xStartsAtMostOncePerGen1Duration) {
+  Target target;
+  target.rules.min_interval = minutes(10);
+  target.start(seconds(0));
+  target.look(kCritical, minutes(9));
+  EXPECT_THAT(target.decide(minutes(10) - nanoseconds(1)).blockers, ElementsAre(Blocker::min_interval));
+  EXPECT_EQ(target.decide(minutes(10)).action, Action::checkpoint);
+}
+
+TEST(Critical, SpacingCountsFromTheStartNotTheEnd) {
+  Target target;
+  target.look(kCritical, seconds(0));
+  target.start(seconds(0));
+  target.end({.reason = Reason::critical, .success = true}, seconds(59));
+  EXPECT_EQ(target.decide(seconds(60)).action, Action::checkpoint);
+}
+
+TEST(Stale, ASampleCountsForTwoIntervals) {
+  Target target;
+  target.look(kWarning, seconds(0));
+  EXPECT_FALSE(is_stale(target.rules, &*target.sample, kStart + minutes(4)));
+  EXPECT_EQ(target.decide(minutes(4)).action, Action::checkpoint);
+  EXPECT_TRUE(is_stale(target.rules, &*target.sample, kStart + minutes(4) + nanoseconds(1)));
+}
+
+TEST(Stale, NothingActsNotEvenWhenCritical) {
+  Target target;
+  target.look(kCritical, seconds(0));
+  const Decision decision = target.decide(minutes(4) + nanoseconds(1));
+  EXPECT_EQ(decision.action, Action::none);
+  EXPECT_EQ(decision.reason, std::nullopt);
+  EXPECT_THAT(decision.blockers, ElementsAre(Blocker::sample_stale));
+  EXPECT_THAT(decision.explanation, HasSubstr("sample_stale"));
+  EXPECT_THAT(decision.explanation, HasSubstr("4m ago"));
+}
+
+TEST(Stale, NothingActsBeforeTheFirstSample) {
+  const Target target;
+  EXPECT_TRUE(is_stale(target.rules, nullptr, kStart));
+  const Decision decision = target.decide(seconds(0));
+  EXPECT_EQ(decision.action, Action::none);
+  EXPECT_THAT(decision.blockers, ElementsAre(Blocker::sample_stale));
+  EXPECT_THAT(decision.explanation, HasSubstr("nothing is known about the WAL yet"));
+  EXPECT_THAT(decision.explanation, HasSubstr("sample_stale"));
+}
+
+TEST(Stale, RememberedHealthDoesNotActBeforeTheFirstSample) {
+  Target target;
+  target.look(kCritical, seconds(0));
+  target.sample.reset();
+  EXPECT_EQ(target.decide(seconds(1)).action, Action::none);
+}
+
+TEST(Stale, FollowsTheSampleInterval) {
+  Target target;
+  target.rules.sample_interval = seconds(10);
+  target.look(kWarning, seconds(0));
+  EXPECT_EQ(target.decide(seconds(20)).action, Action::checkpoint);
+  EXPECT_THAT(target.decide(seconds(21)).blockers, ElementsAre(Blocker::sample_stale));
+}
+
+TEST(Stale, AFreshSampleEndsIt) {
+  Target target;
+  target.look(kWarning, seconds(0));
+  target.look(kWarning, minutes(9));
+  EXPECT_EQ(target.decide(minutes(9)).action, Action::checkpoint);
+}
+
+TEST(Blockers, EachIsNamedInTheOrderOfTheEnumAndExplained) {
+  Target target;
+  target.rules.min_free_bytes = 2 * kGiB;
+  target.start(seconds(0));
+  target.fail(5, seconds(1));
+  wal::Sample sample = sample_of(kWarning, seconds(2));
+  sample.filesystem_avail_bytes = kGiB;
+  target.look(sample);
+  target.situation.dry_run = true;
+  target.situation.in_flight = true;
+  target.situation.paused = true;
+  target.situation.server_unreachable = true;
+  target.situation.server_error = "connecting to 127.0.0.1:8086: connection refused";
+  target.situation.method_disabled = "no backup_address is set; set influxdb.backup_address";
+  const Decision decision = target.decide(seconds(2));
+  EXPECT_EQ(decision.action, Action::none);
+  EXPECT_EQ(decision.reason, Reason::warning);
+  EXPECT_THAT(decision.blockers,
+              ElementsAre(Blocker::in_flight, Blocker::cooldown, Blocker::min_interval, Blocker::backoff,
+                          Blocker::breaker_open, Blocker::paused, Blocker::server_unreachable, Blocker::disk_headroom,
+                          Blocker::method_disabled, Blocker::dry_run));
+  EXPECT_THAT(decision.explanation, testing::StartsWith("31 files, 1000 B pending, limit for warning 30 files"));
+  for (const Blocker blocker : decision.blockers) {
+    EXPECT_THAT(decision.explanation, HasSubstr("; blocked by " + std::string(to_string(blocker)) + ": "));
+  }
+  EXPECT_THAT(decision.explanation, HasSubstr("connection refused"));
+  EXPECT_THAT(decision.explanation, HasSubstr("set influxdb.backup_address"));
+  EXPECT_THAT(decision.explanation, HasSubstr("1.0 GiB free"));
+  EXPECT_THAT(decision.explanation, HasSubstr("wants 2.0 GiB"));
+  EXPECT_THAT(decision.explanation, HasSubstr("5 failures in a row"));
+}
+
+TEST(Blockers, ExactlyTheFreeSpaceWantedIsEnough) {
+  Target target;
+  target.rules.min_free_bytes = kGiB;
+  wal::Sample sample = sample_of(kCritical, seconds(0));
+  sample.filesystem_avail_bytes = kGiB;
+  target.look(sample);
+  EXPECT_EQ(target.decide(seconds(0)).action, Action::checkpoint);
+  sample.filesystem_avail_bytes = kGiB - 1;
+  target.look(sample);
+  EXPECT_THAT(target.decide(seconds(0)).blockers, ElementsAre(Blocker::disk_headroom));
+}
+
+TEST(Blockers, FreeSpaceThatCanNotBeReadBlocks) {
+  Target target;
+  wal::Sample sample = sample_of(kCritical, seconds(0));
+  sample.filesystem_avail_bytes.reset();
+  target.look(sample);
+  EXPECT_THAT(target.decide(seconds(0)).blockers, ElementsAre(Blocker::disk_headroom));
+}
+
+TEST(Blockers, BindCriticalToo) {
+  Target target;
+  target.look(kCritical, seconds(0));
+  target.situation.paused = true;
+  EXPECT_THAT(target.decide(seconds(0)).blockers, ElementsAre(Blocker::paused));
+  target.situation.paused = false;
+  target.situation.in_flight = true;
+  EXPECT_THAT(target.decide(seconds(0)).blockers, ElementsAre(Blocker::in_flight));
+}
+
+TEST(NextAllowed, IsNowWhereNothingWasDone) {
+  const Target target;
+  EXPECT_EQ(next_allowed(target.rules, target.memory, kStart), std::nullopt);
+}
+
+TEST(NextAllowed, IsTheEndOfTheCooldownUnlessCritical) {
+  const Target warning = checkpointed(kWarning, seconds(1));
+  EXPECT_EQ(next_allowed(warning.rules, warning.memory, kStart + seconds(1)), kStart + minutes(5));
+  const Target critical = checkpointed(kCritical, seconds(1));
+  EXPECT_EQ(next_allowed(critical.rules, critical.memory, kStart + seconds(1)), kStart + seconds(50));
+}
+
+TEST(NextAllowed, IsTheEndOfTheBreakerWhereItIsOpen) {
+  Target target;
+  target.look(kCritical, seconds(0));
+  target.fail(5, seconds(0), Reason::critical);
+  EXPECT_EQ(next_allowed(target.rules, target.memory, kStart + seconds(1)), kStart + minutes(30));
+}
+
+}  // namespace
+}  // namespace walx::policy

@@ -1,0 +1,362 @@
+// What failures lead to: backoff, the breaker, the consideration of a restart.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "target.h"
+
+namespace walx::policy {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr Ended kSucceeded{.reason = Reason::critical, .success = true};
+constexpr Ended kBusy{.reason = Reason::warning, .neutral = true};
+constexpr Ended kCriticalFailed{.reason = Reason::critical, .still_critical = true};
+
+Duration backoff_after(int failures, double jitter) {
+  Target target;
+  target.fail(failures - 1, seconds(0));
+  target.end({.reason = Reason::warning}, seconds(0), jitter);
+  return *target.memory.backoff_until - kStart;
+}
+
+TEST(Backoff, DoublesFrom30SecondsTo15Minutes) {
+  EXPECT_EQ(backoff_after(1, 0), seconds(30));
+  EXPECT_EQ(backoff_after(2, 0), seconds(60));
+  EXPECT_EQ(backoff_after(3, 0), seconds(120));
+  EXPECT_EQ(backoff_after(4, 0), seconds(240));
+  EXPECT_EQ(backoff_after(5, 0), seconds(480));
+  EXPECT_EQ(backoff_after(6, 0), minutes(15));
+  EXPECT_EQ(backoff_after(7, 0), minutes(15));
+  EXPECT_EQ(backoff_after(1000, 0), minutes(15));
+}
+
+TEST(Backoff, VariesBy20Percent) {
+  EXPECT_EQ(backoff_after(1, -1), seconds(24));
+  EXPECT_EQ(backoff_after(1, 1), seconds(36));
+  EXPECT_EQ(backoff_after(2, 0.5), seconds(66));
+  EXPECT_EQ(backoff_after(6, -1), minutes(12));
+  EXPECT_EQ(backoff_after(6, 1), minutes(18));
+}
+
+TEST(Backoff, AJitterOutOfRangeIsCutToIt) {
+  EXPECT_EQ(backoff_after(1, 7), seconds(36));
+  EXPECT_EQ(backoff_after(1, -7), seconds(24));
+}
+
+TEST(Backoff, BlocksUntilItsEnd) {
+  Target target;
+  target.look(kCritical, seconds(0));
+  target.fail(1, seconds(0), Reason::critical);
+  const Decision decision = target.decide(seconds(30) - nanoseconds(1));
+  EXPECT_THAT(decision.blockers, ElementsAre(Blocker::backoff));
+  EXPECT_THAT(decision.explanation, HasSubstr("1 failure, "));
+  EXPECT_EQ(target.decide(seconds(30)).action, Action::checkpoint);
+}
+
+TEST(Backoff, IsAsLongAsItWasDrawn) {
+  Target target;
+  target.look(kCritical, seconds(0));
+  target.end(kCriticalFailed, seconds(0), 1);
+  EXPECT_THAT(target.decide(seconds(36) - nanoseconds(1)).blockers, ElementsAre(Blocker::backoff));
+  EXPECT_EQ(target.decide(seconds(36)).action, Action::checkpoint);
+}
+
+TEST(Backoff, ASuccessForgetsFailures) {
+  Target target;
+  target.fail(4, seconds(0));
+  target.end(kSucceeded, seconds(1));
+  EXPECT_EQ(target.memory.failures, 0U);
+  EXPECT_EQ(target.memory.backoff_until, std::nullopt);
+  EXPECT_EQ(target.memory.last_success, kStart + seconds(1));
+  target.fail(1, seconds(2));
+  EXPECT_EQ(target.memory.backoff_until, kStart + seconds(32));
+}
+
+TEST(Backoff, SurvivesARestartOfThisProcess) {
+  Target target;
+  target.fail(2, seconds(0));
+  target.memory = from_text(to_text(target.memory)).value();
+  target.look(kCritical, seconds(1));
+  EXPECT_THAT(target.decide(seconds(59)).blockers, ElementsAre(Blocker::backoff));
+  target.fail(1, seconds(60));
+  EXPECT_EQ(target.memory.backoff_until, kStart + seconds(180));
+}
+
+TEST(Outcome, BusyIsNeitherASuccessNorAFailure) {
+  Target target;
+  target.fail(3, seconds(0));
+  const Memory before = target.memory;
+  target.end(kBusy, seconds(10));
+  EXPECT_EQ(target.memory.failures, 3U);
+  EXPECT_EQ(target.memory.backoff_until, before.backoff_until);
+  EXPECT_EQ(target.memory.last_success, std::nullopt);
+}
+
+TEST(Outcome, ACriticalCheckpointThatIsBusyAndStillCriticalIsAFailure) {
+  Target target;
+  target.end({.reason = Reason::critical, .neutral = true, .still_critical = true}, seconds(0));
+  EXPECT_EQ(target.memory.failures, 1U);
+  EXPECT_EQ(target.memory.critical_failures, 1U);
+}
+
+TEST(Outcome, ACriticalCheckpointThatIsBusyAndBelowCriticalIsNeutral) {
+  Target target;
+  target.end({.reason = Reason::critical, .neutral = true}, seconds(0));
+  EXPECT_EQ(target.memory.failures, 0U);
+}
+
+TEST(Outcome, ACriticalCheckpointThatSucceedsAndIsStillCriticalIsAFailure) {
+  Target target;
+  target.end({.reason = Reason::critical, .success = true, .still_critical = true}, seconds(0));
+  EXPECT_EQ(target.memory.failures, 1U);
+  EXPECT_EQ(target.memory.critical_failures, 1U);
+  EXPECT_EQ(target.memory.backoff_until, kStart + seconds(30));
+}
+
+TEST(Outcome, ACriticalNoOpThatIsStillCriticalIsAFailure) {
+  Target target;
+  target.end({.reason = Reason::critical, .success = true, .did_nothing = true, .still_critical = true}, seconds(0));
+  EXPECT_EQ(target.memory.failures, 1U);
+}
+
+TEST(Outcome, ACheckpointForAWarningThatSucceedsIsASuccessWhateverCameAfter) {
+  Target target;
+  target.end({.reason = Reason::warning, .success = true, .still_critical = true}, seconds(0));
+  EXPECT_EQ(target.memory.failures, 0U);
+  EXPECT_EQ(target.memory.critical_failures, 0U);
+}
+
+TEST(Outcome, ACriticalCheckpointThatFailsButIsBelowCriticalCountsForTheBackoffAlone) {
+  Target target;
+  target.end({.reason = Reason::critical}, seconds(0));
+  EXPECT_EQ(target.memory.failures, 1U);
+  EXPECT_EQ(target.memory.critical_failures, 0U);
+}
+
+TEST(Breaker, OpensAtTheFifthFailureInARowForHalfAnHour) {
+  Target target;
+  target.fail(4, seconds(0));
+  EXPECT_EQ(target.memory.breaker_until, std::nullopt);
+  target.fail(1, seconds(10));
+  EXPECT_EQ(target.memory.breaker_until, kStart + seconds(10) + minutes(30));
+}
+
+TEST(Breaker, ASuccessInBetweenStartsTheCountAgain) {
+  Target target;
+  target.fail(4, seconds(0));
+  target.end(kSucceeded, seconds(1));
+  target.fail(4, seconds(2));
+  EXPECT_EQ(target.memory.breaker_until, std::nullopt);
+}
+
+TEST(Breaker, BindsCriticalUntilItsEndAndThenLetsOneThrough) {
+  Target target;
+  target.fail(5, seconds(0), Reason::critical);
+  target.look(kCritical, minutes(29));
+  const Decision decision = target.decide(minutes(30) - nanoseconds(1));
+  EXPECT_EQ(decision.reason, Reason::critical);
+  EXPECT_THAT(decision.blockers, ElementsAre(Blocker::breaker_open));
+  EXPECT_THAT(decision.explanation, HasSubstr("5 failures in a row"));
+  EXPECT_EQ(target.decide(minutes(30)).action, Action::checkpoint);
+}
+
+TEST(Breaker, LetsOnlyOneThrough) {
+  Target target;
+  target.fail(5, seconds(0), Reason::critical);
+  target.look(kCritical, minutes(30));
+  target.start(minutes(30));
+  target.situation.in_flight = true;
+  EXPECT_THAT(target.decide(minutes(31)).blockers, ElementsAre(Blocker::in_flight));
+}
+
+TEST(Breaker, ReopensAtOnceWhenTheOneTryFails) {
+  Target target;
+  target.fail(5, seconds(0), Reason::critical);
+  target.start(minutes(30));
+  target.end(kCriticalFailed, minutes(31));
+  EXPECT_EQ(target.memory.breaker_until, kStart + minutes(61));
+  target.look(kCritical, minutes(60));
+  EXPECT_THAT(target.decide(minutes(61) - nanoseconds(1)).blockers, ElementsAre(Blocker::breaker_open));
+  EXPECT_EQ(target.decide(minutes(61)).action, Action::checkpoint);
+}
+
+TEST(Breaker, ClosesWhenTheOneTrySucceeds) {
+  Target target;
+  target.fail(5, seconds(0), Reason::critical);
+  target.start(minutes(30));
+  target.end(kSucceeded, minutes(30));
+  EXPECT_EQ(target.memory.failures, 0U);
+  EXPECT_EQ(target.memory.breaker_until, std::nullopt);
+  target.fail(1, minutes(31), Reason::critical);
+  EXPECT_EQ(target.memory.breaker_until, std::nullopt);
+}
+
+TEST(Breaker, AOneTryThatIsBusyLetsTheNextOneThrough) {
+  Target target;
+  target.fail(5, seconds(0), Reason::warning);
+  target.look(kCritical, minutes(31));
+  target.start(minutes(30));
+  target.end(kBusy, minutes(30));
+  EXPECT_EQ(target.decide(minutes(31)).action, Action::checkpoint);
+  target.fail(1, minutes(32));
+  EXPECT_EQ(target.memory.breaker_until, kStart + minutes(62));
+}
+
+TEST(Breaker, SurvivesARestartOfThisProcess) {
+  Target target;
+  target.fail(5, seconds(0), Reason::critical);
+  target.memory = from_text(to_text(target.memory)).value();
+  target.look(kCritical, minutes(20));
+  EXPECT_THAT(target.decide(minutes(20)).blockers, ElementsAre(Blocker::breaker_open));
+}
+
+// Restart: the critical episode.
+
+std::optional<std::string> consideration(const Target& target, Duration now) {
+  return restart_consideration(target.rules, target.memory, kStart + now);
+}
+
+// What app does on each turn: decide, and keep count.
+void turn(Target& target, Duration now) {
+  target.memory = after_decision(target.memory, target.decide(now), kStart + now);
+}
+
+TEST(Restart, IsConsideredAfterThreeCriticalFailuresFiveMinutesApart) {
+  Target target;
+  target.look(kCritical, seconds(0));
+  target.end(kCriticalFailed, minutes(0));
+  target.end(kCriticalFailed, minutes(5));
+  EXPECT_EQ(consideration(target, minutes(5)), std::nullopt);
+  target.end(kCriticalFailed, minutes(10));
+  EXPECT_EQ(consideration(target, minutes(10)),
+            "3 critical checkpoints, at least 5m apart, did not bring the WAL below critical");
+}
+
+TEST(Restart, FailuresCloserThanFiveMinutesCountOnce) {
+  Target target;
+  target.look(kCritical, seconds(0));
+  target.end(kCriticalFailed, seconds(0));
+  for (int second = 60; second < 300; second += 60) target.end(kCriticalFailed, seconds(second));
+  target.end(kCriticalFailed, minutes(5) - nanoseconds(1));
+  EXPECT_EQ(target.memory.critical_failures, 1U);
+  target.end(kCriticalFailed, minutes(5));
+  EXPECT_EQ(target.memory.critical_failures, 2U);
+  target.end(kCriticalFailed, minutes(10) - nanoseconds(1));
+  EXPECT_EQ(consideration(target, minutes(10)), std::nullopt);
+}
+
+TEST(Restart, FailuresOfOtherReasonsDoNotCount) {
+  Target target;
+  target.look(kCritical, seconds(0));
+  for (int i = 0; i < 5; ++i) target.end({.reason = Reason::manual, .still_critical = true}, minutes(5 * i));
+  EXPECT_EQ(consideration(target, minutes(25)), std::nullopt);
+}
+
+TEST(Restart, IsConsideredAfterFifteenMinutesCriticalAndBlocked) {
+  Target target;
+  target.situation.paused = true;
+  for (int minute = 0; minute <= 14; minute += 2) {
+    target.look(kCritical, minutes(minute));
+    turn(target, minutes(minute));
+  }
+  EXPECT_EQ(consideration(target, minutes(15) - nanoseconds(1)), std::nullopt);
+  const auto why = consideration(target, minutes(15));
+  ASSERT_TRUE(why.has_value());
+  EXPECT_THAT(*why, HasSubstr("15m"));
+}
+
+TEST(Restart, ACheckpointThatStartsEndsTheBlockade) {
+  Target target;
+  target.situation.paused = true;
+  target.look(kCritical, seconds(0));
+  turn(target, seconds(0));
+  target.situation.paused = false;
+  target.start(minutes(10));
+  target.situation.in_flight = true;
+  target.look(kCritical, minutes(14));
+  turn(target, minutes(14));
+  EXPECT_EQ(consideration(target, minutes(16)), std::nullopt);
+}
+
+TEST(Restart, ARunningCheckpointIsNoBlockade) {
+  Target target;
+  target.situation.in_flight = true;
+  for (int minute = 0; minute <= 30; minute += 2) {
+    target.look(kCritical, minutes(minute));
+    turn(target, minutes(minute));
+  }
+  EXPECT_EQ(consideration(target, minutes(30)), std::nullopt);
+}
+
+TEST(Restart, LeavingCriticalEndsTheBlockade) {
+  Target target;
+  target.situation.paused = true;
+  target.look(kCritical, seconds(0));
+  turn(target, seconds(0));
+  target.look({50, 0}, minutes(10));
+  turn(target, minutes(10));
+  target.look(kCritical, minutes(12));
+  turn(target, minutes(12));
+  EXPECT_EQ(consideration(target, minutes(26)), std::nullopt);
+  EXPECT_NE(consideration(target, minutes(27)), std::nullopt);
+}
+
+TEST(Restart, IsNotConsideredBelowCritical) {
+  Target target;
+  target.look(kCritical, seconds(0));
+  for (int i = 0; i < 3; ++i) target.end(kCriticalFailed, minutes(5 * i));
+  target.look(kWarning, minutes(11));
+  EXPECT_EQ(consideration(target, minutes(11)), std::nullopt);
+}
+
+TEST(Restart, IsConsideredOncePerEpisode) {
+  Target target;
+  target.look(kCritical, seconds(0));
+  for (int i = 0; i < 3; ++i) target.end(kCriticalFailed, minutes(5 * i));
+  ASSERT_NE(consideration(target, minutes(10)), std::nullopt);
+  target.memory = after_restart_considered(target.memory);
+  EXPECT_EQ(consideration(target, minutes(10)), std::nullopt);
+  for (int i = 3; i < 20; ++i) {
+    target.look(kCritical, minutes(5 * i));
+    target.end(kCriticalFailed, minutes(5 * i));
+    turn(target, minutes(5 * i));
+    EXPECT_EQ(consideration(target, minutes(5 * i)), std::nullopt) << i;
+  }
+}
+
+TEST(Restart, OncePerEpisodeHoldsAcrossARestartOfThisProcess) {
+  Target target;
+  target.look(kCritical, seconds(0));
+  for (int i = 0; i < 3; ++i) target.end(kCriticalFailed, minutes(5 * i));
+  target.memory = from_text(to_text(after_restart_considered(target.memory))).value();
+  target.look(kCritical, minutes(12));
+  EXPECT_EQ(consideration(target, minutes(12)), std::nullopt);
+}
+
+TEST(Restart, WarningDoesNotReArmIt) {
+  Target target;
+  target.look(kCritical, seconds(0));
+  for (int i = 0; i < 3; ++i) target.end(kCriticalFailed, minutes(5 * i));
+  target.memory = after_restart_considered(target.memory);
+  target.look(kWarning, minutes(11));
+  target.look(kCritical, minutes(12));
+  EXPECT_EQ(consideration(target, minutes(12)), std::nullopt);
+}
+
+TEST(Restart, HealthyReArmsItAndTheCountStartsAgain) {
+  Target target;
+  target.look(kCritical, seconds(0));
+  for (int i = 0; i < 3; ++i) target.end(kCriticalFailed, minutes(5 * i));
+  target.memory = after_restart_considered(target.memory);
+  target.look(kHealthy, minutes(11));
+  target.look(kCritical, minutes(12));
+  EXPECT_EQ(consideration(target, minutes(12)), std::nullopt);
+  for (int i = 0; i < 3; ++i) target.end(kCriticalFailed, minutes(12 + 5 * i));
+  EXPECT_NE(consideration(target, minutes(22)), std::nullopt);
+}
+
+}  // namespace
+}  // namespace walx::policy
