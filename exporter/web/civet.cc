@@ -64,14 +64,15 @@ tl::expected<std::string, BodyError> read_body(mg_connection* connection, std::s
 
   std::string body;
   char byte = 0;
-  while (read_byte(connection, byte) == 1) {
+  int read = 0;
+  while ((read = read_byte(connection, byte)) == 1) {
     body += byte;
     if (body.size() > limit) return too_large();
     if (clock.steady() > deadline) break;
   }
-  if (!chunked && body.size() < static_cast<std::size_t>(info.content_length)) {
-    return tl::unexpected(BodyError{408, "the body did not come in time"});
-  }
+  // 0 is the end of the body; for one of a known length also that of the connection.
+  const bool whole = chunked ? read == 0 : body.size() == static_cast<std::size_t>(info.content_length);
+  if (!whole) return tl::unexpected(BodyError{408, "the body did not come whole and in time"});
   return body;
 }
 

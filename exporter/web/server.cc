@@ -25,7 +25,6 @@
 namespace walx::web {
 namespace {
 
-constexpr Duration kStopLimit = std::chrono::seconds(2);
 constexpr Duration kDrainLimit = std::chrono::milliseconds(250);
 constexpr Duration kPokeInterval = std::chrono::milliseconds(20);
 
@@ -47,6 +46,7 @@ class Core {
   [[nodiscard]] int port() const { return port_; }
   [[nodiscard]] Handler& handler() { return handler_; }
   [[nodiscard]] const Log& log() const { return log_; }
+  [[nodiscard]] Duration stop_timeout() const { return options_.stop_timeout; }
 
   void set_users(Users users) {
     auto next = std::make_shared<const Users>(std::move(users));
@@ -260,13 +260,13 @@ class CivetServer final : public Server {
     }
     core_->handler().abandon();
     core_->log()->warn("a request was still being answered {} after the web server was told to stop; it is left alone",
-                       format_duration_rough(kStopLimit));
+                       format_duration_rough(core_->stop_timeout()));
     closing.detach();
   }
 
   [[nodiscard]] bool wait_for(Done& done) const {
     SystemClock clock;
-    const auto deadline = clock.steady() + kStopLimit;
+    const auto deadline = clock.steady() + core_->stop_timeout();
     for (;;) {
       core_->poke();
       const MutexLock lock(done.mutex);

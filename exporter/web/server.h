@@ -30,6 +30,8 @@ struct ServerOptions {
   std::size_t max_body_bytes = 64 * 1024;
   // For a client to send its request, and to take each part of the answer.
   Duration client_timeout = std::chrono::seconds(2);
+  // For running requests to end when the server is stopped.
+  Duration stop_timeout = std::chrono::seconds(2);
 };
 
 struct Dependencies {

@@ -1,0 +1,98 @@
+#include "web/request.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "web/listen.h"
+
+namespace walx::web {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Pair;
+
+TEST(PercentDecode, DecodesBothCases) {
+  EXPECT_EQ(percent_decode("a%2Fb%c3%BC").value(), "a/b\xC3\xBC");
+}
+
+TEST(PercentDecode, PlusIsASpaceInAQueryOnly) {
+  EXPECT_EQ(percent_decode("a+b").value(), "a+b");
+  EXPECT_EQ(percent_decode("a+b", true).value(), "a b");
+}
+
+TEST(PercentDecode, RefusesWhatIsNotAnEscape) {
+  for (const auto* text : {"%", "%4", "a%", "%zz", "%4g", "%-1", "%00", "a%00b"}) {
+    EXPECT_FALSE(percent_decode(text)) << text;
+  }
+}
+
+TEST(PercentEncode, LeavesOnlyUnreservedCharacters) {
+  EXPECT_EQ(percent_encode("aZ9-._~/ \n\xFF"), "aZ9-._~%2F%20%0A%FF");
+}
+
+TEST(SplitPath, AnEscapedSlashDoesNotSplit) {
+  EXPECT_THAT(split_path("/api/a%2Fb/c").value(), ElementsAre("api", "a/b", "c"));
+}
+
+TEST(SplitPath, KeepsEmptySegmentsAndDots) {
+  EXPECT_TRUE(split_path("/").value().empty());
+  EXPECT_THAT(split_path("/metrics/").value(), ElementsAre("metrics", ""));
+  EXPECT_THAT(split_path("//metrics").value(), ElementsAre("", "metrics"));
+  EXPECT_THAT(split_path("/a/../b").value(), ElementsAre("a", "..", "b"));
+}
+
+TEST(SplitPath, RefusesWhatDoesNotBeginWithASlash) {
+  EXPECT_FALSE(split_path(""));
+  EXPECT_FALSE(split_path("metrics"));
+}
+
+TEST(ParseQuery, SplitsAndDecodes) {
+  EXPECT_THAT(parse_query("wait=30s&&target=a%26b&flag&x=1=2").value(),
+              ElementsAre(Pair("wait", "30s"), Pair("target", "a&b"), Pair("flag", ""), Pair("x", "1=2")));
+}
+
+TEST(ParseQuery, RefusesABrokenEscape) {
+  EXPECT_FALSE(parse_query("target=%"));
+}
+
+TEST(Parameter, GivenTwiceIsAnError) {
+  const Parameters parameters = {{"wait", "1s"}, {"wait", "2s"}};
+  EXPECT_THAT(parameter(parameters, "wait").error().message, HasSubstr("wait is given twice"));
+}
+
+TEST(ParseBasic, SplitsAtTheFirstColon) {
+  const auto credentials = parse_basic("basic YWxpY2U6YTpi");
+  ASSERT_TRUE(credentials);
+  EXPECT_EQ(credentials->name, "alice");
+  EXPECT_EQ(credentials->password, "a:b");
+}
+
+TEST(ParseBasic, RefusesWhatIsNotOne) {
+  for (const auto* text : {"", "Basic", "Basic ", "Basic !", "Basic YWxpY2U=", "Bearer YWxpY2U6YTpi", "Basic YWxpY"}) {
+    EXPECT_FALSE(parse_basic(text)) << text;
+  }
+}
+
+TEST(ListeningPorts, ColonPortIsBothFamiliesThenIpv4) {
+  EXPECT_THAT(listening_ports(":3002").value(), ElementsAre("+3002", "3002"));
+  EXPECT_THAT(listening_ports(":0").value(), ElementsAre("+0", "0"));
+}
+
+TEST(ListeningPorts, AHostIsTakenAsItIs) {
+  EXPECT_THAT(listening_ports("127.0.0.1:0").value(), ElementsAre("127.0.0.1:0"));
+  EXPECT_THAT(listening_ports("[::1]:3002").value(), ElementsAre("[::1]:3002"));
+  EXPECT_THAT(listening_ports("localhost:3002").value(), ElementsAre("localhost:3002"));
+}
+
+TEST(ListeningPorts, NothingElseGetsThroughToCivetWeb) {
+  for (const auto* text : {"", "3002", ":", ":70000", ":3002s", ":3002r", "3002s", ":80,443s", "a,b:80", "::1:3002",
+                           "[::1:3002", "[::1]", "[fe80::1%eth0]:1", "x y:1", ":-1", "+3002", ":123456"}) {
+    const auto ports = listening_ports(text);
+    ASSERT_FALSE(ports) << text;
+    EXPECT_THAT(ports.error().message, HasSubstr("--web.listen-address"));
+  }
+}
+
+}  // namespace
+}  // namespace walx::web

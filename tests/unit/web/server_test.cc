@@ -1,0 +1,303 @@
+#include "web/server.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <future>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "support.h"
+#include "web/password.h"
+
+namespace walx::web {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr Duration kTimeout = std::chrono::milliseconds(200);
+
+class RunningServer : public testing::Test {
+ protected:
+  std::unique_ptr<Server> start(ServerOptions options = {}) {
+    options.listen_address = address_;
+    options.client_timeout = client_timeout_;
+    options.stop_timeout = kTimeout;
+    auto server = Server::start(std::move(options), world_.dependencies());
+    EXPECT_TRUE(server) << server.error().message;
+    return server ? std::move(*server) : nullptr;
+  }
+
+  std::string address_ = "127.0.0.1:0";
+  Duration client_timeout_ = kTimeout;
+  World world_;
+};
+
+TEST_F(RunningServer, AnswersAScrape) {
+  const auto server = start();
+  const auto answer = ask(server->port(), "GET", "/metrics");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.headers.at("Content-Type"), "text/plain; version=0.0.4; charset=utf-8");
+  EXPECT_EQ(answer.headers.at("Connection"), "close");
+  EXPECT_EQ(answer.headers.at("Cache-Control"), "no-store");
+  EXPECT_EQ(answer.headers.at("X-Content-Type-Options"), "nosniff");
+  EXPECT_EQ(answer.headers.at("Content-Length"), std::to_string(answer.body.size()));
+  EXPECT_THAT(answer.body, HasSubstr("# TYPE"));
+}
+
+TEST_F(RunningServer, HeadIsGetWithoutTheBody) {
+  const auto server = start();
+  const auto answer = ask(server->port(), "HEAD", "/-/healthy");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.headers.at("Content-Length"), "8");
+  EXPECT_EQ(answer.body, "");
+}
+
+TEST_F(RunningServer, PathsArriveStillEncoded) {
+  const auto server = start();
+  EXPECT_EQ(ask(server->port(), "GET", "/api/v1/targets/a%2Fb%20%22c%22").status, 200);
+  EXPECT_EQ(ask(server->port(), "GET", "/api/v1/targets/%zz").status, 400);
+  EXPECT_EQ(ask(server->port(), "GET", "/metrics/../metrics").status, 404);
+  EXPECT_EQ(ask(server->port(), "GET", "/wal-management/health?target=plant").status, 200);
+}
+
+TEST_F(RunningServer, NoFileIsEverServed) {
+  const auto server = start();
+  for (const auto* path : {"/etc/passwd", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/CMakeLists.txt", "/."}) {
+    EXPECT_EQ(ask(server->port(), "GET", path).status, 404) << path;
+  }
+}
+
+TEST_F(RunningServer, WhatCivetWebRefusesIsJsonToo) {
+  const auto server = start();
+  for (const auto* request :
+       {"GET /metrics HTTP/3.0\r\nHost: a\r\n\r\n", "rubbish\r\n\r\n", "GET metrics HTTP/1.1\r\n\r\n"}) {
+    const auto answer = send_raw(server->port(), request);
+    EXPECT_GE(answer.status, 400) << request;
+    EXPECT_TRUE(nlohmann::json::parse(answer.body)["error"].is_string()) << answer.body;
+  }
+}
+
+TEST_F(RunningServer, ARequestForNoAddressDoesNoHarm) {
+  const auto server = start();
+  // CivetWeb closes the connection without a word.
+  EXPECT_EQ(send_raw(server->port(), "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 0);
+  EXPECT_EQ(ask(server->port(), "GET", "/-/healthy").status, 200);
+}
+
+TEST_F(RunningServer, APreflightGetsNoLeave) {
+  const auto server = start();
+  const auto answer = ask(server->port(), "OPTIONS", "/wal-management/checkpoint",
+                          "Origin: http://evil.example\r\nAccess-Control-Request-Method: POST\r\n");
+  EXPECT_EQ(answer.status, 405);
+  EXPECT_EQ(answer.headers.count("Access-Control-Allow-Origin"), 0);
+}
+
+TEST_F(RunningServer, AHugeHeaderIsRefused) {
+  const auto server = start();
+  const auto answer = ask(server->port(), "GET", "/metrics", "X: " + std::string(20000, 'x') + "\r\n");
+  EXPECT_GE(answer.status, 400);
+}
+
+TEST_F(RunningServer, APostWithASmallBodyIsTaken) {
+  const auto server = start();
+  EXPECT_EQ(ask(server->port(), "POST", "/wal-management/checkpoint", "Content-Length: 0\r\n").status, 200);
+  EXPECT_EQ(send_raw(server->port(),
+                     "POST /wal-management/checkpoint HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
+                .status,
+            200);
+  EXPECT_EQ(send_raw(server->port(),
+                     "POST /wal-management/checkpoint HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: "
+                     "chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
+                .status,
+            200);
+  EXPECT_EQ(world_.commands.asked().size(), 3);
+}
+
+TEST_F(RunningServer, ABodyOfOneMegabyteIsRefused) {
+  const auto server = start();
+  const auto answer = send_raw(server->port(),
+                               "POST /wal-management/checkpoint HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+                               "1048576\r\n\r\n" +
+                                   std::string(1 << 20, 'x'));
+  EXPECT_EQ(answer.status, 413);
+  EXPECT_THAT(answer.body, HasSubstr("larger than 65536 bytes"));
+  EXPECT_TRUE(world_.commands.asked().empty());
+}
+
+TEST_F(RunningServer, AChunkedBodyIsCappedToo) {
+  ServerOptions options;
+  options.max_body_bytes = 4096;
+  const auto server = start(std::move(options));
+  const auto answer = send_raw(server->port(),
+                               "POST /wal-management/checkpoint HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: "
+                               "chunked\r\n\r\n2000\r\n" +
+                                   std::string(0x2000, 'x') + "\r\n0\r\n\r\n");
+  EXPECT_EQ(answer.status, 413);
+}
+
+TEST_F(RunningServer, AChunkedBodyThatDoesNotEndTimesOut) {
+  const auto server = start();
+  const auto answer = send_raw(server->port(),
+                               "POST /wal-management/checkpoint HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: "
+                               "chunked\r\n\r\n5\r\nab");
+  EXPECT_EQ(answer.status, 408);
+  EXPECT_TRUE(world_.commands.asked().empty());
+}
+
+TEST_F(RunningServer, ABodyThatDoesNotComeTimesOut) {
+  const auto server = start();
+  const auto start = std::chrono::steady_clock::now();
+  const auto answer = send_raw(server->port(),
+                               "POST /wal-management/checkpoint HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+                               "10\r\n\r\nabc");
+  EXPECT_EQ(answer.status, 408);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 25 * kTimeout);
+  EXPECT_TRUE(world_.commands.asked().empty());
+}
+
+TEST_F(RunningServer, AClientThatWaitsForLeaveToSendGetsIt) {
+  const auto server = start();
+  Client client(server->port());
+  client.send_text(
+      "POST /wal-management/checkpoint HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: "
+      "1\r\n\r\nx");
+  const auto text = client.read_to_end().value_or("");
+  EXPECT_THAT(text, testing::StartsWith("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK"));
+}
+
+TEST_F(RunningServer, IdleConnectionsDoNotStarveAScrape) {
+  client_timeout_ = std::chrono::seconds(10);
+  const auto server = start();
+  const Client one(server->port());
+  const Client two(server->port());
+  ASSERT_TRUE(one.connected() && two.connected());
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(ask(server->port(), "GET", "/metrics").status, 200);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+}
+
+TEST_F(RunningServer, MoreIdleConnectionsThanThreadsOnlyDelayAScrape) {
+  const auto server = start();
+  std::vector<std::unique_ptr<Client>> idle;
+  for (int i = 0; i < 10; ++i) idle.push_back(std::make_unique<Client>(server->port()));
+  EXPECT_EQ(ask(server->port(), "GET", "/metrics").status, 200);
+}
+
+TEST_F(RunningServer, AHeaderThatDoesNotEndTimesOut) {
+  const auto server = start();
+  Client client(server->port());
+  client.send_text("GET /metrics HTTP/1.1\r\nHost: local");
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_TRUE(client.read_to_end());
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 25 * kTimeout);
+}
+
+TEST_F(RunningServer, WaitingCheckpointsLeaveThreadsForScrapes) {
+  ServerOptions options;
+  options.threads = 4;
+  const auto server = start(std::move(options));
+  world_.commands.hold(true);
+  std::vector<std::future<Answer>> waiting;
+  for (int i = 0; i < 2; ++i) {
+    waiting.push_back(std::async(std::launch::async,
+                                 [port = server->port()] { return ask(port, "POST", "/wal-management/checkpoint"); }));
+  }
+  ASSERT_TRUE(world_.commands.wait_asked(2));
+  // No place is left to wait in, so this one is answered while it runs.
+  const auto third = ask(server->port(), "POST", "/wal-management/checkpoint?wait=10m");
+  EXPECT_EQ(third.status, 202);
+  EXPECT_EQ(third.headers.at("Location"), "/api/v1/targets/plant/checkpoints/9");
+  EXPECT_EQ(ask(server->port(), "GET", "/metrics").status, 200);
+  world_.commands.hold(false);
+  for (auto& answer : waiting) EXPECT_EQ(answer.get().status, 200);
+}
+
+TEST_F(RunningServer, TheGuardSeesTheRealRequest) {
+  const auto server = start();
+  const auto port = server->port();
+  EXPECT_EQ(send_raw(port, "POST /-/reload HTTP/1.0\r\nHost: localhost\r\n\r\n").status, 403);
+  EXPECT_EQ(send_raw(port, "POST /-/reload HTTP/1.1\r\nHost: wal.example.com\r\n\r\n").status, 403);
+  EXPECT_EQ(ask(port, "POST", "/-/reload", "Host: localhost\r\n").status, 403) << "two Host headers";
+  EXPECT_EQ(ask(port, "POST", "/-/reload", "Origin: http://evil.example\r\n").status, 403);
+  EXPECT_EQ(ask(port, "POST", "/-/reload", "Origin: http://localhost\r\n").status, 200);
+}
+
+TEST_F(RunningServer, UsersCanBeChangedWhileItRuns) {
+  const auto server = start();
+  EXPECT_EQ(ask(server->port(), "GET", "/metrics").status, 200);
+  const auto hash = hash_password("secret", "$2b$04$abcdefghijklmnopqrstuu").value();
+  server->set_users(Users::parse("basic_auth_users: {alice: \"" + hash + "\"}", "web.yml").value());
+  const auto refused = ask(server->port(), "GET", "/metrics");
+  EXPECT_EQ(refused.status, 401);
+  EXPECT_EQ(refused.headers.count("WWW-Authenticate"), 1);
+  EXPECT_EQ(ask(server->port(), "GET", "/metrics", "Authorization: Basic YWxpY2U6c2VjcmV0\r\n").status, 200);
+}
+
+TEST_F(RunningServer, AllAddressesMeansLoopbackOfIpv4Too) {
+  address_ = ":0";
+  const auto server = start();
+  EXPECT_EQ(ask(server->port(), "GET", "/-/healthy").status, 200);
+  EXPECT_EQ(ask(server->port(), "POST", "/-/reload").status, 200) << "the peer is seen as loopback";
+}
+
+TEST_F(RunningServer, ATakenPortIsNamedWithTheRemedy) {
+  const auto server = start();
+  for (const auto& host : {"127.0.0.1", ""}) {
+    ServerOptions options;
+    options.listen_address = std::string(host) + ":" + std::to_string(server->port());
+    const auto second = Server::start(std::move(options), world_.dependencies());
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().kind, ErrorKind::conflict);
+    EXPECT_THAT(second.error().message, HasSubstr(":" + std::to_string(server->port())));
+    EXPECT_THAT(second.error().message, HasSubstr("in use"));
+    EXPECT_THAT(second.error().message, HasSubstr("--web.listen-address"));
+  }
+}
+
+TEST_F(RunningServer, AnAddressThatIsNotOursIsNamed) {
+  ServerOptions options;
+  options.listen_address = "192.0.2.1:0";
+  const auto server = Server::start(std::move(options), world_.dependencies());
+  ASSERT_FALSE(server);
+  EXPECT_THAT(server.error().message, HasSubstr("192.0.2.1:0"));
+  EXPECT_THAT(server.error().message, HasSubstr("--web.listen-address"));
+}
+
+TEST_F(RunningServer, SignalsOfChildrenStayAsTheyWere) {
+  struct sigaction before {};
+  sigaction(SIGCHLD, nullptr, &before);
+  const auto server = start();
+  struct sigaction after {};
+  sigaction(SIGCHLD, nullptr, &after);
+  EXPECT_EQ(before.sa_handler, after.sa_handler);
+}
+
+TEST_F(RunningServer, StopsAtOnceAndFreesThePort) {
+  const auto server = start();
+  const Client idle(server->port());
+  const auto begin = std::chrono::steady_clock::now();
+  server->stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+  EXPECT_FALSE(Client(server->port()).connected());
+  server->stop();
+}
+
+TEST_F(RunningServer, ARequestThatNeverEndsDoesNotHoldUpStopping) {
+  auto server = start();
+  world_.commands.hold(true);
+  Client client(server->port());
+  client.send_text("POST /wal-management/checkpoint HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  ASSERT_TRUE(world_.commands.wait_asked(1));
+  const auto begin = std::chrono::steady_clock::now();
+  server.reset();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5)) << "it blocks for up to 20 s";
+  world_.commands.hold(false);
+  EXPECT_TRUE(client.read_to_end());
+  EXPECT_THAT(world_.metrics.requests().render(), Not(HasSubstr("checkpoint")));
+}
+
+}  // namespace
+}  // namespace walx::web

@@ -1,0 +1,242 @@
+// What the tests of web/ share: a target to show, fakes for Commands and Queries,
+// and a client on a raw socket.
+#pragma once
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mutex.h"
+#include "metrics/page.h"
+#include "view/commands.h"
+#include "view/view.h"
+#include "web/server.h"
+
+namespace walx::web {
+
+inline Time at(const char* text) {
+  return *parse_time(text);
+}
+
+inline const Time kNow = at("2026-11-23T10:00:00.000Z");
+
+inline view::TargetView healthy_target(const std::string& name) {
+  auto sample = std::make_shared<wal::Sample>();
+  sample->taken_at = kNow - std::chrono::seconds(30);
+  sample->pending = {15, 512 * kMiB};
+  view::TargetView target;
+  target.name = name;
+  target.wal_directory = "/var/lib/influxdb/wal";
+  target.version = "1";
+  target.method = "backup";
+  target.health = policy::Health::healthy;
+  target.sample = sample;
+  target.last_sample_success = true;
+  target.stale_at = kNow + std::chrono::minutes(4);
+  target.recommendations = {"WAL health is optimal", "Continue current write patterns"};
+  target.last_checkpoint = at("2026-11-23T09:30:00.000Z");
+  target.cooldown = std::chrono::minutes(5);
+  return target;
+}
+
+inline std::shared_ptr<const view::View> view_of(std::vector<view::TargetView> targets) {
+  auto view = std::make_shared<view::View>();
+  for (auto& target : targets) view->targets.push_back(std::make_shared<view::TargetView>(std::move(target)));
+  return view;
+}
+
+inline view::CheckpointAnswer ended(influxdb::OutcomeKind kind, const std::string& message = {}) {
+  view::CheckpointAnswer answer;
+  answer.state = view::CheckpointAnswer::State::ended;
+  answer.timestamp = kNow;
+  view::CheckpointRun run;
+  run.id = 7;
+  run.started = kNow - std::chrono::seconds(1);
+  run.ended = kNow;
+  run.outcome = influxdb::Outcome{kind, message, {3, 28 * kMiB}, 2, run.started, std::chrono::seconds(1)};
+  answer.run = run;
+  return answer;
+}
+
+class FakeCommands final : public view::Commands {
+ public:
+  // Blocks while `hold` is set, as a checkpoint that takes long; for a wait of 0 not at all.
+  view::CheckpointAnswer checkpoint(const view::CheckpointCommand& command) override {
+    const MutexLock lock(mutex_);
+    asked_.push_back(command);
+    changed_.notify_all();
+    if (command.wait == Duration::zero()) return running();
+    SystemClock clock;
+    const auto deadline = clock.steady() + std::chrono::seconds(20);
+    while (hold_ && clock.steady() < deadline) clock.wait_until(changed_, mutex_, deadline);
+    return answer_;
+  }
+  Result<void> reload() override {
+    const MutexLock lock(mutex_);
+    return reload_;
+  }
+
+  void answer(view::CheckpointAnswer answer) {
+    const MutexLock lock(mutex_);
+    answer_ = std::move(answer);
+  }
+  void reload_with(Result<void> result) {
+    const MutexLock lock(mutex_);
+    reload_ = std::move(result);
+  }
+  void hold(bool value) {
+    const MutexLock lock(mutex_);
+    hold_ = value;
+    changed_.notify_all();
+  }
+  std::vector<view::CheckpointCommand> asked() {
+    const MutexLock lock(mutex_);
+    return asked_;
+  }
+  bool wait_asked(std::size_t count) {
+    SystemClock clock;
+    const auto deadline = clock.steady() + std::chrono::seconds(10);
+    const MutexLock lock(mutex_);
+    while (asked_.size() < count && clock.steady() < deadline) clock.wait_until(changed_, mutex_, deadline);
+    return asked_.size() >= count;
+  }
+
+  static view::CheckpointAnswer running() {
+    view::CheckpointAnswer answer;
+    answer.state = view::CheckpointAnswer::State::running;
+    answer.timestamp = kNow;
+    answer.run = view::CheckpointRun{9, policy::Reason::manual, kNow, std::nullopt, std::nullopt};
+    return answer;
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  bool hold_ WALX_GUARDED_BY(mutex_) = false;
+  view::CheckpointAnswer answer_ WALX_GUARDED_BY(mutex_) = ended(influxdb::OutcomeKind::succeeded);
+  Result<void> reload_ WALX_GUARDED_BY(mutex_);
+  std::vector<view::CheckpointCommand> asked_ WALX_GUARDED_BY(mutex_);
+};
+
+class FakeQueries final : public view::Queries {
+ public:
+  Result<view::HistoryPage> history(const std::string& target, std::optional<std::int64_t> before,
+                                    std::size_t limit) override {
+    if (broken) return failure(ErrorKind::corrupt, "reading the history: the state file is damaged");
+    view::HistoryPage page;
+    for (std::int64_t id = before.value_or(6) - 1; id > 0 && page.entries.size() < limit; --id) {
+      page.entries.push_back({id, kNow, target, "decision", "entry", R"({"action":"none"})"});
+    }
+    if (!page.entries.empty() && page.entries.back().id > 1) page.next_before = page.entries.back().id;
+    return page;
+  }
+  std::optional<view::CheckpointRun> run(const std::string&, std::int64_t id) override {
+    if (id != 7) return std::nullopt;
+    return ended(influxdb::OutcomeKind::succeeded).run;
+  }
+
+  bool broken = false;
+};
+
+// Everything a handler or a server needs.
+struct World {
+  ManualClock clock{kNow};
+  view::ViewHolder views;
+  FakeCommands commands;
+  FakeQueries queries;
+  metrics::MetricsPage metrics{clock};
+
+  World() { views.publish(view_of({healthy_target("plant"), healthy_target("a/b \"c\"")})); }
+
+  Dependencies dependencies() { return {views, commands, queries, metrics, clock, null_log()}; }
+};
+
+struct Answer {
+  int status = 0;
+  std::map<std::string, std::string> headers;  // names as sent
+  std::string body;
+};
+
+// One connection to a server of the test.
+class Client {
+ public:
+  explicit Client(int port) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    connected_ = connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+  }
+
+  [[nodiscard]] bool connected() const { return connected_; }
+
+  // False once the other side has gone.
+  bool send_text(const std::string& text) {
+    std::size_t sent = 0;
+    while (sent < text.size()) {
+      const auto count = send(fd_.get(), text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
+      if (count <= 0) return false;
+      sent += static_cast<std::size_t>(count);
+    }
+    return true;
+  }
+
+  // Up to the end of the connection; nullopt: it did not end in 10 s.
+  std::optional<std::string> read_to_end() {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    std::string out;
+    char buffer[4096];
+    while (std::chrono::steady_clock::now() < deadline) {
+      pollfd ready{fd_.get(), POLLIN, 0};
+      if (poll(&ready, 1, 100) <= 0) continue;
+      const auto count = recv(fd_.get(), buffer, sizeof(buffer), 0);
+      if (count <= 0) return out;
+      out.append(buffer, static_cast<std::size_t>(count));
+    }
+    return std::nullopt;
+  }
+
+ private:
+  Fd fd_;
+  bool connected_ = false;
+};
+
+inline Answer parse_answer(const std::string& text) {
+  Answer answer;
+  const auto end = text.find("\r\n\r\n");
+  if (end == std::string::npos || text.size() < 12) return answer;
+  answer.status = std::stoi(text.substr(9, 3));
+  answer.body = text.substr(end + 4);
+  for (std::size_t start = text.find("\r\n") + 2; start < end;) {
+    const auto stop = text.find("\r\n", start);
+    const auto line = text.substr(start, stop - start);
+    const auto colon = line.find(": ");
+    if (colon != std::string::npos) answer.headers[line.substr(0, colon)] = line.substr(colon + 2);
+    start = stop + 2;
+  }
+  return answer;
+}
+
+inline Answer send_raw(int port, const std::string& request) {
+  Client client(port);
+  client.send_text(request);
+  return parse_answer(client.read_to_end().value_or(""));
+}
+
+inline Answer ask(int port, const std::string& method, const std::string& target, const std::string& headers = {}) {
+  return send_raw(port, method + " " + target + " HTTP/1.1\r\nHost: localhost\r\n" + headers + "\r\n");
+}
+
+}  // namespace walx::web
