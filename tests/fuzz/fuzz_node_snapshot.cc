@@ -1,0 +1,38 @@
+// decode_snapshot against any bytes: never a crash, and believed only where a
+// parser that keeps the whole document finds the same numbers in it.
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "wal/node_snapshot.h"
+
+namespace {
+
+void must(bool holds) {
+  if (!holds) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(bytes), size);
+  const auto document = nlohmann::json::parse(text.begin(), text.end(), nullptr, false);
+  std::uint64_t sequence = 1;
+  if (document.is_object() && document.contains("snapshot_sequence_number") &&
+      document["snapshot_sequence_number"].is_number_unsigned()) {
+    sequence = document["snapshot_sequence_number"].get<std::uint64_t>();
+  }
+  const auto snapshot = walx::wal::decode_snapshot(text, sequence);
+  if (!snapshot) {
+    must(snapshot.error().kind == walx::ErrorKind::corrupt);
+    must(!snapshot.error().message.empty());
+  } else {
+    must(document.is_object());
+    must(snapshot->sequence == sequence);
+    must(document.at("wal_file_sequence_number").get<std::uint64_t>() == snapshot->wal_file_sequence);
+    must(!walx::wal::decode_snapshot(text, sequence + 1).has_value());
+    must(!walx::wal::decode_snapshot(text.substr(0, text.rfind('}')), sequence).has_value());
+  }
+  const auto number = walx::wal::parse_snapshot_name(text);
+  if (number) must(walx::wal::snapshot_name(*number) == text);
+  return 0;
+}
