@@ -116,9 +116,9 @@ Result<Settings> read_tree(const Tree& tree, const std::string& name, const Envi
   top.count("history_limit", history_limit, {1, 10'000'000});
   out.history_limit = history_limit;
 
-  const Node* list = top.find("targets");
-  if (list == nullptr || list->kind == Node::Kind::null || list->items.empty()) {
-    if (list != nullptr && (list->kind == Node::Kind::scalar || list->kind == Node::Kind::map)) {
+  const Value* list = top.find("targets");
+  if (list == nullptr || list->kind == Value::Kind::null || list->items.empty()) {
+    if (list != nullptr && (list->kind == Value::Kind::scalar || list->kind == Value::Kind::map)) {
       reader.problem(top.line("targets"),
                      "targets: it is not a list; put '- ' before the first key of each target; " + std::string(kLeast));
     } else {
@@ -140,7 +140,7 @@ Result<Settings> read_tree(const Tree& tree, const std::string& name, const Envi
                        std::to_string(list->items.size()) + "; leave it out and set it in the file, for each target");
   }
   std::vector<Section> sections;
-  for (const Node* item : list->items) {
+  for (const Value* item : list->items) {
     sections.emplace_back(reader, item, "target", item->line);
     out.targets.push_back(read_target(sections.back(), defaults, overrides, folder));
   }
@@ -162,7 +162,7 @@ Result<Settings> parse_with(const std::string& yaml, const std::string& name, co
     return failure(ErrorKind::invalid,
                    shown_name + ":" + std::to_string(tree.error().line) + ": " + escape_control(tree.error().text));
   }
-  if (tree->root() == nullptr || tree->root()->kind == Node::Kind::null) {
+  if (tree->root() == nullptr || tree->root()->kind == Value::Kind::null) {
     return failure(ErrorKind::invalid, shown_name + ":1: no settings in it; " + std::string(kLeast));
   }
   return read_tree(*tree, name, environment, *defaults, overrides, folder);

@@ -15,15 +15,15 @@ namespace {
 constexpr std::string_view kDurationForm = "a duration such as 30s, 2m or 1h30m";
 constexpr std::string_view kSizeForm = "a size such as 512MiB or 1.5GiB";
 
-std::string_view kind_name(Node::Kind kind) {
+std::string_view kind_name(Value::Kind kind) {
   switch (kind) {
-    case Node::Kind::null:
+    case Value::Kind::null:
       return "no value";
-    case Node::Kind::scalar:
+    case Value::Kind::scalar:
       return "a single value";
-    case Node::Kind::list:
+    case Value::Kind::list:
       return "a list";
-    case Node::Kind::map:
+    case Value::Kind::map:
       return "a group of settings";
   }
   return "something else";
@@ -80,7 +80,7 @@ std::optional<double> decimal_number(std::string_view text) {
   return number;
 }
 
-Reader::Reader(std::string file, const Environment& environment)
+Reader::Reader(const std::string& file, const Environment& environment)
     : file_(escape_control(file)), environment_(environment) {}
 
 void Reader::problem(int line, std::string text) {
@@ -110,13 +110,13 @@ Error Reader::error() const {
   return Error{ErrorKind::invalid, std::move(text)};
 }
 
-std::optional<std::string> Reader::text(const Node& node, std::string_view path, std::string_view expected) {
+std::optional<std::string> Reader::text(const Value& node, std::string_view path, std::string_view expected) {
   const std::string name(path);
-  if (node.kind == Node::Kind::null) {
+  if (node.kind == Value::Kind::null) {
     problem(node.line, name + " has no value; write " + std::string(expected) + ", or leave the key out");
     return std::nullopt;
   }
-  if (node.kind != Node::Kind::scalar) {
+  if (node.kind != Value::Kind::scalar) {
     problem(node.line, name + " is " + std::string(kind_name(node.kind)) + "; write " + std::string(expected));
     return std::nullopt;
   }
@@ -132,10 +132,10 @@ std::optional<std::string> Reader::text(const Node& node, std::string_view path,
   return *std::move(value);
 }
 
-Section::Section(Reader& reader, const Node* node, std::string schema_section, int line)
+Section::Section(Reader& reader, const Value* node, std::string schema_section, int line)
     : reader_(reader), node_(node), section_(std::move(schema_section)), line_(line) {
-  if (node_ == nullptr || node_->kind == Node::Kind::null) return;
-  if (node_->kind != Node::Kind::map) {
+  if (node_ == nullptr || node_->kind == Value::Kind::null) return;
+  if (node_->kind != Value::Kind::map) {
     const std::string what = section_.empty() ? "the file" : section_ == "target" ? "a target" : section_;
     reader_.problem(node_->line, what + " is " + std::string(kind_name(node_->kind)) +
                                      "; write a group of settings, one 'key: value' a line");
@@ -146,7 +146,7 @@ Section::Section(Reader& reader, const Node* node, std::string schema_section, i
   }
 }
 
-const Node* Section::find(std::string_view key) const {
+const Value* Section::find(std::string_view key) const {
   if (node_ == nullptr) return nullptr;
   for (const Entry& entry : node_->entries) {
     if (entry.key == key) return entry.value;
@@ -172,12 +172,12 @@ Section Section::section(std::string_view key) const {
 }
 
 void Section::problem(std::string_view key, const std::string& text) const {
-  const Node* node = find(key);
+  const Value* node = find(key);
   reader_.problem(node == nullptr ? line(key) : node->line, path(key) + ": " + text);
 }
 
 std::optional<std::string> Section::raw(std::string_view key, std::string_view expected) const {
-  const Node* node = find(key);
+  const Value* node = find(key);
   if (node == nullptr) return std::nullopt;
   return reader_.text(*node, path(key), expected);
 }

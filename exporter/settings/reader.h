@@ -26,7 +26,7 @@ namespace walx::settings {
 class Reader {
  public:
   // `file` stands before the line in messages.
-  Reader(std::string file, const Environment& environment);
+  Reader(const std::string& file, const Environment& environment);
 
   void problem(int line, std::string text);
   // Something required is not there. Told after all else: a misspelt key is why.
@@ -37,7 +37,7 @@ class Reader {
 
   // The text of a scalar with its variables filled in. nullopt: a problem was
   // added; `expected` says what would be right.
-  [[nodiscard]] std::optional<std::string> text(const Node& node, std::string_view path, std::string_view expected);
+  [[nodiscard]] std::optional<std::string> text(const Value& node, std::string_view path, std::string_view expected);
 
  private:
   std::string file_;
@@ -64,9 +64,9 @@ class Section {
   // nullptr, or null as left by a group whose keys are all commented out: no keys.
   // Adds a problem for every key that the schema does not have.
   // `line`: where a key is missed that is not there.
-  Section(Reader& reader, const Node* node, std::string schema_section, int line);
+  Section(Reader& reader, const Value* node, std::string schema_section, int line);
 
-  [[nodiscard]] const Node* find(std::string_view key) const;
+  [[nodiscard]] const Value* find(std::string_view key) const;
   // Of the key, or of the section itself where the key is not there.
   [[nodiscard]] int line(std::string_view key) const;
   // For messages: "checkpoint.cooldown"; in a target itself "name".
@@ -118,7 +118,7 @@ class Section {
                  std::string_view word) const;
 
   Reader& reader_;
-  const Node* node_;
+  const Value* node_;
   std::string section_;
   int line_;
 };

@@ -19,7 +19,7 @@ namespace walx::settings {
 namespace {
 
 constexpr std::size_t kDeepest = 32;
-constexpr std::size_t kMostNodes = 100'000;
+constexpr std::size_t kMostNodes = 50'000;
 
 int line_of(const YAML::Mark& mark) {
   return std::max(mark.line, 0) + 1;
@@ -88,7 +88,7 @@ class TreeBuilder final : public YAML::EventHandler {
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     if (failed()) return;
     if (expects_key()) return fail(line_of(mark), "a key is missing before ':'; write 'key: value'");
-    Node* node = make(Node::Kind::null, mark);
+    Value* node = make(Value::Kind::null, mark);
     if (node == nullptr) return;
     // yaml-cpp notices that a value is missing at what comes next.
     if (!open_.empty() && open_.back().has_key) node->line = open_.back().node->entries.back().line;
@@ -107,7 +107,7 @@ class TreeBuilder final : public YAML::EventHandler {
                 const std::string& value) override {
     if (failed() || refuse_tag(mark, tag)) return;
     if (expects_key()) return start_entry(mark, value);
-    Node* node = make(Node::Kind::scalar, mark);
+    Value* node = make(Value::Kind::scalar, mark);
     if (node == nullptr) return;
     node->text = value;
     remember(anchor, add(node));
@@ -115,19 +115,19 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value /*style*/) override {
-    open(Node::Kind::list, mark, tag, anchor);
+    open(Value::Kind::list, mark, tag, anchor);
   }
   void OnSequenceEnd() override { close(); }
 
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value /*style*/) override {
-    open(Node::Kind::map, mark, tag, anchor);
+    open(Value::Kind::map, mark, tag, anchor);
   }
   void OnMapEnd() override { close(); }
 
  private:
   struct Open {
-    Node* node = nullptr;
+    Value* node = nullptr;
     YAML::anchor_t anchor = 0;
     bool has_key = false;             // map: the last entry waits for its value
     std::map<std::string, int> keys;  // map: key to line
@@ -147,7 +147,7 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   [[nodiscard]] bool expects_key() const {
-    return !open_.empty() && open_.back().node->kind == Node::Kind::map && !open_.back().has_key;
+    return !open_.empty() && open_.back().node->kind == Value::Kind::map && !open_.back().has_key;
   }
 
   void start_entry(const YAML::Mark& mark, const std::string& key) {
@@ -162,22 +162,22 @@ class TreeBuilder final : public YAML::EventHandler {
     map.has_key = true;
   }
 
-  Node* make(Node::Kind kind, const YAML::Mark& mark) {
+  Value* make(Value::Kind kind, const YAML::Mark& mark) {
     if (tree_.nodes_.size() >= kMostNodes) {
       fail(line_of(mark), "more than " + std::to_string(kMostNodes) + " values; settings are never that many");
       return nullptr;
     }
-    Node& node = tree_.nodes_.emplace_back();
+    Value& node = tree_.nodes_.emplace_back();
     node.kind = kind;
     node.line = line_of(mark);
     return &node;
   }
 
-  const Node* add(const Node* node) {
+  const Value* add(const Value* node) {
     if (node == nullptr) return nullptr;
     if (open_.empty()) {
       tree_.root_ = node;
-    } else if (Open& parent = open_.back(); parent.node->kind == Node::Kind::list) {
+    } else if (Open& parent = open_.back(); parent.node->kind == Value::Kind::list) {
       parent.node->items.push_back(node);
     } else {
       parent.node->entries.back().value = node;
@@ -186,11 +186,11 @@ class TreeBuilder final : public YAML::EventHandler {
     return node;
   }
 
-  void remember(YAML::anchor_t anchor, const Node* node) {
+  void remember(YAML::anchor_t anchor, const Value* node) {
     if (anchor != 0 && node != nullptr) anchors_[anchor] = node;
   }
 
-  void open(Node::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+  void open(Value::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
     if (failed() || refuse_tag(mark, tag)) return;
     const int line = line_of(mark);
     if (expects_key())
@@ -198,7 +198,7 @@ class TreeBuilder final : public YAML::EventHandler {
     if (open_.size() >= kDeepest) {
       return fail(line, "nested deeper than " + std::to_string(kDeepest) + " levels; settings are never that deep");
     }
-    Node* node = make(kind, mark);
+    Value* node = make(kind, mark);
     if (node == nullptr) return;
     add(node);
     open_.push_back(Open{node, anchor, false, {}});
@@ -213,7 +213,7 @@ class TreeBuilder final : public YAML::EventHandler {
 
   Tree tree_;
   std::vector<Open> open_;
-  std::map<YAML::anchor_t, const Node*> anchors_;
+  std::map<YAML::anchor_t, const Value*> anchors_;
   std::optional<Problem> problem_;
   int documents_ = 0;
 };

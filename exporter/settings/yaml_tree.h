@@ -14,21 +14,21 @@
 
 namespace walx::settings {
 
-struct Node;
+struct Value;
 
 struct Entry {
   std::string key;
   int line = 0;
-  const Node* value = nullptr;
+  const Value* value = nullptr;
 };
 
-struct Node {
+struct Value {
   enum class Kind { null, scalar, list, map };
   Kind kind = Kind::null;
-  int line = 0;                    // counted from 1
-  std::string text;                // scalar
-  std::vector<const Node*> items;  // list
-  std::vector<Entry> entries;      // map, in the order of the file; keys are unique
+  int line = 0;                     // counted from 1
+  std::string text;                 // scalar
+  std::vector<const Value*> items;  // list
+  std::vector<Entry> entries;       // map, in the order of the file; keys are unique
 };
 
 // Owns its nodes. An alias (`*x`) is the same node again, never a copy, so that
@@ -42,12 +42,12 @@ class Tree {
   Tree& operator=(const Tree&) = delete;
 
   // nullptr: there is nothing but white space and comments.
-  [[nodiscard]] const Node* root() const { return root_; }
+  [[nodiscard]] const Value* root() const { return root_; }
 
  private:
   friend class TreeBuilder;
-  std::deque<Node> nodes_;
-  const Node* root_ = nullptr;
+  std::deque<Value> nodes_;
+  const Value* root_ = nullptr;
 };
 
 struct Problem {
