@@ -8,6 +8,7 @@
 #include <cctype>
 #include <cerrno>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "base/text.h"
@@ -349,7 +350,10 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
                    what + ": the answer's headers are larger than " + std::to_string(kMaxHeaderBytes) + " bytes");
   }
   if (code != CURLE_OK) {
-    const std::string cause = detail[0] != '\0' ? escape_control(detail.data()) : curl_easy_strerror(code);
+    std::string cause = detail[0] != '\0' ? escape_control(detail.data()) : curl_easy_strerror(code);
+    if (code == CURLE_COULDNT_CONNECT && os_errno != 0) {
+      cause += " (" + std::generic_category().message(static_cast<int>(os_errno)) + ")";
+    }
     return failure(kind_of(code, os_errno), what + ": " + cause);
   }
   receiver.response.status = static_cast<int>(status);

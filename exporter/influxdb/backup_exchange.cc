@@ -29,11 +29,12 @@ constexpr std::string_view kCheckAddress =
   return "; " + std::string(text);
 }
 
-}  // namespace
-
-std::string shard_name(const wal::Shard& shard) {
-  return escape_control(shard.database + "/" + shard.retention_policy + "/" + std::to_string(shard.id));
+[[nodiscard]] tl::unexpected<Error> rubbish(const TarCheck& archive) {
+  return failure(ErrorKind::corrupt, "answers rubbish, not a backup: it begins with \"" + archive.beginning() + "\"" +
+                                         remedy(kCheckAddress));
 }
+
+}  // namespace
 
 std::string backup_request(const wal::Shard& shard) {
   const nlohmann::ordered_json line = {
@@ -82,8 +83,7 @@ Result<BackupReply> ask_for_backup(const Address& address, const wal::Shard& sha
     }
     if (*count == 0) break;
     if (!archive.feed(std::string_view(buffer.data(), *count))) {
-      return failure(ErrorKind::corrupt, "answers rubbish, not a backup: it begins with \"" + archive.beginning() +
-                                             "\"" + remedy(kCheckAddress));
+      return rubbish(archive);
     }
     if (archive.bytes() > kMaxReplyBytes) {
       return failure(ErrorKind::corrupt, "sends more than " + format_bytes(kMaxReplyBytes) +
@@ -91,6 +91,8 @@ Result<BackupReply> ask_for_backup(const Address& address, const wal::Shard& sha
     }
   }
   if (archive.bytes() == 0) return BackupReply::empty;
+  // Too short for the first block of any archive: an error text of something else.
+  if (archive.bytes() < TarCheck::kBlock) return rubbish(archive);
   if (!archive.ended()) {
     return failure(ErrorKind::corrupt, "the answer ends in the middle of an archive, after " +
                                            format_bytes(archive.bytes()) + ": it begins with \"" + archive.beginning() +

@@ -26,9 +26,6 @@ namespace walx::influxdb {
 // The two bytes that name the service, and one line of JSON.
 [[nodiscard]] std::string backup_request(const wal::Shard& shard);
 
-// "plant/autogen/7", on one line.
-[[nodiscard]] std::string shard_name(const wal::Shard& shard);
-
 enum class BackupReply {
   archive,  // a whole tar archive: the snapshot is done, says the server
   empty,    // refused

@@ -2,11 +2,17 @@
 
 #include <algorithm>
 
+#include "influxdb/outcome.h"
+
 namespace walx::influxdb {
 namespace {
 
-std::string count(std::uint64_t n, const char* what) {
-  return std::to_string(n) + " " + what + (n == 1 ? "" : "s");
+// Saturates, so that odd settings give a plan that is refused as too long.
+Duration times(Duration duration, std::uint64_t count) {
+  constexpr Duration kLongest = std::chrono::hours(24 * 365);
+  if (duration <= Duration::zero()) return Duration::zero();
+  if (count > static_cast<std::uint64_t>(kLongest / duration)) return kLongest;
+  return duration * static_cast<std::int64_t>(count);
 }
 
 }  // namespace
@@ -64,12 +70,12 @@ Result<NudgePlan> plan_nudge(const wal::Sample& sample, const wal::NodeRules& ru
   }
   const std::uint64_t pending = periods.size();
   plan.points = plan.goal > pending ? plan.goal - pending : 1;
-  const Duration writing =
-      rules.flush_interval * static_cast<std::int64_t>(std::min<std::uint64_t>(plan.points, 1'000'000));
+  const Duration writing = times(rules.flush_interval, plan.points);
   const Duration waiting = plan.boundary && *plan.boundary > now ? *plan.boundary - now : Duration::zero();
   plan.duration = std::max(writing, waiting + rules.flush_interval);
-  plan.explanation = count(pending, "file") + " pending, goal " + std::to_string(plan.goal) + ": " +
-                     count(plan.points, "point") + ", one file each, in about " + format_duration_rough(plan.duration);
+  plan.explanation = count_of(pending, "file") + " pending, goal " + std::to_string(plan.goal) + ": " +
+                     count_of(plan.points, "point") + ", one file each, in about " +
+                     format_duration_rough(plan.duration);
   if (plan.everything) {
     plan.explanation += "; data dated " + format_time(*latest->max_time) +
                         " is in the way, so the server is brought to 3 x S files, where it snapshots all";
@@ -80,6 +86,14 @@ Result<NudgePlan> plan_nudge(const wal::Sample& sample, const wal::NodeRules& ru
     plan.explanation += "; the last one is written after " + format_time(*plan.boundary);
   }
   return plan;
+}
+
+NudgeStep next_step(const NudgePlan& plan, std::uint64_t pending, std::uint64_t written, bool snapshotted, Time now) {
+  const std::uint64_t left = plan.points > written ? plan.points - written : 0;
+  const std::uint64_t needed = plan.goal > pending ? plan.goal - pending : 1;
+  if (needed > left) return plan.everything && snapshotted ? NudgeStep::unreachable : NudgeStep::wait_others;
+  if (plan.everything || needed > 1) return NudgeStep::filler;
+  return plan.boundary && now < *plan.boundary ? NudgeStep::wait_boundary : NudgeStep::trigger;
 }
 
 }  // namespace walx::influxdb

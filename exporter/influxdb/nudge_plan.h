@@ -47,4 +47,18 @@ struct NudgePlan {
 [[nodiscard]] Result<NudgePlan> plan_nudge(const wal::Sample& sample, const wal::NodeRules& rules, NudgeMode mode,
                                            bool boundary_passed, Time now);
 
+enum class NudgeStep {
+  filler,         // write a point dated at filler_time
+  trigger,        // write the last point: dated trigger_time, or now
+  wait_boundary,  // enough is pending, but the boundary has not passed
+  wait_others,    // more is missing than the points left: others' flushes, or a late directory, may still bring it
+  unreachable,    // everything: the server snapshotted part of it meanwhile, and the points left are too few
+};
+
+// What to do next, with `pending` files there now and `written` of the plan's
+// points (fewer than all of them) written. `snapshotted`: a snapshot has been made
+// since the plan was.
+[[nodiscard]] NudgeStep next_step(const NudgePlan& plan, std::uint64_t pending, std::uint64_t written, bool snapshotted,
+                                  Time now);
+
 }  // namespace walx::influxdb

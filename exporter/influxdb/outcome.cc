@@ -1,5 +1,7 @@
 #include "influxdb/outcome.h"
 
+#include "base/bytes.h"
+
 namespace walx::influxdb {
 
 std::string_view to_string(OutcomeKind outcome) {
@@ -16,6 +18,14 @@ std::string_view to_string(OutcomeKind outcome) {
       return "unverified";
   }
   return "failed";
+}
+
+std::string count_of(std::uint64_t count, std::string_view noun) {
+  return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
+}
+
+std::string extent_text(const wal::Extent& extent) {
+  return count_of(extent.files, "file") + ", " + format_bytes(extent.bytes);
 }
 
 }  // namespace walx::influxdb

@@ -22,6 +22,10 @@ inline constexpr OutcomeKind kOutcomes[] = {OutcomeKind::succeeded, OutcomeKind:
 
 [[nodiscard]] std::string_view to_string(OutcomeKind outcome);
 
+// "1 file", "3 files"; "3 files, 1.2 MiB".
+[[nodiscard]] std::string count_of(std::uint64_t count, std::string_view noun);
+[[nodiscard]] std::string extent_text(const wal::Extent& extent);
+
 struct Outcome {
   OutcomeKind kind = OutcomeKind::failed;
   std::string message;      // one line for people; names what failed and the remedy

@@ -114,6 +114,9 @@ ServerFacts ask_server(http::Client& client, const std::string& url, const std::
   const auto ping = ask(client, *target, "/ping", token, timeout, clock, stop);
   if (!ping) {
     facts.error = ping.error().message;
+    if (ping.error().kind != ErrorKind::cancelled) {
+      facts.error += "; check that InfluxDB runs and that influxdb.url is its address";
+    }
     return facts;
   }
   take_facts(*ping, facts);

@@ -13,6 +13,8 @@ namespace walx::influxdb {
 
 class TarCheck {
  public:
+  static constexpr std::size_t kBlock = 512;
+
   // Takes the next bytes; false once they can't be part of an archive.
   bool feed(std::string_view bytes);
 
@@ -23,7 +25,6 @@ class TarCheck {
   [[nodiscard]] std::string beginning() const;
 
  private:
-  static constexpr std::size_t kBlock = 512;
   bool take_block();
 
   std::array<char, kBlock> block_{};

@@ -146,6 +146,7 @@ TEST(Client, RefusedConnectionIsUnavailableAndNamesTheAddress) {
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().kind, ErrorKind::unavailable);
   EXPECT_THAT(answer.error().message, HasSubstr("GET http://" + port.address() + "/ping: "));
+  EXPECT_THAT(answer.error().message, HasSubstr("(Connection refused)"));
   EXPECT_THAT(answer.error().message, Not(HasSubstr("pa55")));
   EXPECT_THAT(answer.error().message, Not(HasSubstr("s3cret")));
 }

@@ -163,6 +163,16 @@ TEST_F(BackupV1, RubbishFailsAndShowsItsFirstBytesOnOneLine) {
   EXPECT_THAT(outcome.message, HasSubstr("influxdb.backup_address"));
 }
 
+TEST_F(BackupV1, AShortTextIsRubbishToo) {
+  wal_->add("a", 1, {10});
+  wal_->add("b", 2, {5});
+  port_.next([](Peer& peer, std::uint64_t) { peer.send("220 mail.example\r\n"); });
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::failed);
+  EXPECT_THAT(outcome.message, HasSubstr("answers rubbish, not a backup: it begins with \"220 mail.example\\r\\n\""));
+  EXPECT_THAT(outcome.message, ::testing::EndsWith("(0 of 2 shards done)"));
+}
+
 TEST_F(BackupV1, AnArchiveCutShortFails) {
   wal_->add("a", 1, {10});
   port_.next([](Peer& peer, std::uint64_t) { peer.send(std::string(700, '\0')); });

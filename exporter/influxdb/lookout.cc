@@ -1,0 +1,48 @@
+#include "influxdb/lookout.h"
+
+#include <algorithm>
+
+namespace walx::influxdb {
+
+void Pause::until(SteadyTime end, Clock& clock, const std::stop_token& stop) {
+  const std::stop_callback wake(stop, [this] {
+    const MutexLock lock(mutex_);
+    wake_.notify_all();
+  });
+  const MutexLock lock(mutex_);
+  while (!stop.stop_requested() && clock.steady() < end) clock.wait_until(wake_, mutex_, end);
+}
+
+Result<void> Lookout::look() {
+  auto sample = source_.look(stop_);
+  if (sample) {
+    latest_ = std::move(*sample);
+    return {};
+  }
+  if (stopped()) return failure(ErrorKind::cancelled, "stopped while looking at the WAL");
+  return failure(sample.error().kind, "looking at the WAL: " + sample.error().message);
+}
+
+void Lookout::wait(Duration duration) {
+  pause_.until(std::min(clock_.steady() + duration, deadline_), clock_, stop_);
+}
+
+Result<bool> Lookout::look_until(const Rhythm& rhythm, const std::function<bool(const wal::Sample&)>& done) {
+  const SteadyTime end = std::min(clock_.steady() + rhythm.total, deadline_);
+  Duration next = rhythm.first;
+  while (!done(*latest_)) {
+    const Duration rest = end - clock_.steady();
+    if (rest <= Duration::zero() || stopped()) return false;
+    wait(std::min(next, rest));
+    next = std::min(next * 2, rhythm.longest);
+    if (stopped()) return false;
+    if (auto looked = look(); !looked) return tl::unexpected<Error>(looked.error());
+  }
+  return true;
+}
+
+Duration Lookout::left() const {
+  return std::max(deadline_ - clock_.steady(), Duration::zero());
+}
+
+}  // namespace walx::influxdb

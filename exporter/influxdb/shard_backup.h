@@ -1,0 +1,83 @@
+// What the backups of 1.x and 2.x have in common: which shards, in which order,
+// looking between them, and what came of it all. How one shard is asked for is
+// the generation's own.
+//
+// Contract of run(): as CheckpointMethod.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "influxdb/lookout.h"
+#include "influxdb/method.h"
+
+namespace walx::influxdb {
+
+// "plant/autogen/7", on one line.
+[[nodiscard]] std::string shard_name(const wal::Shard& shard);
+
+// Did the server, between these two looks, close the shard's open segment, or is
+// it a new one without data? Then it knows the shard, and something keeps it from
+// persisting what was closed.
+[[nodiscard]] bool open_segment_moved(const wal::Sample& before, const wal::Sample& after, const wal::Shard& shard);
+
+class ShardBackup : public CheckpointMethod {
+ public:
+  // `limit`: of the whole run, all shards. `address_setting`: what to check when
+  // the server's answers don't fit the WAL.
+  ShardBackup(std::shared_ptr<wal::WalSource> source, std::shared_ptr<Clock> clock, Log log, Duration limit,
+              std::string address_setting)
+      : clock_(std::move(clock)),
+        log_(std::move(log)),
+        source_(std::move(source)),
+        limit_(limit),
+        address_setting_(std::move(address_setting)) {}
+
+  [[nodiscard]] std::string_view name() const final { return "backup"; }
+  [[nodiscard]] Outcome run(const CheckpointRequest& request, std::stop_token stop) final;
+
+ protected:
+  // How it ended for one shard, or for the run before all shards were through.
+  struct Trouble {
+    OutcomeKind kind = OutcomeKind::failed;
+    std::string message;
+    bool ends_run = false;  // the next shard would fare no better
+  };
+
+  struct Run {
+    Lookout lookout;
+    std::vector<wal::Shard> asked{};
+    std::uint64_t steps = 0;
+  };
+
+  // Before anything else in a run: addresses and tokens.
+  [[nodiscard]] virtual Result<void> prepare() = 0;
+  // Asks for one shard until the server did it or there is no use in asking on.
+  [[nodiscard]] virtual std::optional<Trouble> back_up(Run& run, const wal::Shard& shard) = 0;
+  // For messages: who was asked.
+  [[nodiscard]] virtual std::string server() const = 0;
+
+  [[nodiscard]] static std::optional<Trouble> look(Run& run);
+  // A stop, or the end of the time there is.
+  [[nodiscard]] std::optional<Trouble> interruption(const Run& run, const wal::Shard& shard) const;
+  // Nothing that was there of this shard at the start is left.
+  [[nodiscard]] static bool gone(const wal::Sample& sample, const wal::Shard& shard);
+
+  const std::shared_ptr<Clock> clock_;
+  const Log log_;
+
+ private:
+  [[nodiscard]] Outcome checkpoint(const CheckpointRequest& request, const std::stop_token& stop);
+  [[nodiscard]] Outcome conclude(Run& run, const std::vector<Trouble>& troubles);
+
+  const std::shared_ptr<wal::WalSource> source_;
+  const Duration limit_;
+  const std::string address_setting_;
+  Pause pause_;
+};
+
+}  // namespace walx::influxdb
