@@ -17,14 +17,14 @@ namespace walx::wal {
 namespace {
 
 constexpr std::string_view kMagic = "idb3.001";
-constexpr std::size_t kReadSize = 256 * 1024;
+constexpr std::size_t kReadSize = std::size_t{256} * 1024;
 
 enum class FieldState { ok, too_short, unknown_width };
 
 struct Field {
-  FieldState state = FieldState::too_short;
   std::uint64_t value = 0;
   unsigned bytes = 0;  // its width in the file
+  FieldState state = FieldState::too_short;
 };
 
 // Takes a width byte and its number off the front of `data`.
@@ -45,10 +45,10 @@ Field take_field(std::span<const std::byte>& data) {
       bytes = 1;
       break;
     default:
-      return {FieldState::unknown_width, 0, 0};
+      return {0, 0, FieldState::unknown_width};
   }
   if (data.size() < 1 + bytes) return {};
-  Field field{FieldState::ok, 0, bytes};
+  Field field{0, bytes, FieldState::ok};
   for (unsigned i = 0; i < bytes; ++i) field.value |= std::to_integer<std::uint64_t>(data[1 + i]) << (8 * i);
   data = data.subspan(1 + bytes);
   return field;

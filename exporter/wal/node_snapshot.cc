@@ -128,7 +128,7 @@ Result<Snapshot> parse(Iterator begin, Iterator end, std::uint64_t sequence) {
 // Hands out a file byte by byte, read in pieces.
 class FileBytes {
  public:
-  FileBytes(int file, const std::stop_token& stop) : file_(file), stop_(stop), buffer_(64 * 1024) { fill(); }
+  FileBytes(int file, const std::stop_token& stop) : file_(file), stop_(stop), buffer_(64 * kKiB) { fill(); }
 
   [[nodiscard]] bool at_end() const { return position_ == size_; }
   [[nodiscard]] char current() const { return buffer_[position_]; }

@@ -13,13 +13,14 @@
 #include <string>
 #include <string_view>
 
+#include "base/bytes.h"
 #include "base/result.h"
 #include "wal/sample.h"
 
 namespace walx::wal {
 
 // Larger ones are refused.
-inline constexpr std::uint64_t kMostSnapshotBytes = 256 * 1024 * 1024;
+inline constexpr std::uint64_t kMostSnapshotBytes = 256 * kMiB;
 
 // "18446744073709551614.info.json" -> 1; nullopt for any other name.
 [[nodiscard]] std::optional<std::uint64_t> parse_snapshot_name(std::string_view name);

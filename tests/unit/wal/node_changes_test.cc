@@ -1,7 +1,10 @@
 // What a reader of the 3.x layout makes of changes between two looks, and what it
 // costs.
 #include <gmock/gmock.h>
-#include <sys/sysmacros.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
 
 #include "unit/wal/node_tree.h"
 
@@ -256,6 +259,22 @@ TEST_F(Node, ANewestFileReplacedUnderItsNumberIsReadAgain) {
   write_all(wal(99), wal_file(3, 200));
   std::filesystem::rename(wal(99), wal(3));
   EXPECT_EQ(look(*source)->periods.back().bytes, wal_file(3, 200).size());
+}
+
+TEST_F(Node, LooksFromSeveralThreadsTakeTurns) {
+  put_range(1, 20);
+  const auto source = open();
+  std::vector<std::jthread> threads;
+  std::atomic<int> right{0};
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      const auto sample = source->look({});
+      if (sample && (*sample)->pending.files == 20) ++right;
+    });
+  }
+  threads.clear();
+  EXPECT_EQ(right, 4);
+  EXPECT_EQ(counter_->opened, 20U);
 }
 
 TEST_F(Node, EveryLookSeesARowOfChangesAsAFreshReaderDoes) {
