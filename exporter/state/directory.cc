@@ -52,9 +52,10 @@ Result<void> ensure_directory(const fs::path& directory) {
   const fs::path plain = directory.has_filename() ? directory : directory.parent_path();
   if (auto created = create(plain); !created) return created;
   if (::faccessat(AT_FDCWD, plain.c_str(), R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
-    Error error = system_error(errno, "writing to state directory", shown(plain));
+    const int cause = errno;
+    Error error = system_error(cause, "writing to state directory", shown(plain));
     error.message +=
-        remedy(errno == EROFS ? "put it on a filesystem that can be written to" : "make it writable for " + own_user());
+        remedy(cause == EROFS ? "put it on a filesystem that can be written to" : "make it writable for " + own_user());
     return tl::unexpected(error);
   }
   return {};
