@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "influxdb/shard_backup.h"
+
 namespace walx::influxdb {
 namespace {
 
