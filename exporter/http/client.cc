@@ -5,8 +5,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cerrno>
+#include <functional>
+#include <optional>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -20,8 +21,8 @@ namespace {
 // curl's own pieces are sized for downloads; answers here are small.
 constexpr long kBufferBytes = 16 * 1024;
 constexpr std::size_t kMaxHeaderBytes = 64 * 1024;
-// How long a request to stop may go unseen.
-constexpr int kPollMilliseconds = 100;
+// Of a single wait. A request to stop ends it at once.
+constexpr int kPollMilliseconds = 1000;
 
 // libcurl wants this once per process, before anything else, and not at the same
 // time from two threads. Never undone: other threads may still be inside curl.
@@ -311,6 +312,9 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
   CURLMcode multi_code = CURLM_OK;
   bool stopped = false;
   int running = 1;
+  // Of curl's functions the one that other threads may call.
+  std::optional<std::stop_callback<std::function<void()>>> wake;
+  wake.emplace(stop, [multi] { static_cast<void>(curl_multi_wakeup(multi)); });
   while (true) {
     multi_code = curl_multi_perform(multi, &running);
     if (multi_code != CURLM_OK || running == 0) break;
@@ -321,6 +325,7 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
     multi_code = curl_multi_poll(multi, nullptr, 0, kPollMilliseconds, nullptr);
     if (multi_code != CURLM_OK) break;
   }
+  wake.reset();
   CURLcode code = CURLE_OK;
   bool ended = false;
   int left = 0;
