@@ -1,13 +1,6 @@
 #include "app/convert.h"
 
 namespace walx::app {
-namespace {
-
-constexpr std::uint64_t kDefaultSnapshotSize = 600;
-constexpr Duration kDefaultGen1 = std::chrono::minutes(10);
-
-}  // namespace
-
 Version fixed_version(const settings::Target& target) {
   switch (target.influxdb.version) {
     case settings::Version::v1:
@@ -34,7 +27,7 @@ wal::Integrity integrity_of(const settings::Target& target) {
   return wal::Integrity::header;
 }
 
-policy::Rules rules_of(const settings::Target& target, const Version& version) {
+policy::Rules rules_of(const settings::Target& target, const Version& version, const wal::NodeRules& node) {
   policy::Rules rules;
   rules.sample_interval = target.sampling.interval;
   rules.cooldown = target.checkpoint.cooldown;
@@ -44,9 +37,9 @@ policy::Rules rules_of(const settings::Target& target, const Version& version) {
   rules.thresholds.max_bytes = target.thresholds.max_size;
   rules.thresholds.critical_files_factor = target.thresholds.critical_files_factor;
   rules.thresholds.critical_bytes_factor = target.thresholds.critical_size_factor;
-  rules.thresholds.snapshot_size = target.influxdb.snapshot_size.value_or(kDefaultSnapshotSize);
+  rules.thresholds.snapshot_size = node.snapshot_size;
   if (version == "3") {
-    rules.min_interval = target.influxdb.gen1_duration.value_or(kDefaultGen1);
+    rules.min_interval = node.gen1_duration;
     rules.files_grace = std::chrono::minutes(2);
   }
   return rules;

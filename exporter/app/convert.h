@@ -6,6 +6,7 @@
 #include "policy/engine.h"
 #include "policy/forecast.h"
 #include "settings/settings.h"
+#include "wal/node_rules.h"
 #include "wal/sample.h"
 #include "wal/source.h"
 
@@ -17,8 +18,9 @@ using Version = std::string;
 [[nodiscard]] Version fixed_version(const settings::Target& target);
 [[nodiscard]] wal::Integrity integrity_of(const settings::Target& target);
 
-// The rules of a target whose InfluxDB is of `version`.
-[[nodiscard]] policy::Rules rules_of(const settings::Target& target, const Version& version);
+// The rules of a target whose InfluxDB is of `version`; `node` counts for 3.x.
+[[nodiscard]] policy::Rules rules_of(const settings::Target& target, const Version& version,
+                                     const wal::NodeRules& node);
 [[nodiscard]] policy::ForecastRules forecast_rules_of(const settings::Target& target);
 
 // `version: auto`, for the two layouts that look alike: by the server's version

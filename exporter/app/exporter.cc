@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "app/control.h"
 #include "base/text.h"
 
 namespace walx::app {
@@ -25,12 +26,13 @@ view::HistoryEntry to_entry(state::AuditEntry entry) {
 }  // namespace
 
 Exporter::Exporter(Flags flags, settings::Environment environment, std::shared_ptr<Clock> clock, Log log,
-                   std::shared_ptr<state::Store> store)
+                   std::shared_ptr<state::Store> store, std::string control_token)
     : flags_(std::move(flags)),
       environment_(std::move(environment)),
       clock_(std::move(clock)),
       log_(std::move(log)),
       store_(std::move(store)),
+      control_token_(std::move(control_token)),
       started_(clock_->now()),
       ready_at_(clock_->steady() + kReadyAtTheLatest),
       page_(*clock_) {
@@ -48,10 +50,13 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
     if (!users) return tl::unexpected(users.error());
     options.users = *std::move(users);
   }
+  auto token = random_token();
+  if (!token) return tl::unexpected(token.error());
+  options.users.set_control_token(*token);
   auto store = state::open_store(flags.state_directory, settings.history_limit);
   if (!store) return tl::unexpected(store.error());
   std::unique_ptr<Exporter> exporter(new Exporter(std::move(flags), std::move(environment), clock, log,
-                                                  std::shared_ptr<state::Store>(*std::move(store))));
+                                                  std::shared_ptr<state::Store>(*std::move(store)), *token));
   auto server = web::Server::start(
       std::move(options), {exporter->views_, *exporter, *exporter, exporter->page_, *exporter->clock_, exporter->log_});
   if (!server) return tl::unexpected(server.error());
@@ -59,6 +64,10 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
   const std::string& address = exporter->flags_.listen_address;
   const std::string host = address.substr(0, std::min(address.rfind(':'), address.size()));
   exporter->log_->info("listening on {}:{}", host.empty() ? "0.0.0.0" : host, exporter->port());
+  const bool any = host.empty() || host == "0.0.0.0" || host == "[::]";
+  const auto controlled = write_control(exporter->flags_.state_directory,
+                                        {(any ? "127.0.0.1" : host) + ":" + std::to_string(exporter->port()), *token});
+  if (!controlled) return tl::unexpected(controlled.error());
   exporter->apply(settings);
   exporter->publish_now();
   exporter->publisher_ = std::jthread([raw = exporter.get()] { raw->publish_loop(); });
@@ -86,7 +95,10 @@ void Exporter::stop() {
   stops.reserve(targets.size());
   for (const auto& target : targets) stops.emplace_back([target] { target->stop(); });
   stops.clear();
-  if (server_ != nullptr) server_->stop();
+  if (server_ != nullptr) {
+    server_->stop();
+    remove_control(flags_.state_directory);
+  }
   if (publisher_.joinable()) publisher_.join();
 }
 
@@ -134,6 +146,7 @@ Result<void> Exporter::reload() {
   auto users =
       flags_.web_config_file.empty() ? Result<web::Users>(web::Users()) : web::Users::load(flags_.web_config_file);
   if (!users) return fail(users.error());
+  users->set_control_token(control_token_);
   server_->set_users(*std::move(users));
   apply(*settings);
   {
@@ -166,6 +179,25 @@ view::CheckpointAnswer Exporter::checkpoint(const view::CheckpointCommand& comma
   // Who reads right after the answer sees what it says.
   publish_now();
   return answer;
+}
+
+view::PrepareRestartAnswer Exporter::prepare_restart(const view::PrepareRestartCommand& command) {
+  const auto target = find(command.target);
+  if (target == nullptr) {
+    view::PrepareRestartAnswer answer;
+    answer.known = false;
+    answer.timestamp = clock_->now();
+    return answer;
+  }
+  view::PrepareRestartAnswer answer = target->prepare_restart(command);
+  publish_now();
+  return answer;
+}
+
+Result<view::CheckpointPlan> Exporter::plan(const std::string& target, bool at_once) {
+  const auto found = find(target);
+  if (found == nullptr) return failure(ErrorKind::not_found, "there is no target named " + escape_control(target));
+  return found->plan(at_once);
 }
 
 Result<view::HistoryPage> Exporter::history(const std::string& target, std::optional<std::int64_t> before,

@@ -37,14 +37,16 @@ class Exporter final : public view::Commands, public view::Queries {
   [[nodiscard]] int port() const { return server_->port(); }
 
   [[nodiscard]] view::CheckpointAnswer checkpoint(const view::CheckpointCommand& command) override;
+  [[nodiscard]] view::PrepareRestartAnswer prepare_restart(const view::PrepareRestartCommand& command) override;
   [[nodiscard]] Result<void> reload() override WALX_EXCLUDES(reload_mutex_);
   [[nodiscard]] Result<view::HistoryPage> history(const std::string& target, std::optional<std::int64_t> before,
                                                   std::size_t limit) override;
+  [[nodiscard]] Result<view::CheckpointPlan> plan(const std::string& target, bool at_once) override;
   [[nodiscard]] std::optional<view::CheckpointRun> run(const std::string& target, std::int64_t id) override;
 
  private:
   Exporter(Flags flags, settings::Environment environment, std::shared_ptr<Clock> clock, Log log,
-           std::shared_ptr<state::Store> store);
+           std::shared_ptr<state::Store> store, std::string control_token);
 
   void apply(const settings::Settings& settings) WALX_EXCLUDES(targets_mutex_);
   [[nodiscard]] std::shared_ptr<Target> find(const std::string& name) const WALX_EXCLUDES(targets_mutex_);
@@ -57,6 +59,7 @@ class Exporter final : public view::Commands, public view::Queries {
   const std::shared_ptr<Clock> clock_;
   const Log log_;
   const std::shared_ptr<state::Store> store_;
+  const std::string control_token_;
   const Time started_;
   const SteadyTime ready_at_;  // ready at the latest, whatever has not answered
 

@@ -26,6 +26,8 @@ tl::expected<Flags, UsageError> parse_flags(const std::vector<std::string>& argu
   bool explain = false;
   bool check = false;
   bool healthcheck = false;
+  bool prepare = false;
+  std::string max_wait = "60s";
   std::string format = "text";
 
   CLI::App app("Watches InfluxDB's write-ahead log, shows it to Prometheus, and makes it shrink when it must.",
@@ -47,8 +49,12 @@ tl::expected<Flags, UsageError> parse_flags(const std::vector<std::string>& argu
   modes->add_flag("--explain", explain, "Print the decision that would be taken now, and why");
   modes->add_flag("--config.check", check, "Check the settings, print what is wrong");
   modes->add_flag("--healthcheck", healthcheck, "Ask the running exporter's own /-/healthy");
+  modes->add_flag("--prepare-restart", prepare,
+                  "Bring what a restart would replay to the minimum; exit 0 only when it is safe to go on");
   modes->add_flag("--version", version, "Print the version");
   modes->require_option(0, 1);
+  app.add_option("--target", flags.target, "Of --prepare-restart: the target's name; all unless given");
+  app.add_option("--max-wait", max_wait, "Of --prepare-restart: how long it may take, 60s unless given");
   app.add_option("--format", format, "Of --once and --explain: text or json")->check(CLI::IsMember({"text", "json"}));
 
   const bool wants_once = std::find(arguments.begin(), arguments.end(), "--once") != arguments.end();
@@ -67,6 +73,10 @@ tl::expected<Flags, UsageError> parse_flags(const std::vector<std::string>& argu
   if (explain) flags.mode = Mode::explain;
   if (check) flags.mode = Mode::config_check;
   if (healthcheck) flags.mode = Mode::healthcheck;
+  if (prepare) flags.mode = Mode::prepare_restart;
+  const auto parsed_wait = parse_duration(max_wait);
+  if (!parsed_wait) return tl::unexpected(UsageError{"--max-wait: " + parsed_wait.error().message, kExitFailure});
+  flags.max_wait = *parsed_wait;
   if (version) flags.mode = Mode::version;
   flags.json = format == "json";
   return flags;

@@ -10,7 +10,7 @@
 
 namespace walx::app {
 
-enum class Mode { serve, once, explain, config_check, healthcheck, version, help };
+enum class Mode { serve, once, explain, config_check, healthcheck, prepare_restart, version, help };
 
 struct Flags {
   Mode mode = Mode::serve;
@@ -20,8 +20,10 @@ struct Flags {
   std::string state_directory;
   std::string log_level = "info";
   std::string log_format = "text";
-  bool json = false;  // --format json
-  std::string help;   // the text for Mode::help
+  std::string target;                            // --target, of --prepare-restart; empty: all
+  Duration max_wait = std::chrono::seconds(60);  // --max-wait, likewise
+  bool json = false;                             // --format json
+  std::string help;                              // the text for Mode::help
 };
 
 // Exit codes. --once: 0 healthy, 1 warning, 2 critical, 3 no sample or any

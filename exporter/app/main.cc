@@ -10,6 +10,7 @@
 #include "app/exporter.h"
 #include "app/flags.h"
 #include "app/once.h"
+#include "app/prepare.h"
 #include "base/text.h"
 
 namespace walx::app {
@@ -121,6 +122,8 @@ int run(const std::vector<std::string>& arguments) {
     }
     case Mode::once:
       return run_once(*settings, flags->json, clock, *log, std::cout);
+    case Mode::prepare_restart:
+      return run_prepare_restart(*settings, *flags, clock, *log, std::cout);
     case Mode::explain:
       return run_explain(*settings, *flags, clock, *log, std::cout);
     default:

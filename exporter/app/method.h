@@ -1,6 +1,7 @@
 // Picks the checkpoint method of a target: `auto` by version, otherwise as set.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -8,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "influxdb/method.h"
+#include "influxdb/nudge_plan.h"
 #include "settings/settings.h"
 
 namespace walx::app {
@@ -19,9 +21,17 @@ struct MethodChoice {
 
 [[nodiscard]] MethodChoice choose_method(const settings::Target& target, const Version& version);
 
+// What one run of a method that writes points goes by.
+struct NudgeRun {
+  influxdb::NudgeMode mode = influxdb::NudgeMode::patient;
+  bool boundary_passed = false;  // as plan_nudge takes it
+  wal::NodeRules rules;
+  std::function<void(std::uint64_t, Time)> on_future_trigger;
+};
+
 // The method itself; nullptr where choose_method says that it is disabled.
 [[nodiscard]] std::unique_ptr<influxdb::CheckpointMethod> make_method(const settings::Target& target,
-                                                                      const Version& version,
+                                                                      const Version& version, NudgeRun nudge,
                                                                       std::shared_ptr<wal::WalSource> source,
                                                                       std::shared_ptr<Clock> clock, const Log& log);
 

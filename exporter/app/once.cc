@@ -7,6 +7,7 @@
 
 #include "app/convert.h"
 #include "app/method.h"
+#include "app/node.h"
 #include "app/probe.h"
 #include "app/sampling.h"
 #include "base/bytes.h"
@@ -24,29 +25,37 @@ namespace {
 
 using policy::Health;
 
-// One look and one question, put into a view. `remembered`: judged with what a
+struct Looked {
+  std::shared_ptr<const view::TargetView> view;
+  std::optional<NudgeOutlook> outlook;  // of a nudge that somebody asks for
+};
+
+// One look and the questions, put into a view. `remembered`: judged with what a
 // running exporter knows, as --explain does; otherwise with nothing.
-std::shared_ptr<const view::TargetView> look_once(const settings::Target& target,
-                                                  std::optional<policy::Memory> remembered,
-                                                  const std::shared_ptr<Clock>& clock, const Log& log) {
+Looked look_once(const settings::Target& target, std::optional<policy::Memory> remembered,
+                 const std::shared_ptr<Clock>& clock, const Log& log) {
   auto view = std::make_shared<view::TargetView>();
+  Looked looked;
   view->name = target.name;
   view->wal_directory = target.wal.directory.string();
   view->server_asked = !target.influxdb.url.empty();
   view->dry_run = target.dry_run;
   view->cooldown = target.checkpoint.cooldown;
+  std::optional<influxdb::NodeFacts> facts;
   if (view->server_asked) {
-    http::Client client;
-    view->server = ask_target(client, target, *clock, {});
-    if (!view->server->up) log->warn("InfluxDB is not reachable: {} [{}]", view->server->error, target.name);
+    ServerAnswer answer = ServerQuestions(target, clock).ask({});
+    if (!answer.server.up) log->warn("InfluxDB is not reachable: {} [{}]", answer.server.error, target.name);
+    view->server = std::move(answer.server);
+    facts = std::move(answer.node);
   }
-  Looker looker(target, clock, log);
+  Looker looker(target, /*only_look=*/true, clock, log);
   const Look look = looker.look(view->server ? view->server->version : "", {});
   view->version = look.version;
+  const NodeKnowledge node = node_knowledge(target, facts);
   const MethodChoice choice = choose_method(target, look.version);
   view->method = choice.name;
   view->counters.samples = 1;
-  policy::Rules rules = rules_of(target, look.version);
+  policy::Rules rules = rules_of(target, look.version, node.rules);
   policy::Memory memory = remembered.value_or(policy::Memory{});
   const Time now = clock->now();
   policy::Situation situation;
@@ -60,10 +69,21 @@ std::shared_ptr<const view::TargetView> look_once(const settings::Target& target
     view->health = memory.levels->worse();
     view->forecast = policy::forecast(forecast_rules_of(target), policy::GrowthHistory(Duration::zero()),
                                       view->sample->pending, view->thresholds);
+    view->not_shrinking = policy::not_shrinking(*view->sample, node.rules, now, memory.own_trigger_file, std::nullopt);
     situation.sample = view->sample.get();
   } else {
     view->error = look.sample.error().message;
     log->error("looking at the WAL failed: {} [{}]", view->error, target.name);
+  }
+  if (look.version == "3") {
+    view->node = view::NodeView{node.rules,
+                                node.snapshot_size_from,
+                                node.flush_interval_from,
+                                node.gen1_duration_from,
+                                node.kept_files_from,
+                                node.warnings,
+                                std::nullopt};
+    if (look.sample) view->node->budget = policy::snapshot_budget(*view->sample, node.rules);
   }
   situation.now = now;
   situation.dry_run = target.dry_run;
@@ -71,13 +91,29 @@ std::shared_ptr<const view::TargetView> look_once(const settings::Target& target
   if (view->server) situation.server_error = view->server->error;
   situation.method = choice.name;
   situation.method_disabled = choice.disabled;
+  if (choice.name == "nudge" && look.sample && look.version == "3") {
+    const auto mode = influxdb::NudgeMode::patient;
+    looked.outlook = nudge_outlook(target, *view->sample, node.rules, mode, /*requested=*/true, now);
+    NudgeOutlook unasked = nudge_outlook(target, *view->sample, node.rules, mode, /*requested=*/false, now);
+    if (choice.disabled.empty()) situation.plan_blockers = std::move(unasked.blockers);
+    if (unasked.plan) situation.points = unasked.plan->points;
+  }
   view->decision = policy::decide(rules, memory, situation);
-  if (view->health) view->recommendations = policy::recommend(*view->health, *view->sample, view->decision);
+  if (view->health) {
+    view->recommendations = policy::recommend(*view->health, *view->sample, view->decision, view->not_shrinking);
+  }
+  if (view->health && view->node) {
+    for (std::string& line :
+         node_recommendations(target, *view->node, view->server ? view->server->version : "", memory, now)) {
+      view->recommendations.push_back(std::move(line));
+    }
+  }
   view->last_checkpoint = memory.last_end;
   view->last_success = memory.last_success;
   view->cooldown_until = policy::cooldown_until(rules, memory, now);
   view->next_allowed = policy::next_allowed(rules, memory, now);
-  return view;
+  looked.view = std::move(view);
+  return looked;
 }
 
 int exit_code(const view::View& view) {
@@ -115,6 +151,10 @@ void print_text(const view::TargetView& target, Time now, std::ostream& out) {
       << format_duration_rough(std::chrono::duration_cast<Duration>(
              std::chrono::duration<double>(target.forecast.replay_estimate_seconds)))
       << "\n";
+  if (target.not_shrinking) {
+    out << "  not shrinking  " << policy::to_string(target.not_shrinking->cause) << ": "
+        << escape_control(target.not_shrinking->detail) << "\n";
+  }
   for (const wal::InvalidFile& file : sample.invalid) {
     out << "  damaged        " << escape_control(file.file) << " (" << wal::to_string(file.reason) << ") "
         << escape_control(file.detail) << "\n";
@@ -138,13 +178,40 @@ void print(const view::View& view, bool json, Time now, std::ostream& out) {
   for (const auto& target : view.targets) print_text(*target, now, out);
 }
 
+void explain_text(const Looked& looked, std::ostream& out) {
+  const view::TargetView& target = *looked.view;
+  const policy::Decision& decision = target.decision;
+  std::vector<std::string_view> names;
+  for (const policy::Blocker blocker : decision.blockers) names.push_back(policy::to_string(blocker));
+  out << escape_control(target.name) << ": " << policy::to_string(target.health) << "\n  action   "
+      << policy::to_string(decision.action) << "\n  reason   "
+      << (decision.reason ? policy::to_string(*decision.reason) : std::string_view("none")) << "\n  blockers "
+      << (names.empty() ? "none" : join(names, ", ")) << "\n  because  "
+      << escape_control(target.error.empty() ? decision.explanation : target.error) << "\n";
+  if (target.not_shrinking) {
+    out << "  not shrinking, " << policy::to_string(target.not_shrinking->cause) << ": "
+        << escape_control(target.not_shrinking->detail) << "\n";
+  }
+  if (!looked.outlook) return;
+  out << "  plan     "
+      << (looked.outlook->plan ? escape_control(looked.outlook->plan->explanation) : std::string("none can be made"))
+      << "\n";
+  if (target.node && target.node->budget) {
+    out << "  budget   " << target.node->budget->remaining << " of " << target.node->budget->limit
+        << " snapshots left that a restart would read\n";
+  }
+  for (const auto& [blocker, why] : looked.outlook->blockers) {
+    out << "  plan blocked by " << policy::to_string(blocker) << ": " << escape_control(why) << "\n";
+  }
+}
+
 }  // namespace
 
 int run_once(const settings::Settings& settings, bool json, std::shared_ptr<Clock> clock, const Log& log,
              std::ostream& out) {
   view::View view;
   for (const settings::Target& target : settings.targets)
-    view.targets.push_back(look_once(target, std::nullopt, clock, log));
+    view.targets.push_back(look_once(target, std::nullopt, clock, log).view);
   print(view, json, clock->now(), out);
   return exit_code(view);
 }
@@ -159,7 +226,7 @@ int run_explain(const settings::Settings& settings, const Flags& flags, std::sha
     if (!opened) log->warn("{}; explaining without what it remembers", opened.error().message);
   }
   view::View view;
-  bool complete = true;
+  std::vector<Looked> all;
   for (const settings::Target& target : settings.targets) {
     policy::Memory memory;
     if (store != nullptr) {
@@ -167,25 +234,17 @@ int run_explain(const settings::Settings& settings, const Flags& flags, std::sha
       const auto read = text && *text ? policy::from_text(**text) : Result<policy::Memory>(policy::Memory{});
       if (read) memory = *read;
     }
-    auto looked = look_once(target, memory, clock, log);
-    complete = complete && looked->sample != nullptr;
-    view.targets.push_back(std::move(looked));
+    all.push_back(look_once(target, memory, clock, log));
+    view.targets.push_back(all.back().view);
   }
   if (flags.json) {
-    out << view::to_json(view, clock->now()).dump(2) << "\n";
+    print(view, true, clock->now(), out);
   } else {
-    for (const auto& target : view.targets) {
-      const policy::Decision& decision = target->decision;
-      out << escape_control(target->name) << ": " << policy::to_string(target->health) << "\n  action   "
-          << policy::to_string(decision.action) << "\n  reason   "
-          << (decision.reason ? policy::to_string(*decision.reason) : std::string_view("none")) << "\n  blockers ";
-      std::vector<std::string_view> names;
-      for (const policy::Blocker blocker : decision.blockers) names.push_back(policy::to_string(blocker));
-      out << (names.empty() ? "none" : join(names, ", ")) << "\n  because  "
-          << escape_control(target->error.empty() ? decision.explanation : target->error) << "\n";
-    }
+    for (const Looked& looked : all) explain_text(looked, out);
   }
-  return complete ? kExitOk : kExitFailure;
+  return std::all_of(all.begin(), all.end(), [](const Looked& looked) { return looked.view->sample != nullptr; })
+             ? kExitOk
+             : kExitFailure;
 }
 
 int run_healthcheck(const Flags& flags, std::ostream& out) {

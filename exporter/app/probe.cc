@@ -2,31 +2,47 @@
 
 #include <utility>
 
+#include "app/convert.h"
 #include "base/file.h"
 
 namespace walx::app {
+namespace {
 
-influxdb::ServerFacts ask_target(http::Client& client, const settings::Target& target, const Clock& clock,
-                                 const std::stop_token& stop) {
+constexpr int kAsksUntilRetry = 20;
+
+}  // namespace
+
+ServerAnswer ServerQuestions::ask(const std::stop_token& stop) {
+  ServerAnswer answer;
   std::string token;
-  if (!target.influxdb.token_file.empty()) {
-    auto read = read_secret(target.influxdb.token_file, "influxdb.token_file");
+  if (!target_.influxdb.token_file.empty()) {
+    auto read = read_secret(target_.influxdb.token_file, "influxdb.token_file");
     if (!read) {
-      influxdb::ServerFacts facts;
-      facts.error = read.error().message;
-      facts.asked_at = clock.now();
-      return facts;
+      answer.server.error = read.error().message;
+      answer.server.asked_at = clock_->now();
+      return answer;
     }
     token = *std::move(read);
   }
-  return influxdb::ask_server(client, target.influxdb.url, token, target.influxdb.timeout, clock, stop);
+  answer.server = influxdb::ask_server(client_, target_.influxdb.url, token, target_.influxdb.timeout, *clock_, stop);
+  const bool is_node =
+      major_version(answer.server.version) == "3" || (answer.server.version.empty() && fixed_version(target_) == "3");
+  if (!answer.server.up || !is_node) return answer;
+  // Its settings can change only with a start; what could not be asked is asked
+  // again now and then.
+  if (asked_process_ == answer.server.process_id && --asks_until_retry_ != 0) return answer;
+  answer.node = influxdb::ask_node(client_, target_.influxdb.url, token, target_.wal.directory.filename().string(),
+                                   target_.influxdb.timeout, stop);
+  asked_process_ = answer.server.process_id;
+  asks_until_retry_ = answer.node->problems.empty() ? -1 : kAsksUntilRetry;
+  return answer;
 }
 
 ServerProbe::ServerProbe(const settings::Target& target, Duration interval, std::shared_ptr<Clock> clock,
-                         std::function<void(influxdb::ServerFacts)> on_answer)
-    : target_(target),
-      interval_(interval),
-      clock_(std::move(clock)),
+                         std::function<void(ServerAnswer)> on_answer)
+    : interval_(interval),
+      clock_(clock),
+      questions_(target, std::move(clock)),
       on_answer_(std::move(on_answer)),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
@@ -41,15 +57,14 @@ ServerProbe::~ServerProbe() {
 }
 
 void ServerProbe::run(const std::stop_token& stop) {
-  http::Client client;
   while (true) {
     const SteadyTime next = clock_->steady() + interval_;
-    influxdb::ServerFacts facts = ask_target(client, target_, *clock_, stop);
+    ServerAnswer answer = questions_.ask(stop);
     {
       const MutexLock lock(mutex_);
       if (stopping_) return;
     }
-    on_answer_(std::move(facts));
+    on_answer_(std::move(answer));
     const MutexLock lock(mutex_);
     while (!stopping_ && clock_->steady() < next) clock_->wait_until(woken_, mutex_, next);
     if (stopping_) return;

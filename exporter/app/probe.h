@@ -1,38 +1,58 @@
-// ServerProbe: asks one target's InfluxDB whether it is up and which version it
-// is, on a thread of its own, so that a server that hangs holds up nothing else.
+// ServerProbe: asks one target's InfluxDB whether it is up, which version it is,
+// and (3.x, after each of its starts) what its settings are, on a thread of its own, so that a server that hangs holds
+// up nothing else.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "base/clock.h"
+#include "influxdb/node_facts.h"
 #include "influxdb/server.h"
 #include "settings/settings.h"
 
 namespace walx::app {
 
-// Reads the token file and asks once. A token that can't be read is the answer's
-// error.
-[[nodiscard]] influxdb::ServerFacts ask_target(http::Client& client, const settings::Target& target, const Clock& clock,
-                                               const std::stop_token& stop);
+struct ServerAnswer {
+  influxdb::ServerFacts server;
+  std::optional<influxdb::NodeFacts> node;  // set where it was asked this time
+};
+
+// Asks one server, question by question. One thread at a time.
+class ServerQuestions {
+ public:
+  ServerQuestions(const settings::Target& target, std::shared_ptr<Clock> clock)
+      : target_(target), clock_(std::move(clock)) {}
+
+  // A token that can't be read is the answer's error.
+  [[nodiscard]] ServerAnswer ask(const std::stop_token& stop);
+
+ private:
+  const settings::Target target_;
+  const std::shared_ptr<Clock> clock_;
+  http::Client client_;
+  std::optional<std::string> asked_process_;  // whose settings are known
+  int asks_until_retry_ = 0;
+};
 
 class ServerProbe {
  public:
   // Asks at once, then every `interval`; answers go to `on_answer`, on the probe's
   // thread.
   ServerProbe(const settings::Target& target, Duration interval, std::shared_ptr<Clock> clock,
-              std::function<void(influxdb::ServerFacts)> on_answer);
+              std::function<void(ServerAnswer)> on_answer);
   ~ServerProbe();
 
  private:
   void run(const std::stop_token& stop);
 
-  const settings::Target target_;
   const Duration interval_;
   const std::shared_ptr<Clock> clock_;
-  const std::function<void(influxdb::ServerFacts)> on_answer_;
+  ServerQuestions questions_;  // the thread's alone
+  const std::function<void(ServerAnswer)> on_answer_;
   Mutex mutex_;  // guards the wish to stop
   CondVar woken_;
   bool stopping_ WALX_GUARDED_BY(mutex_) = false;

@@ -8,8 +8,8 @@
 
 namespace walx::app {
 
-Looker::Looker(const settings::Target& target, std::shared_ptr<Clock> clock, Log log)
-    : target_(target), clock_(std::move(clock)), log_(std::move(log)) {}
+Looker::Looker(const settings::Target& target, bool only_look, std::shared_ptr<Clock> clock, Log log)
+    : target_(target), only_look_(only_look), clock_(std::move(clock)), log_(std::move(log)) {}
 
 Result<void> Looker::find_layout(const std::string& server_version, const std::stop_token& stop) {
   if (certain_) return {};
@@ -32,6 +32,7 @@ Result<void> Looker::find_layout(const std::string& server_version, const std::s
     options.directory = target_.wal.directory;
     options.integrity = integrity_of(target_);
     options.checksum_bytes_per_second = target_.wal.checksum_bytes_per_second;
+    if (only_look_) options.settle_time = Duration::zero();
     source_ = wal::make_node_source(options, clock_, log_);
   } else {
     source_ = wal::make_segment_source({target_.wal.directory, integrity_of(target_)}, clock_);
@@ -59,7 +60,7 @@ Sampler::Sampler(const settings::Target& target, std::shared_ptr<Clock> clock, L
       clock_(clock),
       on_look_(std::move(on_look)),
       on_change_(std::move(on_change)),
-      looker_(target, std::move(clock), std::move(log)),
+      looker_(target, /*only_look=*/false, std::move(clock), std::move(log)),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
 Sampler::~Sampler() {

@@ -35,7 +35,8 @@ struct Look {
 // The part without threads: finds the layout, then looks. One thread at a time.
 class Looker {
  public:
-  Looker(const settings::Target& target, std::shared_ptr<Clock> clock, Log log);
+  // `only_look`: there is no next one, so a fresh file is judged at once.
+  Looker(const settings::Target& target, bool only_look, std::shared_ptr<Clock> clock, Log log);
 
   // `server_version` as the server said it, or empty. Not thread-safe.
   [[nodiscard]] Look look(const std::string& server_version, const std::stop_token& stop);
@@ -44,6 +45,7 @@ class Looker {
   [[nodiscard]] Result<void> find_layout(const std::string& server_version, const std::stop_token& stop);
 
   const settings::Target target_;
+  const bool only_look_;
   const std::shared_ptr<Clock> clock_;
   const Log log_;
   std::shared_ptr<wal::WalSource> source_;

@@ -22,15 +22,16 @@ constexpr const char* kMemoryKey = "policy";
 
 }  // namespace
 
-Target::Target(settings::Target settings, Services services)
+Target::Target(settings::Target settings, Services services, bool acts_unasked)
     : settings_(std::move(settings)),
       services_(std::move(services)),
       forecast_rules_(forecast_rules_of(settings_)),
+      acts_unasked_(acts_unasked),
       history_(std::max(forecast_rules_.short_window, forecast_rules_.long_window)) {
   {
     const MutexLock lock(mutex_);
     version_ = fixed_version(settings_);
-    rules_ = rules_of(settings_, version_);
+    refresh_rules();
     const auto stored = services_.store->get(settings_.name, kMemoryKey);
     if (stored && *stored) {
       const auto memory = policy::from_text(**stored);
@@ -41,7 +42,7 @@ Target::Target(settings::Target settings, Services services)
     }
     saved_ = memory_;
     if (!memory_.last_scheduled) memory_.last_scheduled = services_.clock->now();
-    decision_ = policy::decide(rules_, memory_, situation());
+    decision_ = policy::decide(rules_, memory_, situation(std::nullopt));
     recorded_ = decision_;  // that nothing is known at the start is no news
     publish();
   }
@@ -52,7 +53,7 @@ Target::Target(settings::Target settings, Services services)
     const Duration interval =
         std::clamp<Duration>(settings_.sampling.interval, std::chrono::seconds(1), kProbeInterval);
     probe_ = std::make_unique<ServerProbe>(settings_, interval, services_.clock,
-                                           [this](influxdb::ServerFacts facts) { on_answer(std::move(facts)); });
+                                           [this](ServerAnswer answer) { on_answer(std::move(answer)); });
   }
   control_ = std::jthread([this] { control(); });
 }
@@ -111,16 +112,32 @@ void Target::on_change() {
   changed_.notify_all();
 }
 
-void Target::on_answer(influxdb::ServerFacts facts) {
+void Target::on_answer(ServerAnswer answer) {
   const MutexLock lock(mutex_);
   const bool was_up = server_ && server_->up;
+  influxdb::ServerFacts& facts = answer.server;
   if (facts.up && !was_up) services_.log->info("InfluxDB {} is up [{}]", facts.version, settings_.name);
   if (!facts.up && (was_up || !server_)) {
     services_.log->warn("InfluxDB is not reachable: {} [{}]", facts.error, settings_.name);
   }
   sampler_->set_server_version(facts.version);
   server_ = std::move(facts);
+  if (answer.node) {
+    node_facts_ = std::move(answer.node);
+    refresh_rules();
+  }
   changed_.notify_all();
+}
+
+// What is known of a 3.x node changes the limits and the floor between nudges.
+void Target::refresh_rules() {
+  NodeKnowledge node = node_knowledge(settings_, node_facts_);
+  const bool asked = settings_.influxdb.url.empty() || node_facts_;
+  if (version_ == "3" && asked && node.warnings != node_.warnings) {
+    for (const std::string& warning : node.warnings) services_.log->warn("{} [{}]", warning, settings_.name);
+  }
+  node_ = std::move(node);
+  rules_ = rules_of(settings_, version_, node_.rules);
 }
 
 void Target::take_look(Look look) {
@@ -151,7 +168,7 @@ void Target::take_look(Look look) {
   }
   if (!look.version.empty() && look.version != version_) {
     version_ = look.version;
-    rules_ = rules_of(settings_, version_);
+    refresh_rules();
     services_.log->info("{} is a WAL of InfluxDB {}.x [{}]", settings_.wal.directory.string(), version_,
                         settings_.name);
   }
@@ -203,7 +220,14 @@ void Target::note_health(std::optional<Health> before) {
   emit(events::Type::health, summary, detail.dump());
 }
 
-policy::Situation Target::situation() const {
+std::optional<NudgeOutlook> Target::outlook(std::optional<influxdb::NudgeMode> mode) const {
+  const MethodChoice choice = choose_method(settings_, version_);
+  if (choice.name != "nudge" || sample_ == nullptr || sample_->layout != wal::Layout::node) return std::nullopt;
+  return nudge_outlook(settings_, *sample_, node_.rules, mode.value_or(influxdb::NudgeMode::patient), mode.has_value(),
+                       services_.clock->now());
+}
+
+policy::Situation Target::situation(std::optional<influxdb::NudgeMode> mode) const {
   policy::Situation situation;
   situation.now = services_.clock->now();
   situation.sample = sample_.get();
@@ -214,6 +238,13 @@ policy::Situation Target::situation() const {
   const MethodChoice choice = choose_method(settings_, version_);
   situation.method = choice.name;
   situation.method_disabled = choice.disabled;
+  if (choice.disabled.empty()) {
+    if (auto nudge = outlook(mode)) {
+      situation.interval_binds_requests = true;
+      situation.plan_blockers = std::move(nudge->blockers);
+      if (nudge->plan) situation.points = nudge->plan->points;
+    }
+  }
   return situation;
 }
 
@@ -234,13 +265,19 @@ void Target::step() {
     change_seen_ = false;
     request_look();
   }
+  not_shrinking_.reset();
+  if (sample_ != nullptr && !stale) {
+    const auto rate = policy::growth(history_, forecast_rules_.short_window);
+    not_shrinking_ = policy::not_shrinking(*sample_, node_.rules, now, memory_.own_trigger_file,
+                                           rate ? std::optional<double>(rate->files_per_second) : std::nullopt);
+  }
   if (stale && health_) {
     const std::optional<Health> before = std::exchange(health_, std::nullopt);
     services_.log->error("no fresh sample for {}: health is unknown [{}]",
                          format_duration_rough(now - sample_->taken_at), settings_.name);
     note_health(before);
   }
-  decision_ = policy::decide(rules_, memory_, situation());
+  decision_ = policy::decide(rules_, memory_, situation(std::nullopt));
   memory_ = policy::after_decision(std::move(memory_), decision_, now);
   if (policy::schedule_due(rules_, memory_, now) && !stale &&
       (!decision_.reason || decision_.action == policy::Action::checkpoint)) {
@@ -263,7 +300,8 @@ void Target::step() {
     for (const policy::Blocker blocker : decision_.blockers) detail["blockers"].push_back(policy::to_string(blocker));
     record("decision", decision_.explanation, detail.dump());
   }
-  if (decision_.action == policy::Action::checkpoint) start_run(*decision_.reason, "policy");
+  if (decision_.action == policy::Action::checkpoint && acts_unasked_)
+    start_run(*decision_.reason, std::nullopt, "policy");
   remember();
   publish();
 }
@@ -281,6 +319,8 @@ SteadyTime Target::next_step() const {
   at(policy::cooldown_until(rules_, memory_, now));
   if (rules_.schedule && memory_.last_scheduled) at(*memory_.last_scheduled + *rules_.schedule);
   if (memory_.blocked_since) at(*memory_.blocked_since + rules_.restart_after_blocked);
+  // The boundary lets a nudge go, and changes what counts as the future.
+  if (version_ == "3") at(node_.rules.next_multiple(now));
   if (memory_.files_over_since) at(*memory_.files_over_since + rules_.files_grace);
   return next;
 }

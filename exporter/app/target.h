@@ -14,12 +14,14 @@
 #include <string>
 #include <thread>
 
+#include "app/node.h"
 #include "app/probe.h"
 #include "app/sampling.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "events/event.h"
 #include "influxdb/method.h"
+#include "policy/cause.h"
 #include "policy/engine.h"
 #include "policy/forecast.h"
 #include "settings/settings.h"
@@ -41,7 +43,8 @@ struct Services {
 
 class Target {
  public:
-  Target(settings::Target settings, Services services);
+  // `acts_unasked`: false for the command line, where only requests are served.
+  Target(settings::Target settings, Services services, bool acts_unasked = true);
   // As stop().
   ~Target();
 
@@ -55,23 +58,37 @@ class Target {
 
   // Blocks up to the command's wait (and up to 10 s for a fresh look before it).
   [[nodiscard]] view::CheckpointAnswer checkpoint(const view::CheckpointCommand& command) WALX_EXCLUDES(mutex_);
+  // Blocks up to the command's max_wait, and for a fresh look before and after.
+  [[nodiscard]] view::PrepareRestartAnswer prepare_restart(const view::PrepareRestartCommand& command)
+      WALX_EXCLUDES(mutex_);
+  // The plan of a checkpoint that somebody asks for now.
+  [[nodiscard]] view::CheckpointPlan plan(bool at_once) const WALX_EXCLUDES(mutex_);
   [[nodiscard]] std::optional<view::CheckpointRun> run(std::int64_t id) const WALX_EXCLUDES(mutex_);
 
  private:
   void control() WALX_EXCLUDES(mutex_);
   void on_look(Look look) WALX_EXCLUDES(mutex_);
   void on_change() WALX_EXCLUDES(mutex_);
-  void on_answer(influxdb::ServerFacts facts) WALX_EXCLUDES(mutex_);
+  void on_answer(ServerAnswer answer) WALX_EXCLUDES(mutex_);
 
   void take_look(Look look) WALX_REQUIRES(mutex_);
   void note_health(std::optional<policy::Health> before) WALX_REQUIRES(mutex_);
   void log_sample(bool notable) WALX_REQUIRES(mutex_);
   void step() WALX_REQUIRES(mutex_);
   [[nodiscard]] SteadyTime next_step() const WALX_REQUIRES(mutex_);
-  [[nodiscard]] policy::Situation situation() const WALX_REQUIRES(mutex_);
+  // `mode`: how a nudge would go about it; nullopt: nobody asks for it.
+  [[nodiscard]] policy::Situation situation(std::optional<influxdb::NudgeMode> mode) const WALX_REQUIRES(mutex_);
+  [[nodiscard]] std::optional<NudgeOutlook> outlook(std::optional<influxdb::NudgeMode> mode) const
+      WALX_REQUIRES(mutex_);
+  void refresh_rules() WALX_REQUIRES(mutex_);
   void request_look() WALX_REQUIRES(mutex_);
+  void wait_for_fresh_look() WALX_REQUIRES(mutex_);
+  void wait_for_end(std::int64_t id, SteadyTime deadline) WALX_REQUIRES(mutex_);
+  void on_future_trigger(std::uint64_t file, Time time) WALX_EXCLUDES(mutex_);
+  [[nodiscard]] bool is_fresh() const WALX_REQUIRES(mutex_);
 
-  void start_run(policy::Reason reason, const std::string& actor) WALX_REQUIRES(mutex_);
+  void start_run(policy::Reason reason, std::optional<influxdb::NudgeMode> mode, const std::string& actor)
+      WALX_REQUIRES(mutex_);
   void execute(view::CheckpointRun run, influxdb::CheckpointRequest request,
                std::unique_ptr<influxdb::CheckpointMethod> method, std::shared_ptr<wal::WalSource> source,
                const std::stop_token& stop) WALX_EXCLUDES(mutex_);
@@ -91,6 +108,7 @@ class Target {
   const settings::Target settings_;
   const Services services_;
   const policy::ForecastRules forecast_rules_;
+  const bool acts_unasked_;
 
   mutable Mutex mutex_;  // guards what the target knows
   mutable CondVar changed_;
@@ -111,6 +129,9 @@ class Target {
   bool change_seen_ WALX_GUARDED_BY(mutex_) = false;
   SteadyTime next_periodic_ WALX_GUARDED_BY(mutex_){};
   SteadyTime earliest_look_ WALX_GUARDED_BY(mutex_){};
+  std::optional<influxdb::NodeFacts> node_facts_ WALX_GUARDED_BY(mutex_);
+  NodeKnowledge node_ WALX_GUARDED_BY(mutex_);
+  std::optional<policy::NotShrinking> not_shrinking_ WALX_GUARDED_BY(mutex_);
   std::optional<influxdb::ServerFacts> server_ WALX_GUARDED_BY(mutex_);
   std::optional<view::CheckpointRun> running_ WALX_GUARDED_BY(mutex_);
   std::optional<view::CheckpointRun> last_run_ WALX_GUARDED_BY(mutex_);

@@ -41,9 +41,12 @@ std::uint64_t Target::skip_below(Reason reason) const {
   return any_large ? kSmallShard : 0;
 }
 
-void Target::start_run(Reason reason, const std::string& actor) {
+void Target::start_run(Reason reason, std::optional<influxdb::NudgeMode> mode, const std::string& actor) {
   const Time now = services_.clock->now();
-  auto method = make_method(settings_, version_, source_, services_.clock, services_.log);
+  // Nobody waits for an unasked run, so it goes by the boundary that has passed.
+  NudgeRun nudge{mode.value_or(influxdb::NudgeMode::patient), !mode.has_value(), node_.rules,
+                 [this](std::uint64_t file, Time time) { on_future_trigger(file, time); }};
+  auto method = make_method(settings_, version_, std::move(nudge), source_, services_.clock, services_.log);
   if (method == nullptr) return;
   if (worker_.joinable()) worker_.join();  // has ended: running_ is unset
 
@@ -55,7 +58,11 @@ void Target::start_run(Reason reason, const std::string& actor) {
   nlohmann::ordered_json detail{
       {"state", "started"}, {"reason", policy::to_string(reason)}, {"by", actor}, {"method", method->name()}};
   if (sample_ != nullptr) detail["pending"] = {{"files", sample_->pending.files}, {"bytes", sample_->pending.bytes}};
-  const std::string summary = "checkpoint started (reason: " + std::string(policy::to_string(reason)) + ")";
+  std::string summary = "checkpoint started (reason: " + std::string(policy::to_string(reason)) + ")";
+  if (const auto planned = outlook(mode); planned && planned->plan) {
+    summary += ": " + planned->plan->explanation;
+    services_.log->info("{} [{}]", planned->plan->explanation, settings_.name);
+  }
   ++counters_.events[events::Type::checkpoint];
   run.id = record("wal.checkpoint", summary, detail.dump());
   running_ = run;
@@ -65,6 +72,14 @@ void Target::start_run(Reason reason, const std::string& actor) {
       [this, run, request, method = std::move(method), source = source_](const std::stop_token& stop) mutable {
         execute(run, request, std::move(method), std::move(source), stop);
       });
+}
+
+// Kept at once: a restart of this process must not take it for the user's data.
+void Target::on_future_trigger(std::uint64_t file, Time time) {
+  const MutexLock lock(mutex_);
+  memory_.own_trigger_file = file;
+  memory_.own_trigger_time = time;
+  remember();
 }
 
 void Target::execute(view::CheckpointRun run, influxdb::CheckpointRequest request,
@@ -128,7 +143,7 @@ void Target::end_run(view::CheckpointRun run, influxdb::Outcome outcome,
   if (after) {
     take_look(Look{0, *std::move(after), judged->took, version_, source_, {}});
   }
-  if (!stopping_) decision_ = policy::decide(rules_, memory_, situation());
+  if (!stopping_) decision_ = policy::decide(rules_, memory_, situation(std::nullopt));
   remember();
   publish();
   changed_.notify_all();
@@ -161,6 +176,24 @@ view::CheckpointAnswer Target::refuse(const view::CheckpointCommand& command, co
   return answer;
 }
 
+bool Target::is_fresh() const {
+  return !policy::is_stale(rules_, sample_.get(), services_.clock->now()) && error_.empty();
+}
+
+void Target::wait_for_fresh_look() {
+  const std::uint64_t wanted = sampler_->request();
+  const SteadyTime deadline = services_.clock->steady() + kFreshLook;
+  while (looks_ < wanted && !stopping_ && services_.clock->steady() < deadline) {
+    services_.clock->wait_until(changed_, mutex_, deadline);
+  }
+}
+
+void Target::wait_for_end(std::int64_t id, SteadyTime deadline) {
+  while (running_ && running_->id == id && services_.clock->steady() < deadline) {
+    services_.clock->wait_until(changed_, mutex_, deadline);
+  }
+}
+
 view::CheckpointAnswer Target::checkpoint(const view::CheckpointCommand& command) {
   using State = view::CheckpointAnswer::State;
   const MutexLock lock(mutex_);
@@ -171,30 +204,23 @@ view::CheckpointAnswer Target::checkpoint(const view::CheckpointCommand& command
     answer.timestamp = services_.clock->now();
     return answer;
   };
+  const auto mode = command.at_once ? influxdb::NudgeMode::at_once : influxdb::NudgeMode::patient;
+
   // A fresh look first: what is pending decides between no_op and the blockers.
-  if (!running_ && !stopping_) {
-    const std::uint64_t wanted = sampler_->request();
-    const SteadyTime deadline = services_.clock->steady() + kFreshLook;
-    while (looks_ < wanted && !stopping_ && services_.clock->steady() < deadline) {
-      services_.clock->wait_until(changed_, mutex_, deadline);
-    }
-  }
-  if (stopping_)
+  if (!running_ && !stopping_) wait_for_fresh_look();
+  if (stopping_) {
     return finish(State::gone, "The exporter is shutting down or its settings for this target have changed");
+  }
   const policy::Decision decision =
-      policy::decide_on_request(rules_, memory_, situation(), command.reason, command.override_soft);
+      policy::decide_on_request(rules_, memory_, situation(mode), command.reason, command.override_soft);
   if (running_) return refuse(command, decision);
-  const bool fresh = !policy::is_stale(rules_, sample_.get(), services_.clock->now()) && error_.empty();
-  if (fresh && sample_->pending.files == 0) return no_op(command);
+  if (is_fresh() && sample_->pending.files == 0) return no_op(command);
   if (decision.action != policy::Action::checkpoint) return refuse(command, decision);
-  start_run(command.reason, command.actor);
+  start_run(command.reason, mode, command.actor);
   if (!running_) return finish(State::gone, "The checkpoint could not be started");
   const std::int64_t id = running_->id;
   publish();
-  const SteadyTime deadline = services_.clock->steady() + command.wait;
-  while (running_ && running_->id == id && services_.clock->steady() < deadline) {
-    services_.clock->wait_until(changed_, mutex_, deadline);
-  }
+  wait_for_end(id, services_.clock->steady() + command.wait);
   if (running_ && running_->id == id) {
     answer.run = running_;
     return finish(State::running, "The checkpoint is running");

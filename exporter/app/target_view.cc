@@ -24,7 +24,23 @@ void Target::publish() {
   view->short_window = forecast_rules_.short_window;
   view->long_window = forecast_rules_.long_window;
   view->decision = decision_;
-  if (health_) view->recommendations = policy::recommend(*health_, *sample_, decision_);
+  if (health_) view->recommendations = policy::recommend(*health_, *sample_, decision_, not_shrinking_);
+  view->not_shrinking = not_shrinking_;
+  if (version_ == "3") {
+    view::NodeView node{node_.rules,
+                        node_.snapshot_size_from,
+                        node_.flush_interval_from,
+                        node_.gen1_duration_from,
+                        node_.kept_files_from,
+                        node_.warnings,
+                        std::nullopt};
+    if (sample_ != nullptr) node.budget = policy::snapshot_budget(*sample_, node_.rules);
+    view->node = std::move(node);
+  }
+  if (health_ && view->node) {
+    const auto more = node_recommendations(settings_, *view->node, server_ ? server_->version : "", memory_, now);
+    view->recommendations.insert(view->recommendations.end(), more.begin(), more.end());
+  }
   view->server = server_;
   view->server_asked = !settings_.influxdb.url.empty();
   view->running = running_;

@@ -67,7 +67,7 @@ std::string Renderer::render(const view::View& view) {
   }
   pieces_ = std::move(pieces);
 
-  constexpr std::size_t kHeaders = 16 * 1024;
+  constexpr std::size_t kHeaders = 16384;
   TextWriter out(size + kHeaders);
   std::size_t index = 0;
   for_each_family([&](const Family& entry) {

@@ -133,6 +133,26 @@ constexpr std::array kFamilies{
              const auto* sample = node_sample_of(target);
              if (sample != nullptr && sample->snapshot) out.add_known(sample->snapshot->written);
            }},
+    Family{
+        "influxdb_wal_snapshot_budget_remaining",
+        "How many more snapshots (InfluxDB 3) until a restart would no longer see the oldest data; it reads only the "
+        "newest ones.",
+        MetricType::Gauge,
+        [](const TargetView& target, Collector& out) {
+          if (target.node && target.node->budget) out.add(static_cast<double>(target.node->budget->remaining));
+        }},
+    Family{
+        "influxdb_wal_pending_cause",
+        "1 for the cause that keeps the WAL (InfluxDB 3) from shrinking now, 0 for the others; all 0 where nothing is "
+        "wrong.",
+        MetricType::Gauge,
+        [](const TargetView& target, Collector& out) {
+          if (node_sample_of(target) == nullptr) return;
+          for (const policy::Cause cause : policy::kCauses) {
+            const bool holds = target.not_shrinking && target.not_shrinking->cause == cause;
+            out.add("cause", policy::to_string(cause), holds ? 1 : 0);
+          }
+        }},
     Family{"influxdb_wal_filesystem_avail_bytes",
            "Free bytes for unprivileged users on the filesystem of the WAL at the last look.", MetricType::Gauge,
            [](const TargetView& target, Collector& out) {

@@ -9,11 +9,6 @@ namespace {
 // A flush is given so long to become a snapshot before that counts as a stall.
 constexpr Duration kStallAfter = std::chrono::seconds(30);
 
-std::string name_of(std::uint64_t number) {
-  std::string digits = std::to_string(number);
-  return std::string(digits.size() < 11 ? 11 - digits.size() : 0, '0') + digits + ".wal";
-}
-
 std::string ago(Time time, Time now) {
   return format_duration_rough(std::max(now - time, Duration::zero())) + " ago";
 }
@@ -51,7 +46,7 @@ std::optional<NotShrinking> not_shrinking(const wal::Sample& sample, const wal::
   });
   if (future != periods.end()) {
     NotShrinking out{Cause::future_data, future->number, future->persisted, {}};
-    out.detail = name_of(future->number) + " holds data dated " + format_time(*future->max_time) + ", " +
+    out.detail = wal::node_wal_name(future->number) + " holds data dated " + format_time(*future->max_time) + ", " +
                  format_duration_rough(*future->max_time - now) +
                  " ahead: until newer data comes than that, the server keeps it and all after it, up to " +
                  std::to_string(rules.all_goal()) + " files (" + std::to_string(periods.size()) + " now)";
@@ -84,7 +79,7 @@ std::optional<NotShrinking> not_shrinking(const wal::Sample& sample, const wal::
     const auto& flushed = periods[i].persisted;
     if (!flushed || now - *flushed <= kStallAfter || !takes_front(rules, periods, i)) continue;
     NotShrinking out{Cause::stalled, std::nullopt, flushed, {}};
-    out.detail = "the write of " + name_of(periods[i].number) + " " + ago(*flushed, now) +
+    out.detail = "the write of " + wal::node_wal_name(periods[i].number) + " " + ago(*flushed, now) +
                  " should have made the server snapshot, and it has not; look at its log and at its disk";
     return out;
   }

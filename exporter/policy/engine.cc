@@ -89,7 +89,7 @@ class Blockers {
 
 constexpr const char* kStale = "nothing fresh is known about the WAL; see why looking at it fails";
 
-void add_lasting(Blockers& blockers, const Rules& rules, const Situation& situation) {
+void add_lasting(Blockers& blockers, const Rules& rules, const Situation& situation, bool requested) {
   if (situation.in_flight) blockers.add(Blocker::in_flight, "a checkpoint of this target is running; wait for its end");
   if (situation.paused) blockers.add(Blocker::paused, "actions are paused; resume them first");
   if (is_stale(rules, situation.sample, situation.now)) {
@@ -103,6 +103,9 @@ void add_lasting(Blockers& blockers, const Rules& rules, const Situation& situat
                                              "; make room or lower checkpoint.min_free_size");
   }
   if (!situation.method_disabled.empty()) blockers.add(Blocker::method_disabled, situation.method_disabled);
+  for (const auto& [blocker, why] : situation.plan_blockers) {
+    if (blocker != Blocker::gen1_boundary || !requested) blockers.add(blocker, why);
+  }
   if (situation.dry_run) blockers.add(Blocker::dry_run, "dry_run is set for this target");
 }
 
@@ -111,6 +114,11 @@ void add_failures(Blockers& blockers, const Rules& rules, const Memory& memory, 
                      std::to_string(memory.failures) + (memory.failures == 1 ? " failure" : " failures in a row"));
   blockers.add_timed(Blocker::breaker_open, left_until(memory.breaker_until, rules.breaker_open_for, now),
                      std::to_string(memory.failures) + " failures in a row, so the breaker is open; see what fails");
+}
+
+void add_interval(Blockers& blockers, const Rules& rules, const Memory& memory, Time now) {
+  blockers.add_timed(Blocker::min_interval, left_of(memory.last_start, rules.min_interval, now),
+                     "at most one start per " + format_duration(rules.min_interval));
 }
 
 Decision blocked_or_go(Reason reason, std::string explanation, Blockers blockers) {
@@ -205,7 +213,8 @@ Decision decide(const Rules& rules, const Memory& memory, const Situation& situa
         size_of(sample.pending) + ", limit for " + std::string(to_string(health)) + " " + limits_of(thresholds, health);
     if (judge(sample.pending, thresholds).worse() < health) why += " (was exceeded, and is not yet below 90 % of it)";
   } else if (schedule_due(rules, memory, now)) {
-    if (auto worth = worth_a_scheduled_run(rules, sample, now)) {
+    const bool cheap = !situation.points || *situation.points <= rules.scheduled_most_points;
+    if (auto worth = worth_a_scheduled_run(rules, sample, now); worth && cheap) {
       reason = Reason::scheduled;
       why = *worth;
     }
@@ -220,13 +229,12 @@ Decision decide(const Rules& rules, const Memory& memory, const Situation& situa
     }
     return decision;
   }
-  add_lasting(blockers, rules, situation);
+  add_lasting(blockers, rules, situation, false);
   if (*reason != Reason::critical) {
     blockers.add_timed(Blocker::cooldown, left_of(memory.last_end, rules.cooldown, now),
                        "the last checkpoint is recent");
   }
-  blockers.add_timed(Blocker::min_interval, left_of(memory.last_start, rules.min_interval, now),
-                     "at most one start per " + format_duration(rules.min_interval));
+  add_interval(blockers, rules, memory, now);
   add_failures(blockers, rules, memory, now);
   if (situation.server_unreachable) {
     blockers.add(Blocker::server_unreachable,
@@ -238,8 +246,9 @@ Decision decide(const Rules& rules, const Memory& memory, const Situation& situa
 Decision decide_on_request(const Rules& rules, const Memory& memory, const Situation& situation, Reason reason,
                            bool override_soft) {
   Blockers blockers;
-  add_lasting(blockers, rules, situation);
+  add_lasting(blockers, rules, situation, true);
   if (!override_soft) add_failures(blockers, rules, memory, situation.now);
+  if (situation.interval_binds_requests) add_interval(blockers, rules, memory, situation.now);
   std::string why = "asked for (" + std::string(to_string(reason)) + ")";
   if (situation.sample != nullptr) why += ", " + size_of(situation.sample->pending);
   return blocked_or_go(reason, std::move(why), std::move(blockers));

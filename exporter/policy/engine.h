@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/time.h"
@@ -26,6 +27,7 @@ struct Rules {
   Duration files_grace = Duration::zero();                      // 3.x: 2 min over the count limit before it counts
   std::uint64_t min_free_bytes = 0;
   std::uint64_t scheduled_min_bytes = 1 << 20;
+  std::uint64_t scheduled_most_points = 10;
 
   Duration backoff_first = std::chrono::seconds(30);
   Duration backoff_longest = std::chrono::minutes(15);
@@ -51,6 +53,14 @@ struct Situation {
   std::string server_error;
   std::string method;           // for explanations: "backup"
   std::string method_disabled;  // why the method can't be used and the remedy; empty: it can
+
+  // What the method's own plan forbids (snapshot_budget, gen1_boundary, too_long),
+  // each with its explanation. gen1_boundary holds back only what nobody asked for.
+  std::vector<std::pair<Blocker, std::string>> plan_blockers;
+  // A method that writes points: how many; a scheduled run is worth 10 at most.
+  std::optional<std::uint64_t> points;
+  // A method with a floor between two runs that binds requests too (3.x: G).
+  bool interval_binds_requests = false;
 };
 
 // Also for a sample further in the future than that: the clock was set back, and

@@ -25,6 +25,7 @@ class Reader {
   std::uint32_t count(const char* key) {
     return static_cast<std::uint32_t>(whole(key, std::numeric_limits<std::uint32_t>::max()).value_or(0));
   }
+  std::optional<std::uint64_t> number(const char* key) { return whole(key, std::numeric_limits<std::uint64_t>::max()); }
   [[nodiscard]] const std::string& wrong() const { return wrong_; }
 
  private:
@@ -72,6 +73,8 @@ std::string to_text(const Memory& memory) {
   put(json, "last_critical_failure", memory.last_critical_failure);
   put(json, "blocked_since", memory.blocked_since);
   json["restart_considered"] = memory.restart_considered;
+  if (memory.own_trigger_file) json["own_trigger_file"] = *memory.own_trigger_file;
+  put(json, "own_trigger_time", memory.own_trigger_time);
   return json.dump();
 }
 
@@ -95,6 +98,8 @@ Result<Memory> from_text(const std::string& text) {
     memory.last_critical_failure = reader.time("last_critical_failure");
     memory.blocked_since = reader.time("blocked_since");
     memory.restart_considered = json.value("restart_considered", false);
+    memory.own_trigger_file = reader.number("own_trigger_file");
+    memory.own_trigger_time = reader.time("own_trigger_time");
     if (!reader.wrong().empty()) return unreadable(reader.wrong());
     return memory;
   } catch (const Json::exception& error) {

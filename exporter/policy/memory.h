@@ -32,6 +32,10 @@ struct Memory {
   std::optional<Time> blocked_since;          // critical and blocked without a break
   bool restart_considered = false;
 
+  // 3.x: the file that an at-once nudge of ours dated in the future, and its date.
+  std::optional<std::uint64_t> own_trigger_file;
+  std::optional<Time> own_trigger_time;
+
   friend bool operator==(const Memory&, const Memory&) = default;
 };
 

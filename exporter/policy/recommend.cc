@@ -2,7 +2,8 @@
 
 namespace walx::policy {
 
-std::vector<std::string> recommend(Health health, const wal::Sample& sample, const Decision& decision) {
+std::vector<std::string> recommend(Health health, const wal::Sample& sample, const Decision& decision,
+                                   const std::optional<NotShrinking>& not_shrinking) {
   std::vector<std::string> out;
   switch (health) {
     case Health::healthy:
@@ -18,6 +19,15 @@ std::vector<std::string> recommend(Health health, const wal::Sample& sample, con
   }
   if (health != Health::healthy && !decision.blockers.empty()) {
     out.push_back("No checkpoint is started now: " + decision.explanation);
+  }
+  if (not_shrinking) {
+    out.push_back("The WAL does not shrink (" + std::string(to_string(not_shrinking->cause)) +
+                  "): " + not_shrinking->detail);
+  }
+  if (sample.newest_file_damaged) {
+    out.push_back(
+        "The newest WAL file is damaged: InfluxDB will end itself at its next write, and at every start after it; stop "
+        "it, copy the file away, move it aside, then start it");
   }
   if (!sample.invalid.empty()) {
     const wal::InvalidFile& first = sample.invalid.front();

@@ -6,12 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "policy/cause.h"
 #include "policy/decision.h"
 #include "policy/health.h"
 #include "wal/sample.h"
 
 namespace walx::policy {
 
-[[nodiscard]] std::vector<std::string> recommend(Health health, const wal::Sample& sample, const Decision& decision);
+[[nodiscard]] std::vector<std::string> recommend(Health health, const wal::Sample& sample, const Decision& decision,
+                                                 const std::optional<NotShrinking>& not_shrinking);
 
 }  // namespace walx::policy

@@ -19,6 +19,7 @@ struct CheckpointCommand {
   policy::Reason reason = policy::Reason::manual;
   bool override_soft = false;                // lift backoff, breaker_open, outside_window, maintenance
   Duration wait = std::chrono::seconds(30);  // for the outcome
+  bool at_once = false;                      // 3.x: do not wait for the boundary; delays the server's next snapshot
   std::string actor;                         // who asked, for the audit: "loopback", "user alice"
 };
 
@@ -37,12 +38,46 @@ struct CheckpointAnswer {
   std::optional<CheckpointRun> run;
 };
 
+// Before a planned restart: bring what a restart would replay to the minimum.
+struct PrepareRestartCommand {
+  std::string target;
+  Duration max_wait = std::chrono::seconds(60);
+  std::string actor;
+};
+
+struct PrepareRestartAnswer {
+  bool known = true;  // false: no such target
+  bool safe = false;  // nothing that was pending at the start is left to replay
+  Time timestamp{};
+  std::string message;                            // what was done, what is left, and what to do where it is not safe
+  wal::Extent pending;                            // left
+  std::optional<double> replay_estimate_seconds;  // of the restart; nullopt: the WAL could not be read
+  std::vector<policy::Blocker> blockers;
+  std::optional<CheckpointRun> run;
+};
+
+// What a checkpoint would do, worked out and not done.
+struct CheckpointPlan {
+  std::string target;
+  std::string method;
+  std::string mode = "at_once";    // patient or at_once
+  std::uint64_t goal = 0;          // periods; 0 for methods that have none
+  std::uint64_t points = 0;        // every point to be written; 0 for backup and http
+  double duration_seconds = 0;     // expected
+  std::optional<Time> not_before;  // the last point waits for this
+  std::optional<std::uint64_t> snapshot_budget_remaining;
+  std::vector<policy::Blocker> blockers;
+  std::string explanation;
+};
+
 class Commands {
  public:
   virtual ~Commands() = default;
 
   // Blocks up to `wait`.
   [[nodiscard]] virtual CheckpointAnswer checkpoint(const CheckpointCommand& command) = 0;
+  // Blocks up to `max_wait`, and a few seconds for looks before and after.
+  [[nodiscard]] virtual PrepareRestartAnswer prepare_restart(const PrepareRestartCommand& command) = 0;
   // All or nothing; an error leaves everything as it was.
   [[nodiscard]] virtual Result<void> reload() = 0;
 };
@@ -68,6 +103,8 @@ class Queries {
   // Entries with an id below `before` (nullopt: from the newest on), at most `limit`.
   [[nodiscard]] virtual Result<HistoryPage> history(const std::string& target, std::optional<std::int64_t> before,
                                                     std::size_t limit) = 0;
+  // The plan of a checkpoint that somebody asks for now.
+  [[nodiscard]] virtual Result<CheckpointPlan> plan(const std::string& target, bool at_once) = 0;
   // One checkpoint, running or ended; nullopt: not known.
   [[nodiscard]] virtual std::optional<CheckpointRun> run(const std::string& target, std::int64_t id) = 0;
 };

@@ -119,6 +119,35 @@ Json server(const TargetView& target) {
           {"asked_at", time(facts.asked_at)}};
 }
 
+Json not_shrinking(const std::optional<policy::NotShrinking>& value) {
+  if (!value) return nullptr;
+  return {{"cause", text(policy::to_string(value->cause))},
+          {"file", value->file ? text(wal::node_wal_name(*value->file)) : Json(nullptr)},
+          {"since", time(value->since)},
+          {"detail", text(value->detail)}};
+}
+
+Json node(const std::optional<NodeView>& value) {
+  if (!value) return nullptr;
+  Json budget = nullptr;
+  if (value->budget) {
+    budget = {{"limit", value->budget->limit},
+              {"remaining", value->budget->remaining},
+              {"floor", value->budget->floor},
+              {"days_left", number(value->budget->days_left)}};
+  }
+  return {{"snapshot_size", value->rules.snapshot_size},
+          {"snapshot_size_from", value->snapshot_size_from},
+          {"flush_interval_seconds", number(to_seconds(value->rules.flush_interval))},
+          {"flush_interval_from", value->flush_interval_from},
+          {"gen1_duration_seconds", number(to_seconds(value->rules.gen1_duration))},
+          {"gen1_duration_from", value->gen1_duration_from},
+          {"kept_files", value->rules.kept_files},
+          {"kept_files_from", value->kept_files_from},
+          {"snapshot_budget", std::move(budget)},
+          {"warnings", texts(value->warnings)}};
+}
+
 bool too_old(const TargetView& target, Time now) {
   return target.stale_at && *target.stale_at < now;
 }
@@ -163,7 +192,7 @@ Json to_json(const TargetView& target, Time now) {
   out["max_data_time"] = known([](const auto& s) { return time(s.max_data_time); });
   out["invalid"] = known([](const auto& s) { return invalid(s.invalid); });
   out["sequence_gaps"] = known([](const auto& s) { return Json(s.sequence_gaps); });
-  out["not_shrinking"] = nullptr;
+  out["not_shrinking"] = not_shrinking(target.not_shrinking);
   out["thresholds"] = thresholds(target.thresholds);
   out["recommendations"] = texts(target.recommendations);
   out["decision"] = decision(target.decision);
@@ -180,6 +209,7 @@ Json to_json(const TargetView& target, Time now) {
   out["stale_at"] = time(target.stale_at);
   out["forecast"] = forecast(target.forecast);
   out["server"] = server(target);
+  out["node"] = node(target.node);
   out["watch_degraded"] = target.watch_degraded;
   out["watch_detail"] = text_or_null(target.watch_detail);
   out["paused"] = target.paused;
@@ -220,6 +250,39 @@ Json to_json(const HistoryEntry& entry) {
   out["kind"] = text(entry.kind);
   out["summary"] = text(entry.summary);
   out["detail"] = std::move(detail);
+  return out;
+}
+
+Json to_json(const CheckpointPlan& plan) {
+  Json blockers = Json::array();
+  for (const auto blocker : plan.blockers) blockers.push_back(text(policy::to_string(blocker)));
+  Json out;
+  out["target"] = text(plan.target);
+  out["method"] = text(plan.method);
+  out["mode"] = text(plan.mode);
+  out["goal"] = plan.goal;
+  out["points"] = plan.points;
+  out["duration_seconds"] = number(plan.duration_seconds);
+  out["not_before"] = time(plan.not_before);
+  out["snapshot_budget_remaining"] =
+      plan.snapshot_budget_remaining ? Json(*plan.snapshot_budget_remaining) : Json(nullptr);
+  out["blockers"] = std::move(blockers);
+  out["explanation"] = text(plan.explanation);
+  return out;
+}
+
+Json to_json(const PrepareRestartAnswer& answer) {
+  Json blockers = Json::array();
+  for (const auto blocker : answer.blockers) blockers.push_back(text(policy::to_string(blocker)));
+  Json out;
+  out["success"] = answer.safe;
+  out["timestamp"] = time(answer.timestamp);
+  out["message"] = text(answer.message);
+  out["safe"] = answer.safe;
+  out["pending"] = extent(answer.pending);
+  out["replay_estimate_seconds"] = number(answer.replay_estimate_seconds);
+  out["blockers"] = std::move(blockers);
+  out["run"] = answer.run ? to_json(*answer.run) : Json(nullptr);
   return out;
 }
 

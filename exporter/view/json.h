@@ -33,5 +33,8 @@ namespace walx::view {
 // `outcome`, `ended`, `message`, `duration_seconds` and `reclaimed` are null while it runs.
 [[nodiscard]] nlohmann::ordered_json to_json(const CheckpointRun& run);
 [[nodiscard]] nlohmann::ordered_json to_json(const HistoryEntry& entry);
+// One flat object, as design.md lists its fields.
+[[nodiscard]] nlohmann::ordered_json to_json(const CheckpointPlan& plan);
+[[nodiscard]] nlohmann::ordered_json to_json(const PrepareRestartAnswer& answer);
 
 }  // namespace walx::view

@@ -17,9 +17,12 @@
 #include "events/event.h"
 #include "influxdb/outcome.h"
 #include "influxdb/server.h"
+#include "policy/budget.h"
+#include "policy/cause.h"
 #include "policy/decision.h"
 #include "policy/forecast.h"
 #include "policy/health.h"
+#include "wal/node_rules.h"
 #include "wal/sample.h"
 
 namespace walx::view {
@@ -63,6 +66,17 @@ struct Counters {
   Counters();
 };
 
+// What is known about an InfluxDB 3 node beyond its directory.
+struct NodeView {
+  wal::NodeRules rules;
+  std::string snapshot_size_from;  // settings, server or default; likewise below
+  std::string flush_interval_from;
+  std::string gen1_duration_from;
+  std::string kept_files_from;
+  std::vector<std::string> warnings;
+  std::optional<policy::SnapshotBudget> budget;
+};
+
 struct TargetView {
   std::string name;
   std::string wal_directory;
@@ -81,6 +95,9 @@ struct TargetView {
   Duration long_window = std::chrono::hours(1);
   policy::Decision decision;
   std::vector<std::string> recommendations;
+
+  std::optional<NodeView> node;                       // 3.x only
+  std::optional<policy::NotShrinking> not_shrinking;  // 3.x only; nullopt: nothing wrong
 
   std::optional<influxdb::ServerFacts> server;  // nullopt: never asked
   bool server_asked = false;                    // a url is set

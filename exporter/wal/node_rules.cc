@@ -11,6 +11,12 @@ Time NodeRules::floor(Time time) const {
   return Time(Duration(t - remainder));
 }
 
+std::string node_wal_name(std::uint64_t number) {
+  constexpr std::size_t kDigits = 11;
+  const std::string digits = std::to_string(number);
+  return std::string(kDigits - std::min(kDigits, digits.size()), '0') + digits + ".wal";
+}
+
 bool takes_front(const NodeRules& rules, const std::vector<Period>& periods, std::size_t index) {
   const std::uint64_t count = index + 1;
   if (count < rules.row_goal()) return false;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "base/time.h"
@@ -30,6 +31,9 @@ struct NodeRules {
 
   friend bool operator==(const NodeRules&, const NodeRules&) = default;
 };
+
+// "00000000004.wal" for 4.
+[[nodiscard]] std::string node_wal_name(std::uint64_t number);
 
 // Whether the flush that wrote the period at `index` should have taken the period
 // at the front: what rules 2 to 4 say with the periods up to `index` pending.

@@ -19,6 +19,8 @@ namespace walx::wal {
 struct SnapshotsFound {
   std::optional<Snapshot> newest;  // the newest that can be believed
   std::uint64_t files = 0;
+  std::uint64_t counted = 0;       // newer than the lookback and than the newest metadata checkpoint
+  std::uint64_t last_day = 0;      // written within a day before now
   std::vector<std::string> notes;  // about those that can't be
 };
 
@@ -29,7 +31,7 @@ class NodeSnapshots {
   // may not be read is an error: without it nobody can tell what is pending. A
   // file that is not whole is passed over in favour of the one before it, and
   // read again at the next look; one that was good at an earlier look stays good.
-  [[nodiscard]] Result<SnapshotsFound> look(int root, const std::filesystem::path& path, ReadCounter& counter,
+  [[nodiscard]] Result<SnapshotsFound> look(int root, const std::filesystem::path& path, Time now, ReadCounter& counter,
                                             const std::stop_token& stop);
 
   void forget() { known_.reset(); }

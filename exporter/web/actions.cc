@@ -182,6 +182,39 @@ Response Handler::get_run(const Call& call) {
   return json_response(200, view::to_json(*run));
 }
 
+Response Handler::get_plan(const Call& call) {
+  const auto view = dependencies_.views.current();
+  const auto& name = call.names.front();
+  if (find(*view, name) == nullptr) return no_such_target(call, *view, name);
+  const auto at_once = parse_mode(call.query);
+  if (!at_once) return refuse(call.request, at_once.error());
+  const auto plan = dependencies_.queries.plan(name, *at_once);
+  if (abandoned_) return error_response(503, "the exporter is shutting down");
+  if (!plan) return refuse(call.request, plan.error());
+  return json_response(200, view::to_json(*plan));
+}
+
+// 200 only where it is safe to go on; 409 where something forbids it, 502 otherwise.
+Response Handler::post_prepare_restart(const Call& call) {
+  const auto view = dependencies_.views.current();
+  const auto& name = call.names.front();
+  if (find(*view, name) == nullptr) return no_such_target(call, *view, name);
+  const auto max_wait = parse_max_wait(call.query);
+  if (!max_wait) return refuse(call.request, max_wait.error());
+  const WaitingPlace place(waiting_, max_waiting_);
+  if (!place.held()) {
+    return refuse(call.request, 503, "too many requests already wait for a checkpoint", "try again in a moment");
+  }
+  const auto answer = dependencies_.commands.prepare_restart(
+      {name, *max_wait, call.user ? "user " + *call.user : std::string("loopback")});
+  if (abandoned_) return error_response(503, "the exporter is shutting down");
+  if (!answer.known) return no_such_target(call, *view, name);
+  Json body = view::to_json(answer);
+  if (answer.safe) return json_response(200, body);
+  body["error"] = body["message"];
+  return json_response(answer.blockers.empty() ? 502 : 409, body);
+}
+
 Response Handler::checkpoint(const Call& call, const std::string& target, bool seed) {
   const auto options = parse_checkpoint_options(call.query);
   if (!options) return refuse(call.request, options.error());
@@ -193,6 +226,7 @@ Response Handler::checkpoint(const Call& call, const std::string& target, bool s
   view::CheckpointCommand command;
   command.target = target;
   command.override_soft = options->override_soft;
+  command.at_once = options->at_once;
   command.wait = place.held() ? options->wait : Duration::zero();
   command.actor = call.user ? "user " + *call.user : "loopback";
   const auto answer = dependencies_.commands.checkpoint(command);

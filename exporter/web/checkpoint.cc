@@ -71,21 +71,42 @@ Result<bool> parse_flag(const std::string& name, const std::string& value) {
                  "the parameter " + name + " must be true or false, not \"" + escape_control(value) + "\"");
 }
 
+Result<Duration> duration_parameter(const Parameters& parameters, const std::string& name, Duration otherwise) {
+  const auto text = parameter(parameters, name);
+  if (!text) return tl::unexpected(text.error());
+  if (!*text) return otherwise;
+  const auto duration = parse_duration(**text);
+  if (!duration) return failure(ErrorKind::invalid, "the parameter " + name + ": " + duration.error().message);
+  if (*duration > kLongestWait) {
+    return failure(ErrorKind::invalid, "the parameter " + name + " is at most 30m, not " + format_duration(*duration) +
+                                           "; a longer checkpoint answers 202 with a Location to follow");
+  }
+  return *duration;
+}
+
 }  // namespace
+
+Result<Duration> parse_max_wait(const Parameters& parameters) {
+  return duration_parameter(parameters, "max_wait", std::chrono::seconds(60));
+}
+
+Result<bool> parse_mode(const Parameters& parameters) {
+  const auto mode = parameter(parameters, "mode");
+  if (!mode) return tl::unexpected(mode.error());
+  if (!*mode || **mode == "patient") return false;
+  if (**mode == "at_once") return true;
+  return failure(ErrorKind::invalid,
+                 "the parameter mode must be patient or at_once, not \"" + escape_control(**mode) + "\"");
+}
 
 Result<CheckpointOptions> parse_checkpoint_options(const Parameters& parameters) {
   CheckpointOptions options;
-  const auto wait = parameter(parameters, "wait");
+  const auto wait = duration_parameter(parameters, "wait", options.wait);
   if (!wait) return tl::unexpected(wait.error());
-  if (*wait) {
-    const auto duration = parse_duration(**wait);
-    if (!duration) return failure(ErrorKind::invalid, "the parameter wait: " + duration.error().message);
-    if (*duration > kLongestWait) {
-      return failure(ErrorKind::invalid, "the parameter wait is at most 30m, not " + format_duration(*duration) +
-                                             "; a longer checkpoint answers 202 with a Location to follow");
-    }
-    options.wait = *duration;
-  }
+  options.wait = *wait;
+  const auto at_once = parse_mode(parameters);
+  if (!at_once) return tl::unexpected(at_once.error());
+  options.at_once = *at_once;
   const auto flag = parameter(parameters, "override");
   if (!flag) return tl::unexpected(flag.error());
   if (*flag) {
@@ -99,7 +120,7 @@ Result<CheckpointOptions> parse_checkpoint_options(const Parameters& parameters)
 Response checkpoint_response(const view::CheckpointAnswer& answer, const std::string& target, bool seed, Time now) {
   const auto told = tell(answer);
   Json body;
-  body["success"] = told.status == 200;
+  body["success"] = told.status < 300;  // of a running one: that it was started
   body["timestamp"] = format_time(answer.timestamp == Time{} ? now : answer.timestamp);
   body["message"] = to_valid_utf8(told.message);
   if (seed && told.status == 200) return json_response(200, body);

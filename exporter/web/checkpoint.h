@@ -18,10 +18,17 @@ inline constexpr Duration kLongestWait = std::chrono::minutes(30);
 struct CheckpointOptions {
   Duration wait = kDefaultWait;
   bool override_soft = false;
+  bool at_once = false;
 };
 
-// From `wait` (a duration, at most 30m) and `override` (true or false).
+// From `wait` (a duration, at most 30m), `override` (true or false) and `mode`
+// (patient or at_once).
 [[nodiscard]] Result<CheckpointOptions> parse_checkpoint_options(const Parameters& parameters);
+
+// `max_wait` of prepare-restart: a duration, 60s unless given, at most 30m.
+[[nodiscard]] Result<Duration> parse_max_wait(const Parameters& parameters);
+// `mode`: patient unless given; at_once is true.
+[[nodiscard]] Result<bool> parse_mode(const Parameters& parameters);
 
 // succeeded and no_op 200, running 202 with a Location, busy and blocked 409,
 // failed and unverified 502, gone 503. Every body begins with success, timestamp

@@ -48,10 +48,18 @@ int status_of(ErrorKind kind) {
   }
 }
 
-// The name of the user whose login the request carries.
+// The name of the user whose login the request carries; "control" for the command
+// line's token, which counts from this machine alone.
 std::optional<std::string> log_in(const Request& request, const Users& users) {
+  constexpr std::string_view kBearer = "Bearer ";
   const auto sent = header_values(request.headers, "Authorization");
-  if (!users.configured() || sent.size() != 1) return std::nullopt;
+  if (sent.size() != 1) return std::nullopt;
+  if (std::string_view(sent.front()).starts_with(kBearer)) {
+    const bool right = is_loopback_address(request.peer) &&
+                       users.check_control(std::string(std::string_view(sent.front()).substr(kBearer.size())));
+    return right ? std::optional<std::string>("control") : std::nullopt;
+  }
+  if (!users.configured()) return std::nullopt;
   auto credentials = parse_basic(sent.front());
   if (!credentials || !users.check(credentials->name, credentials->password)) return std::nullopt;
   return std::move(credentials->name);
@@ -73,6 +81,8 @@ std::span<const Handler::Route> Handler::routes() {
       {"/api/v1/targets/{name}", "GET", &Handler::get_target},
       {"/api/v1/targets/{name}/history", "GET", &Handler::get_history},
       {"/api/v1/targets/{name}/checkpoint", "POST", &Handler::post_checkpoint},
+      {"/api/v1/targets/{name}/checkpoint-plan", "GET", &Handler::get_plan},
+      {"/api/v1/targets/{name}/prepare-restart", "POST", &Handler::post_prepare_restart},
       {"/api/v1/targets/{name}/checkpoints/{id}", "GET", &Handler::get_run},
       {"/wal-management/health", "GET", &Handler::get_seed_health},
       {"/wal-management/checkpoint-status", "GET", &Handler::get_seed_checkpoint_status},

@@ -207,4 +207,8 @@ bool Users::check(const std::string& name, const std::string& password) const {
   return right;
 }
 
+bool Users::check_control(const std::string& token) const {
+  return !control_token_.empty() && equal_in_constant_time(control_token_, token);
+}
+
 }  // namespace walx::web

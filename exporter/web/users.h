@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "base/result.h"
 
@@ -29,8 +30,14 @@ class Users {
   // remembered (by a keyed hash), so that bcrypt's cost is paid once.
   [[nodiscard]] bool check(const std::string& name, const std::string& password) const;
 
+  // The random token of the state directory's control file, which the command line
+  // sends from this machine; empty: none.
+  void set_control_token(std::string token) { control_token_ = std::move(token); }
+  [[nodiscard]] bool check_control(const std::string& token) const;
+
  private:
   std::map<std::string, std::string> hashes_;
+  std::string control_token_;
   std::string decoy_;  // a hash nobody has, as costly as the costliest real one
   std::shared_ptr<LoginCache> cache_;
 };

@@ -83,6 +83,7 @@ class FakeCommands final : public view::Commands {
     while (hold_ && clock.steady() < deadline) clock.wait_until(changed_, mutex_, deadline);
     return answer_;
   }
+  view::PrepareRestartAnswer prepare_restart(const view::PrepareRestartCommand&) override { return prepared; }
   Result<void> reload() override {
     const MutexLock lock(mutex_);
     return reload_;
@@ -113,6 +114,8 @@ class FakeCommands final : public view::Commands {
     return asked_.size() >= count;
   }
 
+  view::PrepareRestartAnswer prepared;  // set before the server starts
+
   static view::CheckpointAnswer running() {
     view::CheckpointAnswer answer;
     answer.state = view::CheckpointAnswer::State::running;
@@ -141,6 +144,14 @@ class FakeQueries final : public view::Queries {
     }
     if (!page.entries.empty() && page.entries.back().id > 1) page.next_before = page.entries.back().id;
     return page;
+  }
+  Result<view::CheckpointPlan> plan(const std::string& target, bool at_once) override {
+    view::CheckpointPlan plan;
+    plan.target = target;
+    plan.method = "nudge";
+    plan.mode = at_once ? "at_once" : "patient";
+    plan.points = 7;
+    return plan;
   }
   std::optional<view::CheckpointRun> run(const std::string&, std::int64_t id) override {
     if (id != 7) return std::nullopt;

@@ -1,0 +1,134 @@
+#include "app/node.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <tuple>
+
+namespace walx::app {
+namespace {
+
+// Settings first, then the server; says where the value came from.
+template <class T>
+void choose(T& value, std::string& from, const std::optional<T>& set, const std::optional<T>& served) {
+  if (set) {
+    value = *set;
+    from = "settings";
+  } else if (served) {
+    value = *served;
+    from = "server";
+  }
+}
+
+// From 3.11.7 on, as documented upstream.
+bool snapshots_by_age(const std::string& version) {
+  int major = 0;
+  int minor = 0;
+  int patch = 0;
+  if (std::sscanf(version.c_str(), "%d.%d.%d", &major, &minor, &patch) != 3) return false;
+  return std::tie(major, minor, patch) >= std::make_tuple(3, 11, 7);
+}
+
+bool choose_nudge(const settings::Target& target) {
+  return target.checkpoint.method == settings::Method::nudge ||
+         (target.checkpoint.method == settings::Method::automatic && target.checkpoint.nudge.enabled);
+}
+
+}  // namespace
+
+NodeKnowledge node_knowledge(const settings::Target& target, const std::optional<influxdb::NodeFacts>& facts) {
+  const settings::Influxdb& set = target.influxdb;
+  const influxdb::NodeFacts said = facts.value_or(influxdb::NodeFacts{});
+  NodeKnowledge node;
+  choose(node.rules.snapshot_size, node.snapshot_size_from, set.snapshot_size, said.snapshot_size);
+  choose(node.rules.flush_interval, node.flush_interval_from, set.flush_interval, said.flush_interval);
+  choose(node.rules.gen1_duration, node.gen1_duration_from, set.gen1_duration, said.gen1_duration);
+  choose(node.rules.kept_files, node.kept_files_from, set.kept_files, said.kept_files);
+  if (said.lookback) node.rules.lookback = *said.lookback;
+  node.warnings = said.problems;
+  const auto assumed = [&](const std::string& from, const char* key, const std::string& value) {
+    if (from != "default") return;
+    node.warnings.push_back(
+        std::string("influxdb.") + key + " is not known and taken to be " + value + "; set it, or " +
+        (set.url.empty() ? "influxdb.url" : "influxdb.token_file with a token that may read the system tables"));
+  };
+  assumed(node.snapshot_size_from, "snapshot_size", std::to_string(node.rules.snapshot_size));
+  assumed(node.flush_interval_from, "flush_interval", format_duration(node.rules.flush_interval));
+  assumed(node.gen1_duration_from, "gen1_duration", format_duration(node.rules.gen1_duration));
+  if (policy::snapshots_too_often(node.rules)) {
+    node.warnings.push_back(
+        "3 x snapshot_size x flush_interval (" +
+        format_duration(node.rules.flush_interval * static_cast<std::int64_t>(node.rules.all_goal())) +
+        ") is less than gen1_duration (" + format_duration(node.rules.gen1_duration) +
+        "): so many snapshots hide older data after a restart; raise --wal-snapshot-size or --wal-flush-interval");
+  }
+  return node;
+}
+
+NudgeOutlook nudge_outlook(const settings::Target& target, const wal::Sample& sample, const wal::NodeRules& rules,
+                           influxdb::NudgeMode mode, bool requested, Time now) {
+  using policy::Blocker;
+  NudgeOutlook outlook;
+  const auto plan = influxdb::plan_nudge(sample, rules, mode, !requested, now);
+  if (!plan) {
+    outlook.blockers.emplace_back(Blocker::method_disabled, plan.error().message);
+    return outlook;
+  }
+  outlook.plan = *plan;
+  if (const auto budget = policy::snapshot_budget(sample, rules); budget && budget->remaining < budget->floor) {
+    outlook.blockers.emplace_back(Blocker::snapshot_budget, std::to_string(budget->remaining) + " of " +
+                                                                std::to_string(budget->limit) +
+                                                                " snapshots are left that a restart would read, and " +
+                                                                std::to_string(budget->floor) +
+                                                                " are kept free; more of them would hide older data");
+  }
+  if (plan->points == 0) return outlook;
+  const settings::Nudge& nudge = target.checkpoint.nudge;
+  // Without waiting for a boundary that has passed, most of the row may stay.
+  if (!requested && plan->boundary) {
+    const auto covered = std::count_if(sample.periods.begin(), sample.periods.end(),
+                                       [&](const wal::Period& period) { return period.number <= plan->cover_to; });
+    if (static_cast<std::size_t>(covered) * 2 < sample.periods.size()) {
+      outlook.blockers.emplace_back(Blocker::gen1_boundary,
+                                    "only " + std::to_string(covered) + " of " + std::to_string(sample.periods.size()) +
+                                        " pending files are dated before " + format_time(*plan->boundary) +
+                                        ", so a nudge now would leave most; the next boundary is " +
+                                        format_time(rules.next_multiple(now)));
+    }
+  }
+  if (plan->points > nudge.max_points || plan->duration > nudge.max_duration) {
+    outlook.blockers.emplace_back(
+        Blocker::too_long, std::to_string(plan->points) + " points in about " + format_duration_rough(plan->duration) +
+                               " are needed, the bounds are " + std::to_string(nudge.max_points) + " and " +
+                               format_duration(nudge.max_duration) + " (checkpoint.nudge.max_points, max_duration)");
+  }
+  return outlook;
+}
+
+std::vector<std::string> node_recommendations(const settings::Target& target, const view::NodeView& node,
+                                              const std::string& server_version, const policy::Memory& memory,
+                                              Time now) {
+  std::vector<std::string> out = node.warnings;
+  if (node.budget && node.budget->remaining < 2 * node.budget->floor) {
+    std::string line = "Only " + std::to_string(node.budget->remaining) + " of " + std::to_string(node.budget->limit) +
+                       " snapshots are left that a restart would read";
+    if (node.budget->days_left) {
+      line += ", " +
+              format_duration_rough(std::chrono::duration_cast<Duration>(
+                  std::chrono::duration<double>(*node.budget->days_left * 86400))) +
+              " at the rate of the last day";
+    }
+    out.push_back(line + ": older data would not be seen after it; snapshot less often (larger --wal-snapshot-size)");
+  }
+  if (snapshots_by_age(server_version) && choose_nudge(target)) {
+    out.push_back("InfluxDB " + server_version +
+                  " can snapshot by age itself: prefer its --force-snapshot-max-age to the nudge");
+  }
+  if (memory.own_trigger_time && *memory.own_trigger_time > now) {
+    out.push_back(
+        "The last nudge's trigger is dated " + format_time(*memory.own_trigger_time) +
+        ": the server's own next snapshot comes later than usual, and no nudge is started before it has passed");
+  }
+  return out;
+}
+
+}  // namespace walx::app

@@ -1,0 +1,55 @@
+// What is known about an InfluxDB 3 node beyond its directory, put together from
+// the settings, the server's answers and the defaults; and what that means for a
+// nudge now. Pure; safe from any thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "influxdb/node_facts.h"
+#include "influxdb/nudge_plan.h"
+#include "policy/budget.h"
+#include "policy/decision.h"
+#include "policy/memory.h"
+#include "settings/settings.h"
+#include "view/view.h"
+#include "wal/node_rules.h"
+
+namespace walx::app {
+
+struct NodeKnowledge {
+  wal::NodeRules rules;
+  // Where S, F, G and the kept files come from: settings, server or default.
+  std::string snapshot_size_from = "default";
+  std::string flush_interval_from = "default";
+  std::string gen1_duration_from = "default";
+  std::string kept_files_from = "default";
+  std::vector<std::string> warnings;  // for people, each with the remedy
+};
+
+// `facts`: nullopt where the server was not asked yet or has no url.
+[[nodiscard]] NodeKnowledge node_knowledge(const settings::Target& target,
+                                           const std::optional<influxdb::NodeFacts>& facts);
+
+// What forbids a nudge by its own plan: the plan can't be made, is too long, has
+// to wait for the boundary, or the budget of snapshots is used up.
+struct NudgeOutlook {
+  std::optional<influxdb::NudgePlan> plan;
+  std::vector<std::pair<policy::Blocker, std::string>> blockers;
+};
+
+// `requested`: somebody asks for it, so the plan may wait for the next boundary.
+[[nodiscard]] NudgeOutlook nudge_outlook(const settings::Target& target, const wal::Sample& sample,
+                                         const wal::NodeRules& rules, influxdb::NudgeMode mode, bool requested,
+                                         Time now);
+
+// What a person should know about the node: warnings, the budget of snapshots, the
+// server's own way to snapshot by age where it has one, a trigger of ours that
+// delays the server's next snapshot.
+[[nodiscard]] std::vector<std::string> node_recommendations(const settings::Target& target, const view::NodeView& node,
+                                                            const std::string& server_version,
+                                                            const policy::Memory& memory, Time now);
+
+}  // namespace walx::app

@@ -1,0 +1,81 @@
+#include "app/prepare.h"
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <ostream>
+
+#include "app/control.h"
+#include "app/target.h"
+#include "base/text.h"
+#include "http/client.h"
+#include "state/store.h"
+
+namespace walx::app {
+namespace {
+
+constexpr Duration kLookMargin = std::chrono::seconds(25);  // two fresh looks and the way
+
+// nullopt: no exporter runs with this state directory.
+std::optional<bool> ask_daemon(const Flags& flags, const std::string& target, std::ostream& out) {
+  const auto control = read_control(flags.state_directory);
+  if (!control) return std::nullopt;
+  http::Client client;
+  http::Request request;
+  request.method = "POST";
+  request.url = "http://" + control->address + "/api/v1/targets/" + http::percent_encode(target) +
+                "/prepare-restart?max_wait=" + format_duration(flags.max_wait);
+  request.secret_header = "Authorization: Bearer " + control->token;
+  request.timeout = flags.max_wait + kLookMargin;
+  const auto response = client.send(request, {});
+  if (!response && response.error().kind == ErrorKind::unavailable)
+    return std::nullopt;  // it has gone, its file stayed
+  if (!response) {
+    out << escape_control(target) << ": Not safe: " << response.error().message << "\n";
+    return false;
+  }
+  const auto body = nlohmann::json::parse(response->body, nullptr, /*allow_exceptions=*/false);
+  const bool readable = body.is_object() && body.contains("message") && body["message"].is_string();
+  const std::string said =
+      readable ? body["message"].get<std::string>() : "it answered " + std::to_string(response->status);
+  const bool safe = response->status == 200 && body.is_object() && body.value("safe", false);
+  out << escape_control(target) << ": " << escape_control(said) << "\n";
+  return safe;
+}
+
+}  // namespace
+
+int run_prepare_restart(const settings::Settings& settings, const Flags& flags, std::shared_ptr<Clock> clock,
+                        const Log& log, std::ostream& out) {
+  bool all_safe = true;
+  bool any = false;
+  std::shared_ptr<state::Store> store;
+  for (const settings::Target& target : settings.targets) {
+    if (!flags.target.empty() && target.name != flags.target) continue;
+    any = true;
+    if (const auto safe = ask_daemon(flags, target.name, out)) {
+      all_safe = all_safe && *safe;
+      continue;
+    }
+    if (store == nullptr) {
+      auto opened = state::open_store(flags.state_directory, settings.history_limit);
+      if (!opened) {
+        log->error("{}", opened.error().message);
+        return kExitFailure;
+      }
+      store = *std::move(opened);
+    }
+    settings::Target alone = target;
+    alone.checkpoint.schedule.reset();
+    Target runtime(alone, Services{clock, store, log, flags.state_directory, [] {}}, /*acts_unasked=*/false);
+    const auto answer = runtime.prepare_restart({target.name, flags.max_wait, "command line"});
+    out << escape_control(target.name) << ": " << escape_control(answer.message) << "\n";
+    all_safe = all_safe && answer.safe;
+  }
+  if (!any) {
+    out << "there is no target named " << escape_control(flags.target) << " in the settings\n";
+    return kExitFailure;
+  }
+  return all_safe ? kExitOk : kExitFailure;
+}
+
+}  // namespace walx::app
