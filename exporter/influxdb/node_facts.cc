@@ -79,11 +79,10 @@ constexpr std::array kUnits = {
   if (response->status != 200) {
     std::string message = what + "it answered " + status_text(*response);
     if (response->status == 401 || response->status == 403) {
-      message += "; " + remedy_for(response->status, !token.empty()) + "; it has to be an admin token, or ";
-    } else {
-      message += "; this version does not tell: ";
+      return failure(ErrorKind::permission, message + "; " + remedy_for(response->status, !token.empty()) +
+                                                "; it has to be an admin token; or " + kSetByHand);
     }
-    return failure(ErrorKind::unavailable, message + kSetByHand);
+    return failure(ErrorKind::not_found, message + "; where this version does not tell, " + kSetByHand);
   }
   Json rows = Json::parse(response->body, nullptr, false);
   if (!rows.is_array() || !std::all_of(rows.begin(), rows.end(), [](const Json& row) { return row.is_object(); })) {
@@ -207,9 +206,7 @@ NodeFacts ask_node(http::Client& client, const std::string& url, const std::stri
   if (!nodes) {
     facts.problems.push_back(nodes.error().message);
     // The other question would fare no better where nobody answers or lets us in.
-    if (nodes.error().kind != ErrorKind::corrupt && nodes.error().message.find("does not tell") == std::string::npos) {
-      return facts;
-    }
+    if (nodes.error().kind != ErrorKind::corrupt && nodes.error().kind != ErrorKind::not_found) return facts;
   } else if (const auto row = pick(*nodes, node_id)) {
     read_flags(*row, facts);
   } else {

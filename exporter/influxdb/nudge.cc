@@ -1,6 +1,7 @@
 #include "influxdb/nudge.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <utility>
 
@@ -119,8 +120,9 @@ Outcome Nudge::nudge(const std::stop_token& stop) {
   auto request = api_request(
       options_.url, "/api/v3/write_lp?db=" + http::percent_encode(options_.database) + "&precision=nanosecond",
       "Bearer", token.value_or(""), std::max(options_.write_timeout, 4 * options_.rules.flush_interval));
-  for (const Error* error :
-       {token ? nullptr : &token.error(), table ? nullptr : &table.error(), request ? nullptr : &request.error()}) {
+  const std::array<const Error*, 3> errors = {token ? nullptr : &token.error(), table ? nullptr : &table.error(),
+                                              request ? nullptr : &request.error()};
+  for (const Error* error : errors) {
     if (error == nullptr) continue;
     outcome.message = error->message;
     return outcome;

