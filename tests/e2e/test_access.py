@@ -23,10 +23,15 @@ class Access(Case):
         # Leaks can't be looked for below another tracer.
         exporter = self.exporter(
             settings(target(server, thresholds={"max_size": "10MiB"})),
-            wrapper=["strace", "-f", "-y", "-s", "4096", "-o", trace, "-e", "trace=%file,%desc"],
+            wrapper=["strace", "-D", "-f", "-y", "-s", "4096", "-o", trace, "-e", "trace=%file,%desc"],
             environment={"ASAN_OPTIONS": "detect_leaks=0:exitcode=66"})
         self.wait_checkpoint(exporter, 90, reason="warning", outcome="succeeded")
         exporter.stop()
+
+        def traced():
+            with open(trace, encoding="utf-8", errors="replace") as file:
+                return f"{exporter.pid} +++ exited with 0" in re.sub(" +", " ", file.read())
+        self.until(traced, "the end of the trace")
         with open(trace, encoding="utf-8", errors="replace") as file:
             lines = [line for line in file if server.wal in line]
         opened = [line for line in lines if re.search(r"\bopen(at2?)?\(", line)]
@@ -82,8 +87,8 @@ class Access(Case):
         if os.getuid() == 0:
             os.chown(exporter.state, NOBODY, NOBODY)
         exporter.start(wrapper)
-        error = self.until(lambda: exporter.target()["error"], "an error in the API")
-        self.assertIn(server.wal, error)
+        error = self.until(lambda: (lambda e: e if e and server.wal in e else None)(exporter.target()["error"]),
+                           "an error that names the directory")
         self.assertIn("ermission", error)
         self.assertEqual(exporter.get("/wal-management/health").status, 503)
         self.assertEqual(self.counter(exporter, "influxdb_wal_last_sample_success"), 0)
