@@ -74,6 +74,28 @@ TEST(Render, InvalidFilesAreCountedByReasonAndZeroIsSaid) {
                           "influxdb_wal_invalid_files{target=\"plant\",reason=\"unreadable\"} 0"));
 }
 
+TEST(Render, TheCauseThatHoldsIsOneAndNoneIsWithoutAProblem) {
+  view::TargetView target = full_target();
+  EXPECT_THAT(rendered(target, "influxdb_wal_pending_cause"),
+              ElementsAre("influxdb_wal_pending_cause{target=\"plant\",cause=\"too_few_files\"} 0",
+                          "influxdb_wal_pending_cause{target=\"plant\",cause=\"idle\"} 0",
+                          "influxdb_wal_pending_cause{target=\"plant\",cause=\"future_data\"} 1",
+                          "influxdb_wal_pending_cause{target=\"plant\",cause=\"stalled\"} 0"));
+  target.not_shrinking.reset();
+  for (const std::string& line : rendered(target, "influxdb_wal_pending_cause")) {
+    EXPECT_TRUE(line.ends_with(" 0")) << line;
+  }
+  EXPECT_THAT(rendered(unknown_target(), "influxdb_wal_pending_cause"), IsEmpty());
+}
+
+TEST(Render, TheBudgetOfSnapshotsIsAbsentWhereItIsNotKnown) {
+  view::TargetView target = full_target();
+  EXPECT_THAT(rendered(target, "influxdb_wal_snapshot_budget_remaining"),
+              ElementsAre("influxdb_wal_snapshot_budget_remaining{target=\"plant\"} 83"));
+  target.node->budget.reset();
+  EXPECT_THAT(rendered(target, "influxdb_wal_snapshot_budget_remaining"), IsEmpty());
+}
+
 TEST(Render, TimesKeepTheirMilliseconds) {
   const view::TargetView target = full_target();
   EXPECT_THAT(rendered(target, "influxdb_wal_sample_timestamp_seconds"),

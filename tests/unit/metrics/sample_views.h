@@ -52,6 +52,11 @@ inline view::TargetView full_target(std::string name = "plant") {
   target.forecast.critical_eta_seconds = 3600.5;
   target.forecast.replay_estimate_seconds = 1.75;
   target.decision.blockers = {policy::Blocker::in_flight, policy::Blocker::cooldown};
+  target.node.emplace();
+  target.node->budget.emplace();
+  target.node->budget->remaining = 83;
+  target.not_shrinking.emplace();
+  target.not_shrinking->cause = policy::Cause::future_data;
   target.server_asked = true;
   target.server.emplace();
   target.server->up = true;
