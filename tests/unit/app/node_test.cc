@@ -1,0 +1,126 @@
+#include "app/node.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "app/control.h"
+
+namespace walx::app {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::Contains;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+Time at(const char* text) {
+  return parse_time(text).value();
+}
+
+settings::Target nudging() {
+  settings::Target target;
+  target.influxdb.url = "http://127.0.0.1:8181";
+  target.checkpoint.nudge.enabled = true;
+  return target;
+}
+
+wal::Sample periods(std::uint64_t n, Time first, Duration apart) {
+  wal::Sample sample;
+  sample.layout = wal::Layout::node;
+  for (std::uint64_t i = 0; i < n; ++i) {
+    const Time time = first + i * apart;
+    sample.periods.push_back({i + 1, 100, time, time, time});
+  }
+  sample.pending = {n, n * 100};
+  return sample;
+}
+
+TEST(NodeKnowledge, SettingsComeBeforeTheServerAndThatBeforeDefaults) {
+  settings::Target target = nudging();
+  target.influxdb.snapshot_size = 20;
+  influxdb::NodeFacts facts;
+  facts.snapshot_size = 40;
+  facts.flush_interval = 100ms;
+  const auto node = node_knowledge(target, facts);
+  EXPECT_EQ(node.rules.snapshot_size, 20U);
+  EXPECT_EQ(node.snapshot_size_from, "settings");
+  EXPECT_EQ(node.rules.flush_interval, Duration(100ms));
+  EXPECT_EQ(node.flush_interval_from, "server");
+  EXPECT_EQ(node.rules.gen1_duration, Duration(10min));
+  EXPECT_EQ(node.gen1_duration_from, "default");
+}
+
+TEST(NodeKnowledge, ADefaultThatNobodyConfirmedIsWarnedAbout) {
+  const auto node = node_knowledge(settings::Target{}, std::nullopt);
+  EXPECT_THAT(node.warnings, Contains(HasSubstr("influxdb.snapshot_size is not known and taken to be 600")));
+}
+
+TEST(NodeKnowledge, SnapshotsMoreOftenThanTheGenerationAreWarnedAbout) {
+  settings::Target target;
+  target.influxdb.snapshot_size = 20;
+  target.influxdb.flush_interval = 1s;
+  target.influxdb.gen1_duration = 10min;
+  EXPECT_THAT(node_knowledge(target, std::nullopt).warnings, Contains(HasSubstr("less than gen1_duration")));
+}
+
+TEST(NudgeOutlook, AnUnaskedOneWaitsWhileMostOfTheRowIsOfThisGeneration) {
+  const wal::NodeRules rules{20, 1s, 10min, 300, 730h};
+  // Three files before 01:40, seven after.
+  const auto sample = periods(10, at("2026-11-23T01:39:30Z"), 10s);
+  const Time now = at("2026-11-23T01:41:30Z");
+  const auto patient = influxdb::NudgeMode::patient;
+  const auto unasked = nudge_outlook(nudging(), sample, rules, patient, false, now);
+  ASSERT_EQ(unasked.blockers.size(), 1U);
+  EXPECT_EQ(unasked.blockers[0].first, policy::Blocker::gen1_boundary);
+  const auto asked = nudge_outlook(nudging(), sample, rules, patient, true, now);
+  EXPECT_THAT(asked.blockers, IsEmpty());
+  EXPECT_EQ(asked.plan->boundary, at("2026-11-23T01:50:00Z"));
+  EXPECT_EQ(asked.plan->points, 20U);
+}
+
+TEST(NudgeOutlook, APlanBeyondItsBoundsIsTooLong) {
+  settings::Target target = nudging();
+  target.checkpoint.nudge.max_points = 19;
+  const wal::NodeRules rules{20, 1s, 10min, 300, 730h};
+  const auto sample = periods(10, at("2026-11-23T01:39:30Z"), 1s);
+  const auto outlook =
+      nudge_outlook(target, sample, rules, influxdb::NudgeMode::at_once, true, at("2026-11-23T01:41:30Z"));
+  ASSERT_EQ(outlook.blockers.size(), 1U);
+  EXPECT_EQ(outlook.blockers[0].first, policy::Blocker::too_long);
+  EXPECT_THAT(outlook.blockers[0].second, HasSubstr("20 points"));
+}
+
+TEST(NudgeOutlook, ADamagedNewestFileForbidsEveryPoint) {
+  auto sample = periods(10, at("2026-11-23T01:39:30Z"), 1s);
+  sample.newest_file_damaged = true;
+  const auto outlook =
+      nudge_outlook(nudging(), sample, {}, influxdb::NudgeMode::patient, true, at("2026-11-23T02:00:00Z"));
+  ASSERT_EQ(outlook.blockers.size(), 1U);
+  EXPECT_EQ(outlook.blockers[0].first, policy::Blocker::method_disabled);
+  EXPECT_THAT(outlook.blockers[0].second, HasSubstr("damaged"));
+}
+
+TEST(Control, ReadsBackWhatWasWrittenForTheOwnerAlone) {
+  std::string name = (std::filesystem::temp_directory_path() / "walx-control-XXXXXX").string();
+  ASSERT_NE(mkdtemp(name.data()), nullptr);
+  const auto token = random_token().value();
+  EXPECT_EQ(token.size(), 64U);
+  EXPECT_NE(token, random_token().value());
+  ASSERT_TRUE(write_control(name, {"127.0.0.1:3002", token}).has_value());
+  struct stat status {};
+  ASSERT_EQ(::stat((name + "/control").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777U, 0600U);
+  const auto control = read_control(name);
+  ASSERT_TRUE(control.has_value());
+  EXPECT_EQ(control->address, "127.0.0.1:3002");
+  EXPECT_EQ(control->token, token);
+  remove_control(name);
+  EXPECT_FALSE(read_control(name).has_value());
+  std::filesystem::remove_all(name);
+}
+
+}  // namespace
+}  // namespace walx::app

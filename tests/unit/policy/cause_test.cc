@@ -1,0 +1,145 @@
+#include "policy/cause.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "policy/budget.h"
+#include "wal/node_source.h"
+
+namespace walx::policy {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+constexpr wal::NodeRules kRules{20, 1s, 10min, 300, std::chrono::seconds(2'630'016)};
+
+Time at(const char* text) {
+  return parse_time(text).value();
+}
+
+std::shared_ptr<const wal::Sample> fixture(const std::string& name) {
+  wal::NodeOptions options;
+  options.directory = std::filesystem::path(WALX_FIXTURES) / "influxdb3" / name;
+  const auto clock = std::make_shared<ManualClock>(at("2026-11-23T01:41:00Z"));
+  return wal::make_node_source(options, clock, null_log())->look({}).value();
+}
+
+// n periods, one second apart, the first persisted at `first`, each dated when it was written.
+wal::Sample periods(std::uint64_t n, Time first) {
+  wal::Sample sample;
+  sample.layout = wal::Layout::node;
+  for (std::uint64_t i = 0; i < n; ++i) {
+    const Time time = first + i * Duration(1s);
+    sample.periods.push_back({i + 1, 100, time, time, time});
+  }
+  sample.pending = {n, n * 100};
+  return sample;
+}
+
+TEST(NotShrinking, TwelvePendingAreTooFew) {
+  const auto found = not_shrinking(*fixture("twelve-pending"), kRules, at("2026-11-23T01:41:00Z"), {}, {});
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->cause, Cause::too_few_files);
+  EXPECT_THAT(found->detail, HasSubstr("12 of 30"));
+  EXPECT_THAT(found->detail, HasSubstr("18 missing"));
+}
+
+TEST(NotShrinking, AFutureWriteIsNamedByItsFile) {
+  const auto found = not_shrinking(*fixture("blocked-by-future-write"), kRules, at("2026-11-23T01:41:00Z"), {}, {});
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->cause, Cause::future_data);
+  EXPECT_EQ(found->file, 4U);
+  EXPECT_THAT(found->detail, HasSubstr("00000000004.wal"));
+}
+
+TEST(NotShrinking, AfterTheSnapshotTheRestIsTooFewFromTheBoundaryOn) {
+  const auto sample = fixture("after-snapshot");
+  EXPECT_EQ(not_shrinking(*sample, kRules, at("2026-11-23T01:49:59.999Z"), {}, {})->cause, Cause::future_data);
+  EXPECT_EQ(not_shrinking(*sample, kRules, at("2026-11-23T01:50:00Z"), {}, {})->cause, Cause::too_few_files);
+}
+
+TEST(NotShrinking, OurOwnTriggerIsNotTheUsersData) {
+  wal::Sample sample = periods(5, at("2026-11-23T01:41:00Z"));
+  sample.periods[4].max_time = at("2026-11-23T01:50:00Z");
+  const Time now = at("2026-11-23T01:42:00Z");
+  EXPECT_EQ(not_shrinking(sample, kRules, now, {}, {})->cause, Cause::future_data);
+  EXPECT_EQ(not_shrinking(sample, kRules, now, 5, {})->cause, Cause::too_few_files);
+}
+
+TEST(NotShrinking, NothingPendingIsNothingWrong) {
+  EXPECT_FALSE(not_shrinking(periods(0, Time{}), kRules, at("2026-11-23T01:41:00Z"), {}, {}).has_value());
+}
+
+// n + 1 < S + S/2: with S = 20, 28 are too few and 29 are not.
+TEST(NotShrinking, TheOneThatIsMissingCounts) {
+  const Time first = at("2026-11-23T01:38:00Z");
+  const Time now = at("2026-11-23T01:41:00Z");
+  EXPECT_EQ(not_shrinking(periods(28, first), kRules, now, {}, {})->cause, Cause::too_few_files);
+  EXPECT_EQ(not_shrinking(periods(29, first), kRules, now, {}, {})->cause, Cause::idle);
+}
+
+TEST(NotShrinking, TooFewSaysWhenAtThisRate) {
+  const auto found =
+      not_shrinking(periods(10, at("2026-11-23T01:40:30Z")), kRules, at("2026-11-23T01:41:00Z"), {}, 0.5);
+  EXPECT_THAT(found->detail, HasSubstr("about 40s at this rate"));
+}
+
+TEST(NotShrinking, EnoughFilesAndAWriteSinceTheBoundaryIsNothingWrong) {
+  const auto found = not_shrinking(periods(40, at("2026-11-23T01:40:05Z")), kRules, at("2026-11-23T01:41:00Z"), {}, {});
+  EXPECT_FALSE(found.has_value());
+}
+
+TEST(NotShrinking, DueForMoreThanThirtySecondsIsStalled) {
+  // 29 of the last window, then one of this: its flush had to take the front.
+  wal::Sample sample = periods(29, at("2026-11-23T01:38:00Z"));
+  const Time flush = at("2026-11-23T01:40:10Z");
+  sample.periods.push_back({30, 100, flush, flush, flush});
+  EXPECT_FALSE(not_shrinking(sample, kRules, flush + 30s, {}, {}).has_value());
+  const auto found = not_shrinking(sample, kRules, flush + 31s, {}, {});
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->cause, Cause::stalled);
+  EXPECT_EQ(found->since, flush);
+}
+
+TEST(NotShrinking, ThreeTimesTheSizeIsDueWhateverTheTimes) {
+  const auto sample = periods(61, at("2026-11-23T01:40:01Z"));
+  const auto found = not_shrinking(sample, kRules, at("2026-11-23T01:41:45Z"), {}, {});
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->cause, Cause::stalled);
+  EXPECT_EQ(found->since, sample.periods[59].persisted);
+}
+
+TEST(SnapshotBudget, IsWhatAStartReadsLessWhatIsThere) {
+  wal::Sample sample;
+  sample.layout = wal::Layout::node;
+  sample.snapshots_counted = 383;
+  sample.snapshots_last_day = 1000;
+  const auto budget = snapshot_budget(sample, kRules);
+  ASSERT_TRUE(budget.has_value());
+  EXPECT_EQ(budget->limit, 4383U);
+  EXPECT_EQ(budget->remaining, 4000U);
+  EXPECT_DOUBLE_EQ(budget->days_left.value(), 4.0);
+}
+
+TEST(SnapshotBudget, IsNeverBelowAHundredNorNegative) {
+  wal::NodeRules rules = kRules;
+  rules.lookback = 10min;
+  wal::Sample sample;
+  sample.layout = wal::Layout::node;
+  sample.snapshots_counted = 5000;
+  EXPECT_EQ(snapshot_budget(sample, rules)->limit, 100U);
+  EXPECT_EQ(snapshot_budget(sample, rules)->remaining, 0U);
+  sample.layout = wal::Layout::segments;
+  EXPECT_FALSE(snapshot_budget(sample, rules).has_value());
+}
+
+TEST(SnapshotsTooOften, IsThreeTimesSTimesFBelowG) {
+  EXPECT_TRUE(snapshots_too_often(kRules));
+  wal::NodeRules rules = kRules;
+  rules.flush_interval = 10s;  // 3 x 20 x 10 s = 10 min
+  EXPECT_FALSE(snapshots_too_often(rules));
+}
+
+}  // namespace
+}  // namespace walx::policy
