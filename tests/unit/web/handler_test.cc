@@ -364,7 +364,7 @@ TEST_F(Routes, ARunningOneIs202WithALocation) {
   EXPECT_EQ(response.status, 202);
   EXPECT_EQ(header(response, "Location"), "/api/v1/targets/a%2Fb%20%22c%22/checkpoints/9");
   EXPECT_EQ(json(response)["state"], "running");
-  EXPECT_EQ(json(response)["success"], false);
+  EXPECT_EQ(json(response)["success"], true);
   EXPECT_EQ(world_.commands.asked().front().target, "a/b \"c\"");
   EXPECT_EQ(world_.commands.asked().front().wait, std::chrono::seconds(1));
 }
@@ -448,6 +448,42 @@ TEST_F(Routes, TheLandingPageEscapesWhatIsNotItsOwn) {
   EXPECT_THAT(response.body, HasSubstr("a &amp; b &quot;quoted&quot;"));
   EXPECT_THAT(response.body, HasSubstr("healthy"));
   EXPECT_THAT(header(response, "Content-Security-Policy"), HasSubstr("default-src 'none'"));
+}
+
+TEST_F(Routes, APlanIsOneFlatObjectAndTakesAMode) {
+  const auto plan = json(get("/api/v1/targets/plant/checkpoint-plan?mode=at_once"));
+  EXPECT_THAT(keys(plan), ElementsAre("target", "method", "mode", "goal", "points", "duration_seconds", "not_before",
+                                      "snapshot_budget_remaining", "blockers", "explanation"));
+  EXPECT_EQ(plan["mode"], "at_once");
+  EXPECT_EQ(json(get("/api/v1/targets/plant/checkpoint-plan"))["mode"], "patient");
+  EXPECT_EQ(get("/api/v1/targets/plant/checkpoint-plan?mode=now").status, 400);
+  EXPECT_EQ(get("/api/v1/targets/nobody/checkpoint-plan").status, 404);
+}
+
+TEST_F(Routes, PreparingARestartIs200OnlyWhereItIsSafe) {
+  world_.commands.prepared.safe = true;
+  world_.commands.prepared.message = "Safe to restart: nothing is pending";
+  EXPECT_EQ(post("/api/v1/targets/plant/prepare-restart?max_wait=5s").status, 200);
+  world_.commands.prepared.safe = false;
+  EXPECT_EQ(post("/api/v1/targets/plant/prepare-restart").status, 502);
+  world_.commands.prepared.blockers = {policy::Blocker::too_long};
+  const auto blocked = post("/api/v1/targets/plant/prepare-restart");
+  EXPECT_EQ(blocked.status, 409);
+  EXPECT_EQ(json(blocked)["blockers"][0], "too_long");
+  EXPECT_EQ(post("/api/v1/targets/plant/prepare-restart?max_wait=soon").status, 400);
+}
+
+TEST_F(Routes, TheControlTokenIsALoginFromThisMachineAlone) {
+  with_users();
+  users_.set_control_token("abc123");
+  const auto ask_with = [&](const std::string& token) {
+    return post("/api/v1/targets/plant/checkpoint", {{"Authorization", "Bearer " + token}}).status;
+  };
+  EXPECT_EQ(ask_with("abc123"), 200);
+  EXPECT_EQ(ask_with("abc124"), 401);
+  EXPECT_EQ(ask_with(""), 401);
+  peer_ = "10.0.0.1";
+  EXPECT_EQ(ask_with("abc123"), 401);
 }
 
 TEST_F(Routes, AfterBeingAbandonedNothingIsCounted) {

@@ -266,6 +266,17 @@ TEST_F(RunningServer, AnAddressThatIsNotOursIsNamed) {
   EXPECT_THAT(server.error().message, HasSubstr("--web.listen-address"));
 }
 
+TEST_F(RunningServer, AnIpv6AddressOpensOrIsRefusedWithTheReason) {
+  ServerOptions options;
+  options.listen_address = "[::1]:0";
+  const auto server = Server::start(std::move(options), world_.dependencies());
+  if (server) {
+    EXPECT_GT((*server)->port(), 0);
+  } else {
+    EXPECT_THAT(server.error().message, testing::AllOf(HasSubstr("[::1]:0"), HasSubstr("--web.listen-address")));
+  }
+}
+
 TEST_F(RunningServer, SignalsOfChildrenStayAsTheyWere) {
   struct sigaction before {};
   sigaction(SIGCHLD, nullptr, &before);
