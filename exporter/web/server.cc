@@ -177,6 +177,12 @@ bool Core::open_at(const std::string& ports) {
 Result<void> Core::open() {
   const auto candidates = listening_ports(options_.listen_address);
   if (!candidates) return tl::unexpected(candidates.error());
+  // Debian 12 builds CivetWeb without it: ":3002" is then IPv4 alone.
+  if (options_.listen_address.starts_with('[') && mg_check_feature(MG_FEATURES_IPV6) == 0) {
+    return failure(ErrorKind::invalid, "listening on " + options_.listen_address +
+                                           ": the web server library (CivetWeb) was built without IPv6; give "
+                                           "--web.listen-address an IPv4 address, and let a proxy take IPv6");
+  }
   mg_init_library(0);
   std::string messages;
   for (const auto& ports : *candidates) {
@@ -212,16 +218,17 @@ void Core::poke() const {
     auto* address = reinterpret_cast<sockaddr_in6*>(&storage);
     address->sin6_family = AF_INET6;
     address->sin6_port = htons(static_cast<std::uint16_t>(port_));
-    inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &address->sin6_addr);
+    if (inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &address->sin6_addr) != 1) return;
     if (IN6_IS_ADDR_UNSPECIFIED(&address->sin6_addr)) address->sin6_addr = in6addr_loopback;
     size = sizeof(sockaddr_in6);
   } else {
     auto* address = reinterpret_cast<sockaddr_in*>(&storage);
     address->sin_family = AF_INET;
     address->sin_port = htons(static_cast<std::uint16_t>(port_));
-    if (inet_pton(AF_INET, host.c_str(), &address->sin_addr) != 1 || address->sin_addr.s_addr == INADDR_ANY) {
-      address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    }
+    // A name may stand for another machine's address by now, so it is not asked again.
+    if (host == "localhost" || host.empty()) host = "127.0.0.1";
+    if (inet_pton(AF_INET, host.c_str(), &address->sin_addr) != 1) return;
+    if (address->sin_addr.s_addr == INADDR_ANY) address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     size = sizeof(sockaddr_in);
   }
   const Fd fd(socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));

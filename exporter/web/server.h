@@ -24,12 +24,14 @@
 namespace walx::web {
 
 struct ServerOptions {
-  std::string listen_address = ":3002";  // ":3002" (all addresses), "127.0.0.1:0", "[::1]:3002"
-  Users users;                           // empty: no logins configured
-  std::size_t threads = 8;               // at most half of them wait for checkpoints
+  // ":3002" (all addresses), "127.0.0.1:0", "[::1]:3002"; IPv6 where CivetWeb has it.
+  std::string listen_address = ":3002";
+  Users users;              // empty: no logins configured
+  std::size_t threads = 8;  // at most half of them wait for checkpoints
   std::size_t max_body_bytes = 64 * 1024;
-  // For a client to send its request, and to take each part of the answer.
-  Duration client_timeout = std::chrono::seconds(2);
+  // For a client to send its request, and to take each part of the answer. Shorter
+  // than stop_timeout, which also waits for idle connections.
+  Duration client_timeout = std::chrono::milliseconds(1500);
   // For running requests to end when the server is stopped.
   Duration stop_timeout = std::chrono::seconds(2);
 };
