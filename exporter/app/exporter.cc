@@ -14,6 +14,26 @@ constexpr Duration kReadyAtTheLatest = std::chrono::seconds(15);
 constexpr Duration kViewSpacing = std::chrono::milliseconds(20);
 constexpr int kViewSpacingFactor = 10;
 
+// What is known of the targets before any of them runs, for whoever asks in the
+// first moments after the port is open.
+std::shared_ptr<const view::View> first_view(const settings::Settings& settings, Time now) {
+  auto view = std::make_shared<view::View>();
+  view->started = now;
+  view->last_reload_success = now;
+  for (const settings::Target& target : settings.targets) {
+    auto known = std::make_shared<view::TargetView>();
+    known->name = target.name;
+    known->wal_directory = target.wal.directory.string();
+    known->server_asked = !target.influxdb.url.empty();
+    known->cooldown = target.checkpoint.cooldown;
+    known->dry_run = target.dry_run;
+    known->decision.explanation = "nothing is known about the WAL yet, so nothing is done";
+    view->targets.push_back(std::move(known));
+    view->not_ready.push_back(target.name + ": the first look at the WAL has not ended");
+  }
+  return view;
+}
+
 view::HistoryEntry to_entry(state::AuditEntry entry) {
   return {entry.id,
           entry.time,
@@ -57,6 +77,9 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
   if (!store) return tl::unexpected(store.error());
   std::unique_ptr<Exporter> exporter(new Exporter(std::move(flags), std::move(environment), clock, log,
                                                   std::shared_ptr<state::Store>(*std::move(store)), *token));
+  const auto first = first_view(settings, exporter->started_);
+  exporter->page_.update(*first);
+  exporter->views_.publish(first);
   auto server = web::Server::start(
       std::move(options), {exporter->views_, *exporter, *exporter, exporter->page_, *exporter->clock_, exporter->log_});
   if (!server) return tl::unexpected(server.error());
