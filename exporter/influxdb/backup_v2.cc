@@ -22,7 +22,7 @@ constexpr std::size_t kMaxAnswerBytes = 64 * 1024;
 // The server deletes segments before it answers; a directory seen over a network lags.
 constexpr Rhythm kSettle = {milliseconds(20), milliseconds(500), seconds(1)};
 // After a 200 that emptied nothing: each question closes the open segment, so few.
-constexpr std::array<Duration, 3> kRetryPauses = {milliseconds(500), seconds(2), seconds(8)};
+constexpr std::array<Duration, 2> kRetryPauses = {seconds(1), seconds(5)};
 
 class BackupV2 final : public ShardBackup {
  public:

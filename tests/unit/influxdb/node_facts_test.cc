@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "unit/http/fake_server.h"
+#include "unit/influxdb/server_process.h"
 
 namespace walx::influxdb {
 namespace {
@@ -159,6 +160,22 @@ TEST_F(AskNode, NobodyThereIsOneProblem) {
   http::Client client;
   const auto facts = ask_node(client, "http://" + closed.address(), "", "n1", seconds(5), {});
   EXPECT_THAT(facts.problems, ElementsAre(HasSubstr("Connection refused")));
+}
+
+TEST(AskTestServer, BothSpellingsOfTheFlagsAreRead) {
+  for (const char* version : {"3.10.0", "3.11.2"}) {
+    const testing::TempDir directory;
+    testing::ServerProcess server(
+        "influxdb3.py", {"--data-dir", directory.path(), "--node-id", "n1", "--token", "t", "--version", version,
+                         "--wal-snapshot-size", "20", "--wal-flush-interval", "30s", "--gen1-duration", "5m"});
+    http::Client client;
+    const auto facts = ask_node(client, server.url(), "t", "n1", seconds(5), {});
+    EXPECT_EQ(facts.snapshot_size, 20U) << version;
+    EXPECT_EQ(facts.flush_interval, seconds(30));
+    EXPECT_EQ(facts.gen1_duration, minutes(5));
+    EXPECT_EQ(facts.kept_files, 300U);
+    EXPECT_THAT(facts.problems, IsEmpty());
+  }
 }
 
 TEST(ParseServerDuration, TakesWhatTheServerTakes) {
