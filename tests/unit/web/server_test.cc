@@ -307,6 +307,7 @@ TEST_F(RunningServer, ARequestThatNeverEndsDoesNotHoldUpStopping) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5)) << "it blocks for up to 20 s";
   world_.commands.hold(false);
   EXPECT_TRUE(client.read_to_end());
+  EXPECT_EQ(world_.commands.asked().size(), 1) << "also orders the abandoned thread before the end of the fake";
   EXPECT_THAT(world_.metrics.requests().render(), Not(HasSubstr("checkpoint")));
 }
 
