@@ -100,6 +100,11 @@ std::string format_time(Time time) {
   return date::format("%FT%TZ", std::chrono::floor<std::chrono::milliseconds>(time));
 }
 
+// g++ 12 does not see that date::parse sets what it reads.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 Result<Time> parse_time(std::string_view rfc3339) {
   std::istringstream in{std::string(rfc3339)};
   in.imbue(std::locale::classic());
@@ -112,6 +117,10 @@ Result<Time> parse_time(std::string_view rfc3339) {
   }
   return time;
 }
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 double to_seconds(Duration duration) {
   return std::chrono::duration<double>(duration).count();

@@ -1,0 +1,549 @@
+#!/usr/bin/env python3
+"""InfluxDB 3 (our test server, which follows the real one's rules): what is shown
+of a node, why its WAL does not shrink, the nudge, and the planned restart."""
+
+import base64
+import crypt
+import os
+import signal
+import sys
+import threading
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from harness import main, run, settings  # noqa: E402
+from nodes import SECOND, NodeCase, Writers  # noqa: E402
+
+HOUR = 3600 * SECOND
+CHECKPOINT = "/api/v1/targets/plant/checkpoint"
+PLAN = "/api/v1/targets/plant/checkpoint-plan"
+PREPARE = "/api/v1/targets/plant/prepare-restart"
+SERIES_OF_CAUSES = ("too_few_files", "idle", "future_data", "stalled")
+
+
+class Node(NodeCase):
+    def begin(self, node, nudge=None, **sections):
+        return self.exporter(settings(self.node_target(node, nudge, **sections)))
+
+    def wait_pending(self, exporter, count):
+        return self.until(lambda: exporter.target()["pending"]["files"] == count and exporter.target(),
+                          lambda: f"{count} files pending: {exporter.target()['pending']}")
+
+    def wait_cause(self, exporter, cause):
+        def found():
+            shown = exporter.target()["not_shrinking"]
+            return (shown or {}).get("cause") == cause and (shown or True)
+        return self.until(found, lambda: f"cause {cause}: {exporter.target()['not_shrinking']}")
+
+    def causes(self, exporter):
+        return [cause for cause in SERIES_OF_CAUSES
+                if self.counter(exporter, "influxdb_wal_pending_cause", cause=cause)]
+
+    def post(self, exporter, query="wait=25s", path=CHECKPOINT):
+        return exporter.post(f"{path}?{query}", timeout=40)
+
+    def follow(self, exporter, answer):
+        self.assertEqual((answer.status, answer.json["state"]), (202, "running"), answer.text)
+        location = answer.headers["Location"]
+        return self.until(lambda: exporter.get(location).json["state"] == "ended" and exporter.get(location).json,
+                          lambda: exporter.get(location).text)
+
+
+class Shown(Node):
+    def test_pending_retained_and_snapshot_are_what_the_directory_holds(self):
+        node = self.node(kept_files=3)
+        node.write(29, time.time_ns() - 2 * node.gen1 * SECOND)
+        node.write()
+        self.until(lambda: node.covered() == 29 and len(node.files()) == 4, "the server's own snapshot")
+        node.write(3)
+        exporter = self.begin(node)
+        shown, pending = exporter.target(), node.pending()
+        self.assertEqual(sorted(pending), [30, 31, 32, 33])
+        self.assertEqual((shown["version"], shown["error"]), ("3", None))
+        self.assertEqual((shown["pending"]["files"], shown["pending"]["bytes"]), (4, sum(pending.values())))
+        retained = {number: size for number, size in node.files().items() if number not in pending}
+        self.assertEqual(shown["retained"], {"files": 3, "bytes": sum(retained.values())})
+        self.assertEqual((shown["snapshot"]["sequence"], shown["snapshot"]["wal_file_sequence"]), (1, 29))
+        self.assertEqual(self.counter(exporter, "influxdb_wal_files", state="pending"), 4)
+        self.assertEqual(self.counter(exporter, "influxdb_wal_files", state="retained"), 3)
+        self.assertEqual(self.counter(exporter, "influxdb_wal_bytes", state="pending"), sum(pending.values()))
+        self.assertEqual(self.counter(exporter, "influxdb_wal_snapshot_files"), 1)
+        limit = max(100, 2_630_016 // node.gen1)
+        self.assertEqual(self.counter(exporter, "influxdb_wal_snapshot_budget_remaining"), limit - 1)
+
+    def test_new_files_are_seen(self):
+        node = self.node()
+        exporter = self.begin(node)
+        self.assertEqual(exporter.target()["pending"]["files"], 0)
+        node.write(5)
+        self.wait_pending(exporter, 5)
+
+    def test_settings_are_read_from_the_server_with_a_token(self):
+        node = self.node(token="s3cret-token", kept_files=7)
+        exporter = self.begin(node, influxdb={"token_file": self.file("token", "s3cret-token\n")})
+        shown = exporter.target()
+        told = shown["node"]
+        self.assertEqual((told["snapshot_size"], told["snapshot_size_from"]), (20, "server"))
+        self.assertEqual((told["flush_interval_seconds"], told["flush_interval_from"]), (0.02, "server"))
+        self.assertEqual((told["gen1_duration_seconds"], told["gen1_duration_from"]), (node.gen1, "server"))
+        self.assertEqual((told["kept_files"], told["kept_files_from"]), (7, "server"))
+        self.assertEqual((shown["thresholds"]["warning_files"], shown["thresholds"]["critical_files"]), (30, 60))
+        # 3 x 20 x 20 ms is less than the gen1 duration, and that is all there is to say.
+        self.assertEqual(len(told["warnings"]), 1, told["warnings"])
+        self.assertIn("--wal-flush-interval", told["warnings"][0])
+        self.assertIn(told["warnings"][0], shown["recommendations"])
+        self.assertNotIn("s3cret-token", exporter.log() + exporter.get("/api/v1/targets").text)
+
+    def test_settings_override_the_server(self):
+        node = self.node()
+        exporter = self.begin(node, influxdb={"snapshot_size": 100, "flush_interval": "3s", "gen1_duration": "5m",
+                                              "kept_files": 9})
+        shown = exporter.target()
+        told = shown["node"]
+        self.assertEqual((told["snapshot_size"], told["flush_interval_seconds"], told["gen1_duration_seconds"],
+                          told["kept_files"]), (100, 3, 300, 9))
+        self.assertEqual({value for key, value in told.items() if key.endswith("_from")}, {"settings"})
+        self.assertEqual((shown["thresholds"]["warning_files"], told["warnings"]), (150, []))
+
+    def test_a_token_that_may_not_read_them_leaves_defaults_and_warnings(self):
+        node = self.node(token="right", open_routes=("ping", "health"))
+        exporter = self.begin(node, influxdb={"token_file": self.file("token", "wrong")})
+        shown = exporter.target()
+        told = shown["node"]
+        self.assertEqual({told[f"{key}_from"] for key in ("snapshot_size", "flush_interval", "gen1_duration", "kept_files")},
+                         {"default"})
+        self.assertEqual((told["snapshot_size"], shown["thresholds"]["warning_files"]), (600, 900))
+        for key in ("snapshot_size", "flush_interval", "gen1_duration"):
+            self.assertTrue(any(key in warning and "token" in warning for warning in told["warnings"]), told["warnings"])
+            self.assertTrue(any(key in line for line in shown["recommendations"]), shown["recommendations"])
+        self.assertIn("influxdb.snapshot_size", exporter.log())
+        self.assertTrue(any("401" in warning for warning in told["warnings"]), told["warnings"])
+
+    def test_a_server_restarted_with_another_snapshot_size_moves_the_limits(self):
+        node = self.node()
+        exporter = self.begin(node)
+        self.assertEqual(exporter.target()["thresholds"]["warning_files"], 30)
+        node.stop()
+        self.until(lambda: not exporter.target()["server"]["up"], "the server seen down")
+        node.start(snapshot_size=40)
+        self.until(lambda: exporter.target()["thresholds"]["warning_files"] == 60, "limits of the new snapshot size")
+        self.assertEqual(exporter.target()["node"]["snapshot_size"], 40)
+        self.assertEqual(exporter.target()["thresholds"]["critical_files"], 120)
+
+    def test_flags_as_3_11_names_them_are_read(self):
+        node = self.node()
+        node.stop()
+        node.start(version="3.11.7", snapshot_size=30)
+        node.server.cli_params = {"wal-files-per-snapshot": "30", "wal-flush-interval": "20ms"}
+        exporter = self.begin(node)
+        told = exporter.target()["node"]
+        self.assertEqual((told["snapshot_size"], told["snapshot_size_from"]), (30, "server"))
+        self.assertTrue(any("--force-snapshot-max-age" in line for line in exporter.target()["recommendations"]))
+
+
+class Cause(Node):
+    def test_too_few_files(self):
+        node = self.node()
+        node.write(5)
+        exporter = self.begin(node)
+        shown = self.wait_cause(exporter, "too_few_files")
+        self.assertIn("25 missing", shown["detail"])
+        self.assertEqual(self.causes(exporter), ["too_few_files"])
+        self.assertTrue(any("too_few_files" in line for line in exporter.target()["recommendations"]))
+
+    def test_future_data_names_the_file(self):
+        node = self.node()
+        node.write(3)
+        node.write(1, time.time_ns() + 10 * HOUR)
+        node.write(2)
+        exporter = self.begin(node)
+        shown = self.wait_cause(exporter, "future_data")
+        self.assertEqual(shown["file"], "00000000004.wal")
+        self.assertIn("ahead", shown["detail"])
+        self.assertEqual(self.causes(exporter), ["future_data"])
+
+    def test_none_while_enough_files_come(self):
+        node = self.node()
+        node.write(29)
+        exporter = self.begin(node)
+        shown = self.wait_pending(exporter, 29)
+        self.assertIsNone(shown["not_shrinking"])
+        self.assertEqual(self.causes(exporter), [])
+
+    def test_idle_until_the_next_write(self):
+        node = self.node(gen1=2)
+        node.write(29)
+        exporter = self.begin(node)
+        self.wait_cause(exporter, "idle")
+        self.assertEqual(self.causes(exporter), ["idle"])
+        node.write()
+        self.until(lambda: node.covered() == 29, "the server's own snapshot")
+        self.wait_cause(exporter, "too_few_files")
+
+    def test_a_damaged_newest_file_stops_all_writing(self):
+        node = self.node()
+        node.write(4)
+        with open(os.path.join(node.node, "wal", "00000000004.wal"), "wb"):
+            pass
+        exporter = self.begin(node)
+        self.until(lambda: self.counter(exporter, "influxdb_wal_newest_file_damaged") == 1, "the metric")
+        shown = exporter.target()
+        self.assertTrue(any("newest WAL file is damaged" in line for line in shown["recommendations"]))
+        self.assertEqual([(file["file"], file["reason"], file["newest"]) for file in shown["invalid"]],
+                         [("00000000004.wal", "empty", True)])
+        before = node.counters()["writes"]
+        for path in (CHECKPOINT, PREPARE):
+            answer = self.post(exporter, "", path)
+            self.assertEqual((answer.status, answer.json["success"]), (409, False), answer.text)
+            self.assertIn("damaged", answer.json["message"])
+        self.assertEqual(node.counters()["writes"], before)
+
+
+class Plan(Node):
+    def test_says_what_a_nudge_would_do(self):
+        node = self.node()
+        node.write(10)
+        exporter = self.begin(node)
+        self.wait_pending(exporter, 10)
+        patient = exporter.get(PLAN).json
+        self.assertEqual((patient["target"], patient["method"], patient["mode"]), ("plant", "nudge", "patient"))
+        self.assertEqual((patient["goal"], patient["points"], patient["blockers"]), (30, 20, []))
+        self.assertIsNotNone(patient["not_before"])
+        self.assertGreater(patient["duration_seconds"], 20 * 0.02)
+        self.assertEqual(patient["snapshot_budget_remaining"], max(100, 2_630_016 // node.gen1))
+        self.assertIn("20 points", patient["explanation"])
+        at_once = exporter.get(PLAN + "?mode=at_once").json
+        self.assertEqual((at_once["mode"], at_once["goal"], at_once["points"]), ("at_once", 30, 20))
+        self.assertIsNone(at_once["not_before"])
+        self.assertAlmostEqual(at_once["duration_seconds"], 20 * 0.02, places=3)
+        self.assertIn("delays the server's own next snapshot", at_once["explanation"])
+        self.assertEqual(exporter.get(PLAN + "?mode=soon").status, 400)
+
+    def test_is_shown_by_once_and_explain(self):
+        node = self.node()
+        node.write(10)
+        config = self.file("plant.yml", settings(self.node_target(node)))
+        explained = run("--explain", f"--config.file={config}", f"--state.directory={self.folder}/none")
+        self.assertEqual(explained.returncode, 0, explained.stderr)
+        self.assertIn("goal 30: 20 points", explained.stdout)
+        self.assertIn("too_few_files", explained.stdout)
+        self.assertIn("snapshots left", explained.stdout)
+        once = run("--once", f"--config.file={config}")
+        self.assertEqual(once.returncode, 0, once.stderr)
+        self.assertIn("10 files", once.stdout)
+        self.assertIn("warning above  30 files", once.stdout)
+        self.assertEqual(node.points(), 0)
+
+    def test_a_nudge_that_is_off_is_refused(self):
+        node = self.node()
+        node.write(5)
+        exporter = self.begin(node, {"enabled": False})
+        self.wait_pending(exporter, 5)
+        before = node.counters()["writes"]
+        answer = self.post(exporter)
+        self.assertEqual((answer.status, answer.json["blockers"]), (409, ["method_disabled"]), answer.text)
+        self.assertIn("checkpoint.nudge.enabled", answer.json["message"])
+        self.assertEqual(exporter.get(PLAN).json["blockers"], ["method_disabled"])
+        self.assertEqual(node.counters()["writes"], before)
+
+    def test_a_nudge_that_needs_more_points_than_allowed_writes_none(self):
+        node = self.node()
+        node.write(5)
+        exporter = self.begin(node, {"max_points": 1})
+        before = node.counters()["writes"]
+        for mode in ("patient", "at_once"):
+            answer = self.post(exporter, f"mode={mode}")
+            self.assertEqual((answer.status, answer.json["blockers"]), (409, ["too_long"]), answer.text)
+            self.assertIn("max_points", answer.json["message"])
+        self.assertEqual(exporter.get(PLAN).json["blockers"], ["too_long"])
+        self.assertEqual(node.counters()["writes"], before)
+
+    def test_a_nudge_that_would_take_longer_than_allowed_writes_none(self):
+        node = self.node()
+        node.write(5)
+        exporter = self.begin(node, {"max_duration": "10s"})  # the boundary is a minute away at least
+        before = node.counters()["writes"]
+        answer = self.post(exporter, "mode=patient")
+        self.assertEqual((answer.status, answer.json["blockers"]), (409, ["too_long"]), answer.text)
+        self.assertEqual(node.counters()["writes"], before)
+
+
+class Nudge(Node):
+    def assert_covered(self, node, numbers):
+        self.assertGreaterEqual(node.covered(), max(numbers))
+
+    def test_patient_writes_the_plans_points_and_leaves_at_most_one_file(self):
+        node = self.node(gen1=3)
+        node.write(12)
+        exporter = self.begin(node)
+        self.wait_pending(exporter, 12)
+        plan = exporter.get(PLAN).json
+        answer = self.post(exporter)
+        self.assertEqual((answer.status, answer.json["outcome"]), (200, "succeeded"), answer.text)
+        self.assertEqual((plan["points"], node.points()), (18, 18))
+        self.assertEqual(answer.json["run"]["steps"], 18)
+        self.assertEqual(answer.json["run"]["reclaimed"]["files"], 12)
+        self.assertLessEqual(len(node.pending()), 1)
+        self.assert_covered(node, range(1, 30))
+        self.assertLessEqual(exporter.target()["pending"]["files"], 1)
+        self.assertIsNone(next((line for line in exporter.target()["recommendations"] if "next snapshot comes later" in line),
+                               None))
+        self.assertEqual(self.counter(exporter, "influxdb_wal_checkpoints_total", reason="manual", outcome="succeeded"), 1)
+
+    def test_after_a_patient_one_the_servers_own_snapshot_comes_as_usual(self):
+        node = self.node(gen1=3)
+        node.write(12)
+        exporter = self.begin(node)
+        self.assertEqual(self.post(exporter).status, 200)
+        left, covered = len(node.pending()), node.covered()
+        # The next row: what is there up to 29 files, and one write after the boundary.
+        node.write(29 - left)
+        boundary = node.next_boundary()
+        self.until(lambda: time.time_ns() > boundary, "the boundary")
+        self.assertEqual(node.covered(), covered)
+        node.write()
+        self.until(lambda: node.covered() == covered + 29, "the server's own snapshot at 30 files")
+
+    def test_at_once_covers_all_says_the_price_and_holds_the_next_back(self):
+        node = self.node()
+        node.write(12)
+        exporter = self.begin(node)
+        answer = self.post(exporter, "mode=at_once&wait=25s")
+        self.assertEqual((answer.status, answer.json["outcome"]), (200, "succeeded"), answer.text)
+        self.assertEqual(node.points(), 18)
+        self.assertEqual(sorted(node.pending()), [30], "the trigger's own file")
+        node.write(2)
+
+        def price(shown):
+            self.assertTrue(any("server's own next snapshot comes later" in line for line in shown["recommendations"]),
+                            shown["recommendations"])
+            self.assertEqual(shown["not_shrinking"]["cause"], "too_few_files")
+            self.assertEqual(self.causes(exporter), ["too_few_files"])
+            again = self.post(exporter, "mode=patient")
+            self.assertEqual((again.status, again.json["blockers"]), (409, ["min_interval"]), again.text)
+            self.assertEqual(node.points(), 18)
+        price(self.wait_pending(exporter, 3))
+        # All of it is remembered by the next process.
+        exporter.kill()
+        exporter.start().wait_good_sample()
+        price(self.wait_pending(exporter, 3))
+
+    def test_future_dated_data_is_passed_at_three_snapshot_sizes(self):
+        node = self.node()
+        node.write(5)
+        node.write(1, time.time_ns() + 10 * HOUR)
+        node.write(4)
+        exporter = self.begin(node)
+        self.wait_pending(exporter, 10)
+        plan = exporter.get(PLAN).json
+        self.assertEqual((plan["goal"], plan["points"], plan["not_before"]), (60, 50, None))
+        answer = self.post(exporter)
+        self.assertEqual((answer.status, answer.json["outcome"]), (200, "succeeded"), answer.text)
+        self.assertEqual((node.points(), node.covered(), node.pending()), (50, 60, {}))
+        self.until(lambda: exporter.target()["not_shrinking"] is None, "no cause")
+
+    def live(self, mode, **options):
+        node = self.node(**options)
+        node.write(10)
+        exporter = self.begin(node)
+        self.wait_pending(exporter, 10)
+        with Writers(node, 2, every=0.15):
+            self.until(lambda: node.points("live") > 2, "live writes")
+            start, plan = node.pending(), exporter.get(f"{PLAN}?mode={mode}").json
+            answer = self.post(exporter, f"mode={mode}&wait=25s")
+        self.assertEqual((answer.status, answer.json["outcome"]), (200, "succeeded"), answer.text)
+        self.assertLessEqual(node.points(), plan["points"])
+        self.assertGreater(node.points("live"), 0)
+        self.assert_covered(node, start)
+
+    def test_patient_among_live_writers(self):
+        self.live("patient", gen1=3)
+
+    def test_at_once_among_live_writers(self):
+        self.live("at_once")
+
+    def test_a_running_one_is_followed_and_never_doubled(self):
+        node = self.node(gen1=3)
+        node.write(8)
+        exporter = self.begin(node)
+        answer = self.post(exporter, "wait=0s")
+        second = self.post(exporter, "wait=0s")
+        self.assertEqual(second.status, 409, second.text)
+        self.assertIn("in_flight", second.json["blockers"])
+        ended = self.follow(exporter, answer)
+        self.assertEqual((ended["outcome"], ended["steps"], node.points()), ("succeeded", 22, 22), ended)
+
+    def test_a_server_killed_midway_fails_with_what_was_done(self):
+        node = self.node(flush_ms=100)
+        node.write(3)
+        exporter = self.begin(node)
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(self.post(exporter, "mode=at_once&wait=25s")))
+        asking.start()
+        self.until(lambda: node.points() >= 4, "some points")
+        node.kill()
+        asking.join(30)
+        self.assertEqual((answers[0].status, answers[0].json["success"]), (502, False), answers[0].text)
+        self.assertEqual(answers[0].json["outcome"], "failed")
+        self.assertRegex(answers[0].json["message"], r"\d+ of 27 points written, \d+ files pending")
+        self.assertGreaterEqual(answers[0].json["run"]["steps"], 3)
+        self.assertLess(node.points(), 27)
+        # And it stays away for a while.
+        self.assertIn("backoff", self.post(exporter, "mode=at_once").json["blockers"])
+
+    def test_a_sixth_database_says_what_to_do(self):
+        node = self.node()
+        for number in range(5):
+            node.write(1, database=f"db{number}")
+        exporter = self.begin(node)
+        answer = self.post(exporter, "mode=at_once")
+        self.assertEqual((answer.status, answer.json["outcome"]), (502, "failed"), answer.text)
+        self.assertIn("422", answer.json["message"])
+        self.assertIn("set checkpoint.nudge.database to one that exists", answer.json["message"])
+        self.assertEqual(len(node.pending()), 5)
+
+    def test_an_existing_database_serves_as_well(self):
+        node = self.node()
+        for number in range(5):
+            node.write(1, database=f"db{number}")
+        exporter = self.begin(node, {"database": "db3", "table": "own table"})
+        answer = self.post(exporter, "mode=at_once&wait=25s")
+        self.assertEqual((answer.status, answer.json["outcome"]), (200, "succeeded"), answer.text)
+        self.assertEqual(node.points("db3"), 1 + 25)
+
+    def test_sigterm_while_it_waits_for_the_boundary(self):
+        node = self.node()
+        node.write(12)
+        exporter = self.begin(node)
+        self.assertEqual(self.post(exporter, "wait=0s").status, 202)
+        self.until(lambda: node.points() == 17, "all points but the trigger")
+        began = time.monotonic()
+        exporter.signal(signal.SIGTERM)
+        self.assertEqual(exporter.wait(20), 0, exporter.tail())
+        self.assertLess(time.monotonic() - began, 10)
+        self.assertIn("stopped after 17 of 18 points", exporter.log())
+        self.assertEqual(node.points(), 17)
+
+    def test_sigterm_while_it_writes(self):
+        node = self.node(flush_ms=400)
+        node.write(2)
+        exporter = self.begin(node)
+        self.assertEqual(self.post(exporter, "mode=at_once&wait=0s").status, 202)
+        self.until(lambda: node.points() >= 2, "some points")
+        exporter.signal(signal.SIGTERM)
+        self.assertEqual(exporter.wait(20), 0, exporter.tail())
+        self.assertLess(node.points(), 28)
+        self.assertRegex(exporter.log(), r"stopped after \d+ of 28 points")
+
+    def test_by_critical_without_anybody_asking(self):
+        node = self.node()
+        node.write(70, time.time_ns() + 10 * HOUR)  # at 60 the server takes them all
+        self.until(lambda: len(node.pending()) == 10, "the server's own snapshot")
+        # A limit of its own, so that few files are critical at once.
+        exporter = self.begin(node, thresholds={"max_size": 100})
+        self.wait_checkpoint(exporter, reason="critical", outcome="succeeded")
+        self.assertEqual((node.points(), node.pending()), (50, {}))
+
+
+class PrepareRestart(Node):
+    def command(self, node, *arguments, nudge=None, state="exporter-state"):
+        config = self.file("prepare.yml", settings(self.node_target(node, nudge)))
+        return run("--prepare-restart", f"--config.file={config}",
+                   f"--state.directory={os.path.join(self.folder, 'exporter', state)}", *arguments)
+
+    def assert_covered(self, node, count):
+        self.assertGreaterEqual(node.covered(), count)
+        self.assertLessEqual(len(node.pending()), 1)
+
+    def test_by_the_api(self):
+        node = self.node()
+        node.write(12)
+        exporter = self.begin(node)
+        answer = self.post(exporter, "max_wait=25s", PREPARE)
+        self.assertEqual((answer.status, answer.json["safe"]), (200, True), answer.text)
+        self.assertIn("Safe to restart", answer.json["message"])
+        self.assertLessEqual(answer.json["pending"]["files"], 1)
+        self.assertLess(answer.json["replay_estimate_seconds"], 1)
+        self.assertEqual(answer.json["run"]["reason"], "pre_restart")
+        self.assert_covered(node, 12)
+        self.assertEqual(self.counter(exporter, "influxdb_wal_checkpoints_total", reason="pre_restart",
+                                      outcome="succeeded"), 1)
+
+    def test_with_nothing_pending(self):
+        node = self.node()
+        exporter = self.begin(node, {"enabled": False})
+        answer = self.post(exporter, "max_wait=5s", PREPARE)
+        self.assertEqual((answer.status, answer.json["safe"]), (200, True), answer.text)
+
+    def test_by_the_command_through_the_running_exporter(self):
+        node = self.node()
+        node.write(12)
+        exporter = self.begin(node)
+        done = self.command(node, "--max-wait", "25s")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("plant: Safe to restart", done.stdout)
+        self.assertEqual(self.counter(exporter, "influxdb_wal_checkpoints_total", reason="pre_restart",
+                                      outcome="succeeded"), 1)
+        self.assert_covered(node, 12)
+
+    def test_by_the_command_where_users_are_configured(self):
+        node = self.node()
+        node.write(12)
+        hashed = crypt.crypt("s3cret", crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=1 << 5))
+        web = self.file("web.yml", f'basic_auth_users:\n  alice: "{hashed}"\n')
+        exporter = self.exporter(settings(self.node_target(node)), arguments=[f"--web.config.file={web}"])
+        self.assertEqual(exporter.post(PREPARE).status, 401)
+        done = self.command(node, "--max-wait", "25s")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("Triggering checkpoint (reason: pre_restart)", exporter.log())
+        self.assert_covered(node, 12)
+        login = {"Authorization": "Basic " + base64.b64encode(b"alice:s3cret").decode()}
+        self.assertLessEqual(exporter.get("/api/v1/targets", headers=login).json["targets"][0]["pending"]["files"], 1)
+
+    def test_by_the_command_alone(self):
+        node = self.node()
+        node.write(12)
+        done = self.command(node, "--max-wait", "25s", state="alone")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("plant: Safe to restart", done.stdout)
+        self.assertEqual(node.points(), 18)
+        self.assert_covered(node, 12)
+
+    def test_a_second_one_is_as_safe_as_the_first(self):
+        node = self.node()
+        node.write(12)
+        exporter = self.begin(node)
+        self.assertEqual(self.post(exporter, "max_wait=25s", PREPARE).status, 200)
+        again = self.post(exporter, "max_wait=25s", PREPARE)
+        self.assertEqual((again.status, again.json["safe"]), (200, True), again.text)
+        self.assertEqual(node.points(), 18)
+
+    def test_too_small_a_wait_writes_nothing_and_fails(self):
+        node = self.node(flush_ms=200)
+        node.write(3)
+        before = node.counters()["writes"]
+        for state in ("alone", "exporter-state"):
+            if state == "exporter-state":
+                self.begin(node)
+            done = self.command(node, "--max-wait", "2s", state=state)
+            self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+            self.assertIn("plant: Not safe", done.stdout)
+            self.assertIn("max_wait", done.stdout)
+        self.assertEqual(node.counters()["writes"], before)
+
+    def test_a_nudge_that_is_off_fails(self):
+        node = self.node()
+        node.write(3)
+        before = node.counters()["writes"]
+        for state in ("alone", "exporter-state"):
+            if state == "exporter-state":
+                self.begin(node, {"enabled": False})
+            done = self.command(node, "--max-wait", "5s", nudge={"enabled": False}, state=state)
+            self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+            self.assertIn("checkpoint.nudge.enabled", done.stdout)
+        self.assertEqual(node.counters()["writes"], before)
+
+
+if __name__ == "__main__":
+    main()
