@@ -119,7 +119,7 @@ struct Sample {
   std::uint64_t snapshot_files = 0;
   std::uint64_t snapshots_counted = 0;   // of those: within the lookback, and not covered by a metadata checkpoint
   std::uint64_t snapshots_last_day = 0;  // of those: written within the last day
-  std::optional<Time> max_data_time;  // of any pending file
+  std::optional<Time> max_data_time;     // of any pending file
 
   // What appeared since the source was opened; never falls. A file that came and
   // went between two looks is not seen, so this is a lower bound.

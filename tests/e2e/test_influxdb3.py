@@ -6,13 +6,14 @@ import base64
 import crypt
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from harness import main, run, settings  # noqa: E402
+from harness import PROGRAM, main, run, settings  # noqa: E402
 from nodes import SECOND, NodeCase, Writers  # noqa: E402
 
 HOUR = 3600 * SECOND
@@ -24,7 +25,10 @@ SERIES_OF_CAUSES = ("too_few_files", "idle", "future_data", "stalled")
 
 class Node(NodeCase):
     def begin(self, node, nudge=None, **sections):
-        return self.exporter(settings(self.node_target(node, nudge, **sections)))
+        exporter = self.exporter(settings(self.node_target(node, nudge, **sections)))
+        self.until(lambda: exporter.target()["node"] and (exporter.target()["server"] or {}).get("up"),
+                   lambda: f"the node and its server known:\n{exporter.tail()}")
+        return exporter
 
     def wait_pending(self, exporter, count):
         return self.until(lambda: exporter.target()["pending"]["files"] == count and exporter.target(),
@@ -78,6 +82,13 @@ class Shown(Node):
         self.assertEqual(exporter.target()["pending"]["files"], 0)
         node.write(5)
         self.wait_pending(exporter, 5)
+
+    def test_an_empty_node_is_known_by_its_server(self):
+        node = self.node()
+        exporter = self.exporter(settings(self.node_target(node, sampling={"interval": "2m"})))
+        shown = self.until(lambda: exporter.target()["version"] and exporter.target(), "the version of an empty directory", 8)
+        self.assertEqual((shown["version"], shown["thresholds"]["warning_files"], shown["node"]["snapshot_size"]),
+                         ("3", 30, 20))
 
     def test_settings_are_read_from_the_server_with_a_token(self):
         node = self.node(token="s3cret-token", kept_files=7)
@@ -193,10 +204,10 @@ class Cause(Node):
         self.assertEqual([(file["file"], file["reason"], file["newest"]) for file in shown["invalid"]],
                          [("00000000004.wal", "empty", True)])
         before = node.counters()["writes"]
-        for path in (CHECKPOINT, PREPARE):
+        for path, status in ((CHECKPOINT, 409), (PREPARE, 502)):
             answer = self.post(exporter, "", path)
-            self.assertEqual((answer.status, answer.json["success"]), (409, False), answer.text)
-            self.assertIn("damaged", answer.json["message"])
+            self.assertEqual((answer.status, answer.json["success"]), (status, False), answer.text)
+            self.assertIn("newest WAL file is damaged", answer.json["message"])
         self.assertEqual(node.counters()["writes"], before)
 
 
@@ -438,12 +449,23 @@ class Nudge(Node):
 
     def test_by_critical_without_anybody_asking(self):
         node = self.node()
-        node.write(70, time.time_ns() + 10 * HOUR)  # at 60 the server takes them all
-        self.until(lambda: len(node.pending()) == 10, "the server's own snapshot")
-        # A limit of its own, so that few files are critical at once.
-        exporter = self.begin(node, thresholds={"max_size": 100})
+        exporter = self.begin(node, thresholds={"max_size": 300})
+        node.write(10, time.time_ns() + 10 * HOUR)  # more than three times that
         self.wait_checkpoint(exporter, reason="critical", outcome="succeeded")
-        self.assertEqual((node.points(), node.pending()), (50, {}))
+        self.assertGreaterEqual(node.covered(), 10)
+        self.assertLessEqual(node.points(), 59)
+        self.assertIn("Triggering checkpoint (reason: critical)", exporter.log())
+
+    def test_nothing_is_written_before_the_server_said_its_settings(self):
+        node = self.node()
+        node.write(10, time.time_ns() + 10 * HOUR)
+        node.server.hang()
+        exporter = self.exporter(settings(self.node_target(node, thresholds={"max_size": 100})), start=False).start()
+        self.until(lambda: exporter.target()["health"] == "critical", "a look")
+        node.server.hang(False)
+        self.wait_checkpoint(exporter, reason="critical", outcome="succeeded")
+        self.assertNotIn("goal 1800", exporter.log())
+        self.assertEqual((node.points(), node.covered()), (50, 60))
 
 
 class PrepareRestart(Node):
@@ -507,6 +529,27 @@ class PrepareRestart(Node):
         done = self.command(node, "--max-wait", "25s", state="alone")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("plant: Safe to restart", done.stdout)
+        self.assertEqual(node.points(), 18)
+        self.assert_covered(node, 12)
+
+    def test_by_the_command_alone_with_a_server_that_is_slow_to_say_its_settings(self):
+        node = self.node()
+        node.write(12)
+        node.server.hang()
+        config = self.file("prepare.yml", settings(self.node_target(node)))
+        with open(os.path.join(self.folder, "said"), "w+", encoding="utf-8") as said:
+            child = subprocess.Popen([PROGRAM, "--prepare-restart", f"--config.file={config}", "--max-wait=25s",
+                                      f"--state.directory={self.folder}/alone"],
+                                     stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+            self.addCleanup(child.kill)
+
+            def log():
+                with open(said.name, encoding="utf-8") as file:
+                    return file.read()
+            self.until(lambda: "is a WAL of InfluxDB 3.x" in log(), "a look")
+            node.server.hang(False)
+            code = child.wait(40)
+        self.assertEqual(code, 0, log())
         self.assertEqual(node.points(), 18)
         self.assert_covered(node, 12)
 

@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "servers/server_process.h"
 #include "unit/http/fake_server.h"
-#include "unit/influxdb/server_process.h"
 
 namespace walx::influxdb {
 namespace {

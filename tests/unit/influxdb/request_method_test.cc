@@ -3,9 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "servers/server_process.h"
 #include "unit/http/fake_server.h"
 #include "unit/influxdb/fake_v1.h"
-#include "unit/influxdb/server_process.h"
 
 namespace walx::influxdb {
 namespace {

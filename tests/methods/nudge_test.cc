@@ -8,8 +8,8 @@
 #include <thread>
 
 #include "influxdb/lookout.h"
+#include "servers/server_process.h"
 #include "unit/http/fake_server.h"
-#include "unit/influxdb/server_process.h"
 #include "wal/node_source.h"
 
 namespace walx::influxdb {

@@ -8,8 +8,8 @@
 #include <future>
 
 #include "base/bytes.h"
+#include "servers/server_process.h"
 #include "unit/http/fake_server.h"
-#include "unit/influxdb/server_process.h"
 #include "wal/segments.h"
 
 namespace walx::influxdb {
