@@ -114,7 +114,7 @@ std::unique_ptr<influxdb::CheckpointMethod> make_method(const settings::Target& 
   influxdb::BackupV1Options options;
   options.address = target.influxdb.backup_address;
   options.total_timeout = checkpoint.timeout;
-  options.read_timeout = std::min(options.read_timeout, checkpoint.timeout);
+  options.read_timeout = checkpoint.timeout;  // the server is silent while it writes the snapshot
   options.connect_timeout = std::min(options.connect_timeout, checkpoint.timeout);
   return influxdb::make_backup_v1(std::move(options), std::move(source), std::move(clock), log);
 }

@@ -203,7 +203,11 @@ void Target::log_sample(bool notable) {
 
 void Target::note_health(std::optional<Health> before) {
   const bool changed = before != health_;
-  if (health_) log_sample(changed);
+  // As the older service did: a line per interval, and one for every change.
+  const SteadyTime steady = services_.clock->steady();
+  const bool notable = changed || steady >= next_line_;
+  if (notable) next_line_ = steady + settings_.sampling.interval;
+  if (health_) log_sample(notable);
   if (!changed) return;
   nlohmann::ordered_json detail;
   detail["from"] = policy::to_string(before);
@@ -249,7 +253,6 @@ policy::Situation Target::situation(std::optional<influxdb::NudgeMode> mode) con
 }
 
 void Target::request_look() {
-  if (look_wanted_) return;
   look_wanted_ = true;
   sampler_->request();
 }
@@ -260,8 +263,10 @@ void Target::step() {
   const Time now = services_.clock->now();
   const bool clock_went_back = sample_ != nullptr && sample_->taken_at > now + std::chrono::seconds(1);
   const bool stale = policy::is_stale(rules_, sample_.get(), now);
-  if (steady >= next_periodic_ || (change_seen_ && steady >= earliest_look_) ||
-      ((stale || clock_went_back) && steady >= earliest_look_)) {
+  // A change seen while a look is under way asks for another: that one may have
+  // passed the place already.
+  const bool due = steady >= next_periodic_ || ((change_seen_ || stale || clock_went_back) && steady >= earliest_look_);
+  if (due && !look_wanted_) {
     change_seen_ = false;
     request_look();
   }

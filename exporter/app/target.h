@@ -128,6 +128,7 @@ class Target {
   bool look_wanted_ WALX_GUARDED_BY(mutex_) = false;
   bool change_seen_ WALX_GUARDED_BY(mutex_) = false;
   SteadyTime next_periodic_ WALX_GUARDED_BY(mutex_){};
+  SteadyTime next_line_ WALX_GUARDED_BY(mutex_){};  // of the log, for an unchanged health
   SteadyTime earliest_look_ WALX_GUARDED_BY(mutex_){};
   std::optional<influxdb::NodeFacts> node_facts_ WALX_GUARDED_BY(mutex_);
   NodeKnowledge node_ WALX_GUARDED_BY(mutex_);

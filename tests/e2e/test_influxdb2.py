@@ -58,7 +58,7 @@ class Backup(Case):
 
     def test_by_post_is_verified_and_counted(self):
         before = self.two_shards()
-        self.assertGreater(len(before), 3)
+        self.assertGreater(len(before), 2)
         exporter = self.begin()
         answer = self.post(exporter)
         self.assertEqual((answer.status, answer.json["outcome"]), (200, "succeeded"), answer.text)
@@ -97,21 +97,20 @@ class Backup(Case):
         self.assertLess(sum(self.server.segments().values()), MIB)
         self.assert_since_was_never_omitted()
 
+    def refused(self, token):
+        before = self.two_shards()
+        exporter = self.begin(token)
+        answer = self.post(exporter)
+        self.assertEqual((answer.status, answer.json["outcome"]), (502, "failed"), answer.text)
+        for part in ("401", "operator token", "influxdb.token_file"):
+            self.assertIn(part, answer.json["message"])
+        self.assertEqual(self.server.segments(), before)
+
     def test_a_wrong_token_fails_with_the_remedy(self):
-        for token, path in (("wrong", "a"), ("limited", "b")):
-            with self.subTest(token=token):
-                self.server = Server2(os.path.join(self.folder, path))
-                self.addCleanup(self.server.stop)
-                self.server.grow(MIB)
-                before = self.server.segments()
-                exporter = self.begin(token)
-                answer = self.post(exporter)
-                self.assertEqual((answer.status, answer.json["outcome"]), (502, "failed"), answer.text)
-                self.assertIn("401", answer.json["message"])
-                self.assertIn("operator token", answer.json["message"])
-                self.assertIn("influxdb.token_file", answer.json["message"])
-                self.assertEqual(self.server.segments(), before)
-                self.assertEqual(exporter.stop(), 0)
+        self.refused("wrong")
+
+    def test_a_token_that_may_only_write_fails_with_the_remedy(self):
+        self.refused("limited")
 
     def test_no_token_is_said_before_anything_is_asked(self):
         self.two_shards()
