@@ -25,6 +25,13 @@ ServerAnswer ServerQuestions::ask(const std::stop_token& stop) {
     token = *std::move(read);
   }
   answer.server = influxdb::ask_server(client_, target_.influxdb.url, token, target_.influxdb.timeout, *clock_, stop);
+  const Version known = fixed_version(target_);
+  if (answer.server.up && (known == "2" || (known.empty() && !answer.server.version.starts_with("1.") &&
+                                            major_version(answer.server.version) != "3"))) {
+    // Only an opinion: that it can't be had is no trouble.
+    auto metrics = influxdb::ask_wal_metrics(client_, target_.influxdb.url, token, target_.influxdb.timeout, stop);
+    if (metrics) answer.metrics = *std::move(metrics);
+  }
   const bool is_node =
       major_version(answer.server.version) == "3" || (answer.server.version.empty() && fixed_version(target_) == "3");
   if (!answer.server.up || !is_node) return answer;

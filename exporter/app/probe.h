@@ -12,13 +12,15 @@
 #include "base/clock.h"
 #include "influxdb/node_facts.h"
 #include "influxdb/server.h"
+#include "influxdb/wal_metrics.h"
 #include "settings/settings.h"
 
 namespace walx::app {
 
 struct ServerAnswer {
   influxdb::ServerFacts server;
-  std::optional<influxdb::NodeFacts> node;  // set where it was asked this time
+  std::optional<influxdb::NodeFacts> node;      // 3.x: set where it was asked this time
+  std::optional<influxdb::WalMetrics> metrics;  // 2.x: what it says of its WAL; nullopt: nothing
 };
 
 // Asks one server, question by question. One thread at a time.

@@ -122,6 +122,7 @@ void Target::on_answer(ServerAnswer answer) {
   }
   sampler_->set_server_version(facts.version);
   server_ = std::move(facts);
+  wal_metrics_ = std::move(answer.metrics);
   if (answer.node) {
     node_facts_ = std::move(answer.node);
     refresh_rules();

@@ -131,6 +131,7 @@ class Target {
   SteadyTime next_line_ WALX_GUARDED_BY(mutex_){};  // of the log, for an unchanged health
   SteadyTime earliest_look_ WALX_GUARDED_BY(mutex_){};
   std::optional<influxdb::NodeFacts> node_facts_ WALX_GUARDED_BY(mutex_);
+  std::optional<influxdb::WalMetrics> wal_metrics_ WALX_GUARDED_BY(mutex_);
   NodeKnowledge node_ WALX_GUARDED_BY(mutex_);
   std::optional<policy::NotShrinking> not_shrinking_ WALX_GUARDED_BY(mutex_);
   std::optional<influxdb::ServerFacts> server_ WALX_GUARDED_BY(mutex_);

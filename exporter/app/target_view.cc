@@ -37,6 +37,10 @@ void Target::publish() {
     if (sample_ != nullptr) node.budget = policy::snapshot_budget(*sample_, node_.rules);
     view->node = std::move(node);
   }
+  if (health_ && wal_metrics_) {
+    std::string differing = influxdb::differing_opinion(*wal_metrics_, sample_->pending.bytes);
+    if (!differing.empty()) view->recommendations.push_back(std::move(differing));
+  }
   if (health_ && view->node) {
     const auto more = node_recommendations(settings_, *view->node, server_ ? server_->version : "", memory_, now);
     view->recommendations.insert(view->recommendations.end(), more.begin(), more.end());
