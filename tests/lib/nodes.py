@@ -29,11 +29,11 @@ def gen1_far_from_its_boundary():
 
 
 class Node3:
-    """An InfluxDB 3 node: S = 20 and F = 20 ms unless told otherwise."""
+    """An InfluxDB 3 node: S = 20 and F = 10 ms unless told otherwise."""
 
     backup_address = ""
 
-    def __init__(self, folder, token=None, gen1=None, port=None, snapshot_size=20, flush_ms=20, **options):
+    def __init__(self, folder, token=None, gen1=None, port=None, snapshot_size=20, flush_ms=10, **options):
         self.data, self.token = folder, token
         self.node = os.path.join(folder, "n1")
         self.port = port or free_port()
