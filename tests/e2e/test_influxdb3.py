@@ -476,6 +476,35 @@ class Nudge(Node):
         self.assertLess(node.points(), 28)
         self.assertRegex(exporter.log(), r"stopped after \d+ of 28 points")
 
+    def test_an_unasked_one_goes_by_the_boundary_that_has_passed(self):
+        node = self.node(gen1=3)
+        exporter = self.begin(node, thresholds={"max_size": 300})
+        boundary = node.next_boundary()
+        self.until(lambda: time.time_ns() > boundary, "the boundary")
+        boundary = node.next_boundary()
+        node.write(12)
+        self.until(lambda: exporter.target()["decision"]["blockers"] == ["gen1_boundary"], "the blocker")
+        self.assertEqual(self.counter(exporter, "influxdb_wal_checkpoint_blocked", blocker="gen1_boundary"), 1)
+        self.assertEqual(node.points(), 0)
+        self.wait_checkpoint(exporter, reason="critical", outcome="succeeded")
+        self.assertGreater(time.time_ns(), boundary)
+        self.assertEqual((node.points(), node.covered(), len(node.pending())), (18, 29, 1))
+
+    def test_none_where_the_budget_of_snapshots_is_used_up(self):
+        node = self.node(snapshot_size=1, flush_ms=1, snapshot_delay_ns=0)
+        node.server.cli_params["gen1-lookback-duration"] = "1h"
+        for _ in range(96):
+            node.write(3)  # three times the snapshot size
+        node.write()
+        self.until(lambda: node.server.all_counters()["snapshots"] == 96, "96 snapshots")
+        exporter = self.begin(node)
+        self.assertEqual(self.counter(exporter, "influxdb_wal_snapshot_budget_remaining"), 4)
+        self.assertTrue(any("Only 4 of 100 snapshots are left" in line for line in exporter.target()["recommendations"]))
+        for mode in ("patient", "at_once"):
+            answer = self.post(exporter, f"mode={mode}")
+            self.assertEqual((answer.status, answer.json["blocker"]), (409, "snapshot_budget"), answer.text)
+        self.assertEqual(node.points(), 0)
+
     def test_by_critical_without_anybody_asking(self):
         node = self.node()
         exporter = self.begin(node, thresholds={"max_size": 300})
