@@ -6,13 +6,14 @@ import base64
 import crypt
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from harness import main, run, settings  # noqa: E402
+from harness import PROGRAM, main, run, settings  # noqa: E402
 from nodes import SECOND, NodeCase, Writers  # noqa: E402
 
 HOUR = 3600 * SECOND
@@ -82,6 +83,13 @@ class Shown(Node):
         node.write(5)
         self.wait_pending(exporter, 5)
 
+    def test_an_empty_node_is_known_by_its_server(self):
+        node = self.node()
+        exporter = self.exporter(settings(self.node_target(node, sampling={"interval": "2m"})))
+        shown = self.until(lambda: exporter.target()["version"] and exporter.target(), "the version of an empty directory", 8)
+        self.assertEqual((shown["version"], shown["thresholds"]["warning_files"], shown["node"]["snapshot_size"]),
+                         ("3", 30, 20))
+
     def test_settings_are_read_from_the_server_with_a_token(self):
         node = self.node(token="s3cret-token", kept_files=7)
         exporter = self.begin(node, influxdb={"token_file": self.file("token", "s3cret-token\n")})
@@ -123,6 +131,15 @@ class Shown(Node):
             self.assertTrue(any(key in line for line in shown["recommendations"]), shown["recommendations"])
         self.assertIn("influxdb.snapshot_size", exporter.log())
         self.assertTrue(any("401" in warning for warning in told["warnings"]), told["warnings"])
+
+    def test_defaults_are_warned_of_in_the_log_without_a_server_to_ask(self):
+        node = self.node()
+        node.write()
+        exporter = self.exporter(settings(self.node_target(node, influxdb={"url": None, "backup_address": None})))
+        self.until(lambda: exporter.target()["node"], "the node")
+        for key in ("snapshot_size", "flush_interval", "gen1_duration"):
+            self.assertTrue(any(key in line for line in exporter.target()["recommendations"]))
+            self.assertIn(f"influxdb.{key} is not known", exporter.log())
 
     def test_a_half_written_snapshot_is_not_believed(self):
         node = self.node()
@@ -346,6 +363,22 @@ class Nudge(Node):
         exporter.start().wait_good_sample()
         price(self.wait_pending(exporter, 3))
 
+    def test_a_stop_while_the_trigger_is_being_written_does_not_forget_whose_it_is(self):
+        node = self.node()
+        node.write(29)
+        node.stop()
+        node.start(flush_ms=3000)
+        exporter = self.begin(node)
+        self.assertEqual(self.post(exporter, "mode=at_once&wait=0s").status, 202)
+        self.until(lambda: node.counters()["writes"] == 1, "the trigger sent")
+        exporter.signal(signal.SIGTERM)
+        self.assertEqual(exporter.wait(20), 0, exporter.tail())
+        self.until(lambda: node.covered() == 29, "the snapshot of the trigger")
+        exporter.start().wait_good_sample()
+        shown = self.wait_pending(exporter, 1)
+        self.until(lambda: exporter.target()["not_shrinking"], "a cause")
+        self.assertEqual(exporter.target()["not_shrinking"]["cause"], "too_few_files", shown["not_shrinking"])
+
     def test_future_dated_data_is_passed_at_three_snapshot_sizes(self):
         node = self.node()
         node.write(5)
@@ -359,6 +392,17 @@ class Nudge(Node):
         self.assertEqual((answer.status, answer.json["outcome"]), (200, "succeeded"), answer.text)
         self.assertEqual((node.points(), node.covered(), node.pending()), (50, 60, {}))
         self.until(lambda: exporter.target()["not_shrinking"] is None, "no cause")
+
+    def test_what_is_shown_right_after_one_is_all_of_one_moment(self):
+        node = self.node()
+        node.write(5)
+        node.write(1, time.time_ns() + 10 * HOUR)
+        exporter = self.begin(node)
+        self.wait_cause(exporter, "future_data")
+        self.assertEqual(self.post(exporter).status, 200)
+        shown = exporter.target()
+        self.assertEqual((shown["pending"]["files"], shown["not_shrinking"]), (0, None))
+        self.assertNotIn("future_data", " ".join(shown["recommendations"]))
 
     def live(self, mode, **options):
         node = self.node(**options)
@@ -514,6 +558,16 @@ class Nudge(Node):
         self.assertLessEqual(node.points(), 59)
         self.assertIn("Triggering checkpoint (reason: critical)", exporter.log())
 
+    def test_nothing_is_written_before_the_server_said_its_settings(self):
+        node = self.node()
+        node.write(10, time.time_ns() + 10 * HOUR)
+        node.server.hang()
+        exporter = self.exporter(settings(self.node_target(node, thresholds={"max_size": 100})), start=False).start()
+        self.until(lambda: exporter.target()["health"] == "critical", "a look")
+        node.server.hang(False)
+        self.wait_checkpoint(exporter, reason="critical", outcome="succeeded")
+        self.assertNotIn("goal 1800", exporter.log())
+        self.assertEqual((node.points(), node.covered()), (50, 60))
 
 
 class PrepareRestart(Node):
@@ -570,6 +624,54 @@ class PrepareRestart(Node):
         self.assert_covered(node, 12)
         login = {"Authorization": "Basic " + base64.b64encode(b"alice:s3cret").decode()}
         self.assertLessEqual(exporter.get("/api/v1/targets", headers=login).json["targets"][0]["pending"]["files"], 1)
+
+    def test_by_the_command_alone(self):
+        node = self.node()
+        node.write(12)
+        done = self.command(node, "--max-wait", "25s", state="alone")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("plant: Safe to restart", done.stdout)
+        self.assertEqual(node.points(), 18)
+        self.assert_covered(node, 12)
+
+    def test_by_the_command_alone_with_a_server_that_is_slow_to_say_its_settings(self):
+        node = self.node()
+        node.write(12)
+        node.server.hang()
+        config = self.file("prepare.yml", settings(self.node_target(node)))
+        with open(os.path.join(self.folder, "said"), "w+", encoding="utf-8") as said:
+            child = subprocess.Popen([PROGRAM, "--prepare-restart", f"--config.file={config}", "--max-wait=25s",
+                                      f"--state.directory={self.folder}/alone"],
+                                     stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+            self.addCleanup(child.kill)
+
+            def log():
+                with open(said.name, encoding="utf-8") as file:
+                    return file.read()
+            self.until(lambda: "is a WAL of InfluxDB 3.x" in log(), "a look")
+            node.server.hang(False)
+            code = child.wait(40)
+        self.assertEqual(code, 0, log())
+        self.assertEqual(node.points(), 18)
+        self.assert_covered(node, 12)
+
+    def test_a_second_one_is_as_safe_as_the_first(self):
+        node = self.node()
+        node.write(12)
+        exporter = self.begin(node)
+        self.assertEqual(self.post(exporter, "max_wait=25s", PREPARE).status, 200)
+        again = self.post(exporter, "max_wait=25s", PREPARE)
+        self.assertEqual((again.status, again.json["safe"]), (200, True), again.text)
+        self.assertEqual(node.points(), 18)
+
+    def test_by_the_command_after_the_exporter_was_killed(self):
+        node = self.node()
+        node.write(12)
+        exporter = self.begin(node)
+        exporter.kill()
+        done = self.command(node, "--max-wait", "25s")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assert_covered(node, 12)
 
     def test_too_small_a_wait_writes_nothing_and_fails(self):
         node = self.node(flush_ms=200)
