@@ -26,7 +26,7 @@ struct NudgeRun {
   influxdb::NudgeMode mode = influxdb::NudgeMode::patient;
   bool boundary_passed = false;  // as plan_nudge takes it
   wal::NodeRules rules;
-  std::function<void(std::uint64_t, Time)> on_future_trigger;
+  std::function<void(std::optional<std::uint64_t>, Time)> on_future_trigger;
 };
 
 // The method itself; nullptr where choose_method says that it is disabled.

@@ -69,7 +69,9 @@ Looked look_once(const settings::Target& target, std::optional<policy::Memory> r
     view->health = memory.levels->worse();
     view->forecast = policy::forecast(forecast_rules_of(target), policy::GrowthHistory(Duration::zero()),
                                       view->sample->pending, view->thresholds);
-    view->not_shrinking = policy::not_shrinking(*view->sample, node.rules, now, memory.own_trigger_file, std::nullopt);
+    std::optional<policy::OwnTrigger> own;
+    if (memory.own_trigger_time) own = policy::OwnTrigger{memory.own_trigger_file, *memory.own_trigger_time};
+    view->not_shrinking = policy::not_shrinking(*view->sample, node.rules, now, own, std::nullopt);
     situation.sample = view->sample.get();
   } else {
     view->error = look.sample.error().message;

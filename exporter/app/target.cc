@@ -85,10 +85,8 @@ std::shared_ptr<const view::TargetView> Target::view() const {
 }
 
 std::string Target::not_ready() const {
-  const MutexLock lock(mutex_);
-  if (looks_ == 0) return settings_.name + ": the first look at the WAL has not ended";
-  if (!settings_.influxdb.url.empty() && !server_) return settings_.name + ": InfluxDB has not answered yet";
-  return {};
+  const MutexLock lock(view_mutex_);
+  return not_ready_;
 }
 
 std::optional<view::CheckpointRun> Target::run(std::int64_t id) const {
@@ -127,6 +125,8 @@ void Target::on_answer(ServerAnswer answer) {
     node_facts_ = std::move(answer.node);
     refresh_rules();
   }
+  // An empty directory takes the server's word for what it will be.
+  if (version_.empty()) change_seen_ = true;
   changed_.notify_all();
 }
 
@@ -134,7 +134,8 @@ void Target::on_answer(ServerAnswer answer) {
 void Target::refresh_rules() {
   NodeKnowledge node = node_knowledge(settings_, node_facts_);
   const bool asked = settings_.influxdb.url.empty() || node_facts_;
-  if (version_ == "3" && asked && node.warnings != node_.warnings) {
+  if (version_ == "3" && asked && node.warnings != warned_) {
+    warned_ = node.warnings;
     for (const std::string& warning : node.warnings) services_.log->warn("{} [{}]", warning, settings_.name);
   }
   node_ = std::move(node);
@@ -179,6 +180,7 @@ void Target::take_look(Look look) {
   history_.add({sample_->taken_at, sample_->pending});
   memory_ = policy::observe(rules_, std::move(memory_), *sample_, services_.clock->now());
   health_ = memory_.levels->worse();
+  explain_pending();
   note_health(before);
 }
 
@@ -232,6 +234,10 @@ std::optional<NudgeOutlook> Target::outlook(std::optional<influxdb::NudgeMode> m
                        services_.clock->now());
 }
 
+bool Target::awaits_answers() const {
+  return !settings_.influxdb.url.empty() && !node_facts_ && version_ == "3";
+}
+
 policy::Situation Target::situation(std::optional<influxdb::NudgeMode> mode) const {
   policy::Situation situation;
   situation.now = services_.clock->now();
@@ -244,7 +250,11 @@ policy::Situation Target::situation(std::optional<influxdb::NudgeMode> mode) con
   situation.method = choice.name;
   situation.method_disabled = choice.disabled;
   if (choice.disabled.empty()) {
-    if (auto nudge = outlook(mode)) {
+    if (choice.name == "nudge" && awaits_answers()) {
+      situation.plan_blockers.emplace_back(policy::Blocker::server_unreachable,
+                                           "its settings, which the plan rests on, are not known yet" +
+                                               (server_ ? ": " + server_->error : std::string()));
+    } else if (auto nudge = outlook(mode)) {
       situation.interval_binds_requests = true;
       situation.plan_blockers = std::move(nudge->blockers);
       if (nudge->plan) situation.points = nudge->plan->points;
@@ -256,6 +266,20 @@ policy::Situation Target::situation(std::optional<influxdb::NudgeMode> mode) con
 void Target::request_look() {
   look_wanted_ = true;
   sampler_->request();
+}
+
+std::optional<policy::OwnTrigger> Target::own_trigger() const {
+  if (!memory_.own_trigger_time) return std::nullopt;
+  return policy::OwnTrigger{memory_.own_trigger_file, *memory_.own_trigger_time};
+}
+
+void Target::explain_pending() {
+  not_shrinking_.reset();
+  const Time now = services_.clock->now();
+  if (policy::is_stale(rules_, sample_.get(), now)) return;
+  const auto rate = policy::growth(history_, forecast_rules_.short_window);
+  not_shrinking_ = policy::not_shrinking(*sample_, node_.rules, now, own_trigger(),
+                                         rate ? std::optional<double>(rate->files_per_second) : std::nullopt);
 }
 
 // Looks where it is time, judges, decides, acts, and tells.
@@ -271,12 +295,7 @@ void Target::step() {
     change_seen_ = false;
     request_look();
   }
-  not_shrinking_.reset();
-  if (sample_ != nullptr && !stale) {
-    const auto rate = policy::growth(history_, forecast_rules_.short_window);
-    not_shrinking_ = policy::not_shrinking(*sample_, node_.rules, now, memory_.own_trigger_file,
-                                           rate ? std::optional<double>(rate->files_per_second) : std::nullopt);
-  }
+  explain_pending();
   if (stale && health_) {
     const std::optional<Health> before = std::exchange(health_, std::nullopt);
     services_.log->error("no fresh sample for {}: health is unknown [{}]",

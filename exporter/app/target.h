@@ -54,7 +54,7 @@ class Target {
   [[nodiscard]] const settings::Target& settings() const { return settings_; }
   [[nodiscard]] std::shared_ptr<const view::TargetView> view() const WALX_EXCLUDES(view_mutex_);
   // What readiness still waits for; empty: nothing.
-  [[nodiscard]] std::string not_ready() const WALX_EXCLUDES(mutex_);
+  [[nodiscard]] std::string not_ready() const WALX_EXCLUDES(view_mutex_);
 
   // Blocks up to the command's wait (and up to 10 s for a fresh look before it).
   [[nodiscard]] view::CheckpointAnswer checkpoint(const view::CheckpointCommand& command) WALX_EXCLUDES(mutex_);
@@ -82,9 +82,14 @@ class Target {
       WALX_REQUIRES(mutex_);
   void refresh_rules() WALX_REQUIRES(mutex_);
   void request_look() WALX_REQUIRES(mutex_);
-  void wait_for_fresh_look() WALX_REQUIRES(mutex_);
+  // What InfluxDB was first asked is not answered yet.
+  [[nodiscard]] bool awaits_answers() const WALX_REQUIRES(mutex_);
+  [[nodiscard]] std::optional<policy::OwnTrigger> own_trigger() const WALX_REQUIRES(mutex_);
+  void explain_pending() WALX_REQUIRES(mutex_);
+  // Also waits for the first answers of the server.
+  void wait_for_fresh_look(SteadyTime deadline) WALX_REQUIRES(mutex_);
   void wait_for_end(std::int64_t id, SteadyTime deadline) WALX_REQUIRES(mutex_);
-  void on_future_trigger(std::uint64_t file, Time time) WALX_EXCLUDES(mutex_);
+  void on_future_trigger(std::optional<std::uint64_t> file, Time time) WALX_EXCLUDES(mutex_);
   [[nodiscard]] bool is_fresh() const WALX_REQUIRES(mutex_);
 
   void start_run(policy::Reason reason, std::optional<influxdb::NudgeMode> mode, const std::string& actor)
@@ -133,6 +138,7 @@ class Target {
   std::optional<influxdb::NodeFacts> node_facts_ WALX_GUARDED_BY(mutex_);
   std::optional<influxdb::WalMetrics> wal_metrics_ WALX_GUARDED_BY(mutex_);
   NodeKnowledge node_ WALX_GUARDED_BY(mutex_);
+  std::vector<std::string> warned_ WALX_GUARDED_BY(mutex_);  // of node_, in the log
   std::optional<policy::NotShrinking> not_shrinking_ WALX_GUARDED_BY(mutex_);
   std::optional<influxdb::ServerFacts> server_ WALX_GUARDED_BY(mutex_);
   std::optional<view::CheckpointRun> running_ WALX_GUARDED_BY(mutex_);
@@ -147,6 +153,7 @@ class Target {
 
   mutable Mutex view_mutex_;  // guards the finished view alone
   std::shared_ptr<const view::TargetView> view_ WALX_GUARDED_BY(view_mutex_);
+  std::string not_ready_ WALX_GUARDED_BY(view_mutex_);  // as of that view
 
   std::unique_ptr<Sampler> sampler_;
   std::unique_ptr<ServerProbe> probe_;

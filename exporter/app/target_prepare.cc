@@ -14,6 +14,8 @@ using influxdb::OutcomeKind;
 using policy::Blocker;
 using policy::Reason;
 
+constexpr Duration kLeastLook = std::chrono::seconds(10);
+
 std::string extent_text(const wal::Extent& extent) {
   return std::to_string(extent.files) + (extent.files == 1 ? " file, " : " files, ") + format_bytes(extent.bytes);
 }
@@ -69,7 +71,7 @@ view::PrepareRestartAnswer Target::prepare_restart(const view::PrepareRestartCom
   const auto wait_over = [&] { return services_.clock->steady() >= deadline; };
 
   if (running_) wait_for_end(running_->id, deadline);
-  if (!stopping_ && !running_) wait_for_fresh_look();
+  if (!stopping_ && !running_) wait_for_fresh_look(std::max(deadline, services_.clock->steady() + kLeastLook));
   if (stopping_) return finish(false, "Not safe: the exporter is shutting down", nullptr, forecast_rules_);
   if (running_) return finish(false, "Not safe: a checkpoint is still running", sample_.get(), forecast_rules_);
   if (!is_fresh()) {
@@ -82,8 +84,15 @@ view::PrepareRestartAnswer Target::prepare_restart(const view::PrepareRestartCom
                   "start; with it stopped, copy the file away and move it aside",
                   sample_.get(), forecast_rules_);
   }
-  if (sample_->pending.files == 0)
-    return finish(true, "Safe to restart: nothing is pending", sample_.get(), forecast_rules_);
+  const std::optional<policy::OwnTrigger> trigger = own_trigger();
+  const bool ours_alone = std::all_of(sample_->periods.begin(), sample_->periods.end(),
+                                      [&](const wal::Period& period) { return policy::is_own(trigger, period); });
+  if (sample_->pending.files == 0 || (!sample_->periods.empty() && ours_alone)) {
+    return finish(true,
+                  sample_->pending.files == 0 ? "Safe to restart: nothing is pending"
+                                              : "Safe to restart: nothing but the last nudge's own point is pending",
+                  sample_.get(), forecast_rules_);
+  }
 
   policy::Situation situation = this->situation(NudgeMode::at_once);
   const auto nudge = outlook(NudgeMode::at_once);

@@ -45,7 +45,7 @@ void Target::start_run(Reason reason, std::optional<influxdb::NudgeMode> mode, c
   const Time now = services_.clock->now();
   // Nobody waits for an unasked run, so it goes by the boundary that has passed.
   NudgeRun nudge{mode.value_or(influxdb::NudgeMode::patient), !mode.has_value(), node_.rules,
-                 [this](std::uint64_t file, Time time) { on_future_trigger(file, time); }};
+                 [this](std::optional<std::uint64_t> file, Time time) { on_future_trigger(file, time); }};
   auto method = make_method(settings_, version_, std::move(nudge), source_, services_.clock, services_.log);
   if (method == nullptr) return;
   if (worker_.joinable()) worker_.join();  // has ended: running_ is unset
@@ -75,7 +75,7 @@ void Target::start_run(Reason reason, std::optional<influxdb::NudgeMode> mode, c
 }
 
 // Kept at once: a restart of this process must not take it for the user's data.
-void Target::on_future_trigger(std::uint64_t file, Time time) {
+void Target::on_future_trigger(std::optional<std::uint64_t> file, Time time) {
   const MutexLock lock(mutex_);
   memory_.own_trigger_file = file;
   memory_.own_trigger_time = time;
@@ -180,10 +180,13 @@ bool Target::is_fresh() const {
   return !policy::is_stale(rules_, sample_.get(), services_.clock->now()) && error_.empty();
 }
 
-void Target::wait_for_fresh_look() {
+void Target::wait_for_fresh_look(SteadyTime deadline) {
   const std::uint64_t wanted = sampler_->request();
-  const SteadyTime deadline = services_.clock->steady() + kFreshLook;
-  while (looks_ < wanted && !stopping_ && services_.clock->steady() < deadline) {
+  const auto waits = [&]() WALX_NO_ANALYSIS {
+    const bool unanswered = !settings_.influxdb.url.empty() && !server_;
+    return looks_ < wanted || unanswered || (version_.empty() && change_seen_);
+  };
+  while (waits() && !stopping_ && services_.clock->steady() < deadline) {
     services_.clock->wait_until(changed_, mutex_, deadline);
   }
 }
@@ -207,7 +210,7 @@ view::CheckpointAnswer Target::checkpoint(const view::CheckpointCommand& command
   const auto mode = command.at_once ? influxdb::NudgeMode::at_once : influxdb::NudgeMode::patient;
 
   // A fresh look first: what is pending decides between no_op and the blockers.
-  if (!running_ && !stopping_) wait_for_fresh_look();
+  if (!running_ && !stopping_) wait_for_fresh_look(services_.clock->steady() + kFreshLook);
   if (stopping_) {
     return finish(State::gone, "The exporter is shutting down or its settings for this target have changed");
   }

@@ -58,8 +58,15 @@ void Target::publish() {
   view->watch_detail = watch_degraded_;
   view->dry_run = settings_.dry_run;
   view->counters = counters_;
+  std::string not_ready;
+  if (looks_ == 0) {
+    not_ready = settings_.name + ": the first look at the WAL has not ended";
+  } else if (!settings_.influxdb.url.empty() && !server_) {
+    not_ready = settings_.name + ": InfluxDB has not answered yet";
+  }
   {
     const MutexLock lock(view_mutex_);
+    not_ready_ = std::move(not_ready);
     view_ = std::move(view);
   }
   services_.changed();

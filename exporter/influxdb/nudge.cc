@@ -222,6 +222,7 @@ std::optional<Nudge::Trouble> Nudge::trigger(Run& run, Lookout& lookout) {
   if (run.plan.trigger_time) {
     date = *run.plan.trigger_time;
     run.own_trigger = OwnTrigger{date, run.newest};
+    if (options_.on_future_trigger) options_.on_future_trigger(std::nullopt, date);
   }
   run.triggered = true;
   return write(run, lookout, date);

@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -31,9 +32,10 @@ struct NudgeOptions {
   NudgeMode mode = NudgeMode::patient;
   bool boundary_passed = false;  // as plan_nudge takes it
   wal::NodeRules rules;
-  // Told the file number and date of a last point dated in the future (at_once),
-  // as soon as it is known, so that it is never taken for the user's data.
-  std::function<void(std::uint64_t, Time)> on_future_trigger;
+  // Told the date of a last point dated in the future (at_once) before it is sent,
+  // and its file's number as soon as a look shows it, so that it is never taken for
+  // the user's data, whatever happens in between.
+  std::function<void(std::optional<std::uint64_t>, Time)> on_future_trigger;
 };
 
 [[nodiscard]] std::unique_ptr<CheckpointMethod> make_nudge(NudgeOptions options, std::shared_ptr<wal::WalSource> source,

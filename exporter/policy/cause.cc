@@ -33,8 +33,14 @@ std::string_view to_string(Cause cause) {
   return "stalled";
 }
 
+bool is_own(const std::optional<OwnTrigger>& trigger, const wal::Period& period) {
+  if (!trigger) return false;
+  if (trigger->file) return period.number == *trigger->file;
+  return period.max_time == trigger->time && period.min_time == trigger->time;
+}
+
 std::optional<NotShrinking> not_shrinking(const wal::Sample& sample, const wal::NodeRules& rules, Time now,
-                                          std::optional<std::uint64_t> own_trigger,
+                                          const std::optional<OwnTrigger>& own_trigger,
                                           std::optional<double> files_per_second) {
   const auto& periods = sample.periods;
   if (periods.empty()) return std::nullopt;
@@ -42,7 +48,7 @@ std::optional<NotShrinking> not_shrinking(const wal::Sample& sample, const wal::
   const Time boundary = rules.next_multiple(now);
 
   const auto future = std::find_if(periods.begin(), periods.end(), [&](const wal::Period& period) {
-    return period.max_time && *period.max_time >= boundary && period.number != own_trigger;
+    return period.max_time && *period.max_time >= boundary && !is_own(own_trigger, period);
   });
   if (future != periods.end()) {
     NotShrinking out{Cause::future_data, future->number, future->persisted, {}};

@@ -31,11 +31,18 @@ struct NotShrinking {
   friend bool operator==(const NotShrinking&, const NotShrinking&) = default;
 };
 
-// nullopt: nothing pending, or nothing wrong. `own_trigger`: the number of a file
-// that an at-once nudge of ours dated in the future; it is not the user's data.
+// A point that an at-once nudge of ours dated in the future; not the user's data.
+struct OwnTrigger {
+  std::optional<std::uint64_t> file;  // nullopt: no look has shown it yet; then it is known by its date
+  Time time{};
+};
+
+[[nodiscard]] bool is_own(const std::optional<OwnTrigger>& trigger, const wal::Period& period);
+
+// nullopt: nothing pending, or nothing wrong.
 // `files_per_second`: the growth, for "when at this rate"; nullopt: not known.
 [[nodiscard]] std::optional<NotShrinking> not_shrinking(const wal::Sample& sample, const wal::NodeRules& rules,
-                                                        Time now, std::optional<std::uint64_t> own_trigger,
+                                                        Time now, const std::optional<OwnTrigger>& own_trigger,
                                                         std::optional<double> files_per_second);
 
 }  // namespace walx::policy

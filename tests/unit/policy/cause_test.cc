@@ -64,7 +64,13 @@ TEST(NotShrinking, OurOwnTriggerIsNotTheUsersData) {
   sample.periods[4].max_time = at("2026-11-23T01:50:00Z");
   const Time now = at("2026-11-23T01:42:00Z");
   EXPECT_EQ(not_shrinking(sample, kRules, now, {}, {})->cause, Cause::future_data);
-  EXPECT_EQ(not_shrinking(sample, kRules, now, 5, {})->cause, Cause::too_few_files);
+  const Time date = *sample.periods[4].max_time;
+  EXPECT_EQ(not_shrinking(sample, kRules, now, OwnTrigger{5, date}, {})->cause, Cause::too_few_files);
+  EXPECT_EQ(not_shrinking(sample, kRules, now, OwnTrigger{4, date}, {})->cause, Cause::future_data);
+  // Before a look has shown its file it is known by its date, alone in its file.
+  EXPECT_EQ(not_shrinking(sample, kRules, now, OwnTrigger{{}, date}, {})->cause, Cause::future_data);
+  sample.periods[4].min_time = date;
+  EXPECT_EQ(not_shrinking(sample, kRules, now, OwnTrigger{{}, date}, {})->cause, Cause::too_few_files);
 }
 
 TEST(NotShrinking, NothingPendingIsNothingWrong) {
