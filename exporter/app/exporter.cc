@@ -46,12 +46,13 @@ view::HistoryEntry to_entry(state::AuditEntry entry) {
 }  // namespace
 
 Exporter::Exporter(Flags flags, settings::Environment environment, std::shared_ptr<Clock> clock, Log log,
-                   std::shared_ptr<state::Store> store, std::string control_token)
+                   std::shared_ptr<state::Store> store, state::TargetLock state_lock, std::string control_token)
     : flags_(std::move(flags)),
       environment_(std::move(environment)),
       clock_(std::move(clock)),
       log_(std::move(log)),
       store_(std::move(store)),
+      lock_(std::move(state_lock)),
       control_token_(std::move(control_token)),
       started_(clock_->now()),
       ready_at_(clock_->steady() + kReadyAtTheLatest),
@@ -73,10 +74,18 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
   auto token = random_token();
   if (!token) return tl::unexpected(token.error());
   options.users.set_control_token(*token);
+  const bool has_users = options.users.configured();
+  auto lock = state::TargetLock::acquire_daemon(flags.state_directory);
+  if (!lock) return tl::unexpected(lock.error());
   auto store = state::open_store(flags.state_directory, settings.history_limit);
   if (!store) return tl::unexpected(store.error());
   std::unique_ptr<Exporter> exporter(new Exporter(std::move(flags), std::move(environment), clock, log,
-                                                  std::shared_ptr<state::Store>(*std::move(store)), *token));
+                                                  std::shared_ptr<state::Store>(*std::move(store)), *std::move(lock),
+                                                  *token));
+  {
+    const MutexLock reloading(exporter->reload_mutex_);
+    exporter->has_users_ = has_users;
+  }
   const auto first = first_view(settings, exporter->started_);
   exporter->page_.update(*first);
   exporter->views_.publish(first);
@@ -120,7 +129,8 @@ void Exporter::stop() {
   stops.clear();
   if (server_ != nullptr) {
     server_->stop();
-    remove_control(flags_.state_directory);
+    const auto control = read_control(flags_.state_directory);
+    if (control && control->token == control_token_) remove_control(flags_.state_directory);
   }
   if (publisher_.joinable()) publisher_.join();
 }
@@ -169,6 +179,12 @@ Result<void> Exporter::reload() {
   auto users =
       flags_.web_config_file.empty() ? Result<web::Users>(web::Users()) : web::Users::load(flags_.web_config_file);
   if (!users) return fail(users.error());
+  if (has_users_ && !users->configured()) {
+    return fail({ErrorKind::invalid, "web.config.file " + escape_control(flags_.web_config_file) +
+                                         " has no users any more, which would open every page; restart without "
+                                         "--web.config.file if that is meant"});
+  }
+  has_users_ = users->configured();
   users->set_control_token(control_token_);
   server_->set_users(*std::move(users));
   apply(*settings);

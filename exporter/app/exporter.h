@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "metrics/page.h"
 #include "settings/load.h"
+#include "state/lock.h"
 #include "state/store.h"
 #include "view/commands.h"
 #include "view/view.h"
@@ -46,7 +47,7 @@ class Exporter final : public view::Commands, public view::Queries {
 
  private:
   Exporter(Flags flags, settings::Environment environment, std::shared_ptr<Clock> clock, Log log,
-           std::shared_ptr<state::Store> store, std::string control_token);
+           std::shared_ptr<state::Store> store, state::TargetLock lock, std::string control_token);
 
   void apply(const settings::Settings& settings) WALX_EXCLUDES(targets_mutex_);
   [[nodiscard]] std::shared_ptr<Target> find(const std::string& name) const WALX_EXCLUDES(targets_mutex_);
@@ -59,6 +60,7 @@ class Exporter final : public view::Commands, public view::Queries {
   const std::shared_ptr<Clock> clock_;
   const Log log_;
   const std::shared_ptr<state::Store> store_;
+  const state::TargetLock lock_;  // of the state directory
   const std::string control_token_;
   const Time started_;
   const SteadyTime ready_at_;  // ready at the latest, whatever has not answered
@@ -67,6 +69,7 @@ class Exporter final : public view::Commands, public view::Queries {
   metrics::MetricsPage page_;
 
   Mutex reload_mutex_;  // guards one reload at a time, and what the last one said
+  bool has_users_ WALX_GUARDED_BY(reload_mutex_) = false;
   Mutex status_mutex_;  // guards what the last reload said
   bool reload_successful_ WALX_GUARDED_BY(status_mutex_) = true;
   Time reload_success_ WALX_GUARDED_BY(status_mutex_){};

@@ -57,6 +57,14 @@ tl::expected<Flags, UsageError> parse_flags(const std::vector<std::string>& argu
   app.add_option("--max-wait", max_wait, "Of --prepare-restart: how long it may take, 60s unless given");
   app.add_option("--format", format, "Of --once and --explain: text or json")->check(CLI::IsMember({"text", "json"}));
 
+  // An unset variable in a unit or a script must not swallow the next flag.
+  for (const std::string& argument : arguments) {
+    if (argument.starts_with("--") && argument.ends_with("=")) {
+      const bool of_once = std::find(arguments.begin(), arguments.end(), "--once") != arguments.end();
+      return tl::unexpected(UsageError{argument + " has no value; give one, or leave the flag out",
+                                       of_once ? kExitOnceNoSample : kExitFailure});
+    }
+  }
   const bool wants_once = std::find(arguments.begin(), arguments.end(), "--once") != arguments.end();
   try {
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 #include <optional>
 #include <thread>
@@ -12,6 +13,7 @@
 #include "app/once.h"
 #include "app/prepare.h"
 #include "base/text.h"
+#include "web/listen.h"
 
 namespace walx::app {
 namespace {
@@ -32,14 +34,14 @@ sigset_t block_signals() {
 // filesystem) holds up the shutdown. What is in the state database is there.
 class ShutdownLimit {
  public:
-  explicit ShutdownLimit(Log log)
-      : thread_([this, log = std::move(log)] {
+  ShutdownLimit()
+      : thread_([this] {
           SystemClock clock;
           const SteadyTime deadline = clock.steady() + kLongestShutdown;
           const MutexLock lock(mutex_);
           while (!done_ && clock.steady() < deadline) clock.wait_until(ended_, mutex_, deadline);
           if (done_) return;
-          log->error("something does not end; leaving without it");
+          // Without a word: the log itself may be what does not end.
           _exit(kExitOk);
         }) {}
   ~ShutdownLimit() {
@@ -70,8 +72,8 @@ int serve(const Flags& flags, const settings::Settings& settings, const std::sha
       // The reason is in the log and in the metrics.
       if (!exporter.reload()) continue;
     } else {
+      const ShutdownLimit limit;
       log->info("stopping on {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
-      const ShutdownLimit limit(log);
       started->reset();
       log->info("stopped");
       return kExitOk;
@@ -116,6 +118,11 @@ int run(const std::vector<std::string>& arguments) {
         (*log)->error("{}", users.error().message);
         return kExitFailure;
       }
+      const auto address = web::listening_ports(flags->listen_address);
+      if (!address) {
+        (*log)->error("{}", address.error().message);
+        return kExitFailure;
+      }
       std::cout << "settings are right: " << settings->targets.size()
                 << (settings->targets.size() == 1 ? " target\n" : " targets\n");
       return kExitOk;
@@ -137,5 +144,10 @@ int run(const std::vector<std::string>& arguments) {
 int main(int argc, char** argv) {
   // Few threads allocate much: two arenas keep the resident set small.
   mallopt(M_ARENA_MAX, 2);
-  return walx::app::run(std::vector<std::string>(argv + 1, argv + argc));
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  const int code = walx::app::run(arguments);
+  // A result that could not be written is none.
+  if (std::cout.flush()) return code;
+  const bool once = std::find(arguments.begin(), arguments.end(), "--once") != arguments.end();
+  return once ? walx::app::kExitOnceNoSample : walx::app::kExitFailure;
 }

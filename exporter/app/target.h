@@ -97,8 +97,8 @@ class Target {
   void execute(view::CheckpointRun run, influxdb::CheckpointRequest request,
                std::unique_ptr<influxdb::CheckpointMethod> method, std::shared_ptr<wal::WalSource> source,
                const std::stop_token& stop) WALX_EXCLUDES(mutex_);
-  void end_run(view::CheckpointRun run, influxdb::Outcome outcome, Result<std::shared_ptr<const wal::Sample>> after)
-      WALX_EXCLUDES(mutex_);
+  void end_run(view::CheckpointRun run, influxdb::Outcome outcome, Result<std::shared_ptr<const wal::Sample>> after,
+               bool stopped) WALX_EXCLUDES(mutex_);
   [[nodiscard]] std::uint64_t skip_below(policy::Reason reason) const WALX_REQUIRES(mutex_);
   [[nodiscard]] view::CheckpointAnswer refuse(const view::CheckpointCommand& command, const policy::Decision& decision)
       WALX_REQUIRES(mutex_);

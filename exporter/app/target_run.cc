@@ -98,11 +98,11 @@ void Target::execute(view::CheckpointRun run, influxdb::CheckpointRequest reques
   }
   // Even a stopped run is judged by what the WAL shows.
   auto after = source->look({});
-  end_run(std::move(run), std::move(outcome), std::move(after));
+  end_run(std::move(run), std::move(outcome), std::move(after), stop.stop_requested());
 }
 
 void Target::end_run(view::CheckpointRun run, influxdb::Outcome outcome,
-                     Result<std::shared_ptr<const wal::Sample>> after) {
+                     Result<std::shared_ptr<const wal::Sample>> after, bool stopped) {
   const MutexLock lock(mutex_);
   const Time now = services_.clock->now();
   run.ended = now;
@@ -111,12 +111,14 @@ void Target::end_run(view::CheckpointRun run, influxdb::Outcome outcome,
   ended.reason = run.reason;
   ended.success = outcome.kind == OutcomeKind::succeeded || outcome.kind == OutcomeKind::no_op;
   ended.neutral = outcome.kind == OutcomeKind::busy;
-  ended.did_nothing = outcome.kind == OutcomeKind::no_op;
+  // Busy: what was done, somebody else did.
+  ended.did_nothing = outcome.kind == OutcomeKind::no_op || outcome.kind == OutcomeKind::busy;
   const wal::Sample* judged = after ? after->get() : sample_.get();
   ended.still_critical =
       judged != nullptr &&
       policy::judge(judged->pending, policy::resolve(rules_.thresholds, *judged)).worse() == Health::critical;
-  memory_ = policy::after_end(rules_, std::move(memory_), ended, now, random_jitter());
+  // That we were stopped says nothing about InfluxDB.
+  if (!stopped || ended.success) memory_ = policy::after_end(rules_, std::move(memory_), ended, now, random_jitter());
 
   ++counters_.checkpoints[{run.reason, outcome.kind}];
   counters_.checkpoint_duration.observe(to_seconds(outcome.took));

@@ -24,6 +24,9 @@ void Target::publish() {
   view->short_window = forecast_rules_.short_window;
   view->long_window = forecast_rules_.long_window;
   view->decision = decision_;
+  view->request_blockers =
+      policy::decide_on_request(rules_, memory_, situation(influxdb::NudgeMode::patient), policy::Reason::manual, false)
+          .blockers;
   if (health_) view->recommendations = policy::recommend(*health_, *sample_, decision_, not_shrinking_);
   view->not_shrinking = not_shrinking_;
   if (version_ == "3") {

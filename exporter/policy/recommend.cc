@@ -1,5 +1,8 @@
 #include "policy/recommend.h"
 
+#include <algorithm>
+#include <functional>
+
 namespace walx::policy {
 
 std::vector<std::string> recommend(Health health, const wal::Sample& sample, const Decision& decision,
@@ -29,13 +32,22 @@ std::vector<std::string> recommend(Health health, const wal::Sample& sample, con
         "The newest WAL file is damaged: InfluxDB will end itself at its next write, and at every start after it; stop "
         "it, copy the file away, move it aside, then start it");
   }
-  if (!sample.invalid.empty()) {
-    const wal::InvalidFile& first = sample.invalid.front();
-    std::string line = std::to_string(sample.invalid.size()) + (sample.invalid.size() == 1 ? " file" : " files") +
-                       " of the WAL can't be replayed in full, first " + first.file + " (" +
-                       std::string(to_string(first.reason)) + (first.detail.empty() ? "" : ": " + first.detail) +
-                       "): copy it away and look at it before the next restart, which passes over what it can't read";
-    out.push_back(std::move(line));
+  const auto unreadable = [](const wal::InvalidFile& file) { return file.reason == wal::InvalidReason::unreadable; };
+  const auto describe = [](const wal::InvalidFile& file) {
+    return file.file + " (" + std::string(to_string(file.reason)) + (file.detail.empty() ? "" : ": " + file.detail) +
+           ")";
+  };
+  const auto damaged = std::find_if_not(sample.invalid.begin(), sample.invalid.end(), unreadable);
+  if (damaged != sample.invalid.end()) {
+    const auto count = std::count_if(sample.invalid.begin(), sample.invalid.end(), std::not_fn(unreadable));
+    out.push_back(std::to_string(count) + (count == 1 ? " file" : " files") +
+                  " of the WAL can't be replayed in full, first " + describe(*damaged) +
+                  ": copy it away and look at it before the next restart, which passes over what it can't read");
+  }
+  const auto closed = std::find_if(sample.invalid.begin(), sample.invalid.end(), unreadable);
+  if (closed != sample.invalid.end()) {
+    out.push_back("The exporter may not read every WAL file, so it can't tell whether they are whole: first " +
+                  describe(*closed));
   }
   for (const std::string& note : sample.notes) out.push_back(note);
   return out;

@@ -134,6 +134,7 @@ Result<void> check_target_name(std::string_view name) {
   if (name.size() > kLongest) {
     return bad("it is " + std::to_string(name.size()) + " bytes long; write at most " + std::to_string(kLongest));
   }
+  if (name == "." || name == "..") return bad("it means a folder in every address; give the target another name");
   if (to_valid_utf8(name) != name) return bad("it is not UTF-8; write the name in UTF-8");
   if (name.find('\0') != std::string_view::npos) return bad("it holds a zero byte; leave that out");
   return {};

@@ -67,12 +67,11 @@ std::optional<pid_t> holder(int fd) {
   return pid;
 }
 
-Error held_error(int fd, const std::string& target, const fs::path& path) {
+Error held_error(int fd, const std::string& holder_is, const std::string& cure, const fs::path& path) {
   const std::optional<pid_t> pid = holder(fd);
   std::string who = "another process";
   if (pid) who = (*pid == ::getpid() ? "this process (pid " : "another process (pid ") + std::to_string(*pid) + ")";
-  return {ErrorKind::conflict, "target '" + escape_control(target) + "' is being acted on by " + who +
-                                   ", which holds the lock " + shown(path) + "; wait for it to end"};
+  return {ErrorKind::conflict, holder_is + " " + who + ", which holds the lock " + shown(path) + "; " + cure};
 }
 
 // Whether `path` still names the file behind `fd`: it may have been removed
@@ -93,8 +92,19 @@ Error lock_error(int errno_value, std::string_view operation, const fs::path& pa
 }  // namespace
 
 Result<TargetLock> TargetLock::acquire(const fs::path& directory, const std::string& target) {
+  return acquire_file(directory, file_name(target), "target '" + escape_control(target) + "' is being acted on by",
+                      "wait for it to end");
+}
+
+Result<TargetLock> TargetLock::acquire_daemon(const fs::path& directory) {
+  return acquire_file(directory, "daemon.lock", "the state directory " + shown(directory) + " is in use by",
+                      "give each exporter its own --state.directory, or end the other one");
+}
+
+Result<TargetLock> TargetLock::acquire_file(const fs::path& directory, const std::string& name,
+                                            const std::string& holder_is, const std::string& cure) {
   if (auto ensured = ensure_directory(directory); !ensured) return tl::unexpected(ensured.error());
-  const fs::path path = directory / file_name(target);
+  const fs::path path = directory / name;
   constexpr int kTries = 16;
   for (int i = 0; i < kTries; ++i) {
     // O_NONBLOCK: a pipe of this name must not make us wait.
@@ -107,7 +117,7 @@ Result<TargetLock> TargetLock::acquire(const fs::path& directory, const std::str
       return failure(ErrorKind::invalid, "lock file " + shown(path) + " is not a regular file" + remedy("remove it"));
     }
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-      if (errno == EWOULDBLOCK) return tl::unexpected(held_error(fd.get(), target, path));
+      if (errno == EWOULDBLOCK) return tl::unexpected(held_error(fd.get(), holder_is, cure, path));
       if (errno == EINTR) continue;
       return tl::unexpected(lock_error(errno, "locking", path, "put it on a filesystem with file locks"));
     }

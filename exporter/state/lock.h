@@ -15,8 +15,14 @@ class TargetLock {
  public:
   // conflict: another process (named by its id where it wrote one) holds it.
   [[nodiscard]] static Result<TargetLock> acquire(const std::filesystem::path& directory, const std::string& target);
+  // One serving process per state directory: the same on `daemon.lock`.
+  [[nodiscard]] static Result<TargetLock> acquire_daemon(const std::filesystem::path& directory);
 
  private:
+  // `holder_is`: what it means that another process holds it, before its id.
+  [[nodiscard]] static Result<TargetLock> acquire_file(const std::filesystem::path& directory, const std::string& name,
+                                                       const std::string& holder_is, const std::string& cure);
+
   explicit TargetLock(Fd fd) : fd_(std::move(fd)) {}
   Fd fd_;
 };

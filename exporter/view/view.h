@@ -94,6 +94,7 @@ struct TargetView {
   Duration short_window = std::chrono::minutes(10);  // that the forecast's growth was taken over
   Duration long_window = std::chrono::hours(1);
   policy::Decision decision;
+  std::vector<policy::Blocker> request_blockers;  // of one that somebody would ask for now
   std::vector<std::string> recommendations;
 
   std::optional<NodeView> node;                       // 3.x only

@@ -39,7 +39,10 @@ bool can_trigger(const view::TargetView& target, Time now) {
   if (!view::health_at(target, now) || target.running) return false;
   if (view::cooldown_remaining_ms(target, now) > 0) return false;
   if (target.next_allowed && *target.next_allowed > now) return false;
-  return std::all_of(target.decision.blockers.begin(), target.decision.blockers.end(), ends_with_time);
+  const auto all_end = [](const std::vector<policy::Blocker>& blockers) {
+    return std::all_of(blockers.begin(), blockers.end(), ends_with_time);
+  };
+  return all_end(target.decision.blockers) && all_end(target.request_blockers);
 }
 
 }  // namespace

@@ -105,6 +105,12 @@ int on_log(const mg_connection* connection, const char* message) {
 int Core::serve(mg_connection* connection) {
   // Otherwise CivetWeb would first read all of a body that nobody wants.
   mg_disable_connection_keep_alive(connection);
+  // CivetWeb drops what is beyond its table in silence, and the guard must see all.
+  if (mg_get_request_info(connection)->num_headers >= MG_MAX_HEADERS) {
+    refuse(connection, 431, "there are " + std::to_string(MG_MAX_HEADERS) + " headers or more");
+    drain(connection, clock_, clock_.steady() + kDrainLimit);
+    return 431;
+  }
   auto request = read_request(connection);
   auto body = read_body(connection, options_.max_body_bytes, clock_, clock_.steady() + options_.client_timeout);
   if (!body) {

@@ -203,7 +203,7 @@ TEST_F(Nudge, AtOnceWith600WritesExactlyThePlanSaysWhereItsLastPointIsAndWhatItC
   ASSERT_EQ(after.periods.size(), 1U);
   EXPECT_EQ(after.periods[0].number, 900U);
   ASSERT_EQ(told_.size(), 1U);
-  EXPECT_THAT(announced_, testing::ElementsAre(kBoundary));
+  EXPECT_EQ(announced_, std::vector<Time>{kBoundary});
   EXPECT_EQ(told_[0].first, 900U);
   EXPECT_EQ(told_[0].second, kBoundary);
   EXPECT_THAT(outcome.message, HasSubstr("waits for data dated 2026-11-23T01:42:00.000Z or later"));

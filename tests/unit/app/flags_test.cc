@@ -52,6 +52,15 @@ TEST(Flags, AUsageErrorOfOnceIsThree) {
   EXPECT_EQ(parse({"--once", "--explain"}).error().exit_code, 3);
 }
 
+// An unset variable in a unit must not make the next flag its value.
+TEST(Flags, AnEmptyValueIsRefusedAndSwallowsNothing) {
+  const auto flags = parse({"--wal.directory=", "--once"});
+  ASSERT_FALSE(flags.has_value());
+  EXPECT_EQ(flags.error().exit_code, 3);
+  EXPECT_THAT(flags.error().message, HasSubstr("--wal.directory= has no value"));
+  EXPECT_EQ(parse({"--state.directory=", "--log.level=info"}).error().exit_code, 1);
+}
+
 TEST(Version, MajorOfWhatServersSay) {
   EXPECT_EQ(major_version("1.6.7"), "1");
   EXPECT_EQ(major_version("v2.7.4"), "2");

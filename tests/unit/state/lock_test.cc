@@ -40,6 +40,17 @@ TEST(TargetLock, IsHeldByOneAtATime) {
   EXPECT_TRUE(TargetLock::acquire(directory.path(), "plant"));
 }
 
+TEST(TargetLock, OneServingProcessHoldsTheDirectoryAndNoTargetHindersIt) {
+  const TemporaryDirectory directory;
+  const auto daemon = TargetLock::acquire_daemon(directory.path());
+  ASSERT_TRUE(daemon) << message(daemon);
+  const auto second = TargetLock::acquire_daemon(directory.path());
+  ASSERT_FALSE(second);
+  EXPECT_THAT(second.error().message,
+              AllOf(HasSubstr("is in use by"), HasSubstr(std::to_string(::getpid())), HasSubstr("--state.directory")));
+  EXPECT_TRUE(TargetLock::acquire(directory.path(), "daemon"));
+}
+
 TEST(TargetLock, StaysHeldWhenMoved) {
   const TemporaryDirectory directory;
   auto first = TargetLock::acquire(directory.path(), "plant");

@@ -101,6 +101,20 @@ TEST_F(RunningServer, AHugeHeaderIsRefused) {
   EXPECT_GE(answer.status, 400);
 }
 
+// CivetWeb keeps 64 headers and drops the rest in silence; among those could be
+// the ones the guard looks for.
+TEST_F(RunningServer, MoreHeadersThanTheGuardWouldSeeAreRefused) {
+  const auto server = start();
+  const auto status_with = [&](int dummies) {
+    std::string request = "POST /-/reload HTTP/1.1\r\nHost: 127.0.0.1\r\n";
+    for (int i = 0; i < dummies; ++i) request += "X-Dummy-" + std::to_string(i) + ": 1\r\n";
+    return send_raw(server->port(), request + "X-Forwarded-For: 192.0.2.1\r\n\r\n").status;
+  };
+  EXPECT_EQ(status_with(3), 403);
+  EXPECT_EQ(status_with(61), 403);
+  for (const int dummies : {62, 63, 64, 200}) EXPECT_EQ(status_with(dummies), 431) << dummies;
+}
+
 TEST_F(RunningServer, APostWithASmallBodyIsTaken) {
   const auto server = start();
   EXPECT_EQ(ask(server->port(), "POST", "/wal-management/checkpoint", "Content-Length: 0\r\n").status, 200);
