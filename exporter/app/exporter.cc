@@ -46,7 +46,8 @@ view::HistoryEntry to_entry(state::AuditEntry entry) {
 }  // namespace
 
 Exporter::Exporter(Flags flags, settings::Environment environment, std::shared_ptr<Clock> clock, Log log,
-                   std::shared_ptr<state::Store> store, state::TargetLock state_lock, std::string control_token)
+                   std::shared_ptr<state::Store> store, std::optional<state::TargetLock> state_lock,
+                   std::string control_token)
     : flags_(std::move(flags)),
       environment_(std::move(environment)),
       clock_(std::move(clock)),
@@ -76,12 +77,13 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
   options.users.set_control_token(*token);
   const bool has_users = options.users.configured();
   auto lock = state::TargetLock::acquire_daemon(flags.state_directory);
-  if (!lock) return tl::unexpected(lock.error());
+  if (!lock && lock.error().kind != ErrorKind::conflict) return tl::unexpected(lock.error());
+  if (!lock) log->warn("{}; each decides by itself, and --prepare-restart asks the other one", lock.error().message);
   auto store = state::open_store(flags.state_directory, settings.history_limit);
   if (!store) return tl::unexpected(store.error());
-  std::unique_ptr<Exporter> exporter(new Exporter(std::move(flags), std::move(environment), clock, log,
-                                                  std::shared_ptr<state::Store>(*std::move(store)), *std::move(lock),
-                                                  *token));
+  std::unique_ptr<Exporter> exporter(new Exporter(
+      std::move(flags), std::move(environment), clock, log, std::shared_ptr<state::Store>(*std::move(store)),
+      lock ? std::optional<state::TargetLock>(*std::move(lock)) : std::nullopt, *token));
   {
     const MutexLock reloading(exporter->reload_mutex_);
     exporter->has_users_ = has_users;
@@ -97,8 +99,10 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
   const std::string host = address.substr(0, std::min(address.rfind(':'), address.size()));
   exporter->log_->info("listening on {}:{}", host.empty() ? "0.0.0.0" : host, exporter->port());
   const bool any = host.empty() || host == "0.0.0.0" || host == "[::]";
-  const auto controlled = write_control(exporter->flags_.state_directory,
-                                        {(any ? "127.0.0.1" : host) + ":" + std::to_string(exporter->port()), *token});
+  const auto controlled =
+      exporter->lock_ ? write_control(exporter->flags_.state_directory,
+                                      {(any ? "127.0.0.1" : host) + ":" + std::to_string(exporter->port()), *token})
+                      : Result<void>();
   if (!controlled) return tl::unexpected(controlled.error());
   exporter->apply(settings);
   exporter->publish_now();

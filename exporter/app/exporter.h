@@ -47,7 +47,7 @@ class Exporter final : public view::Commands, public view::Queries {
 
  private:
   Exporter(Flags flags, settings::Environment environment, std::shared_ptr<Clock> clock, Log log,
-           std::shared_ptr<state::Store> store, state::TargetLock lock, std::string control_token);
+           std::shared_ptr<state::Store> store, std::optional<state::TargetLock> state_lock, std::string control_token);
 
   void apply(const settings::Settings& settings) WALX_EXCLUDES(targets_mutex_);
   [[nodiscard]] std::shared_ptr<Target> find(const std::string& name) const WALX_EXCLUDES(targets_mutex_);
@@ -60,7 +60,9 @@ class Exporter final : public view::Commands, public view::Queries {
   const std::shared_ptr<Clock> clock_;
   const Log log_;
   const std::shared_ptr<state::Store> store_;
-  const state::TargetLock lock_;  // of the state directory
+  // Of the state directory: whoever has it owns the control file. Targets have
+  // locks of their own, so a second exporter does no harm, but is warned of.
+  const std::optional<state::TargetLock> lock_;
   const std::string control_token_;
   const Time started_;
   const SteadyTime ready_at_;  // ready at the latest, whatever has not answered

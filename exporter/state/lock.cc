@@ -98,7 +98,7 @@ Result<TargetLock> TargetLock::acquire(const fs::path& directory, const std::str
 
 Result<TargetLock> TargetLock::acquire_daemon(const fs::path& directory) {
   return acquire_file(directory, "daemon.lock", "the state directory " + shown(directory) + " is in use by",
-                      "give each exporter its own --state.directory, or end the other one");
+                      "give each exporter a --state.directory of its own, or end one of them");
 }
 
 Result<TargetLock> TargetLock::acquire_file(const fs::path& directory, const std::string& name,

@@ -15,7 +15,7 @@ class TargetLock {
  public:
   // conflict: another process (named by its id where it wrote one) holds it.
   [[nodiscard]] static Result<TargetLock> acquire(const std::filesystem::path& directory, const std::string& target);
-  // One serving process per state directory: the same on `daemon.lock`.
+  // The serving process that owns the control file: the same on `daemon.lock`.
   [[nodiscard]] static Result<TargetLock> acquire_daemon(const std::filesystem::path& directory);
 
  private:

@@ -10,11 +10,17 @@ import signal
 import socket
 import sqlite3
 import struct
+import subprocess
 import sys
+import warnings
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from harness import MIB, Case, main, run, settings, target  # noqa: E402
+from harness import MIB, PROGRAM, Case, main, run, settings, target  # noqa: E402
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import crypt
 
 
 class Once(Case):
@@ -61,6 +67,13 @@ class Once(Case):
         result = self.once("1GiB", "--format=json")
         self.assertEqual(result.returncode, 3)
         self.assertIn(self.wal, json.loads(result.stdout)["targets"][0]["error"])
+
+    def test_a_result_that_can_not_be_written_is_3(self):
+        self.once("1GiB")
+        with open("/dev/full", "wb") as full:
+            result = subprocess.run([PROGRAM, "--once", f"--config.file={self.config}"], stdout=full,
+                                    stderr=subprocess.PIPE, timeout=30, check=False)
+        self.assertEqual(result.returncode, 3)
 
     def test_settings_and_usage_errors_are_3(self):
         with open(self.config, "w", encoding="utf-8") as file:
@@ -207,6 +220,37 @@ class Process(Case):
         self.assertEqual(exporter.get("/-/healthy").status, 200)
         answer = exporter.post("/wal-management/checkpoint")
         self.assertEqual((answer.status, answer.json["success"]), (200, True), answer.text)
+
+    def test_the_control_file_is_of_the_first_and_goes_with_it(self):
+        exporter = self.start()
+        control = os.path.join(exporter.state, "control")
+        with open(control, encoding="utf-8") as file:
+            first = file.read()
+        self.assertIn(f"127.0.0.1:{exporter.port}\n", first)
+        second = self.exporter(settings(target(self.server)), start=False, name="second")
+        second.state = exporter.state
+        second.start().wait_good_sample()
+        self.assertIn("is in use by another process", second.log())
+        second.signal(signal.SIGTERM)
+        self.assertEqual(second.wait(20), 0)
+        with open(control, encoding="utf-8") as file:
+            self.assertEqual(file.read(), first)
+        exporter.signal(signal.SIGTERM)
+        self.assertEqual(exporter.wait(20), 0)
+        self.assertFalse(os.path.exists(control))
+
+    def test_a_reload_never_takes_all_logins_away(self):
+        hashed = crypt.crypt("secret", crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16))
+        web = os.path.join(self.folder, "web.yml")
+        with open(web, "w", encoding="utf-8") as file:
+            file.write(f'basic_auth_users:\n  alice: "{hashed}"\n')
+        exporter = self.start(f"--web.config.file={web}")
+        self.assertEqual(exporter.get("/metrics").status, 401)
+        with open(web, "w", encoding="utf-8"):
+            pass
+        exporter.signal(signal.SIGHUP)
+        self.until(lambda: "has no users any more" in exporter.log(), "the refusal in the log")
+        self.assertEqual(exporter.get("/metrics").status, 401)
 
     def test_json_logs(self):
         exporter = self.start("--log.format=json", "--log.level=debug")

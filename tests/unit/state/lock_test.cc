@@ -40,7 +40,7 @@ TEST(TargetLock, IsHeldByOneAtATime) {
   EXPECT_TRUE(TargetLock::acquire(directory.path(), "plant"));
 }
 
-TEST(TargetLock, OneServingProcessHoldsTheDirectoryAndNoTargetHindersIt) {
+TEST(TargetLock, OneServingProcessOwnsTheDirectoryAndNoTargetHindersIt) {
   const TemporaryDirectory directory;
   const auto daemon = TargetLock::acquire_daemon(directory.path());
   ASSERT_TRUE(daemon) << message(daemon);
