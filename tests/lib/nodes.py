@@ -88,8 +88,15 @@ class Node3:
     def files(self):
         """{number: bytes} of the WAL files there are."""
         folder = os.path.join(self.node, "wal")
-        return {int(name[:11]): os.path.getsize(os.path.join(folder, name))
-                for name in os.listdir(folder) if CLOSED.fullmatch(name)}
+        files = {}
+        for name in os.listdir(folder):
+            if not CLOSED.fullmatch(name):
+                continue
+            try:
+                files[int(name[:11])] = os.path.getsize(os.path.join(folder, name))
+            except FileNotFoundError:  # the server has just deleted it
+                pass
+        return files
 
     def snapshot(self):
         """The fields of the newest snapshot file, or None."""

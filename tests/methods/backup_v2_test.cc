@@ -8,6 +8,7 @@
 #include <future>
 
 #include "base/bytes.h"
+#include "base/mutex.h"
 #include "servers/server_process.h"
 #include "unit/http/fake_server.h"
 #include "wal/segments.h"
@@ -182,9 +183,19 @@ TEST_F(BackupV2, AnAnswerLargerThanAnEmptyArchiveIsBrokenOff) {
 }
 
 TEST_F(BackupV2, RefusalsAndSilenceNameTheRemedy) {
-  std::string answer = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\noops";
+  Mutex mutex;  // guards what the server answers next
+  std::string next = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\noops";
+  const auto answer_with = [&](std::string text) {
+    const MutexLock lock(mutex);
+    next = std::move(text);
+  };
   FakeServer server([&](Peer& peer) {
     peer.read_request();
+    std::string answer;
+    {
+      const MutexLock lock(mutex);
+      answer = next;
+    }
     if (answer.empty()) return peer.hang();
     peer.send(answer);
   });
@@ -192,9 +203,9 @@ TEST_F(BackupV2, RefusalsAndSilenceNameTheRemedy) {
   prepare();
   leave();
   EXPECT_THAT(run().message, HasSubstr("answered 500 (oops); look into the server's log"));
-  answer = recorded_answer("v3-unknown-route.txt");
+  answer_with(recorded_answer("v3-unknown-route.txt"));
   EXPECT_THAT(run().message, HasSubstr("answered 404 (Not found); check that influxdb.url"));
-  answer.clear();
+  answer_with("");
   clock_ = std::make_shared<SystemClock>();
   options_.timeout = milliseconds(150);
   EXPECT_THAT(run().message, HasSubstr("out of time at shard " + std::string(kPlant) + "/autogen/1"));
