@@ -70,7 +70,7 @@ class Exporter final : public view::Commands, public view::Queries {
   view::ViewHolder views_;
   metrics::MetricsPage page_;
 
-  Mutex reload_mutex_;  // guards one reload at a time, and what the last one said
+  Mutex reload_mutex_;  // guards one reload at a time, and whether there are logins
   bool has_users_ WALX_GUARDED_BY(reload_mutex_) = false;
   Mutex status_mutex_;  // guards what the last reload said
   bool reload_successful_ WALX_GUARDED_BY(status_mutex_) = true;

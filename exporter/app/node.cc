@@ -104,6 +104,23 @@ NudgeOutlook nudge_outlook(const settings::Target& target, const wal::Sample& sa
   return outlook;
 }
 
+view::NodeView node_view(const NodeKnowledge& node, const wal::Sample* sample) {
+  view::NodeView view{node.rules,
+                      node.snapshot_size_from,
+                      node.flush_interval_from,
+                      node.gen1_duration_from,
+                      node.kept_files_from,
+                      node.warnings,
+                      std::nullopt};
+  if (sample != nullptr) view.budget = policy::snapshot_budget(*sample, node.rules);
+  return view;
+}
+
+std::optional<policy::OwnTrigger> own_trigger_of(const policy::Memory& memory) {
+  if (!memory.own_trigger_time) return std::nullopt;
+  return policy::OwnTrigger{memory.own_trigger_file, *memory.own_trigger_time};
+}
+
 std::vector<std::string> node_recommendations(const settings::Target& target, const view::NodeView& node,
                                               const std::string& server_version, const policy::Memory& memory,
                                               Time now) {

@@ -11,6 +11,7 @@
 #include "influxdb/node_facts.h"
 #include "influxdb/nudge_plan.h"
 #include "policy/budget.h"
+#include "policy/cause.h"
 #include "policy/decision.h"
 #include "policy/memory.h"
 #include "settings/settings.h"
@@ -44,6 +45,12 @@ struct NudgeOutlook {
 [[nodiscard]] NudgeOutlook nudge_outlook(const settings::Target& target, const wal::Sample& sample,
                                          const wal::NodeRules& rules, influxdb::NudgeMode mode, bool requested,
                                          Time now);
+
+// For readers: what is known, and the budget that `sample` (nullptr: none) leaves.
+[[nodiscard]] view::NodeView node_view(const NodeKnowledge& node, const wal::Sample* sample);
+
+// The point of ours that is dated in the future, where one is remembered.
+[[nodiscard]] std::optional<policy::OwnTrigger> own_trigger_of(const policy::Memory& memory);
 
 // What a person should know about the node: warnings, the budget of snapshots, the
 // server's own way to snapshot by age where it has one, a trigger of ours that

@@ -69,29 +69,17 @@ Looked look_once(const settings::Target& target, std::optional<policy::Memory> r
     view->health = memory.levels->worse();
     view->forecast = policy::forecast(forecast_rules_of(target), policy::GrowthHistory(Duration::zero()),
                                       view->sample->pending, view->thresholds);
-    std::optional<policy::OwnTrigger> own;
-    if (memory.own_trigger_time) own = policy::OwnTrigger{memory.own_trigger_file, *memory.own_trigger_time};
-    view->not_shrinking = policy::not_shrinking(*view->sample, node.rules, now, own, std::nullopt);
+    view->not_shrinking = policy::not_shrinking(*view->sample, node.rules, now, own_trigger_of(memory), std::nullopt);
     situation.sample = view->sample.get();
   } else {
     view->error = look.sample.error().message;
     log->error("looking at the WAL failed: {} [{}]", view->error, target.name);
   }
-  if (look.version == "3") {
-    view->node = view::NodeView{node.rules,
-                                node.snapshot_size_from,
-                                node.flush_interval_from,
-                                node.gen1_duration_from,
-                                node.kept_files_from,
-                                node.warnings,
-                                std::nullopt};
-    if (look.sample) view->node->budget = policy::snapshot_budget(*view->sample, node.rules);
-  }
+  if (look.version == "3") view->node = node_view(node, view->sample.get());
   situation.now = now;
   situation.dry_run = target.dry_run;
   situation.server_unreachable = view->server && !view->server->up;
   if (view->server) situation.server_error = view->server->error;
-  situation.method = choice.name;
   situation.method_disabled = choice.disabled;
   if (choice.name == "nudge" && look.sample && look.version == "3") {
     const auto mode = influxdb::NudgeMode::patient;
@@ -129,10 +117,6 @@ int exit_code(const view::View& view) {
   return worst;
 }
 
-std::string extent_text(const wal::Extent& extent) {
-  return std::to_string(extent.files) + (extent.files == 1 ? " file, " : " files, ") + format_bytes(extent.bytes);
-}
-
 void print_text(const view::TargetView& target, Time now, std::ostream& out) {
   out << escape_control(target.name) << ": " << policy::to_string(target.health) << "\n";
   out << "  WAL            " << escape_control(target.wal_directory)
@@ -142,10 +126,10 @@ void print_text(const view::TargetView& target, Time now, std::ostream& out) {
     return;
   }
   const wal::Sample& sample = *target.sample;
-  out << "  pending        " << extent_text(sample.pending);
+  out << "  pending        " << influxdb::extent_text(sample.pending);
   if (sample.oldest_pending) out << ", the oldest for " << format_duration_rough(now - *sample.oldest_pending);
   out << "\n";
-  if (sample.layout == wal::Layout::node) out << "  retained       " << extent_text(sample.retained) << "\n";
+  if (sample.layout == wal::Layout::node) out << "  retained       " << influxdb::extent_text(sample.retained) << "\n";
   out << "  warning above  " << target.thresholds.warning_files << " files or "
       << format_bytes(target.thresholds.warning_bytes) << "\n  critical above " << target.thresholds.critical_files
       << " files or " << format_bytes(target.thresholds.critical_bytes) << "\n";

@@ -247,7 +247,6 @@ policy::Situation Target::situation(std::optional<influxdb::NudgeMode> mode) con
   situation.server_unreachable = server_ && !server_->up;
   if (server_) situation.server_error = server_->error;
   const MethodChoice choice = choose_method(settings_, version_);
-  situation.method = choice.name;
   situation.method_disabled = choice.disabled;
   if (choice.disabled.empty()) {
     if (choice.name == "nudge" && awaits_answers()) {
@@ -268,17 +267,12 @@ void Target::request_look() {
   sampler_->request();
 }
 
-std::optional<policy::OwnTrigger> Target::own_trigger() const {
-  if (!memory_.own_trigger_time) return std::nullopt;
-  return policy::OwnTrigger{memory_.own_trigger_file, *memory_.own_trigger_time};
-}
-
 void Target::explain_pending() {
   not_shrinking_.reset();
   const Time now = services_.clock->now();
   if (policy::is_stale(rules_, sample_.get(), now)) return;
   const auto rate = policy::growth(history_, forecast_rules_.short_window);
-  not_shrinking_ = policy::not_shrinking(*sample_, node_.rules, now, own_trigger(),
+  not_shrinking_ = policy::not_shrinking(*sample_, node_.rules, now, own_trigger_of(memory_),
                                          rate ? std::optional<double>(rate->files_per_second) : std::nullopt);
 }
 

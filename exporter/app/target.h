@@ -84,7 +84,6 @@ class Target {
   void request_look() WALX_REQUIRES(mutex_);
   // What InfluxDB was first asked is not answered yet.
   [[nodiscard]] bool awaits_answers() const WALX_REQUIRES(mutex_);
-  [[nodiscard]] std::optional<policy::OwnTrigger> own_trigger() const WALX_REQUIRES(mutex_);
   void explain_pending() WALX_REQUIRES(mutex_);
   // Also waits for the first answers of the server.
   void wait_for_fresh_look(SteadyTime deadline) WALX_REQUIRES(mutex_);

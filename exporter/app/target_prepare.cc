@@ -16,10 +16,6 @@ using policy::Reason;
 
 constexpr Duration kLeastLook = std::chrono::seconds(10);
 
-std::string extent_text(const wal::Extent& extent) {
-  return std::to_string(extent.files) + (extent.files == 1 ? " file, " : " files, ") + format_bytes(extent.bytes);
-}
-
 }  // namespace
 
 view::CheckpointPlan Target::plan(bool at_once) const {
@@ -63,7 +59,7 @@ view::PrepareRestartAnswer Target::prepare_restart(const view::PrepareRestartCom
     answer.pending = sample->pending;
     answer.replay_estimate_seconds = static_cast<double>(sample->pending.bytes) /
                                      static_cast<double>(std::max<std::uint64_t>(rules.replay_bytes_per_second, 1));
-    answer.message += "; " + extent_text(sample->pending) + " left, a restart replays for about " +
+    answer.message += "; " + influxdb::extent_text(sample->pending) + " left, a restart replays for about " +
                       format_duration_rough(std::chrono::duration_cast<Duration>(
                           std::chrono::duration<double>(*answer.replay_estimate_seconds)));
     return answer;
@@ -84,7 +80,7 @@ view::PrepareRestartAnswer Target::prepare_restart(const view::PrepareRestartCom
                   "start; with it stopped, copy the file away and move it aside",
                   sample_.get(), forecast_rules_);
   }
-  const std::optional<policy::OwnTrigger> trigger = own_trigger();
+  const std::optional<policy::OwnTrigger> trigger = own_trigger_of(memory_);
   const bool ours_alone = std::all_of(sample_->periods.begin(), sample_->periods.end(),
                                       [&](const wal::Period& period) { return policy::is_own(trigger, period); });
   if (sample_->pending.files == 0 || (!sample_->periods.empty() && ours_alone)) {

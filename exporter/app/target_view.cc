@@ -29,17 +29,7 @@ void Target::publish() {
           .blockers;
   if (health_) view->recommendations = policy::recommend(*health_, *sample_, decision_, not_shrinking_);
   view->not_shrinking = not_shrinking_;
-  if (version_ == "3") {
-    view::NodeView node{node_.rules,
-                        node_.snapshot_size_from,
-                        node_.flush_interval_from,
-                        node_.gen1_duration_from,
-                        node_.kept_files_from,
-                        node_.warnings,
-                        std::nullopt};
-    if (sample_ != nullptr) node.budget = policy::snapshot_budget(*sample_, node_.rules);
-    view->node = std::move(node);
-  }
+  if (version_ == "3") view->node = node_view(node_, sample_.get());
   if (health_ && wal_metrics_) {
     std::string differing = influxdb::differing_opinion(*wal_metrics_, sample_->pending.bytes);
     if (!differing.empty()) view->recommendations.push_back(std::move(differing));

@@ -51,7 +51,6 @@ struct Situation {
   bool dry_run = false;
   bool server_unreachable = false;  // asked, and it did not answer
   std::string server_error;
-  std::string method;           // for explanations: "backup"
   std::string method_disabled;  // why the method can't be used and the remedy; empty: it can
 
   // What the method's own plan forbids (snapshot_budget, gen1_boundary, too_long),
