@@ -160,7 +160,7 @@ void Exporter::apply(const settings::Settings& settings) {
     after.push_back(found != before.end()
                         ? *found
                         : std::make_shared<Target>(wanted, Services{clock_, store_, log_, flags_.state_directory,
-                                                                    [this] { mark_changed(); }}));
+                                                                    [this] { mark_changed(); }, bus_}));
   }
   const MutexLock lock(targets_mutex_);
   targets_ = std::move(after);

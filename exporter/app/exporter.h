@@ -15,6 +15,7 @@
 #include "app/target.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "events/bus.h"
 #include "metrics/page.h"
 #include "settings/load.h"
 #include "state/lock.h"
@@ -60,6 +61,7 @@ class Exporter final : public view::Commands, public view::Queries {
   const std::shared_ptr<Clock> clock_;
   const Log log_;
   const std::shared_ptr<state::Store> store_;
+  const std::shared_ptr<events::Bus> bus_ = std::make_shared<events::Bus>();
   // Of the state directory: whoever has it owns the control file. Targets have
   // locks of their own, so a second exporter does no harm, but is warned of.
   const std::optional<state::TargetLock> lock_;

@@ -66,7 +66,7 @@ int run_prepare_restart(const settings::Settings& settings, const Flags& flags, 
     }
     settings::Target alone = target;
     alone.checkpoint.schedule.reset();
-    Target runtime(alone, Services{clock, store, log, flags.state_directory, [] {}}, /*acts_unasked=*/false);
+    Target runtime(alone, Services{clock, store, log, flags.state_directory, [] {}, nullptr}, /*acts_unasked=*/false);
     const auto answer = runtime.prepare_restart({target.name, flags.max_wait, "command line"});
     out << escape_control(target.name) << ": " << escape_control(answer.message) << "\n";
     all_safe = all_safe && answer.safe;

@@ -7,6 +7,8 @@
 #include "app/method.h"
 #include "base/bytes.h"
 #include "base/text.h"
+#include "policy/recommend.h"
+#include "view/json.h"
 
 namespace walx::app {
 namespace {
@@ -19,6 +21,12 @@ constexpr Duration kLookSpacing = std::chrono::seconds(1);
 constexpr int kLookSpacingFactor = 20;
 constexpr Duration kLongestIdle = std::chrono::seconds(30);
 constexpr const char* kMemoryKey = "policy";
+
+// Unknown is a warning: nothing acts, and nobody knows how it goes on.
+events::Severity severity_of(std::optional<Health> health) {
+  if (health == Health::healthy) return events::Severity::info;
+  return health == Health::critical ? events::Severity::critical : events::Severity::warning;
+}
 
 }  // namespace
 
@@ -218,13 +226,21 @@ void Target::note_health(std::optional<Health> before) {
   std::string summary =
       "health " + std::string(policy::to_string(before)) + " -> " + std::string(policy::to_string(health_));
   if (sample_ != nullptr) {
-    detail["pending"] = {{"files", sample_->pending.files}, {"bytes", sample_->pending.bytes}};
-    detail["sampled_at"] = format_time(sample_->taken_at);
     summary +=
         ": " + std::to_string(sample_->pending.files) + " files, " + format_bytes(sample_->pending.bytes) + " pending";
   }
   if (!health_) summary += ": no fresh sample" + (error_.empty() ? std::string() : ": " + error_);
-  emit(events::Type::health, summary, detail.dump());
+  if (not_shrinking_) {
+    detail["not_shrinking"] = {{"cause", policy::to_string(not_shrinking_->cause)}, {"detail", not_shrinking_->detail}};
+  }
+  detail["recommendations"] = nlohmann::ordered_json::array();
+  if (health_) {
+    for (std::string& line : policy::recommend(*health_, *sample_, decision_, not_shrinking_)) {
+      detail["recommendations"].push_back(std::move(line));
+    }
+  }
+  services_.log->info("event {}: {} [{}]", events::to_string(events::Type::health), summary, settings_.name);
+  emit(events::Type::health, severity_of(health_), summary, std::move(detail));
 }
 
 std::optional<NudgeOutlook> Target::outlook(std::optional<influxdb::NudgeMode> mode) const {
@@ -306,7 +322,7 @@ void Target::step() {
     memory_ = policy::after_restart_considered(std::move(memory_));
     ++counters_.restart_considerations;
     services_.log->warn("Restart consideration: {} [{}]", *why, settings_.name);
-    emit(events::Type::restart_consideration, *why, nlohmann::ordered_json{{"why", *why}}.dump());
+    emit(events::Type::restart_consideration, events::Severity::critical, *why, {{"why", *why}});
   }
   const bool news = decision_.action != recorded_.action || decision_.reason != recorded_.reason ||
                     decision_.blockers != recorded_.blockers;
@@ -354,7 +370,8 @@ void Target::control() {
   }
 }
 
-std::int64_t Target::record(const std::string& kind, const std::string& summary, const std::string& detail) {
+std::optional<std::int64_t> Target::append(const std::string& kind, const std::string& summary,
+                                           const std::string& detail) {
   const auto id = services_.store->append({0, services_.clock->now(), settings_.name, kind, summary, detail});
   if (id) {
     state_failing_ = false;
@@ -362,13 +379,31 @@ std::int64_t Target::record(const std::string& kind, const std::string& summary,
     return *id;
   }
   if (!std::exchange(state_failing_, true)) services_.log->error("{} [{}]", id.error().message, settings_.name);
-  return ++last_id_;
+  return std::nullopt;
 }
 
-void Target::emit(events::Type type, const std::string& summary, const std::string& detail) {
+void Target::record(const std::string& kind, const std::string& summary, const std::string& detail) {
+  static_cast<void>(append(kind, summary, detail));
+}
+
+std::int64_t Target::emit(events::Type type, events::Severity severity, const std::string& summary,
+                          nlohmann::ordered_json detail) {
   ++counters_.events[type];
-  record(std::string(events::to_string(type)), summary, detail);
-  services_.log->info("event {}: {} [{}]", events::to_string(type), summary, settings_.name);
+  detail["severity"] = events::to_string(severity);
+  if (!detail.contains("sample")) {
+    detail["sample"] = sample_ == nullptr ? nlohmann::ordered_json(nullptr) : view::event_sample_json(*sample_);
+  }
+  events::Event event;
+  event.time = services_.clock->now();
+  event.target = settings_.name;
+  event.type = type;
+  event.severity = severity;
+  event.summary = summary;
+  event.detail = detail.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  event.id = append(std::string(events::to_string(type)), summary, event.detail).value_or(0);
+  const std::int64_t id = event.id > 0 ? event.id : ++last_id_;
+  if (services_.bus != nullptr) services_.bus->publish(std::move(event));
+  return id;
 }
 
 void Target::remember() {

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <thread>
@@ -19,6 +20,7 @@
 #include "app/sampling.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "events/bus.h"
 #include "events/event.h"
 #include "influxdb/method.h"
 #include "policy/cause.h"
@@ -39,6 +41,7 @@ struct Services {
   Log log;
   std::filesystem::path state_directory;
   std::function<void()> changed;
+  std::shared_ptr<events::Bus> bus;  // nullptr: events go to the audit and the log alone
 };
 
 class Target {
@@ -103,9 +106,14 @@ class Target {
       WALX_REQUIRES(mutex_);
   [[nodiscard]] view::CheckpointAnswer no_op(const view::CheckpointCommand& command) WALX_REQUIRES(mutex_);
 
-  std::int64_t record(const std::string& kind, const std::string& summary, const std::string& detail)
+  // The id of the new row; nullopt: it could not be kept.
+  std::optional<std::int64_t> append(const std::string& kind, const std::string& summary, const std::string& detail)
       WALX_REQUIRES(mutex_);
-  void emit(events::Type type, const std::string& summary, const std::string& detail) WALX_REQUIRES(mutex_);
+  void record(const std::string& kind, const std::string& summary, const std::string& detail) WALX_REQUIRES(mutex_);
+  // Keeps, counts and tells it, with the sample it rests on. Returns its id, or a
+  // number that is new to this process where it could not be kept.
+  std::int64_t emit(events::Type type, events::Severity severity, const std::string& summary,
+                    nlohmann::ordered_json detail) WALX_REQUIRES(mutex_);
   void remember() WALX_REQUIRES(mutex_);
   void publish() WALX_REQUIRES(mutex_);
 

@@ -57,14 +57,12 @@ void Target::start_run(Reason reason, std::optional<influxdb::NudgeMode> mode, c
   services_.log->info("Triggering checkpoint (reason: {})... [{}]", policy::to_string(reason), settings_.name);
   nlohmann::ordered_json detail{
       {"state", "started"}, {"reason", policy::to_string(reason)}, {"by", actor}, {"method", method->name()}};
-  if (sample_ != nullptr) detail["pending"] = {{"files", sample_->pending.files}, {"bytes", sample_->pending.bytes}};
   std::string summary = "checkpoint started (reason: " + std::string(policy::to_string(reason)) + ")";
   if (const auto planned = outlook(mode); planned && planned->plan) {
     summary += ": " + planned->plan->explanation;
     services_.log->info("{} [{}]", planned->plan->explanation, settings_.name);
   }
-  ++counters_.events[events::Type::checkpoint];
-  run.id = record("wal.checkpoint", summary, detail.dump());
+  run.id = emit(events::Type::checkpoint, events::Severity::info, summary, std::move(detail));
   running_ = run;
   remember();
   const influxdb::CheckpointRequest request{skip_below(reason)};
@@ -134,9 +132,10 @@ void Target::end_run(view::CheckpointRun run, influxdb::Outcome outcome,
   run.outcome = std::move(outcome);
   nlohmann::ordered_json detail = view::to_json(run);
   detail["state"] = "ended";
-  if (after) detail["pending"] = {{"files", (*after)->pending.files}, {"bytes", (*after)->pending.bytes}};
-  ++counters_.events[events::Type::checkpoint];
-  record("wal.checkpoint", summary, detail.dump());
+  // What the checkpoint left; the target's own sample is still the one before.
+  if (after) detail["sample"] = view::event_sample_json(**after);
+  emit(events::Type::checkpoint, ended.success || ended.neutral ? events::Severity::info : events::Severity::warning,
+       summary, std::move(detail));
 
   running_.reset();
   if (!ended.did_nothing) last_run_ = run;
@@ -154,12 +153,9 @@ void Target::end_run(view::CheckpointRun run, influxdb::Outcome outcome,
 view::CheckpointAnswer Target::no_op(const view::CheckpointCommand& command) {
   ++counters_.checkpoints[{command.reason, OutcomeKind::no_op}];
   const std::string message = "Nothing to do: no WAL data is pending";
-  record("wal.checkpoint", "checkpoint no_op: nothing is pending",
-         nlohmann::ordered_json{{"state", "ended"},
-                                {"reason", policy::to_string(command.reason)},
-                                {"outcome", "no_op"},
-                                {"by", command.actor}}
-             .dump());
+  emit(
+      events::Type::checkpoint, events::Severity::info, "checkpoint no_op: nothing is pending",
+      {{"state", "ended"}, {"reason", policy::to_string(command.reason)}, {"outcome", "no_op"}, {"by", command.actor}});
   publish();
   view::CheckpointAnswer answer;
   answer.state = view::CheckpointAnswer::State::no_op;

@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <utility>
 
@@ -44,6 +46,28 @@ class MemoryStore final : public Store {
       if (!before || entry->id < *before) page.push_back(*entry);
     }
     return page;
+  }
+
+  Result<std::vector<AuditEntry>> events(const EventQuery& query) override {
+    const MutexLock lock(mutex_);
+    std::vector<AuditEntry> found;
+    for (const auto& [target, entries] : audit_) {
+      if (query.target && *query.target != target) continue;
+      std::copy_if(entries.begin(), entries.end(), std::back_inserter(found), [&](const AuditEntry& entry) {
+        return entry.kind.starts_with(kEventPrefix) && (!query.kind || *query.kind == entry.kind) &&
+               (!query.before || entry.id < *query.before) && (!query.after || entry.id > *query.after);
+      });
+    }
+    std::sort(found.begin(), found.end(), [&](const AuditEntry& left, const AuditEntry& right) {
+      return query.oldest_first ? left.id < right.id : left.id > right.id;
+    });
+    if (found.size() > query.limit) found.resize(query.limit);
+    return found;
+  }
+
+  Result<std::int64_t> newest_id() override {
+    const MutexLock lock(mutex_);
+    return last_id_;
   }
 
  private:

@@ -75,28 +75,64 @@ class SqliteStore final : public Store {
     const MutexLock lock(mutex_);
     try {
       SQLite::Statement query(database_,
-                              "SELECT id, time, kind, summary, detail FROM audit "
+                              "SELECT id, time, target, kind, summary, detail FROM audit "
                               "WHERE target = ? AND id < ? ORDER BY id DESC LIMIT ?");
       query.bind(1, target);
       query.bind(2, before.value_or(std::numeric_limits<std::int64_t>::max()));
       query.bind(3, clamped(limit));
-      std::vector<AuditEntry> entries;
-      while (query.executeStep()) {
-        AuditEntry& entry = entries.emplace_back();
-        entry.id = query.getColumn(0).getInt64();
-        entry.time = Time(Duration(query.getColumn(1).getInt64()));
-        entry.target = target;
-        entry.kind = query.getColumn(2).getString();
-        entry.summary = query.getColumn(3).getString();
-        entry.detail = query.getColumn(4).getString();
-      }
-      return entries;
+      return entries_of(query);
+    } catch (const SQLite::Exception& exception) {
+      return failed(exception, "reading");
+    }
+  }
+
+  Result<std::vector<AuditEntry>> events(const EventQuery& wanted) override {
+    const MutexLock lock(mutex_);
+    try {
+      std::string text =
+          "SELECT id, time, target, kind, summary, detail FROM audit WHERE id > :after AND id < :before AND ";
+      text += wanted.kind ? "kind = :kind" : "kind GLOB :kind";
+      if (wanted.target) text += " AND target = :target";
+      text += wanted.oldest_first ? " ORDER BY id" : " ORDER BY id DESC";
+      SQLite::Statement query(database_, text + " LIMIT :limit");
+      query.bind(":after", wanted.after.value_or(0));
+      query.bind(":before", wanted.before.value_or(std::numeric_limits<std::int64_t>::max()));
+      query.bind(":kind", wanted.kind.value_or(std::string(kEventPrefix) + "*"));
+      if (wanted.target) query.bind(":target", *wanted.target);
+      query.bind(":limit", clamped(wanted.limit));
+      return entries_of(query);
+    } catch (const SQLite::Exception& exception) {
+      return failed(exception, "reading");
+    }
+  }
+
+  Result<std::int64_t> newest_id() override {
+    const MutexLock lock(mutex_);
+    try {
+      SQLite::Statement query(database_, "SELECT coalesce(max(id), 0) FROM audit");
+      query.executeStep();
+      return std::int64_t{query.getColumn(0).getInt64()};
     } catch (const SQLite::Exception& exception) {
       return failed(exception, "reading");
     }
   }
 
  private:
+  // Columns id, time, target, kind, summary, detail.
+  static std::vector<AuditEntry> entries_of(SQLite::Statement& query) {
+    std::vector<AuditEntry> entries;
+    while (query.executeStep()) {
+      AuditEntry& entry = entries.emplace_back();
+      entry.id = query.getColumn(0).getInt64();
+      entry.time = Time(Duration(query.getColumn(1).getInt64()));
+      entry.target = query.getColumn(2).getString();
+      entry.kind = query.getColumn(3).getString();
+      entry.summary = query.getColumn(4).getString();
+      entry.detail = query.getColumn(5).getString();
+    }
+    return entries;
+  }
+
   [[nodiscard]] tl::unexpected<Error> failed(const SQLite::Exception& exception, std::string_view operation) const {
     return tl::unexpected(database_error(exception, operation, path_));
   }

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -26,6 +27,18 @@ struct AuditEntry {
   std::string detail;  // a JSON object
 };
 
+inline constexpr std::string_view kEventPrefix = "wal.";
+
+// Of the audit, those entries that are events: their kind begins with "wal.".
+struct EventQuery {
+  std::optional<std::string> target;   // nullopt: of all targets
+  std::optional<std::string> kind;     // nullopt: every kind of event
+  std::optional<std::int64_t> before;  // ids below it
+  std::optional<std::int64_t> after;   // ids above it
+  std::size_t limit = 100;
+  bool oldest_first = false;
+};
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -40,6 +53,9 @@ class Store {
   [[nodiscard]] virtual Result<std::vector<AuditEntry>> history(const std::string& target,
                                                                 std::optional<std::int64_t> before,
                                                                 std::size_t limit) = 0;
+  [[nodiscard]] virtual Result<std::vector<AuditEntry>> events(const EventQuery& query) = 0;
+  // The newest id ever given, of an event or not; 0: none yet.
+  [[nodiscard]] virtual Result<std::int64_t> newest_id() = 0;
 };
 
 // Creates the directory (mode 0700) and the file where missing. A file that is

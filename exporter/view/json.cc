@@ -253,6 +253,14 @@ Json to_json(const HistoryEntry& entry) {
   return out;
 }
 
+Json event_sample_json(const wal::Sample& sample) {
+  return {{"sampled_at", time(sample.taken_at)},
+          {"pending", pending(sample)},
+          {"retained", extent(sample.retained)},
+          {"snapshot", snapshot(sample.snapshot)},
+          {"max_data_time", time(sample.max_data_time)}};
+}
+
 Json to_json(const CheckpointPlan& plan) {
   Json blockers = Json::array();
   for (const auto blocker : plan.blockers) blockers.push_back(text(policy::to_string(blocker)));

@@ -33,6 +33,8 @@ namespace walx::view {
 // `outcome`, `ended`, `message`, `duration_seconds` and `reclaimed` are null while it runs.
 [[nodiscard]] nlohmann::ordered_json to_json(const CheckpointRun& run);
 [[nodiscard]] nlohmann::ordered_json to_json(const HistoryEntry& entry);
+// The sample that an event rests on: sampled_at, pending, retained, snapshot, max_data_time.
+[[nodiscard]] nlohmann::ordered_json event_sample_json(const wal::Sample& sample);
 // One flat object, as design.md lists its fields.
 [[nodiscard]] nlohmann::ordered_json to_json(const CheckpointPlan& plan);
 [[nodiscard]] nlohmann::ordered_json to_json(const PrepareRestartAnswer& answer);

@@ -171,5 +171,52 @@ TEST_P(AnyStore, ServesSeveralThreads) {
   EXPECT_THAT(store->history("t0", std::nullopt, 100).value(), SizeIs(20));
 }
 
+AuditEntry event(const std::string& target, const std::string& kind, const std::string& summary) {
+  AuditEntry out = entry(target, summary);
+  out.kind = kind;
+  return out;
+}
+
+TEST_P(AnyStore, EventsAreOfAllTargetsAndLeaveOutDecisions) {
+  const auto store = open(10);
+  ASSERT_TRUE(store->append(event("plant", "wal.health", "one")));
+  ASSERT_TRUE(store->append(event("plant", "decision", "two")));
+  ASSERT_TRUE(store->append(event("office", "wal.checkpoint", "three")));
+  const auto found = store->events({});
+  ASSERT_TRUE(found);
+  EXPECT_THAT(summaries(*found), ElementsAre("three", "one"));
+  EXPECT_EQ(found->front().target, "office");
+  EXPECT_EQ(found->front().kind, "wal.checkpoint");
+}
+
+TEST_P(AnyStore, EventsAreFilteredPagedAndOrderedEitherWay) {
+  const auto store = open(10);
+  for (const char* summary : {"1", "2", "3", "4"}) {
+    ASSERT_TRUE(store->append(event("plant", "wal.health", summary)));
+  }
+  ASSERT_TRUE(store->append(event("office", "wal.checkpoint", "5")));
+  const std::int64_t newest = store->newest_id().value();
+  EventQuery query;
+  query.target = "plant";
+  query.before = newest - 1;
+  query.limit = 2;
+  EXPECT_THAT(summaries(store->events(query).value()), ElementsAre("3", "2"));
+  query = {};
+  query.after = newest - 3;
+  query.oldest_first = true;
+  EXPECT_THAT(summaries(store->events(query).value()), ElementsAre("3", "4", "5"));
+  query.kind = "wal.checkpoint";
+  EXPECT_THAT(summaries(store->events(query).value()), ElementsAre("5"));
+  query.limit = 0;
+  EXPECT_THAT(store->events(query).value(), IsEmpty());
+}
+
+TEST_P(AnyStore, TheNewestIdIsZeroBeforeTheFirstEntry) {
+  const auto store = open(10);
+  EXPECT_EQ(store->newest_id().value(), 0);
+  const auto id = store->append(entry("plant", "one"));
+  EXPECT_EQ(store->newest_id().value(), *id);
+}
+
 }  // namespace
 }  // namespace walx::state

@@ -1,0 +1,40 @@
+// Tells every event to whoever subscribed: hooks, the event stream.
+//
+// Events with an id are in the audit already when they are told, in the order of
+// their ids there; the bus itself may tell those of two targets in another order.
+// So a subscriber that needs every event once and in order reads the audit from
+// the last id it has, and takes the call as a sign to look. An event without an
+// id could not be kept: it is here and nowhere else.
+//
+// Safe from any thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "base/mutex.h"
+#include "events/event.h"
+
+namespace walx::events {
+
+class Bus {
+ public:
+  // Called in the publisher's thread, which may hold locks of a target: must be
+  // quick, must not block on I/O, and must not call into a target or the bus.
+  using Listener = std::function<void(const std::shared_ptr<const Event>&)>;
+
+  void publish(Event event) WALX_EXCLUDES(mutex_);
+
+  // Until unsubscribe() returns; after that the listener is not called any more.
+  [[nodiscard]] std::uint64_t subscribe(Listener listener) WALX_EXCLUDES(mutex_);
+  void unsubscribe(std::uint64_t id) WALX_EXCLUDES(mutex_);
+
+ private:
+  Mutex mutex_;  // guards the listeners, also while they are called
+  std::uint64_t last_ WALX_GUARDED_BY(mutex_) = 0;
+  std::map<std::uint64_t, Listener> listeners_ WALX_GUARDED_BY(mutex_);
+};
+
+}  // namespace walx::events
