@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "settings/hooks.h"
 
 namespace walx::settings {
 
@@ -124,6 +125,7 @@ struct Target {
 struct Settings {
   std::vector<Target> targets;         // at least one, names unique
   std::size_t history_limit = 10'000;  // audit rows kept per target
+  std::vector<Hook> hooks;             // names unique
 };
 
 }  // namespace walx::settings
