@@ -10,6 +10,7 @@
 
 #include "app/exporter.h"
 #include "app/flags.h"
+#include "app/hooks.h"
 #include "app/once.h"
 #include "app/prepare.h"
 #include "base/text.h"
@@ -116,6 +117,10 @@ int run(const std::vector<std::string>& arguments) {
           flags->web_config_file.empty() ? Result<web::Users>(web::Users()) : web::Users::load(flags->web_config_file);
       if (!users) {
         (*log)->error("{}", users.error().message);
+        return kExitFailure;
+      }
+      if (const auto hooks = check_hooks(*settings); !hooks) {
+        (*log)->error("{}", hooks.error().message);
         return kExitFailure;
       }
       const auto address = web::listening_ports(flags->listen_address);

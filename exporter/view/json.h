@@ -38,5 +38,7 @@ namespace walx::view {
 // One flat object, as design.md lists its fields.
 [[nodiscard]] nlohmann::ordered_json to_json(const CheckpointPlan& plan);
 [[nodiscard]] nlohmann::ordered_json to_json(const PrepareRestartAnswer& answer);
+// Without anything secret: `receivers` is empty where the URL is.
+[[nodiscard]] nlohmann::ordered_json to_json(const HookView& hook);
 
 }  // namespace walx::view

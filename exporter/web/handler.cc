@@ -84,6 +84,7 @@ std::span<const Handler::Route> Handler::routes() {
       {"/api/v1/targets/{name}/checkpoint-plan", "GET", &Handler::get_plan},
       {"/api/v1/targets/{name}/prepare-restart", "POST", &Handler::post_prepare_restart},
       {"/api/v1/targets/{name}/checkpoints/{id}", "GET", &Handler::get_run},
+      {"/api/v1/hooks", "GET", &Handler::get_hooks},
       {"/wal-management/health", "GET", &Handler::get_seed_health},
       {"/wal-management/checkpoint-status", "GET", &Handler::get_seed_checkpoint_status},
       {"/wal-management/checkpoint", "POST", &Handler::post_seed_checkpoint},

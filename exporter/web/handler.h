@@ -85,6 +85,7 @@ class Handler {
   [[nodiscard]] Response get_history(const Call& call);
   [[nodiscard]] Response post_checkpoint(const Call& call);
   [[nodiscard]] Response get_run(const Call& call);
+  [[nodiscard]] Response get_hooks(const Call& call);
   [[nodiscard]] Response get_plan(const Call& call);
   [[nodiscard]] Response post_prepare_restart(const Call& call);
   [[nodiscard]] Response get_seed_health(const Call& call);
