@@ -97,17 +97,17 @@ def requests():
 
 
 def hooks():
-    what = 'Only where hooks are configured.'
+    what = "Only where hooks are configured."
     return [
         heading(20, "Hooks"),
         (8,
-         (6, graph(21, "Delivered", f"Events delivered, by hook. {what}", "cps",
+         (6, graph(21, "Delivered", f"Events that each hook delivered. {what}", "cps",
                    [query(f"sum by (hook) ({rate(own('hook_deliveries_total'))})", "{{hook}}")], minimum=0)),
-         (6, graph(22, "Failed", f"Deliveries that failed, by hook. {what}", "cps",
+         (6, graph(22, "Failed", f"Requests of each hook that did not go well; they are tried again. {what}", "cps",
                    [query(f"sum by (hook) ({rate(own('hook_failures_total'))})", "{{hook}}")], minimum=0)),
-         (6, graph(23, "Dropped", f"Events that no hook got, because its queue was full or it stayed away too long. {what}", "cps",
+         (6, graph(23, "Dropped", f"Events that a hook never delivered: too old, too many, or refused. {what}", "cps",
                    [query(f"sum by (hook) ({rate(own('hook_dropped_total'))})", "{{hook}}")], minimum=0)),
-         (6, graph(24, "Waiting", f"Events that wait to be delivered, by hook. {what}", "none",
+         (6, graph(24, "Waiting", f"Events that wait to be delivered by each hook. {what}", "none",
                    [query(f"sum by (hook) ({own('hook_queue_length')})", "{{hook}}")], minimum=0, decimals=0))),
     ]
 

@@ -45,7 +45,7 @@ def worst_first():
          dict(unit="s", decimals=0, mappings=at_least(DAY, "not within a day"))),
         ("not shrinking", cause_code(SEL), dict(unit="none", mappings=CAUSE_WORDS, **cell_colour("color-text"))),
         ("last checkpoint", f"1000 * influxdb_wal_last_checkpoint_timestamp_seconds{{{SEL}}}", dict(unit="dateTimeFromNow")),
-        ("it", last_succeeded(SEL), dict(unit="none", mappings=LAST_WORDS, **cell_colour("color-text"))),
+        ("outcome", last_succeeded(SEL), dict(unit="none", mappings=LAST_WORDS, **cell_colour("color-text"))),
         ("blockers", f"sum without (blocker) (influxdb_wal_checkpoint_blocked{{{SEL}}})", dict(unit="none", decimals=0)),
     ]
     values = [f"Value #{chr(ord('A') + index)}" for index in range(len(columns))]

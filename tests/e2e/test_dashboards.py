@@ -88,7 +88,7 @@ class Dashboards(NodeCase):
                           lambda: f"{what}; the exporter's log:\n{self.exporter_process.tail()}", 2 * PATIENCE)
 
     def let_things_happen(self):
-        self.wait_value('count_over_time(influxdb_wal_health{target="plant",status="healthy"}[5m]) > 2', "a healthy target scraped")
+        self.wait_value('sum_over_time(influxdb_wal_health{target="plant",status="healthy"}[5m]) > 2', "a healthy target scraped")
         self.server.grow("plant", 5 * MIB)
         self.wait_value('influxdb_wal_checkpoints_total{target="plant",reason="warning",outcome="succeeded"} == 1',
                         "a checkpoint by warning in Prometheus")
@@ -99,9 +99,9 @@ class Dashboards(NodeCase):
         self.wait_value('sum_over_time(influxdb_wal_checkpoint_blocked{target="plant",blocker="cooldown"}[5m]) > 2', "a blocker")
         left = len(self.three.pending())
         self.wait_value(f'influxdb_wal_files{{target="node",state="pending"}} == {left}', f"{left} files of the node pending")
-        for rate in ("plant", "node"):
-            self.wait_value(f'influxdb_wal_growth_bytes_per_second{{target="{rate}"}}', f"the growth of {rate}")
-            self.wait_value(f'influxdb_wal_threshold_eta_seconds{{target="{rate}"}}', f"the forecast of {rate}")
+        for name in ("plant", "node"):
+            self.wait_value(f'influxdb_wal_growth_bytes_per_second{{target="{name}"}}', f"the growth of {name}")
+            self.wait_value(f'influxdb_wal_threshold_eta_seconds{{target="{name}"}}', f"the forecast of {name}")
         self.wait_value('influxdb_wal_exporter_hook_deliveries_total > 0', "a hook delivered to")
 
     def values_of(self, variable, chosen):
