@@ -67,8 +67,10 @@ def link(title, url):
     return {"targetBlank": False, "title": title, "url": url}
 
 
-def runbook(alert):
-    return {"targetBlank": True, "title": f"Runbook {alert}", "url": "${runbooks}/" + alert + ".md"}
+def runbooks(*alerts):
+    """To what to do about the alerts that watch what a panel shows."""
+    return [{"targetBlank": True, "title": f"Runbook InfluxDBWAL{alert}", "url": "${runbooks}/InfluxDBWAL" + alert + ".md"}
+            for alert in alerts]
 
 
 def to_dashboard(title, uid, *carried):

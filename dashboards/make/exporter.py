@@ -1,7 +1,7 @@
 """The exporter's own health."""
 
 from build import (annotation, dashboard, datasource_variable, events, graph, heading, layout, link, now,
-                   query, runbook, runbooks_variable, stat, steps, timeline, to_dashboard, variable, words)
+                   query, runbooks, runbooks_variable, stat, steps, timeline, to_dashboard, variable, words)
 from palette import BAD, GOOD, NEUTRAL, PENDING
 
 UID = "influxdb-wal-exporter"
@@ -39,22 +39,23 @@ def at_a_glance():
         (4,
          (4, stat(1, "Up", "Whether Prometheus can scrape the exporter.", "none", [now(of("up"), "{{instance}}")],
                   mappings=words({0: ("down", BAD), 1: ("up", GOOD)}), fill=True, nothing="not scraped",
-                  links=[runbook("InfluxDBWALExporterDown")])),
+                  links=runbooks("ExporterDown"))),
          (4, stat(2, "Targets without a good sample", "Targets whose last look at the WAL failed, or that had none yet.", "none",
                   [now(f"count({wal('last_sample_success')}) - sum({wal('last_sample_success')})", "targets")],
                   thresholds=steps(GOOD, (1, BAD)), decimals=0)),
          (4, stat(3, "Settings", "Whether the settings in use are those of the file as last read; refused: the ones before it are in use.",
                   "none", [now(own("config_last_reload_successful"), "{{instance}}")],
-                  mappings=words({0: ("refused", BAD), 1: ("as in the file", GOOD)}))),
+                  mappings=words({0: ("refused", BAD), 1: ("as in the file", GOOD)}),
+                  links=runbooks("ConfigReloadFailed"))),
          (4, stat(4, "Settings last read", "When the settings were last read well.", "dateTimeFromNow",
                   [now(f"1000 * {own('config_last_reload_success_timestamp_seconds')}", "{{instance}}")])),
          (4, stat(5, "Running for", "Time since the exporter started.", "s",
-                  [now(f"time() - {of('process_start_time_seconds')}", "{{instance}}")], PENDING, decimals=0)),
+                  [now(f"time() - {of('process_start_time_seconds')}", "{{instance}}")], PENDING, decimals=0, links=runbooks("ExporterRestarting"))),
          (4, stat(6, "Version", "The version that runs, and what built it.", "none", [now(own("build_info"), "{{version}} ({{compiler}})")],
                   text="name"))),
         (5,
          (12, timeline(7, "Up over time", "Whether Prometheus could scrape the exporter.", [query(of("up"), "{{instance}}")],
-                       words({0: ("down", BAD), 1: ("up", GOOD)}), links=[runbook("InfluxDBWALExporterDown")], legend=False)),
+                       words({0: ("down", BAD), 1: ("up", GOOD)}), links=runbooks("ExporterDown"), legend=False)),
          (12, timeline(8, "Last sample good", "Whether the last look at the WAL of each target went well. Click for the target.",
                        [query(wal("last_sample_success"), TARGET)], YES_NO, TARGET_LINK, legend=False))),
     ]
@@ -73,10 +74,12 @@ def sampling():
                    [query(sample_quantile(0.5), f"median, {TARGET}"), query(sample_quantile(0.95), f"95 %, {TARGET}")],
                    minimum=0, interval="5m")),
          (6, graph(13, "Age of the last good sample", "After two intervals health is unknown and nothing acts.", "s",
-                   [query(f"time() - {wal('sample_timestamp_seconds')}", TARGET)], minimum=0, data_links=TARGET_LINK))),
+                   [query(f"time() - {wal('sample_timestamp_seconds')}", TARGET)], minimum=0, data_links=TARGET_LINK,
+                   links=runbooks("SampleStale")))),
         (5,
          (24, timeline(14, "Directory can't be watched", "yes: only the interval drives the samples, not changes in the directory.",
                        [query(wal("watch_degraded"), TARGET)], words({0: ("no", GOOD), 1: ("yes", NEUTRAL)}), TARGET_LINK,
+                       runbooks("WatchDegraded"),
                        legend=False))),
     ]
 
@@ -104,9 +107,11 @@ def hooks():
          (6, graph(21, "Delivered", f"Events that each hook delivered. {what}", "cps",
                    [query(f"sum by (hook) ({rate(own('hook_deliveries_total'))})", "{{hook}}")], minimum=0)),
          (6, graph(22, "Failed", f"Requests of each hook that did not go well; they are tried again. {what}", "cps",
-                   [query(f"sum by (hook) ({rate(own('hook_failures_total'))})", "{{hook}}")], minimum=0)),
+                   [query(f"sum by (hook) ({rate(own('hook_failures_total'))})", "{{hook}}")], minimum=0,
+                   links=runbooks("HookFailing"))),
          (6, graph(23, "Dropped", f"Events that a hook never delivered: too old, too many, or refused. {what}", "cps",
-                   [query(f"sum by (hook) ({rate(own('hook_dropped_total'))})", "{{hook}}")], minimum=0)),
+                   [query(f"sum by (hook) ({rate(own('hook_dropped_total'))})", "{{hook}}")], minimum=0,
+                   links=runbooks("HookDropping"))),
          (6, graph(24, "Waiting", f"Events that wait to be delivered by each hook. {what}", "none",
                    [query(f"sum by (hook) ({own('hook_queue_length')})", "{{hook}}")], minimum=0, decimals=0))),
     ]

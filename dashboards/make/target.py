@@ -2,7 +2,7 @@
 
 from build import (CAUSE_WORDS, HEALTH_WORDS, LAST_WORDS, OUTCOMES, at_least, annotation, bars, cause_code, coloured,
                    dashboard, datasource_variable, events, graph, health_code, heading, last_succeeded, layout, limit, now,
-                   override, query, rows, runbook, runbooks_variable, share_of_limit, stat, steps, table, timeline,
+                   override, query, rows, runbooks, runbooks_variable, share_of_limit, stat, steps, table, timeline,
                    to_dashboard, variable, words)
 from palette import BAD, GOOD, NEUTRAL, OUTCOME, PENDING, RETAINED, WARNING
 
@@ -35,7 +35,7 @@ def at_a_glance():
         (5,
          (4, stat(1, "Health", "healthy, warning (over a limit), critical (far over it) or unknown (no good sample for two "
                   "intervals: nothing acts).", "none", [now(health_code(SEL), "health")], mappings=HEALTH_WORDS,
-                  fill=True, nothing="not scraped", links=[runbook("InfluxDBWALCritical")])),
+                  fill=True, nothing="not scraped", links=runbooks("Warning", "Critical", "CriticalForLong"))),
          (4, stat(2, "A restart would replay for", "How long InfluxDB would replay what is pending before it answers, estimated from "
                   "a rate in the settings.", "s", [now(wal("replay_estimate_seconds"), "replay")], PENDING, decimals=1)),
          (5, bars(3, "Pending, of the warning limit", "Pending files and bytes by their warning limits. Full: the exporter makes "
@@ -45,14 +45,15 @@ def at_a_glance():
          (4, stat(4, "Not shrinking because of", "What keeps the WAL from shrinking now: too_few_files (too few for the server's "
                   "rule), idle (no write that would make it snapshot), future_data (a point dated in the future holds up the "
                   "row), stalled (it should have snapshotted and did not). " + NODE_ONLY, "none",
-                  [now(cause_code(SEL), "cause")], mappings=CAUSE_WORDS, nothing="–")),
+                  [now(cause_code(SEL), "cause")], mappings=CAUSE_WORDS, nothing="–",
+                  links=runbooks("SnapshotStalled", "SnapshotBlockedByFutureData"))),
          (4, stat(5, "Last checkpoint", "Whether the last checkpoint that did something was proved on the WAL.", "none",
                   [now(last_succeeded(SEL), "last checkpoint")], mappings=LAST_WORDS, nothing="none yet",
-                  links=[runbook("InfluxDBWALCheckpointFailing")])),
+                  links=runbooks("CheckpointFailing", "CheckpointUnverified", "NoSuccessfulCheckpoint"))),
          (3, stat(6, "Blockers", "What keeps a checkpoint from being taken now, by name.", "none",
                   [now(f"{wal('checkpoint_blocked')} == 1 or on () label_replace(vector(0), \"blocker\", \"none\", \"\", \"\")",
                        "{{blocker}}")],
-                  thresholds=steps(GOOD, (1, NEUTRAL)), text="name"))),
+                  thresholds=steps(GOOD, (1, NEUTRAL)), text="name", links=runbooks("CheckpointBlocked")))),
         (4,
          (4, stat(7, "Pending files", "WAL files that a restart would replay.", "none",
                   [now(wal("files", 'state="pending"'), "pending")], PENDING, decimals=0)),
@@ -63,7 +64,7 @@ def at_a_glance():
          (4, stat(10, "Critical in", "When the critical limit is reached by count or size if growth goes on as it is.", "s",
                   [now(f"clamp_max({wal('threshold_eta_seconds', CRITICAL)}, {DAY})", "critical")],
                   PENDING, mappings=words({0: ("reached", BAD)}) + at_least(DAY, "not within a day"), decimals=0,
-                  nothing="not known yet")),
+                  nothing="not known yet", links=runbooks("TimeToCritical"))),
          (4, stat(11, "Last checkpoint ended", "When the last checkpoint ended that did something, whatever came of it; kept "
                   "across restarts of the exporter.", "dateTimeFromNow",
                   [now(f"1000 * {wal('last_checkpoint_timestamp_seconds')}", "ended")], nothing="none yet")),
@@ -124,7 +125,7 @@ def what_was_done():
          (8, events(25, "Checkpoints by outcome", "Checkpoints that ended, by what the WAL showed afterwards: succeeded, no_op "
                     "(nothing to do), busy, failed, unverified (the server said yes, the WAL doesn't show it).", "none",
                     [query(f"sum by (outcome) ({counted('checkpoints_total')})", "{{outcome}}")], coloured(*OUTCOMES), decimals=0,
-                    links=[runbook("InfluxDBWALCheckpointFailing")])),
+                    links=runbooks("CheckpointFailing", "CheckpointUnverified", "NoSuccessfulCheckpoint"))),
          (8, events(26, "Checkpoints by reason", "Checkpoints that ended, by why they were asked for.", "none",
                     [query(f"sum by (reason) ({counted('checkpoints_total')})", "{{reason}}")],
                     coloured("warning", "critical"), decimals=0)),
@@ -150,7 +151,7 @@ def what_was_done():
                        legend=False)),
          (12, timeline(32, "Actions", "A checkpoint runs; a person has paused all actions.",
                        [query(wal("checkpoint_in_progress"), "checkpoint runs"), query(wal("actions_paused"), "paused")],
-                       YES_NO, legend=False))),
+                       YES_NO, links=runbooks("ActionsPaused"), legend=False))),
         (6,
          (8, events(33, "Events", "What was told to hooks and the event stream, by type.", "none",
                     [query(counted("events_total"), "{{type}}")], decimals=0)),
@@ -159,7 +160,7 @@ def what_was_done():
                   [now(counted("restart_considerations_total", window="$__range"), "considered"),
                    now(counted("restarts_total", window="$__range"), "made"),
                    now(counted("restart_failures_total", window="$__range"), "failed")],
-                  thresholds=steps(NEUTRAL, (1, WARNING)), decimals=0)),
+                  thresholds=steps(NEUTRAL, (1, WARNING)), decimals=0, links=runbooks("RestartFailed"))),
          (8, stat(35, "Last proved checkpoint", "When the last checkpoint ended that the WAL proved to have worked; kept across "
                   "restarts of the exporter.", "dateTimeFromNow",
                   [now(f"1000 * {wal('last_successful_checkpoint_timestamp_seconds')}", "succeeded")],
@@ -174,35 +175,37 @@ def damage_and_room():
          (6, stat(37, "Newest file", "A damaged newest WAL file ends InfluxDB 3 at its next write, and so again at every start.",
                   "none", [now(wal("newest_file_damaged"), "newest file")],
                   mappings=words({0: ("intact", GOOD), 1: ("damaged", BAD)}), fill=True,
-                  links=[runbook("InfluxDBWALNewestFileDamaged")])),
+                  links=runbooks("NewestFileDamaged"))),
          (6, stat(38, "Missing numbers", "Numbers missing between WAL files; the server passes over them silently. " + NODE_ONLY, "none",
-                  [now(wal("sequence_gaps"), "gaps")], thresholds=steps(GOOD, (1, BAD)), nothing="–", decimals=0)),
+                  [now(wal("sequence_gaps"), "gaps")], thresholds=steps(GOOD, (1, BAD)), nothing="–", decimals=0,
+                  links=runbooks("SequenceGap"))),
          (6, stat(39, "Snapshot budget left", "Share of the snapshots that a restart reads which is left; at 0 it would no longer see the "
                   "oldest data. " + NODE_ONLY, "percentunit",
                   [now(f"{wal('snapshot_budget_remaining')}"
                        f" / ({wal('snapshot_budget_remaining')} + {wal('snapshot_files')})", "left")],
                   thresholds=steps(WARNING, (0.1, GOOD)), nothing="–", decimals=0,
-                  links=[runbook("InfluxDBWALSnapshotBudgetLow")])),
+                  links=runbooks("SnapshotBudgetLow"))),
          (6, stat(40, "Last snapshot", "When the server's newest snapshot was written. " + NODE_ONLY, "dateTimeFromNow",
                   [now(f"1000 * {wal('last_snapshot_timestamp_seconds')}", "snapshot")], RETAINED, nothing="–"))),
         (8,
          (8, graph(41, "Damaged files", "WAL files that InfluxDB can't read whole, by what is wrong with them; their writes are lost silently "
                    "at its next start.", "none", [query(wal("invalid_files"), "{{reason}}")], minimum=0, decimals=0,
-                   links=[runbook("InfluxDBWALNewestFileDamaged")])),
+                   links=runbooks("DamagedFile"))),
          (8, graph(42, "Snapshot budget", "Snapshot files of the node, and how many more until a restart would no longer see the oldest "
                    "data. " + NODE_ONLY, "none",
                    [query(wal("snapshot_files"), "snapshots"), query(wal("snapshot_budget_remaining"), "left")], minimum=0, decimals=0,
-                   links=[runbook("InfluxDBWALSnapshotBudgetLow")])),
+                   links=runbooks("SnapshotBudgetLow"))),
          (8, graph(43, "Free space of the filesystem", "Free bytes for unprivileged users where the WAL lies.", "bytes",
-                   [query(wal("filesystem_avail_bytes"), "free")], minimum=0, decimals=1))),
+                   [query(wal("filesystem_avail_bytes"), "free")], minimum=0, decimals=1,
+                   links=runbooks("FilesystemWillFill", "FilesystemFull")))),
         (6,
          (8, timeline(44, "Server and samples", "Whether InfluxDB answered when last asked, and whether the last sample of its WAL went well.",
                       [query(wal("server_up"), "server answers"), query(wal("last_sample_success"), "sample good")],
-                      words({0: ("no", BAD), 1: ("yes", GOOD)}), legend=False)),
+                      words({0: ("no", BAD), 1: ("yes", GOOD)}), links=runbooks("ServerUnreachable"), legend=False)),
          (8, graph(45, "Age of the last good sample", "All values about files are of then; after two intervals health is unknown.", "s",
-                   [query(f"time() - {wal('sample_timestamp_seconds')}", "age")], minimum=0)),
+                   [query(f"time() - {wal('sample_timestamp_seconds')}", "age")], minimum=0, links=runbooks("SampleStale"))),
          (8, graph(46, "Clock of the server", "The server's clock minus the exporter's, to the second.", "s",
-                   [query(wal("server_clock_offset_seconds"), "offset")]))),
+                   [query(wal("server_clock_offset_seconds"), "offset")], links=runbooks("ClockOff")))),
     ]
 
 
