@@ -161,7 +161,7 @@ def what_was_done():
                    now(counted("restarts_total", window="$__range"), "made"),
                    now(counted("restart_failures_total", window="$__range"), "failed")],
                   thresholds=steps(NEUTRAL, (1, WARNING)), decimals=0, links=runbooks("RestartFailed"))),
-         (8, stat(35, "Last proved checkpoint", "When the last checkpoint ended that the WAL proved to have worked; kept across "
+         (8, stat(35, "Last success", "When the last checkpoint ended that the WAL proved to have worked; kept across "
                   "restarts of the exporter.", "dateTimeFromNow",
                   [now(f"1000 * {wal('last_successful_checkpoint_timestamp_seconds')}", "succeeded")],
                   OUTCOME["succeeded"], nothing="none yet"))),
@@ -176,7 +176,7 @@ def damage_and_room():
                   "none", [now(wal("newest_file_damaged"), "newest file")],
                   mappings=words({0: ("intact", GOOD), 1: ("damaged", BAD)}), fill=True,
                   links=runbooks("NewestFileDamaged"))),
-         (6, stat(38, "Missing numbers", "Numbers missing between WAL files; the server passes over them silently. " + NODE_ONLY, "none",
+         (6, stat(38, "Gaps in the sequence", "Numbers missing between WAL files; the server passes over them silently. " + NODE_ONLY, "none",
                   [now(wal("sequence_gaps"), "gaps")], thresholds=steps(GOOD, (1, BAD)), nothing="–", decimals=0,
                   links=runbooks("SequenceGap"))),
          (6, stat(39, "Snapshot budget left", "Share of the snapshots that a restart reads which is left; at 0 it would no longer see the "
@@ -195,7 +195,7 @@ def damage_and_room():
                    "data. " + NODE_ONLY, "none",
                    [query(wal("snapshot_files"), "snapshots"), query(wal("snapshot_budget_remaining"), "left")], minimum=0, decimals=0,
                    links=runbooks("SnapshotBudgetLow"))),
-         (8, graph(43, "Free space of the filesystem", "Free bytes for unprivileged users where the WAL lies.", "bytes",
+         (8, graph(43, "Free space", "Free bytes for unprivileged users where the WAL lies.", "bytes",
                    [query(wal("filesystem_avail_bytes"), "free")], minimum=0, decimals=1,
                    links=runbooks("FilesystemWillFill", "FilesystemFull")))),
         (6,
