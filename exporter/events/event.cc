@@ -10,6 +10,8 @@ std::string_view to_string(Type type) {
       return "wal.checkpoint";
     case Type::restart_consideration:
       return "wal.restart_consideration";
+    case Type::restart:
+      return "wal.restart";
   }
   return "unknown";
 }

@@ -10,10 +10,10 @@
 
 namespace walx::events {
 
-enum class Type { health, checkpoint, restart_consideration };
-inline constexpr Type kTypes[] = {Type::health, Type::checkpoint, Type::restart_consideration};
+enum class Type { health, checkpoint, restart_consideration, restart };
+inline constexpr Type kTypes[] = {Type::health, Type::checkpoint, Type::restart_consideration, Type::restart};
 
-// wal.health, wal.checkpoint, wal.restart_consideration
+// wal.health, wal.checkpoint, wal.restart_consideration, wal.restart
 [[nodiscard]] std::string_view to_string(Type type);
 
 struct Event {

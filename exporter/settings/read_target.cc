@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "settings/forms.h"
+#include "settings/read_restart.h"
 
 namespace walx::settings {
 namespace {
@@ -234,6 +235,7 @@ Target read_target(const Section& section, const Defaults& defaults, const Overr
                  format_duration(out.forecast.short_window) + "); make it longer");
   }
 
+  out.restart = read_restart(section.section("restart"), out);
   section.boolean("dry_run", out.dry_run);
   return out;
 }

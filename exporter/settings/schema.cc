@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::string_view kTop[] = {"targets", "history_limit"};
 constexpr std::string_view kTarget[] = {"name",       "influxdb", "wal",      "sampling", "thresholds",
-                                        "checkpoint", "replay",   "forecast", "dry_run"};
+                                        "checkpoint", "replay",   "forecast", "restart",  "dry_run"};
 constexpr std::string_view kInfluxdb[] = {"version",        "url",           "token_file",
                                           "backup_address", "snapshot_size", "flush_interval",
                                           "gen1_duration",  "kept_files",    "timeout"};
@@ -27,6 +27,13 @@ constexpr std::string_view kHttp[] = {"method", "path", "headers", "body", "expe
 constexpr std::string_view kReplay[] = {"bytes_per_second"};
 constexpr std::string_view kForecast[] = {"short_window", "long_window"};
 
+constexpr std::string_view kRestart[] = {
+    "enabled",       "method",   "docker",     "systemd",    "command",     "after_failures", "failure_spacing",
+    "after_blocked", "allow_v3", "unprepared", "max_replay", "max_per_day", "prepare_wait",   "ready_timeout"};
+constexpr std::string_view kRestartDocker[] = {"socket", "container", "stop_timeout"};
+constexpr std::string_view kRestartSystemd[] = {"unit", "bus", "timeout"};
+constexpr std::string_view kRestartCommand[] = {"arguments", "environment", "timeout"};
+
 constexpr SectionKeys kSections[] = {
     {"", kTop},
     {"target", kTarget},
@@ -39,6 +46,10 @@ constexpr SectionKeys kSections[] = {
     {"checkpoint.http", kHttp},
     {"replay", kReplay},
     {"forecast", kForecast},
+    {"restart", kRestart},
+    {"restart.docker", kRestartDocker},
+    {"restart.systemd", kRestartSystemd},
+    {"restart.command", kRestartCommand},
 };
 
 std::span<const std::string_view> keys_of(std::string_view section) {

@@ -43,6 +43,7 @@ struct PrepareRestartCommand {
   std::string target;
   Duration max_wait = std::chrono::seconds(60);
   std::string actor;
+  bool override_soft = false;  // as in CheckpointCommand
 };
 
 struct PrepareRestartAnswer {
@@ -86,7 +87,7 @@ struct HistoryEntry {
   std::int64_t id = 0;
   Time time{};
   std::string target;
-  std::string kind;     // decision, wal.health, wal.checkpoint, wal.restart_consideration
+  std::string kind;     // decision, wal.health, wal.checkpoint, wal.restart_consideration, wal.restart
   std::string summary;  // one line for people
   std::string detail;   // a JSON object
 };

@@ -10,7 +10,7 @@ using ::testing::ElementsAre;
 TEST(EventType, NamesAreThoseOfTheOlderService) {
   std::vector<std::string_view> names;
   for (const Type type : kTypes) names.push_back(to_string(type));
-  EXPECT_THAT(names, ElementsAre("wal.health", "wal.checkpoint", "wal.restart_consideration"));
+  EXPECT_THAT(names, ElementsAre("wal.health", "wal.checkpoint", "wal.restart_consideration", "wal.restart"));
 }
 
 TEST(Event, StartsWithoutARowInTheAudit) {
