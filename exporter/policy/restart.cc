@@ -1,6 +1,7 @@
 #include "policy/restart.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace walx::policy {
 namespace {
@@ -64,9 +65,9 @@ RestartVerdict judge_restart(const RestartRules& rules, const Rules& checkpoint_
 
 std::optional<std::string> forbids_unprepared(const RestartRules& rules, const std::optional<double>& replay_seconds) {
   if (!rules.unprepared) return "restart.unprepared is false";
-  if (!replay_seconds) return "how long a restart would replay is not known";
+  if (!replay_seconds || std::isnan(*replay_seconds)) return "how long a restart would replay is not known";
   const double most = to_seconds(rules.max_replay);
-  if (!(*replay_seconds <= most)) {
+  if (*replay_seconds > most) {
     const auto estimate = std::chrono::duration<double>(std::min(*replay_seconds, 1e9));
     return "it would replay for about " + format_duration_rough(std::chrono::duration_cast<Duration>(estimate)) +
            ", restart.max_replay is " + format_duration(rules.max_replay);
