@@ -5,13 +5,13 @@
 // its Patience, and soon after a request to stop.
 #pragma once
 
-#include <systemd/sd-bus.h>
-
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <stop_token>
 #include <string>
 
+#include "actions/libsystemd.h"
 #include "base/clock.h"
 #include "base/result.h"
 
@@ -33,15 +33,8 @@ struct BusError {
 template <class T>
 using BusResult = tl::expected<T, BusError>;
 
-struct MessageDelete {
-  void operator()(sd_bus_message* message) const { sd_bus_message_unref(message); }
-};
-using Message = std::unique_ptr<sd_bus_message, MessageDelete>;
-
-struct SlotDelete {
-  void operator()(sd_bus_slot* slot) const { sd_bus_slot_unref(slot); }
-};
-using Slot = std::unique_ptr<sd_bus_slot, SlotDelete>;
+using Message = std::unique_ptr<sd_bus_message, decltype(Libsystemd::message_unref)>;
+using Slot = std::unique_ptr<sd_bus_slot, decltype(Libsystemd::slot_unref)>;
 
 // Where a call goes.
 struct Destination {
@@ -65,16 +58,16 @@ class Bus {
   // Serves the connection until `done` holds.
   [[nodiscard]] Result<void> wait(const std::function<bool()>& done, const Patience& patience);
 
-  [[nodiscard]] const std::string& address() const { return address_; }
+  [[nodiscard]] const Libsystemd& library() const { return *library_; }
 
  private:
-  struct Close {
-    void operator()(sd_bus* bus) const { sd_bus_close_unref(bus); }
-  };
-  Bus(std::string address, std::unique_ptr<sd_bus, Close> bus) : address_(std::move(address)), bus_(std::move(bus)) {}
+  using Connection = std::unique_ptr<sd_bus, decltype(Libsystemd::bus_close_unref)>;
+  Bus(const Libsystemd* library, std::string address, Connection bus)
+      : library_(library), address_(std::move(address)), bus_(std::move(bus)) {}
 
+  const Libsystemd* library_;
   std::string address_;
-  std::unique_ptr<sd_bus, Close> bus_;
+  Connection bus_;
 };
 
 }  // namespace walx::actions

@@ -59,7 +59,7 @@ class SystemdRestart final : public RestartMethod {
       const char* job = nullptr;
       const char* unit = nullptr;
       const char* result = nullptr;
-      if (sd_bus_message_read(message, "uoss", &id, &job, &unit, &result) >= 0) removed[job] = result;
+      if (bus->library().message_read(message, "uoss", &id, &job, &unit, &result) >= 0) removed[job] = result;
     };
     const auto listening = bus->listen({kService, kManagerPath, kManager, "JobRemoved"}, on_removed, asking);
     if (!listening) return tl::unexpected(explain(listening.error()));
@@ -73,7 +73,7 @@ class SystemdRestart final : public RestartMethod {
         bus->call({kService, kManagerPath, kManager, "RestartUnit"}, {options_.unit, "replace"}, waiting);
     if (!queued) return tl::unexpected(explain(queued.error()));
     const char* path = nullptr;
-    if (sd_bus_message_read(queued->get(), "o", &path) < 0) {
+    if (bus->library().message_read(queued->get(), "o", &path) < 0) {
       return failure(ErrorKind::corrupt, "systemd's answer to the restart of " + shown() + " can't be read");
     }
     const std::string job = path;
@@ -148,7 +148,7 @@ class SystemdRestart final : public RestartMethod {
         bus.call({kService, unit.c_str(), "org.freedesktop.DBus.Properties", "Get"}, {kUnit, name}, patience);
     if (!answer) return tl::unexpected(explain(answer.error()));
     const char* value = nullptr;
-    if (sd_bus_message_read(answer->get(), "v", "s", &value) < 0) {
+    if (bus.library().message_read(answer->get(), "v", "s", &value) < 0) {
       return failure(ErrorKind::corrupt, "systemd's answer about " + shown() + " can't be read: " + name);
     }
     return std::string(value);
@@ -160,7 +160,7 @@ class SystemdRestart final : public RestartMethod {
     const auto loaded = bus.call({kService, kManagerPath, kManager, "LoadUnit"}, {options_.unit}, patience);
     if (!loaded) return tl::unexpected(explain(loaded.error()));
     const char* path = nullptr;
-    if (sd_bus_message_read(loaded->get(), "o", &path) < 0) {
+    if (bus.library().message_read(loaded->get(), "o", &path) < 0) {
       return failure(ErrorKind::corrupt, "systemd's answer about " + shown() + " can't be read");
     }
     UnitState state;
