@@ -97,12 +97,13 @@ void Target::step_restart() {
   }
   RestartVerdict verdict = judge_restart();
   if (verdict.kind == RestartVerdict::Kind::wait) {
-    // Neither a running checkpoint nor a WAL that has shrunk meanwhile is news.
+    // A running checkpoint, a WAL that has shrunk meanwhile, a look that is late:
+    // they come and go, and are told elsewhere.
     std::erase(verdict.blockers, Blocker::in_flight);
-    if (verdict.blockers == restart_held_) return;
+    std::erase(verdict.blockers, Blocker::sample_stale);
+    if (verdict.blockers.empty() || verdict.blockers == restart_held_) return;
     restart_held_ = verdict.blockers;
-    restart_held_why_ = verdict.blockers.empty() ? std::string() : verdict.explanation;
-    if (verdict.blockers.empty()) return;
+    restart_held_why_ = verdict.explanation;
     Json blockers = Json::array();
     for (const Blocker blocker : verdict.blockers) blockers.push_back(policy::to_string(blocker));
     restart_step("refused", "not now, but when this ends: " + verdict.explanation,
