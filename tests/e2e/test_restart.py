@@ -101,12 +101,13 @@ class InAContainer(Restart):
         count = server.query('SELECT count(temperature) FROM "plant".autogen.pump')
         self.assertIn("series", count["results"][0])
 
+        self.until(lambda: exporter.target()["restart"]["state"] == "idle", "the result")
         shown = exporter.target()["restart"]
         self.assertEqual((shown["enabled"], shown["method"], shown["state"], shown["remaining_today"]),
                          (True, "docker", "idle", 0))
         self.assertTrue(shown["last"]["success"])
         self.assertIn("up again", shown["last"]["message"])
-        self.assertEqual(self.counter(exporter, "influxdb_wal_restarts_total"), 1)
+        self.until(lambda: self.counter(exporter, "influxdb_wal_restarts_total") == 1, "the count")
         self.assertEqual(self.counter(exporter, "influxdb_wal_restart_failures_total"), 0)
         self.assertEqual(self.counter(exporter, "influxdb_wal_events_total", type="wal.restart"),
                          len(self.steps(exporter)))
@@ -157,10 +158,13 @@ class InAContainer(Restart):
                 failed = self.wait_step(exporter, "failed", name)
                 self.assertIn(wanted, failed["message"])
                 self.assertEqual(self.steps(exporter, name), ["failed"], "nothing was done")
+                # Views follow events by some milliseconds.
+                self.until(lambda: exporter.target(name)["restart"]["last"], "the result")
                 shown = exporter.target(name)
                 self.assertFalse(shown["restart"]["last"]["success"])
                 self.assertTrue([line for line in shown["recommendations"] if wanted in line], shown["recommendations"])
-                self.assertEqual(self.counter(exporter, "influxdb_wal_restart_failures_total", target=name), 1)
+                self.until(lambda: self.counter(exporter, "influxdb_wal_restart_failures_total", target=name) == 1,
+                           "the count")
                 self.assertEqual(self.counter(exporter, "influxdb_wal_restarts_total", target=name), 0)
         dry = self.wait_step(exporter, "dry_run", "dry")
         self.assertIn("would prepare it, then restart container fine (running", dry["message"])
@@ -209,7 +213,7 @@ mv {seen}.new {seen}
         failed = self.wait_step(exporter, "failed")
         self.assertIn('exited with code 3', failed["message"])
         self.assertIn('its output: no such "unit"', failed["message"])
-        self.assertEqual(self.counter(exporter, "influxdb_wal_restart_failures_total"), 1)
+        self.until(lambda: self.counter(exporter, "influxdb_wal_restart_failures_total") == 1, "the count")
         samples = self.counter(exporter, "influxdb_wal_samples_total")
         self.until(lambda: self.counter(exporter, "influxdb_wal_samples_total") >= samples + 3, "more looks")
         self.assertEqual(self.steps(exporter).count("restarting"), 1)

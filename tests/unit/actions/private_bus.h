@@ -4,17 +4,21 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <systemd/sd-bus.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cstring>
 #include <fstream>
 #include <map>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/file.h"
 #include "base/mutex.h"
 #include "support.h"
 
@@ -39,7 +43,7 @@ class PrivateBus {
     char* arguments[] = {program.data(), config_argument.data(), foreground.data(), nullptr};
     ASSERT_EQ(::posix_spawn(&pid_, program.c_str(), nullptr, nullptr, arguments, environ), 0)
         << "the package dbus-daemon is missing";
-    ASSERT_TRUE(within_a_minute([&] { return ::access(path().c_str(), F_OK) == 0; })) << "dbus-daemon did not start";
+    ASSERT_TRUE(within_a_minute([&] { return listens(); })) << "dbus-daemon did not start";
   }
   void end() {
     if (pid_ <= 0) return;
@@ -51,6 +55,14 @@ class PrivateBus {
   [[nodiscard]] std::string address() const { return "unix:path=" + path(); }
 
  private:
+  // The file is there a little before it does.
+  [[nodiscard]] bool listens() const {
+    const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un to{};
+    to.sun_family = AF_UNIX;
+    std::strncpy(to.sun_path, path().c_str(), sizeof to.sun_path - 1);
+    return ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
+  }
   [[nodiscard]] std::string path() const { return (folder_.path() / "bus.sock").string(); }
 
   TempDir folder_;
