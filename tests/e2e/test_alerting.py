@@ -2,7 +2,6 @@
 """From a WAL that is too large to the people who have to know: the rules in a real
 Prometheus, rules/alertmanager.yml in a real Alertmanager, and what arrives."""
 
-import glob
 import html.parser
 import itertools
 import os
@@ -13,21 +12,11 @@ import urllib.parse
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from alerting import AWS, SECRETS, Alertmanager, Inbox, Mailbox, bundled  # noqa: E402
+from alerting import AWS, SECRETS, Alertmanager, Inbox, Mailbox, bundled, read_rules  # noqa: E402
 from harness import Case, Prometheus, get, main, settings, target  # noqa: E402
-from servers import RULES  # noqa: E402
 
 # The slowest way: a scrape, an evaluation, a group's wait, all on a busy machine.
 LONG = 90
-
-
-def read_rules():
-    """{name of the file: its text}"""
-    texts = {}
-    for path in glob.glob(RULES):
-        with open(path, encoding="utf-8") as file:
-            texts[os.path.basename(path)] = file.read()
-    return texts
 
 
 ALERTS = re.findall(r"^ +- alert: (\w+)", "\n".join(read_rules().values()), re.M)
@@ -161,7 +150,7 @@ class Alerting(Case):
         self.assertEqual(began["Subject"], "[CRITICAL] " + what)
         self.assertEqual(ended["Subject"], "[RESOLVED] " + what)
         runbook = "https://git.example.org/influxdb_wal_exporter/rules/runbooks/InfluxDBWALCritical.md"
-        dashboard = ("https://grafana.example.org/d/influxdb-wal-target?var-instance="
+        dashboard = ("https://grafana.example.org/d/influxdb-wal-target?var-job=influxdb_wal&var-instance="
                      f"{urllib.parse.quote_plus(instance)}&var-target=plant")
         said = r"Target plant of \S+ has been critical for more than 5 minutes\. A restart would replay \d+(\.\d+)?MiB\."
         text, page = part(began, "plain"), Tags(part(began, "html"))

@@ -4,6 +4,7 @@ addresses that write down what they get."""
 import base64
 import email
 import email.policy
+import glob
 import http.server
 import json
 import os
@@ -14,7 +15,7 @@ import threading
 import urllib.parse
 
 from harness import ROOT, Failure, free_port, get, request
-from servers import SERVERS, Process, program
+from servers import RULES, SERVERS, Process, program
 
 
 class Alertmanager(Process):
@@ -195,3 +196,12 @@ def bundled(folder, mailbox, inbox, instance, wait="2s"):
         text = text.replace(old, new)
     text = re.sub(r"group_wait: \w+", f"group_wait: {wait}", text)
     return re.sub(r"group_interval: \w+", f"group_interval: {wait}", text)
+
+
+def read_rules():
+    """{name of the file: its text}"""
+    texts = {}
+    for path in glob.glob(RULES):
+        with open(path, encoding="utf-8") as file:
+            texts[os.path.basename(path)] = file.read()
+    return texts
