@@ -132,6 +132,9 @@ class Alerting(Case):
         self.until(lambda: self.evaluations(prometheus) >= seen + 12, "Prometheus goes on", LONG)
         self.assertEqual(self.counts(), told)
 
+        rules = [rule for group in prometheus.api("rules")["groups"] for rule in group["rules"]]
+        self.assertEqual([(rule["name"], rule.get("lastError")) for rule in rules if rule["health"] != "ok"], [])
+
         self.assert_mails(instance)
         self.assert_slack(instance)
         self.assert_others(instance)
@@ -229,6 +232,12 @@ class Alerting(Case):
             if kind == "quotes":
                 self.assertIn(text, part(mail, "plain"))
                 self.assertIn(text, slack["text"])
+
+    def test_an_alert_of_others_is_told_as_a_warning(self):
+        self.alertmanager("db1:3002").post({"labels": {"alertname": "DiskFull"}})
+        self.wait_counts({"mail": 1, "slack": 1, "sms": 0, "webhook": 1, "exporter": 0}, "an alert without severity")
+        self.assertEqual(self.mailbox.messages[0]["Subject"], "[FIRING] 1 alert: DiskFull")
+        self.assertEqual(self.inbox.json_at("/slack")[0]["attachments"][0]["title"], "[FIRING] 1 alert: DiskFull")
 
     def test_many_alerts_are_one_message_that_names_their_number(self):
         alertmanager = self.alertmanager("db1:3002")
