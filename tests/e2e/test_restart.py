@@ -125,7 +125,8 @@ class InAContainer(Restart):
 
     def test_missing_stopped_refused_and_absent_are_told_apart(self):
         server = self.influxd(databases=("plant",), grow=MIB)
-        self.engine.create("stopped", HANGING_SHELL)
+        self.engine.run("stopped", HANGING_SHELL)
+        self.engine.must("POST", "/containers/stopped/stop?t=20")
         self.engine.run("paused", HANGING_SHELL)
         self.engine.must("POST", "/containers/paused/pause")
         self.addCleanup(self.engine.ask, "POST", "/containers/paused/unpause")
@@ -149,7 +150,7 @@ class InAContainer(Restart):
             one("refused", "fine", refused), one("absent", "fine", os.path.join(self.folder, "none.sock")),
             one("hanging", "fine", hanging), one("dry", "fine", dry_run=True)))
         for name, wanted in (("missing", "has no container named nowhere"),
-                             ("stopped", "container stopped does not run (created"),
+                             ("stopped", "container stopped does not run (exited, exit code 0)"),
                              ("paused", "container paused is paused"),
                              ("refused", "nobody answers at the Docker socket " + refused),
                              ("absent", "there is no Docker socket at"),
