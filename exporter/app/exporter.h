@@ -43,6 +43,8 @@ class Exporter final : public view::Commands, public view::Queries {
   [[nodiscard]] Result<void> reload() override WALX_EXCLUDES(reload_mutex_);
   [[nodiscard]] Result<view::HistoryPage> history(const std::string& target, std::optional<std::int64_t> before,
                                                   std::size_t limit) override;
+  [[nodiscard]] Result<std::vector<view::SamplePoint>> samples(const std::string& target, std::optional<Time> since,
+                                                               std::size_t limit) override;
   [[nodiscard]] Result<view::CheckpointPlan> plan(const std::string& target, bool at_once) override;
   [[nodiscard]] std::optional<view::CheckpointRun> run(const std::string& target, std::int64_t id) override;
 

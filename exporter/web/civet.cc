@@ -83,14 +83,17 @@ void drain(mg_connection* connection, const Clock& clock, SteadyTime deadline) {
 }
 
 void write_response(mg_connection* connection, const Response& response, Time now, bool head_only) {
+  const bool fixed = !response.fixed_body.empty();
   std::string out = "HTTP/1.1 " + std::to_string(response.status) + " " + status_text(response.status) +
                     "\r\nDate: " + http_date(now) + "\r\nContent-Type: " + response.content_type +
-                    "\r\nContent-Length: " + std::to_string(response.body.size()) +
-                    "\r\nConnection: close\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n";
+                    "\r\nContent-Length: " + std::to_string(fixed ? response.fixed_body.size() : response.body.size()) +
+                    "\r\nConnection: close\r\nCache-Control: " + response.cache_control +
+                    "\r\nX-Content-Type-Options: nosniff\r\n";
   for (const auto& [name, value] : response.headers) out += name + ": " + value + "\r\n";
   out += "\r\n";
-  if (!head_only) out += response.body;
+  if (!head_only && !fixed) out += response.body;
   mg_write(connection, out.data(), out.size());
+  if (!head_only && fixed) mg_write(connection, response.fixed_body.data(), response.fixed_body.size());
 }
 
 }  // namespace walx::web

@@ -83,6 +83,9 @@ class Handler {
   [[nodiscard]] Response get_targets(const Call& call);
   [[nodiscard]] Response get_target(const Call& call);
   [[nodiscard]] Response get_history(const Call& call);
+  [[nodiscard]] Response get_samples(const Call& call);
+  [[nodiscard]] Response get_status(const Call& call);
+  [[nodiscard]] Response get_asset(const Call& call);
   [[nodiscard]] Response post_checkpoint(const Call& call);
   [[nodiscard]] Response get_run(const Call& call);
   [[nodiscard]] Response get_plan(const Call& call);

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,9 @@ struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
+  // Instead of `body`, where it is not empty: bytes that outlive every answer, sent without a copy.
+  std::string_view fixed_body;
+  std::string cache_control = "no-store";
   std::vector<std::pair<std::string, std::string>> headers;  // beyond those every answer has
 };
 
