@@ -53,6 +53,7 @@ Exporter::Exporter(Flags flags, settings::Environment environment, std::shared_p
       clock_(std::move(clock)),
       log_(std::move(log)),
       store_(std::move(store)),
+      feed_(store_, bus_, clock_),
       lock_(std::move(state_lock)),
       control_token_(std::move(control_token)),
       started_(clock_->now()),
@@ -131,6 +132,7 @@ void Exporter::stop() {
   stops.reserve(targets.size());
   for (const auto& target : targets) stops.emplace_back([target] { target->stop(); });
   stops.clear();
+  feed_.stop();
   if (server_ != nullptr) {
     server_->stop();
     const auto control = read_control(flags_.state_directory);

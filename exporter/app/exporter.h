@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "app/event_feed.h"
 #include "app/flags.h"
 #include "app/target.h"
 #include "base/clock.h"
@@ -45,6 +46,15 @@ class Exporter final : public view::Commands, public view::Queries {
                                                   std::size_t limit) override;
   [[nodiscard]] Result<std::vector<view::SamplePoint>> samples(const std::string& target, std::optional<Time> since,
                                                                std::size_t limit) override;
+  [[nodiscard]] Result<view::EventPage> events(const view::EventFilter& filter, std::optional<std::int64_t> before,
+                                               std::size_t limit) override {
+    return feed_.page(filter, before, limit);
+  }
+  [[nodiscard]] Result<std::vector<events::Event>> events_after(const view::EventFilter& filter, std::int64_t after,
+                                                                std::size_t limit, Duration wait) override {
+    return feed_.after(filter, after, limit, wait);
+  }
+  [[nodiscard]] Result<std::int64_t> newest_event() override { return feed_.newest(); }
   [[nodiscard]] Result<view::CheckpointPlan> plan(const std::string& target, bool at_once) override;
   [[nodiscard]] std::optional<view::CheckpointRun> run(const std::string& target, std::int64_t id) override;
 
@@ -64,6 +74,7 @@ class Exporter final : public view::Commands, public view::Queries {
   const Log log_;
   const std::shared_ptr<state::Store> store_;
   const std::shared_ptr<events::Bus> bus_ = std::make_shared<events::Bus>();
+  EventFeed feed_;
   // Of the state directory: whoever has it owns the control file. Targets have
   // locks of their own, so a second exporter does no harm, but is warned of.
   const std::optional<state::TargetLock> lock_;

@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "events/event.h"
 #include "policy/decision.h"
 #include "view/samples.h"
 #include "view/view.h"
@@ -97,9 +98,29 @@ struct HistoryPage {
   std::optional<std::int64_t> next_before;  // for the next page; nullopt: this was the last
 };
 
+struct EventFilter {
+  std::optional<std::string> target;  // nullopt: of all targets
+  std::optional<events::Type> type;   // nullopt: of every type
+};
+
+struct EventPage {
+  std::vector<events::Event> events;        // newest first
+  std::optional<std::int64_t> next_before;  // for the next page; nullopt: this was the last
+};
+
 class Queries {
  public:
   virtual ~Queries() = default;
+
+  // As history(), of events alone, of all targets or one.
+  [[nodiscard]] virtual Result<EventPage> events(const EventFilter& filter, std::optional<std::int64_t> before,
+                                                 std::size_t limit) = 0;
+  // Oldest first, ids above `after`, at most `limit`. Blocks up to `wait` for the
+  // first one; none by then: empty. Shutting down: an error of kind cancelled.
+  [[nodiscard]] virtual Result<std::vector<events::Event>> events_after(const EventFilter& filter, std::int64_t after,
+                                                                        std::size_t limit, Duration wait) = 0;
+  // Where a stream begins that has missed nothing; 0: before the first event.
+  [[nodiscard]] virtual Result<std::int64_t> newest_event() = 0;
 
   // Entries with an id below `before` (nullopt: from the newest on), at most `limit`.
   [[nodiscard]] virtual Result<HistoryPage> history(const std::string& target, std::optional<std::int64_t> before,

@@ -1,6 +1,5 @@
 // What each route of handler.h does.
 #include <algorithm>
-#include <charconv>
 #include <limits>
 
 #include "base/text.h"
@@ -17,27 +16,6 @@ namespace {
 constexpr std::int64_t kDefaultHistory = 100;
 constexpr std::int64_t kLongestHistory = 1000;
 constexpr std::int64_t kLongestSamples = 2000;
-
-std::optional<std::int64_t> parse_positive(const std::string& text) {
-  std::int64_t value = 0;
-  const auto* end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, value);
-  if (parsed.ec != std::errc() || parsed.ptr != end || value < 1) return std::nullopt;
-  return value;
-}
-
-Result<std::optional<std::int64_t>> number_parameter(const Parameters& query, const std::string& name,
-                                                     std::int64_t most) {
-  const auto text = parameter(query, name);
-  if (!text) return tl::unexpected(text.error());
-  if (!*text) return std::nullopt;
-  const auto value = parse_positive(**text);
-  if (!value || *value > most) {
-    return failure(ErrorKind::invalid, "the parameter " + name + " must be a whole number from 1 to " +
-                                           std::to_string(most) + ", not \"" + escape_control(**text) + "\"");
-  }
-  return value;
-}
 
 Json names_of(const view::View& view) {
   Json names = Json::array();

@@ -67,8 +67,8 @@ std::optional<std::string> log_in(const Request& request, const Users& users) {
 
 }  // namespace
 
-Handler::Handler(Dependencies dependencies, std::size_t max_waiting)
-    : dependencies_(std::move(dependencies)), max_waiting_(max_waiting) {}
+Handler::Handler(Dependencies dependencies, std::size_t max_waiting, std::size_t max_streams)
+    : dependencies_(std::move(dependencies)), max_waiting_(max_waiting), max_streams_(max_streams) {}
 
 std::span<const Handler::Route> Handler::routes() {
   static constexpr Route kRoutes[] = {
@@ -87,6 +87,8 @@ std::span<const Handler::Route> Handler::routes() {
       {"/api/v1/targets/{name}/checkpoint-plan", "GET", &Handler::get_plan},
       {"/api/v1/targets/{name}/prepare-restart", "POST", &Handler::post_prepare_restart},
       {"/api/v1/targets/{name}/checkpoints/{id}", "GET", &Handler::get_run},
+      {"/api/v1/events", "GET", &Handler::get_events},
+      {"/api/v1/events/stream", "GET", &Handler::get_event_stream},
       {"/wal-management/health", "GET", &Handler::get_seed_health},
       {"/wal-management/checkpoint-status", "GET", &Handler::get_seed_checkpoint_status},
       {"/wal-management/checkpoint", "POST", &Handler::post_seed_checkpoint},

@@ -23,8 +23,9 @@ namespace walx::web {
 class Handler {
  public:
   // At most `max_waiting` checkpoints are waited for at once; more are answered
-  // 202 as soon as they run, so that threads are left for scrapes.
-  Handler(Dependencies dependencies, std::size_t max_waiting);
+  // 202 as soon as they run, so that threads are left for scrapes. Likewise at most
+  // `max_streams` event streams are open; more are answered 503.
+  Handler(Dependencies dependencies, std::size_t max_waiting, std::size_t max_streams);
 
   // Never throws. Counts the request under its route's pattern.
   [[nodiscard]] Response handle(const Request& request, const Users& users);
@@ -86,6 +87,8 @@ class Handler {
   [[nodiscard]] Response get_samples(const Call& call);
   [[nodiscard]] Response get_status(const Call& call);
   [[nodiscard]] Response get_asset(const Call& call);
+  [[nodiscard]] Response get_events(const Call& call);
+  [[nodiscard]] Response get_event_stream(const Call& call);
   [[nodiscard]] Response post_checkpoint(const Call& call);
   [[nodiscard]] Response get_run(const Call& call);
   [[nodiscard]] Response get_plan(const Call& call);
@@ -97,7 +100,9 @@ class Handler {
 
   const Dependencies dependencies_;
   const std::size_t max_waiting_;
+  const std::size_t max_streams_;
   std::atomic<std::size_t> waiting_{0};
+  std::atomic<std::size_t> streams_{0};
   std::atomic<bool> abandoned_{false};
 };
 

@@ -1,7 +1,10 @@
 #include "web/request.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
+
+#include "base/text.h"
 
 namespace walx::web {
 namespace {
@@ -139,6 +142,27 @@ Result<std::optional<std::string>> parameter(const Parameters& parameters, std::
     out = value;
   }
   return out;
+}
+
+std::optional<std::int64_t> parse_positive(const std::string& text) {
+  std::int64_t value = 0;
+  const auto* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, value);
+  if (parsed.ec != std::errc() || parsed.ptr != end || value < 1) return std::nullopt;
+  return value;
+}
+
+Result<std::optional<std::int64_t>> number_parameter(const Parameters& query, const std::string& name,
+                                                     std::int64_t most) {
+  const auto text = parameter(query, name);
+  if (!text) return tl::unexpected(text.error());
+  if (!*text) return std::nullopt;
+  const auto value = parse_positive(**text);
+  if (!value || *value > most) {
+    return failure(ErrorKind::invalid, "the parameter " + name + " must be a whole number from 1 to " +
+                                           std::to_string(most) + ", not \"" + escape_control(**text) + "\"");
+  }
+  return value;
 }
 
 std::optional<Credentials> parse_basic(std::string_view authorization) {

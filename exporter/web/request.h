@@ -2,6 +2,7 @@
 // from any thread.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -49,6 +50,13 @@ using Parameters = std::vector<std::pair<std::string, std::string>>;
 
 // The value of a parameter; nullopt: not there. Given twice: an error.
 [[nodiscard]] Result<std::optional<std::string>> parameter(const Parameters& parameters, std::string_view name);
+
+// A whole number from 1 on; nullopt: it is none.
+[[nodiscard]] std::optional<std::int64_t> parse_positive(const std::string& text);
+// The value of a parameter that is a whole number from 1 to `most`; nullopt: not
+// there. Anything else: an error that says what would be right.
+[[nodiscard]] Result<std::optional<std::int64_t>> number_parameter(const Parameters& parameters,
+                                                                   const std::string& name, std::int64_t most);
 
 struct Credentials {
   std::string name;

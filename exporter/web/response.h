@@ -1,7 +1,9 @@
 // An HTTP answer as a value. Pure; safe from any thread.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +21,9 @@ struct Response {
   std::string_view fixed_body;
   std::string cache_control = "no-store";
   std::vector<std::pair<std::string, std::string>> headers;  // beyond those every answer has
+  // Where set: what follows `body`, part by part, until it gives nullopt or the
+  // client is gone. May block for a second at a time.
+  std::function<std::optional<std::string>()> stream;
 };
 
 // Never throws: bytes that are not UTF-8 become U+FFFD.

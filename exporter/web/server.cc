@@ -35,7 +35,8 @@ class Core {
   Core(ServerOptions options, const Dependencies& dependencies)
       : options_(std::move(options)),
         log_(dependencies.log),
-        handler_(dependencies, std::max<std::size_t>(1, options_.threads / 2)),
+        handler_(dependencies, std::max<std::size_t>(1, options_.threads / 3),
+                 std::max<std::size_t>(1, options_.threads / 3)),
         users_(std::make_shared<const Users>(std::move(options_.users))) {}
 
   // CivetWeb's own threads end with close().

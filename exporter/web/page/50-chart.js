@@ -2,6 +2,8 @@
 
 class Chart {
   constructor() {
+    // These write style attributes, which the policy of this page forbids, and are not used.
+    Dygraph.PLUGINS = Dygraph.PLUGINS.filter((plugin) => plugin !== Dygraph.Plugins.Legend && plugin !== Dygraph.Plugins.RangeSelector);
     this.show = 'bytes';
     this.hours = 6;
     this.points = [];
@@ -57,7 +59,7 @@ class Chart {
     const known = shown.filter((point) => point.pending_bytes !== null);
     this.describe(known);
     this.tabulate();
-    if (known.length < 2 || typeof Dygraph === 'undefined') {
+    if (known.length < 2) {
       this.forget();
       fill($('chart'), make('p', {class: 'empty'}, 'The chart begins with the second look at the WAL.'));
       return;
@@ -65,18 +67,20 @@ class Chart {
     const retained = known.some((point) => point.retained_files > 0);
     $('legend').querySelector('.retained')?.toggleAttribute('hidden', !retained);
     const rows = shown.map((point) => [new Date(point.at), point[key('pending')], ...(retained ? [point[key('retained')]] : [])]);
-    // A break stands at the time of the last thing known.
     let top = Math.max(...known.map((point) => point[key('pending')]), 1);
     const warning = this.thresholds[`warning_${this.show}`];
     const critical = this.thresholds[`critical_${this.show}`];
     const reached = top > warning * 0.9;
     top = Math.max(top, warning, reached ? critical : 0) * 1.12;
     if (retained) top = Math.max(top, ...known.map((point) => point[key('retained')] * 1.12));
+    const until = Math.max(now(), rows[rows.length - 1][0].getTime());
+    const from = Math.max(until - this.hours * 3600e3, rows[0][0].getTime());
+    this.fine = until - from < 15 * 60e3;
     const options = {
       file: rows,
       labels: ['Time', 'pending', ...(retained ? ['retained'] : [])],
       valueRange: [0, top],
-      dateWindow: [Math.max(now() - this.hours * 3600e3, rows[0][0].getTime()), Math.max(now(), rows[rows.length - 1][0].getTime())],
+      dateWindow: [from, until],
       ...this.looks(retained),
     };
     if (this.graph) {
@@ -99,8 +103,8 @@ class Chart {
       axes: {
         y: {axisLabelWidth: sizes ? 72 : 46, pixelsPerLabel: 40,
             axisLabelFormatter: (value) => sizes ? formatBytes(Math.round(value)).replace('.0 ', ' ') : String(Math.round(value))},
-        x: {axisLabelFormatter: (date, granularity) => new Intl.DateTimeFormat(undefined, {
-          hour: '2-digit', minute: '2-digit', hourCycle: 'h23', ...(granularity < Dygraph.MINUTELY ? {second: '2-digit'} : {})}).format(date),
+        x: {axisLabelFormatter: (date) => new Intl.DateTimeFormat(undefined, {
+          hour: '2-digit', minute: '2-digit', hourCycle: 'h23', ...(this.fine ? {second: '2-digit'} : {})}).format(date),
             axisLabelWidth: 66, pixelsPerLabel: 90},
       },
       highlightCallback: (_event, _x, _points, row) => this.tell(row),

@@ -130,8 +130,9 @@ const read = async (whole) => {
       await readEvents();
     }
     state.selected = choose();
-    await readHistory();
     noteChanges();
+    show();
+    await readHistory();
     show();
   } catch (error) {
     if (error instanceof Refusal && error.status === 404) state.listRead = 0;

@@ -211,7 +211,7 @@ TEST_F(RunningServer, AHeaderThatDoesNotEndTimesOut) {
 
 TEST_F(RunningServer, WaitingCheckpointsLeaveThreadsForScrapes) {
   ServerOptions options;
-  options.threads = 4;
+  options.threads = 6;
   const auto server = start(std::move(options));
   world_.commands.hold(true);
   std::vector<std::future<Answer>> waiting;

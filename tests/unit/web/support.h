@@ -145,6 +145,45 @@ class FakeQueries final : public view::Queries {
     if (!page.entries.empty() && page.entries.back().id > 1) page.next_before = page.entries.back().id;
     return page;
   }
+  // Events 1 to `newest`, all of the health of plant.
+  Result<view::EventPage> events(const view::EventFilter& filter, std::optional<std::int64_t> before,
+                                 std::size_t limit) override {
+    asked_for = filter;
+    if (broken) return failure(ErrorKind::corrupt, "reading the history: the state file is damaged");
+    view::EventPage page;
+    for (std::int64_t id = before.value_or(newest + 1) - 1; id > 0 && page.events.size() < limit; --id) {
+      page.events.push_back(event(id));
+    }
+    if (!page.events.empty() && page.events.back().id > 1) page.next_before = page.events.back().id;
+    return page;
+  }
+  Result<std::vector<events::Event>> events_after(const view::EventFilter&, std::int64_t after, std::size_t limit,
+                                                  Duration) override {
+    if (broken) return failure(ErrorKind::cancelled, "the exporter is shutting down");
+    std::vector<events::Event> found;
+    for (std::int64_t id = after + 1; id <= newest && found.size() < limit; ++id) found.push_back(event(id));
+    return found;
+  }
+  Result<std::int64_t> newest_event() override { return newest.load(); }
+  static events::Event event(std::int64_t id) {
+    events::Event out;
+    out.id = id;
+    out.time = kNow;
+    out.target = "plant";
+    out.summary = "health healthy -> warning\nsecond line";
+    out.detail = R"({"to":"warning"})";
+    return out;
+  }
+
+  Result<std::vector<view::SamplePoint>> samples(const std::string&, std::optional<Time> since,
+                                                 std::size_t limit) override {
+    view::SampleHistory history;
+    for (int minute = 0; minute < 5; ++minute) {
+      history.add({kNow - std::chrono::minutes(5 - minute), policy::Health::warning, {31, 1000}, {2, 5}});
+    }
+    history.add_gap(kNow);
+    return history.points(since, limit);
+  }
   Result<view::CheckpointPlan> plan(const std::string& target, bool at_once) override {
     view::CheckpointPlan plan;
     plan.target = target;
@@ -158,7 +197,9 @@ class FakeQueries final : public view::Queries {
     return ended(influxdb::OutcomeKind::succeeded).run;
   }
 
-  bool broken = false;
+  std::atomic<bool> broken = false;
+  std::atomic<std::int64_t> newest = 5;
+  view::EventFilter asked_for;
 };
 
 // Everything a handler or a server needs.

@@ -1,0 +1,143 @@
+// The routes of handler.h that hand out events.
+#include <deque>
+#include <limits>
+
+#include "base/text.h"
+#include "web/handler.h"
+
+namespace walx::web {
+namespace {
+
+constexpr std::int64_t kDefaultEvents = 100;
+constexpr std::int64_t kLongestEvents = 1000;
+// A client that is gone shows when something is sent to it; proxies cut what is silent.
+constexpr Duration kHeartbeat = std::chrono::seconds(5);
+// How long one part may keep its thread, so that stopping is prompt.
+constexpr Duration kPart = std::chrono::seconds(1);
+constexpr std::size_t kBatch = 100;
+
+// `target` and `type`.
+Result<view::EventFilter> parse_filter(const Parameters& query) {
+  view::EventFilter filter;
+  auto target = parameter(query, "target");
+  if (!target) return tl::unexpected(target.error());
+  filter.target = *std::move(target);
+  const auto type = parameter(query, "type");
+  if (!type) return tl::unexpected(type.error());
+  if (!*type) return filter;
+  filter.type = events::parse_type(**type);
+  if (filter.type) return filter;
+  std::vector<std::string_view> names;
+  for (const events::Type known : events::kTypes) names.push_back(events::to_string(known));
+  return failure(ErrorKind::invalid,
+                 "the parameter type must be one of " + join(names, ", ") + ", not \"" + escape_control(**type) + "\"");
+}
+
+// The id that a client has seen last: the header that browsers send when they
+// connect again, else the parameter; nullopt: it begins with what comes.
+Result<std::optional<std::int64_t>> last_seen(const Request& request, const Parameters& query) {
+  const auto headers = header_values(request.headers, "Last-Event-ID");
+  auto text = parameter(query, "last_event_id");
+  if (!text) return tl::unexpected(text.error());
+  if (!headers.empty()) *text = headers.front();
+  if (!*text || (*text)->empty()) return std::nullopt;
+  if (**text == "0") return 0;
+  const auto id = parse_positive(**text);
+  if (id) return id;
+  return failure(ErrorKind::invalid,
+                 "Last-Event-ID must be the id of an event, not \"" + escape_control(**text) + "\"");
+}
+
+std::string message_of(const events::Event& event) {
+  return "id: " + std::to_string(event.id) + "\nevent: " + std::string(events::to_string(event.type)) +
+         "\ndata: " + events::to_json(event).dump() + "\n\n";
+}
+
+// One of the places for streams, until it is destroyed.
+class StreamPlace {
+ public:
+  StreamPlace(std::atomic<std::size_t>& taken, std::size_t places) : taken_(taken), held_(taken_++ < places) {}
+  ~StreamPlace() { --taken_; }
+  StreamPlace(const StreamPlace&) = delete;
+  StreamPlace& operator=(const StreamPlace&) = delete;
+
+  [[nodiscard]] bool held() const { return held_; }
+
+ private:
+  std::atomic<std::size_t>& taken_;
+  const bool held_;
+};
+
+}  // namespace
+
+Response Handler::get_events(const Call& call) {
+  const auto filter = parse_filter(call.query);
+  if (!filter) return refuse(call.request, filter.error());
+  const auto view = dependencies_.views.current();
+  if (filter->target && find(*view, *filter->target) == nullptr) {
+    return no_such_target(call, *view, *filter->target);
+  }
+  const auto limit = number_parameter(call.query, "limit", kLongestEvents);
+  if (!limit) return refuse(call.request, limit.error());
+  const auto before = number_parameter(call.query, "before", std::numeric_limits<std::int64_t>::max());
+  if (!before) return refuse(call.request, before.error());
+  const auto page =
+      dependencies_.queries.events(*filter, *before, static_cast<std::size_t>(limit->value_or(kDefaultEvents)));
+  if (abandoned_) return error_response(503, "the exporter is shutting down");
+  if (!page) return refuse(call.request, page.error());
+  Json list = Json::array();
+  for (const auto& event : page->events) list.push_back(events::to_json(event));
+  Json body;
+  body["events"] = std::move(list);
+  body["next_before"] = page->next_before ? Json(*page->next_before) : Json(nullptr);
+  return json_response(200, body);
+}
+
+Response Handler::get_event_stream(const Call& call) {
+  const auto filter = parse_filter(call.query);
+  if (!filter) return refuse(call.request, filter.error());
+  const auto view = dependencies_.views.current();
+  if (filter->target && find(*view, *filter->target) == nullptr) {
+    return no_such_target(call, *view, *filter->target);
+  }
+  const auto seen = last_seen(call.request, call.query);
+  if (!seen) return refuse(call.request, seen.error());
+  auto place = std::make_shared<StreamPlace>(streams_, max_streams_);
+  if (!place->held()) {
+    auto response =
+        refuse(call.request, 503, "all " + std::to_string(max_streams_) + " places for event streams are taken",
+               "ask /api/v1/events now and then instead, or try again later");
+    response.headers.emplace_back("Retry-After", "10");
+    return response;
+  }
+  const auto newest = dependencies_.queries.newest_event();
+  if (abandoned_) return error_response(503, "the exporter is shutting down");
+  if (!newest) return refuse(call.request, newest.error());
+
+  Response response = text_response(200, "text/event-stream; charset=utf-8", "retry: 3000\n: connected\n\n");
+  // An id beyond the newest is from before the state directory was made anew.
+  std::int64_t after = std::min(seen->value_or(*newest), *newest);
+  SteadyTime heartbeat = dependencies_.clock.steady() + kHeartbeat;
+  response.stream = [this, place = std::move(place), filter = *filter, after,
+                     heartbeat]() mutable -> std::optional<std::string> {
+    if (abandoned_) return std::nullopt;
+    const auto found = dependencies_.queries.events_after(filter, after, kBatch, kPart);
+    if (abandoned_ || !found) return std::nullopt;
+    std::string part;
+    for (const events::Event& event : *found) {
+      part += message_of(event);
+      after = event.id;
+    }
+    const SteadyTime now = dependencies_.clock.steady();
+    if (!part.empty()) {
+      heartbeat = now + kHeartbeat;
+    } else if (now >= heartbeat) {
+      heartbeat = now + kHeartbeat;
+      part = ": still here\n\n";
+    }
+    return part;
+  };
+  return response;
+}
+
+}  // namespace walx::web
