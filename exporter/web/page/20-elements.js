@@ -10,14 +10,14 @@ const make = (tag, attributes, ...children) => {
     if (name.startsWith('on')) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? '' : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 };
 
 // Puts `children` in, unless the same is there already: focus, selection and what a
 // screen reader is at stay undisturbed.
 const fill = (element, ...children) => {
-  const next = make('div', null, ...children);
+  const next = make('div', null, children);
   if (element.innerHTML === next.innerHTML) return;
   element.replaceChildren(...next.childNodes);
 };

@@ -13,7 +13,8 @@ const pathOf = (target, rest = '') => `/api/v1/targets/${encodeURIComponent(targ
 // The answer's JSON, with `status` and `location` beside it. A Refusal for every
 // status from 400 on; any other error means that nobody answered.
 const ask = async (path, {method = 'GET', seconds = 15} = {}) => {
-  const response = await fetch(path, {method, cache: 'no-store', credentials: 'same-origin', redirect: 'error',
+  // By the origin, for the page's own address may have a login in it, which fetch refuses.
+  const response = await fetch(location.origin + path, {method, cache: 'no-store', credentials: 'same-origin', redirect: 'error',
                                       signal: AbortSignal.timeout(seconds * 1000)});
   const body = await response.json().catch(() => null);
   if (!response.ok) throw new Refusal(response.status, body, path);
@@ -30,7 +31,7 @@ const openStream = (lastId, onEvent, onState) => {
   let last = lastId;
   let timer = 0;
   const connect = () => {
-    source = new EventSource(`/api/v1/events/stream${last ? `?last_event_id=${last}` : ''}`);
+    source = new EventSource(`${location.origin}/api/v1/events/stream${last ? `?last_event_id=${last}` : ''}`);
     const take = (message) => {
       const event = JSON.parse(message.data);
       if (event.id) last = Math.max(last, event.id);

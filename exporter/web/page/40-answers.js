@@ -23,15 +23,17 @@ const restartAnswer = (target) => {
 
 const etaText = (target) => {
   const {warning_eta_seconds: warning, critical_eta_seconds: critical} = target.forecast;
+  if (critical === 0) return 'It is past its critical limit.';
   if (warning) return `The warning limit is about ${formatSeconds(Math.round(warning))} away.`;
   if (critical) return `The critical limit is about ${formatSeconds(Math.round(critical))} away.`;
-  return warning === 0 || critical === 0 ? '' : 'No limit is in sight.';
+  return warning === 0 ? 'It is past its warning limit.' : 'No limit is in sight.';
 };
 
 const walAnswer = (target) => {
-  if (!target.pending) return {level: 'unknown', big: 'is not known', say: [target.error || 'Nobody has looked yet.']};
+  // Why stands above.
+  if (!target.pending) return {level: 'unknown', big: 'can not be seen', say: ['No look at it has succeeded yet.']};
   if (target.health === 'unknown') {
-    return {level: 'unknown', big: 'can not be seen', say: [target.error || 'The last look is too old.']};
+    return {level: 'unknown', big: 'can not be seen', say: ['The last good look was ', ago(target.sampled_at), '.']};
   }
   const level = target.health;
   const cause = target.not_shrinking;
