@@ -49,6 +49,24 @@ policy::ForecastRules forecast_rules_of(const settings::Target& target) {
   return {target.forecast.short_window, target.forecast.long_window, target.replay.bytes_per_second};
 }
 
+void add_pause_and_windows(const settings::Target& target, const policy::Memory& memory, policy::Situation& situation) {
+  const Time now = situation.now;
+  if (const auto until = policy::paused_until(memory, now)) {
+    situation.paused = true;
+    situation.paused_detail =
+        " until " + format_time(*until) + (memory.paused_by.empty() ? "" : " by " + memory.paused_by);
+  }
+  if (!target.checkpoint.windows.empty() && !is_inside(target.checkpoint.windows, now)) {
+    const auto next = look(target.checkpoint.windows, now).until;
+    situation.outside_window = "it is outside checkpoint.windows, " +
+                               (next ? "the next begins at " + format_time(*next) : std::string("and none is to come"));
+  }
+  if (is_inside(target.maintenance, now)) {
+    const auto end = look(target.maintenance, now).until;
+    situation.maintenance = "it is inside a maintenance window" + (end ? " until " + format_time(*end) : std::string());
+  }
+}
+
 Version major_version(const std::string& server_version) {
   const std::size_t begin = server_version.starts_with('v') ? 1 : 0;
   if (server_version.size() < begin + 2 || server_version[begin + 1] != '.') return {};

@@ -23,6 +23,9 @@ using Version = std::string;
                                      const wal::NodeRules& node);
 [[nodiscard]] policy::ForecastRules forecast_rules_of(const settings::Target& target);
 
+// Whether somebody paused, and whether it is a time to act: for `situation.now`.
+void add_pause_and_windows(const settings::Target& target, const policy::Memory& memory, policy::Situation& situation);
+
 // `version: auto`, for the two layouts that look alike: by the server's version
 // if that starts with 1. or 2., otherwise 2 if every database folder is 16 hex
 // digits, else 1.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "app/control.h"
+#include "base/file.h"
 #include "base/text.h"
 
 namespace walx::app {
@@ -45,6 +46,16 @@ view::HistoryEntry to_entry(state::AuditEntry entry) {
 
 }  // namespace
 
+Result<web::Users> load_users(const Flags& flags, const settings::Settings& settings) {
+  auto users =
+      flags.web_config_file.empty() ? Result<web::Users>(web::Users()) : web::Users::load(flags.web_config_file);
+  if (!users || settings.alerts_token_file.empty()) return users;
+  auto token = read_secret(settings.alerts_token_file, "alerts.token_file");
+  if (!token) return tl::unexpected(token.error());
+  users->set_alerts_token(*std::move(token));
+  return users;
+}
+
 Exporter::Exporter(Flags flags, settings::Environment environment, std::shared_ptr<Clock> clock, Log log,
                    std::shared_ptr<state::Store> store, std::optional<state::TargetLock> state_lock,
                    std::string control_token)
@@ -68,11 +79,9 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
                                                   Log log) {
   web::ServerOptions options;
   options.listen_address = flags.listen_address;
-  if (!flags.web_config_file.empty()) {
-    auto users = web::Users::load(flags.web_config_file);
-    if (!users) return tl::unexpected(users.error());
-    options.users = *std::move(users);
-  }
+  auto users = load_users(flags, settings);
+  if (!users) return tl::unexpected(users.error());
+  options.users = *std::move(users);
   auto token = random_token();
   if (!token) return tl::unexpected(token.error());
   options.users.set_control_token(*token);
@@ -182,8 +191,7 @@ Result<void> Exporter::reload() {
   };
   const auto settings = settings::load(flags_.sources, environment_);
   if (!settings) return fail(settings.error());
-  auto users =
-      flags_.web_config_file.empty() ? Result<web::Users>(web::Users()) : web::Users::load(flags_.web_config_file);
+  auto users = load_users(flags_, *settings);
   if (!users) return fail(users.error());
   if (has_users_ && !users->configured()) {
     return fail({ErrorKind::invalid, "web.config.file " + escape_control(flags_.web_config_file) +
@@ -244,6 +252,27 @@ Result<std::vector<view::SamplePoint>> Exporter::samples(const std::string& targ
   const auto found = find(target);
   if (found == nullptr) return failure(ErrorKind::not_found, "there is no target named " + escape_control(target));
   return found->samples(since, limit);
+}
+
+view::AlertAnswer Exporter::alert(const view::AlertCommand& command) {
+  const auto target = find(command.target);
+  if (target == nullptr) return {view::AlertAnswer::State::gone, "the target is gone", {}, std::nullopt};
+  view::AlertAnswer answer = target->alert(command);
+  publish_now();
+  return answer;
+}
+
+view::PauseAnswer Exporter::pause(const view::PauseCommand& command) {
+  const auto target = find(command.target);
+  if (target == nullptr) {
+    view::PauseAnswer answer;
+    answer.known = false;
+    answer.timestamp = clock_->now();
+    return answer;
+  }
+  view::PauseAnswer answer = target->pause(command);
+  publish_now();
+  return answer;
 }
 
 Result<view::CheckpointPlan> Exporter::plan(const std::string& target, bool at_once) {

@@ -27,6 +27,9 @@
 
 namespace walx::app {
 
+// Who may do what: the users of --web.config.file, and the token for alerts.
+[[nodiscard]] Result<web::Users> load_users(const Flags& flags, const settings::Settings& settings);
+
 class Exporter final : public view::Commands, public view::Queries {
  public:
   [[nodiscard]] static Result<std::unique_ptr<Exporter>> start(Flags flags, settings::Settings settings,
@@ -41,6 +44,8 @@ class Exporter final : public view::Commands, public view::Queries {
 
   [[nodiscard]] view::CheckpointAnswer checkpoint(const view::CheckpointCommand& command) override;
   [[nodiscard]] view::PrepareRestartAnswer prepare_restart(const view::PrepareRestartCommand& command) override;
+  [[nodiscard]] view::AlertAnswer alert(const view::AlertCommand& command) override;
+  [[nodiscard]] view::PauseAnswer pause(const view::PauseCommand& command) override;
   [[nodiscard]] Result<void> reload() override WALX_EXCLUDES(reload_mutex_);
   [[nodiscard]] Result<view::HistoryPage> history(const std::string& target, std::optional<std::int64_t> before,
                                                   std::size_t limit) override;

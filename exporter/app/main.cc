@@ -112,8 +112,7 @@ int run(const std::vector<std::string>& arguments) {
   const auto clock = std::make_shared<SystemClock>();
   switch (flags->mode) {
     case Mode::config_check: {
-      const auto users =
-          flags->web_config_file.empty() ? Result<web::Users>(web::Users()) : web::Users::load(flags->web_config_file);
+      const auto users = load_users(*flags, *settings);
       if (!users) {
         (*log)->error("{}", users.error().message);
         return kExitFailure;

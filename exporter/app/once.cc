@@ -78,6 +78,7 @@ Looked look_once(const settings::Target& target, std::optional<policy::Memory> r
   if (look.version == "3") view->node = node_view(node, view->sample.get());
   situation.now = now;
   situation.dry_run = target.dry_run;
+  add_pause_and_windows(target, memory, situation);
   situation.server_unreachable = view->server && !view->server->up;
   if (view->server) situation.server_error = view->server->error;
   situation.method_disabled = choice.disabled;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "app/convert.h"
 #include "app/method.h"
 #include "base/bytes.h"
 #include "base/text.h"
@@ -21,6 +22,7 @@ constexpr Duration kLookSpacing = std::chrono::seconds(1);
 constexpr int kLookSpacingFactor = 20;
 constexpr Duration kLongestIdle = std::chrono::seconds(30);
 constexpr const char* kMemoryKey = "policy";
+constexpr const char* kAlertsKey = "alerts";
 
 // Unknown is a warning: nothing acts, and nobody knows how it goes on.
 events::Severity severity_of(std::optional<Health> health) {
@@ -48,6 +50,8 @@ Target::Target(settings::Target settings, Services services, bool acts_unasked)
     } else if (!stored) {
       services_.log->error("{} [{}]", stored.error().message, settings_.name);
     }
+    const auto alerts = services_.store->get(settings_.name, kAlertsKey);
+    if (alerts && *alerts) alerts_ = AlertLedger::from_text(**alerts);
     saved_ = memory_;
     restore_samples();
     if (!memory_.last_scheduled) memory_.last_scheduled = services_.clock->now();
@@ -263,6 +267,7 @@ policy::Situation Target::situation(std::optional<influxdb::NudgeMode> mode) con
   situation.sample = sample_.get();
   situation.in_flight = running_.has_value();
   situation.dry_run = settings_.dry_run;
+  add_pause_and_windows(settings_, memory_, situation);
   situation.server_unreachable = server_ && !server_->up;
   if (server_) situation.server_error = server_->error;
   const MethodChoice choice = choose_method(settings_, version_);
@@ -356,6 +361,7 @@ SteadyTime Target::next_step() const {
   if (change_seen_ && !look_wanted_) next = std::min(next, std::max(earliest_look_, steady));
   if (sample_ != nullptr) at(sample_->taken_at + 2 * rules_.sample_interval + std::chrono::milliseconds(1));
   at(policy::next_allowed(rules_, memory_, now));
+  at(memory_.paused_until);
   at(policy::cooldown_until(rules_, memory_, now));
   if (rules_.schedule && memory_.last_scheduled) at(*memory_.last_scheduled + *rules_.schedule);
   if (memory_.blocked_since) at(*memory_.blocked_since + rules_.restart_after_blocked);
@@ -409,6 +415,37 @@ std::int64_t Target::emit(events::Type type, events::Severity severity, const st
   const std::int64_t id = event.id > 0 ? event.id : ++last_id_;
   if (services_.bus != nullptr) services_.bus->publish(std::move(event));
   return id;
+}
+
+view::AlertAnswer Target::alert(const view::AlertCommand& command) {
+  using State = view::AlertAnswer::State;
+  std::vector<std::string> unserved;
+  {
+    const MutexLock lock(mutex_);
+    unserved = alerts_.missing(command.instances);
+  }
+  if (unserved.empty()) {
+    return {State::already_served, "each of these alerts has had its checkpoint", {}, std::nullopt};
+  }
+  view::CheckpointCommand wanted;
+  wanted.target = command.target;
+  wanted.reason = policy::Reason::alert;
+  wanted.wait = Duration::zero();
+  wanted.actor = "alert " + escape_control(command.alert);
+  const view::CheckpointAnswer done = checkpoint(wanted);
+  view::AlertAnswer answer{State::started, done.message, done.blockers, std::nullopt};
+  if (done.run) answer.run_id = done.run->id;
+  if (done.state == view::CheckpointAnswer::State::gone) answer.state = State::gone;
+  if (done.state == view::CheckpointAnswer::State::blocked) answer.state = State::blocked;
+  if (done.state == view::CheckpointAnswer::State::no_op) answer.state = State::no_op;
+  if (answer.state != State::started && answer.state != State::no_op) return answer;
+  const MutexLock lock(mutex_);
+  alerts_.add(unserved, services_.clock->now());
+  const auto put = services_.store->put(settings_.name, kAlertsKey, alerts_.to_text());
+  if (!put && !std::exchange(state_failing_, true)) {
+    services_.log->error("{} [{}]", put.error().message, settings_.name);
+  }
+  return answer;
 }
 
 void Target::remember() {

@@ -15,6 +15,7 @@
 #include <string>
 #include <thread>
 
+#include "app/alert_ledger.h"
 #include "app/node.h"
 #include "app/probe.h"
 #include "app/sampling.h"
@@ -65,6 +66,9 @@ class Target {
   // Blocks up to the command's max_wait, and for a fresh look before and after.
   [[nodiscard]] view::PrepareRestartAnswer prepare_restart(const view::PrepareRestartCommand& command)
       WALX_EXCLUDES(mutex_);
+  // Blocks for a fresh look, not for the checkpoint.
+  [[nodiscard]] view::AlertAnswer alert(const view::AlertCommand& command) WALX_EXCLUDES(mutex_);
+  [[nodiscard]] view::PauseAnswer pause(const view::PauseCommand& command) WALX_EXCLUDES(mutex_);
   // The plan of a checkpoint that somebody asks for now.
   [[nodiscard]] view::CheckpointPlan plan(bool at_once) const WALX_EXCLUDES(mutex_);
   [[nodiscard]] std::optional<view::CheckpointRun> run(std::int64_t id) const WALX_EXCLUDES(mutex_);
@@ -164,6 +168,7 @@ class Target {
   std::int64_t last_id_ WALX_GUARDED_BY(mutex_) = 0;
   view::Counters counters_ WALX_GUARDED_BY(mutex_);
   wal::Extent written_before_ WALX_GUARDED_BY(mutex_);  // by sources that were replaced
+  AlertLedger alerts_ WALX_GUARDED_BY(mutex_);
   bool state_failing_ WALX_GUARDED_BY(mutex_) = false;
   bool stopping_ WALX_GUARDED_BY(mutex_) = false;
   std::jthread worker_ WALX_GUARDED_BY(mutex_);

@@ -1,5 +1,6 @@
 // The part of Target that plans a checkpoint, and prepares a planned restart.
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "app/method.h"
@@ -44,6 +45,31 @@ view::CheckpointPlan Target::plan(bool at_once) const {
     plan.explanation = nudge->plan->explanation + "; " + plan.explanation;
   }
   return plan;
+}
+
+view::PauseAnswer Target::pause(const view::PauseCommand& command) {
+  const MutexLock lock(mutex_);
+  view::PauseAnswer answer;
+  const Time now = services_.clock->now();
+  answer.timestamp = now;
+  if (command.length) {
+    memory_.paused_until = now + *command.length;
+    memory_.paused_by = command.actor;
+    answer.until = memory_.paused_until;
+    answer.message = "Actions on " + settings_.name + " are paused until " + format_time(*answer.until);
+  } else {
+    const bool was_paused = policy::paused_until(memory_, now).has_value();
+    memory_.paused_until.reset();
+    memory_.paused_by.clear();
+    answer.message = "Actions on " + settings_.name + (was_paused ? " are resumed" : " were not paused");
+  }
+  services_.log->warn("{} (by {}) [{}]", answer.message, command.actor, settings_.name);
+  record(command.length ? "pause" : "resume", answer.message, nlohmann::ordered_json{{"by", command.actor}}.dump());
+  remember();
+  decision_ = policy::decide(rules_, memory_, situation(std::nullopt));
+  publish();
+  changed_.notify_all();
+  return answer;
 }
 
 view::PrepareRestartAnswer Target::prepare_restart(const view::PrepareRestartCommand& command) {
@@ -98,6 +124,10 @@ view::PrepareRestartAnswer Target::prepare_restart(const view::PrepareRestartCom
                                          std::to_string(nudge->plan->points) + " points take about " +
                                              format_duration_rough(nudge->plan->duration) + ", max_wait leaves " +
                                              format_duration_rough(left) + "; allow more");
+  }
+  if (!command.automatic) {
+    situation.outside_window.clear();
+    situation.maintenance.clear();
   }
   const policy::Decision decision = policy::decide_on_request(rules_, memory_, situation, Reason::pre_restart, false);
   if (decision.action != policy::Action::checkpoint) {

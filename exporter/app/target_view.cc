@@ -50,6 +50,9 @@ void Target::publish() {
   view->watch_degraded = !watch_degraded_.empty();
   view->watch_detail = watch_degraded_;
   view->dry_run = settings_.dry_run;
+  view->paused_until = policy::paused_until(memory_, now);
+  view->paused = view->paused_until.has_value();
+  if (view->paused) view->paused_by = memory_.paused_by;
   view->counters = counters_;
   std::string not_ready;
   if (looks_ == 0) {

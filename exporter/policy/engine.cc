@@ -91,7 +91,9 @@ constexpr const char* kStale = "nothing fresh is known about the WAL; see why lo
 
 void add_lasting(Blockers& blockers, const Rules& rules, const Situation& situation, bool requested) {
   if (situation.in_flight) blockers.add(Blocker::in_flight, "a checkpoint of this target is running; wait for its end");
-  if (situation.paused) blockers.add(Blocker::paused, "actions are paused; resume them first");
+  if (situation.paused) {
+    blockers.add(Blocker::paused, "actions are paused" + situation.paused_detail + "; resume them first");
+  }
   if (is_stale(rules, situation.sample, situation.now)) {
     blockers.add(Blocker::sample_stale, kStale);
   } else if (!situation.sample->filesystem_avail_bytes) {
@@ -107,6 +109,12 @@ void add_lasting(Blockers& blockers, const Rules& rules, const Situation& situat
     if (blocker != Blocker::gen1_boundary || !requested) blockers.add(blocker, why);
   }
   if (situation.dry_run) blockers.add(Blocker::dry_run, "dry_run is set for this target");
+}
+
+// What a login may override.
+void add_windows(Blockers& blockers, const Situation& situation) {
+  if (!situation.outside_window.empty()) blockers.add(Blocker::outside_window, situation.outside_window);
+  if (!situation.maintenance.empty()) blockers.add(Blocker::maintenance, situation.maintenance);
 }
 
 void add_failures(Blockers& blockers, const Rules& rules, const Memory& memory, Time now) {
@@ -230,6 +238,7 @@ Decision decide(const Rules& rules, const Memory& memory, const Situation& situa
     return decision;
   }
   add_lasting(blockers, rules, situation, false);
+  add_windows(blockers, situation);
   if (*reason != Reason::critical) {
     blockers.add_timed(Blocker::cooldown, left_of(memory.last_end, rules.cooldown, now),
                        "the last checkpoint is recent");
@@ -247,11 +256,19 @@ Decision decide_on_request(const Rules& rules, const Memory& memory, const Situa
                            bool override_soft) {
   Blockers blockers;
   add_lasting(blockers, rules, situation, true);
-  if (!override_soft) add_failures(blockers, rules, memory, situation.now);
+  if (!override_soft) {
+    add_failures(blockers, rules, memory, situation.now);
+    add_windows(blockers, situation);
+  }
   if (situation.interval_binds_requests) add_interval(blockers, rules, memory, situation.now);
   std::string why = "asked for (" + std::string(to_string(reason)) + ")";
   if (situation.sample != nullptr) why += ", " + size_of(situation.sample->pending);
   return blocked_or_go(reason, std::move(why), std::move(blockers));
+}
+
+std::optional<Time> paused_until(const Memory& memory, Time now) {
+  if (!memory.paused_until || *memory.paused_until <= now) return std::nullopt;
+  return memory.paused_until;
 }
 
 std::optional<std::string> restart_consideration(const Rules& rules, const Memory& memory, Time now) {

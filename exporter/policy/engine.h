@@ -48,7 +48,11 @@ struct Situation {
   const wal::Sample* sample = nullptr;  // the last good one; nullptr: there was none yet
   bool in_flight = false;
   bool paused = false;
+  std::string paused_detail;  // by whom, until when
   bool dry_run = false;
+  // Why it is no time to act and until when; empty: it is.
+  std::string outside_window;
+  std::string maintenance;
   bool server_unreachable = false;  // asked, and it did not answer
   std::string server_error;
   std::string method_disabled;  // why the method can't be used and the remedy; empty: it can
@@ -73,6 +77,9 @@ struct Situation {
 
 // What would be done now without anybody asking.
 [[nodiscard]] Decision decide(const Rules& rules, const Memory& memory, const Situation& situation);
+
+// Actions are paused until then; nullopt: they are not, or no longer.
+[[nodiscard]] std::optional<Time> paused_until(const Memory& memory, Time now);
 
 // A person, an alert or a planned restart asks. `override_soft` lifts backoff,
 // breaker_open, outside_window and maintenance.

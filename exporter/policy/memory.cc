@@ -3,6 +3,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
+
 namespace walx::policy {
 namespace {
 
@@ -75,6 +77,8 @@ std::string to_text(const Memory& memory) {
   json["restart_considered"] = memory.restart_considered;
   if (memory.own_trigger_file) json["own_trigger_file"] = *memory.own_trigger_file;
   put(json, "own_trigger_time", memory.own_trigger_time);
+  put(json, "paused_until", memory.paused_until);
+  if (!memory.paused_by.empty()) json["paused_by"] = to_valid_utf8(memory.paused_by);
   return json.dump();
 }
 
@@ -100,6 +104,8 @@ Result<Memory> from_text(const std::string& text) {
     memory.restart_considered = json.value("restart_considered", false);
     memory.own_trigger_file = reader.number("own_trigger_file");
     memory.own_trigger_time = reader.time("own_trigger_time");
+    memory.paused_until = reader.time("paused_until");
+    memory.paused_by = json.value("paused_by", "");
     if (!reader.wrong().empty()) return unreadable(reader.wrong());
     return memory;
   } catch (const Json::exception& error) {

@@ -36,6 +36,10 @@ struct Memory {
   std::optional<std::uint64_t> own_trigger_file;
   std::optional<Time> own_trigger_time;
 
+  // A person paused all actions until then; a time that has passed means nothing.
+  std::optional<Time> paused_until;
+  std::string paused_by;
+
   friend bool operator==(const Memory&, const Memory&) = default;
 };
 

@@ -116,6 +116,7 @@ Result<Settings> read_tree(const Tree& tree, const std::string& name, const Envi
   top.count("history_limit", history_limit, {1, 10'000'000});
   out.history_limit = history_limit;
 
+  read_path(top.section("alerts"), "token_file", folder, out.alerts_token_file);
   const Value* list = top.find("targets");
   if (list == nullptr || list->kind == Value::Kind::null || list->items.empty()) {
     if (list != nullptr && (list->kind == Value::Kind::scalar || list->kind == Value::Kind::map)) {

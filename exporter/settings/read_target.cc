@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "settings/forms.h"
+#include "settings/read_windows.h"
 
 namespace walx::settings {
 namespace {
@@ -30,12 +31,7 @@ void read_influxdb(const Section& section, Influxdb& out, const Overrides& overr
     }
   }
   if (!overrides.influxdb_url.empty()) out.url = overrides.influxdb_url;
-  section.text("token_file", out.token_file);
-  if (out.token_file.find('\0') != std::string::npos) {
-    complain(section, "token_file", "it holds a zero byte; write the path of a file");
-  } else if (!out.token_file.empty()) {
-    out.token_file = (folder / out.token_file).lexically_normal().string();
-  }
+  read_path(section, "token_file", folder, out.token_file);
   section.text("backup_address", out.backup_address);
   if (!out.backup_address.empty()) {
     if (const auto checked = check_address(out.backup_address); !checked) {
@@ -159,6 +155,7 @@ void read_checkpoint(const Section& section, Checkpoint& out) {
   section.duration_or("off", "schedule", out.schedule, {"false"});
   section.duration("timeout", out.timeout);
   section.bytes("min_free_size", out.min_free_bytes, {0, kSizeRange.most});
+  read_windows(section, "windows", out.windows);
   read_nudge(section.section("nudge"), out.nudge);
   if (const Value* http = section.find("http"); http != nullptr) out.http = read_http(section.section("http"));
 }
@@ -193,6 +190,15 @@ void check_method(const Section& checkpoint, const Target& target) {
 }
 
 }  // namespace
+
+void read_path(const Section& section, std::string_view key, const std::filesystem::path& folder, std::string& out) {
+  section.text(key, out);
+  if (out.find('\0') != std::string::npos) {
+    complain(section, key, "it holds a zero byte; write the path of a file");
+  } else if (!out.empty()) {
+    out = (folder / out).lexically_normal().string();
+  }
+}
 
 Target default_target(const Defaults& defaults) {
   Target out;
@@ -235,6 +241,7 @@ Target read_target(const Section& section, const Defaults& defaults, const Overr
   }
 
   section.boolean("dry_run", out.dry_run);
+  read_windows(section, "maintenance", out.maintenance);
   return out;
 }
 

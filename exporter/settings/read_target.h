@@ -28,6 +28,9 @@ struct Overrides {
 inline constexpr Range<std::uint64_t> kFilesRange{1, 1'000'000'000};
 inline constexpr Range<std::uint64_t> kSizeRange{1, std::uint64_t{1} << 50U};  // 1 PiB, in bytes
 
+// The path of a file; a relative one begins at `folder`. Empty stays empty.
+void read_path(const Section& section, std::string_view key, const std::filesystem::path& folder, std::string& out);
+
 // A target with nothing but defaults.
 [[nodiscard]] Target default_target(const Defaults& defaults);
 

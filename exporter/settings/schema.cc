@@ -11,9 +11,10 @@
 namespace walx::settings {
 namespace {
 
-constexpr std::string_view kTop[] = {"targets", "history_limit"};
+constexpr std::string_view kTop[] = {"targets", "history_limit", "alerts"};
+constexpr std::string_view kAlerts[] = {"token_file"};
 constexpr std::string_view kTarget[] = {"name",       "influxdb", "wal",      "sampling", "thresholds",
-                                        "checkpoint", "replay",   "forecast", "dry_run"};
+                                        "checkpoint", "replay",   "forecast", "dry_run",  "maintenance"};
 constexpr std::string_view kInfluxdb[] = {"version",        "url",           "token_file",
                                           "backup_address", "snapshot_size", "flush_interval",
                                           "gen1_duration",  "kept_files",    "timeout"};
@@ -21,14 +22,16 @@ constexpr std::string_view kWal[] = {"directory", "integrity", "checksum_bytes_p
 constexpr std::string_view kSampling[] = {"interval", "watch"};
 constexpr std::string_view kThresholds[] = {"max_files", "max_size", "critical_files_factor", "critical_size_factor"};
 constexpr std::string_view kCheckpoint[] = {"method",        "cooldown", "schedule", "timeout",
-                                            "min_free_size", "nudge",    "http"};
+                                            "min_free_size", "nudge",    "http",     "windows"};
 constexpr std::string_view kNudge[] = {"enabled", "database", "table", "max_points", "max_duration"};
 constexpr std::string_view kHttp[] = {"method", "path", "headers", "body", "expected_status"};
+constexpr std::string_view kWindow[] = {"from", "to", "days", "cron", "duration", "timezone"};
 constexpr std::string_view kReplay[] = {"bytes_per_second"};
 constexpr std::string_view kForecast[] = {"short_window", "long_window"};
 
 constexpr SectionKeys kSections[] = {
     {"", kTop},
+    {"alerts", kAlerts},
     {"target", kTarget},
     {"influxdb", kInfluxdb},
     {"wal", kWal},
@@ -39,6 +42,7 @@ constexpr SectionKeys kSections[] = {
     {"checkpoint.http", kHttp},
     {"replay", kReplay},
     {"forecast", kForecast},
+    {"window", kWindow},
 };
 
 std::span<const std::string_view> keys_of(std::string_view section) {

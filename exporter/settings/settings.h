@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "base/window.h"
 
 namespace walx::settings {
 
@@ -87,6 +88,7 @@ struct Checkpoint {
   std::optional<Duration> schedule = std::chrono::minutes(10);  // nullopt: off
   Duration timeout = std::chrono::minutes(2);
   std::uint64_t min_free_bytes = 64 * kMiB;  // disk_headroom: never start with less free where the WAL lies
+  std::vector<Window> windows;               // checkpoints start inside these alone; empty: at any time
   Nudge nudge;
   std::optional<HttpRequest> http;
 
@@ -116,12 +118,14 @@ struct Target {
   Checkpoint checkpoint;
   Replay replay;
   Forecast forecast;
-  bool dry_run = false;  // decide and say so, never act
+  bool dry_run = false;             // decide and say so, never act
+  std::vector<Window> maintenance;  // nothing acts inside these
 
   friend bool operator==(const Target&, const Target&) = default;
 };
 
 struct Settings {
+  std::string alerts_token_file;       // empty: alerts are not taken
   std::vector<Target> targets;         // at least one, names unique
   std::size_t history_limit = 10'000;  // audit rows kept per target
 };

@@ -45,6 +45,9 @@ struct PrepareRestartCommand {
   std::string target;
   Duration max_wait = std::chrono::seconds(60);
   std::string actor;
+  // Nobody asked: the policy itself is about to restart. Windows and maintenance
+  // bind it; a person prepares a restart because there is maintenance.
+  bool automatic = false;
 };
 
 struct PrepareRestartAnswer {
@@ -56,6 +59,41 @@ struct PrepareRestartAnswer {
   std::optional<double> replay_estimate_seconds;  // of the restart; nullopt: the WAL could not be read
   std::vector<policy::Blocker> blockers;
   std::optional<CheckpointRun> run;
+};
+
+// Nothing acts on a target until then; whoever asks, too.
+struct PauseCommand {
+  std::string target;
+  std::optional<Duration> length;  // nullopt: resume
+  std::string actor;
+};
+
+struct PauseAnswer {
+  bool known = true;  // false: no such target
+  Time timestamp{};
+  std::string message;
+  std::optional<Time> until;  // nullopt: actions are not paused
+};
+
+// Alerts of one target are firing: make a checkpoint, once for each instance.
+struct AlertCommand {
+  std::string target;
+  std::string alert;                   // the name of the first, for the audit
+  std::vector<std::string> instances;  // what tells each from any other
+};
+
+struct AlertAnswer {
+  enum class State {
+    started,         // a checkpoint is running, or has ended already
+    no_op,           // nothing is pending
+    already_served,  // each of them has had its checkpoint
+    blocked,         // `blockers`; none counts as served
+    gone,            // no such target any more, or shutting down
+  };
+  State state = State::gone;
+  std::string message;
+  std::vector<policy::Blocker> blockers;
+  std::optional<std::int64_t> run_id;
 };
 
 // What a checkpoint would do, worked out and not done.
@@ -80,6 +118,10 @@ class Commands {
   [[nodiscard]] virtual CheckpointAnswer checkpoint(const CheckpointCommand& command) = 0;
   // Blocks up to `max_wait`, and a few seconds for looks before and after.
   [[nodiscard]] virtual PrepareRestartAnswer prepare_restart(const PrepareRestartCommand& command) = 0;
+  // Does not wait for the checkpoint's end.
+  [[nodiscard]] virtual AlertAnswer alert(const AlertCommand& command) = 0;
+  // Survives a restart of the exporter.
+  [[nodiscard]] virtual PauseAnswer pause(const PauseCommand& command) = 0;
   // All or nothing; an error leaves everything as it was.
   [[nodiscard]] virtual Result<void> reload() = 0;
 };

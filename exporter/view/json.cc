@@ -213,6 +213,8 @@ Json to_json(const TargetView& target, Time now) {
   out["watch_degraded"] = target.watch_degraded;
   out["watch_detail"] = text_or_null(target.watch_detail);
   out["paused"] = target.paused;
+  out["paused_until"] = time(target.paused_until);
+  out["paused_by"] = text_or_null(target.paused_by);
   out["dry_run"] = target.dry_run;
   return out;
 }
@@ -286,6 +288,16 @@ Json to_json(const CheckpointPlan& plan) {
       plan.snapshot_budget_remaining ? Json(*plan.snapshot_budget_remaining) : Json(nullptr);
   out["blockers"] = std::move(blockers);
   out["explanation"] = text(plan.explanation);
+  return out;
+}
+
+Json to_json(const PauseAnswer& answer) {
+  Json out;
+  out["success"] = answer.known;
+  out["timestamp"] = time(answer.timestamp);
+  out["message"] = text(answer.message);
+  out["paused"] = answer.until.has_value();
+  out["paused_until"] = time(answer.until);
   return out;
 }
 

@@ -40,5 +40,6 @@ namespace walx::view {
 // One flat object, as design.md lists its fields.
 [[nodiscard]] nlohmann::ordered_json to_json(const CheckpointPlan& plan);
 [[nodiscard]] nlohmann::ordered_json to_json(const PrepareRestartAnswer& answer);
+[[nodiscard]] nlohmann::ordered_json to_json(const PauseAnswer& answer);
 
 }  // namespace walx::view

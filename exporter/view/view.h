@@ -116,6 +116,8 @@ struct TargetView {
   bool watch_degraded = false;
   std::string watch_detail;  // why; empty: events drive the sampling
   bool paused = false;
+  std::optional<Time> paused_until;  // where it is
+  std::string paused_by;
   bool dry_run = false;
 
   Counters counters;

@@ -253,14 +253,33 @@ Response Handler::post_prepare_restart(const Call& call) {
   if (!place.held()) {
     return refuse(call.request, 503, "too many requests already wait for a checkpoint", "try again in a moment");
   }
-  const auto answer = dependencies_.commands.prepare_restart(
-      {name, *max_wait, call.user ? "user " + *call.user : std::string("loopback")});
+  const auto answer = dependencies_.commands.prepare_restart({name, *max_wait, actor_of(call)});
   if (abandoned_) return error_response(503, "the exporter is shutting down");
   if (!answer.known) return no_such_target(call, *view, name);
   Json body = view::to_json(answer);
   if (answer.safe) return json_response(200, body);
   body["error"] = body["message"];
   return json_response(answer.blockers.empty() ? 502 : 409, body);
+}
+
+Response Handler::pause(const Call& call, std::optional<Duration> length) {
+  const auto view = dependencies_.views.current();
+  const auto& name = call.names.front();
+  if (find(*view, name) == nullptr) return no_such_target(call, *view, name);
+  const auto answer = dependencies_.commands.pause({name, length, actor_of(call)});
+  if (abandoned_) return error_response(503, "the exporter is shutting down");
+  if (!answer.known) return no_such_target(call, *dependencies_.views.current(), name);
+  return json_response(200, view::to_json(answer));
+}
+
+Response Handler::post_pause(const Call& call) {
+  const auto length = parse_pause(call.query, dependencies_.clock.now());
+  if (!length) return refuse(call.request, length.error());
+  return pause(call, *length);
+}
+
+Response Handler::post_resume(const Call& call) {
+  return pause(call, std::nullopt);
 }
 
 Response Handler::checkpoint(const Call& call, const std::string& target, bool seed) {
@@ -276,7 +295,7 @@ Response Handler::checkpoint(const Call& call, const std::string& target, bool s
   command.override_soft = options->override_soft;
   command.at_once = options->at_once;
   command.wait = place.held() ? options->wait : Duration::zero();
-  command.actor = call.user ? "user " + *call.user : "loopback";
+  command.actor = actor_of(call);
   const auto answer = dependencies_.commands.checkpoint(command);
   if (abandoned_) return error_response(503, "the exporter is shutting down");
   if (answer.state == view::CheckpointAnswer::State::gone) {

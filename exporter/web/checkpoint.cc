@@ -90,6 +90,39 @@ Result<Duration> parse_max_wait(const Parameters& parameters) {
   return duration_parameter(parameters, "max_wait", std::chrono::seconds(60));
 }
 
+Result<Duration> parse_pause(const Parameters& parameters, Time now) {
+  constexpr Duration kDefault = std::chrono::hours(1);
+  constexpr Duration kLongest = std::chrono::hours(24 * 30);
+  for (const auto& [name, value] : parameters) {
+    if (name != "for" && name != "until") {
+      return failure(ErrorKind::invalid, "there is no parameter \"" + escape_control(name) +
+                                             "\"; say for=2h or until=2026-12-01T22:00:00Z");
+    }
+  }
+  const auto length = parameter(parameters, "for");
+  if (!length) return tl::unexpected(length.error());
+  const auto until = parameter(parameters, "until");
+  if (!until) return tl::unexpected(until.error());
+  if (*length && *until) return failure(ErrorKind::invalid, "for and until were both given; leave one out");
+  Duration out = kDefault;
+  if (*length) {
+    const auto parsed = parse_duration(**length);
+    if (!parsed) return failure(ErrorKind::invalid, "the parameter for: " + parsed.error().message);
+    out = *parsed;
+  } else if (*until) {
+    const auto parsed = parse_time(**until);
+    if (!parsed) return failure(ErrorKind::invalid, "the parameter until: " + parsed.error().message);
+    // Far apart, the difference would not fit.
+    if (*parsed - now > kLongest || *parsed <= now) {
+      return failure(ErrorKind::invalid,
+                     "until must be in the future, and at most 30d ahead; the time here is " + format_time(now));
+    }
+    return *parsed - now;
+  }
+  if (out > Duration::zero() && out <= kLongest) return out;
+  return failure(ErrorKind::invalid, "a pause lasts more than 0s and at most 30d, not " + format_duration(out));
+}
+
 Result<bool> parse_mode(const Parameters& parameters) {
   const auto mode = parameter(parameters, "mode");
   if (!mode) return tl::unexpected(mode.error());

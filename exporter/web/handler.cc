@@ -11,6 +11,7 @@ namespace {
 // Routes of requests that fit none: one label each, however many addresses are tried.
 constexpr std::string_view kUnknownRoute = "unknown";
 constexpr std::string_view kRefusedRoute = "refused";
+constexpr std::string_view kBearer = "Bearer ";
 
 bool is_placeholder(const std::string& segment) {
   return segment.starts_with('{');
@@ -51,7 +52,6 @@ int status_of(ErrorKind kind) {
 // The name of the user whose login the request carries; "control" for the command
 // line's token, which counts from this machine alone.
 std::optional<std::string> log_in(const Request& request, const Users& users) {
-  constexpr std::string_view kBearer = "Bearer ";
   const auto sent = header_values(request.headers, "Authorization");
   if (sent.size() != 1) return std::nullopt;
   if (std::string_view(sent.front()).starts_with(kBearer)) {
@@ -87,6 +87,9 @@ std::span<const Handler::Route> Handler::routes() {
       {"/api/v1/targets/{name}/checkpoint-plan", "GET", &Handler::get_plan},
       {"/api/v1/targets/{name}/prepare-restart", "POST", &Handler::post_prepare_restart},
       {"/api/v1/targets/{name}/checkpoints/{id}", "GET", &Handler::get_run},
+      {"/api/v1/alerts", "POST", &Handler::post_alerts, false, true},
+      {"/api/v1/targets/{name}/pause", "POST", &Handler::post_pause},
+      {"/api/v1/targets/{name}/resume", "POST", &Handler::post_resume},
       {"/api/v1/events", "GET", &Handler::get_events},
       {"/api/v1/events/stream", "GET", &Handler::get_event_stream},
       {"/wal-management/health", "GET", &Handler::get_seed_health},
@@ -137,6 +140,10 @@ Response Handler::dispatch(const Request& request, const Users& users, std::stri
   const auto found = segments ? match(request.method, *segments) : Match{};
   if (!found.pattern.empty()) pattern = found.pattern;
   const bool open = found.route != nullptr && found.route->open;
+  if (found.route != nullptr && found.route->alerts) {
+    if (auto refused = refuse_alerts(request, users)) return *std::move(refused);
+    return (this->*found.route->action)({request, {}, found.names, std::nullopt});
+  }
 
   auto user = open ? std::nullopt : log_in(request, users);
   const auto verdict = guard({request.method, request.version, request.peer, request.headers}, users.configured(),
@@ -167,6 +174,29 @@ Response Handler::dispatch(const Request& request, const Users& users, std::stri
   auto query = parse_query(request.query);
   if (!query) return refuse(request, query.error());
   return (this->*found.route->action)({request, std::move(*query), found.names, std::move(user)});
+}
+
+// From anywhere, but with the token that is for this alone.
+std::optional<Response> Handler::refuse_alerts(const Request& request, const Users& users) const {
+  if (!users.takes_alerts()) {
+    return refuse(
+        request, 403, "alerts are not taken: no token is set for them",
+        "write a random token into a file, name it in the settings as alerts.token_file, and let Alertmanager "
+        "send it (http_config.authorization.credentials_file)");
+  }
+  const auto sent = header_values(request.headers, "Authorization");
+  const bool right =
+      sent.size() == 1 && sent.front().starts_with(kBearer) && users.check_alerts(sent.front().substr(kBearer.size()));
+  const auto verdict = guard({request.method, request.version, request.peer, request.headers},
+                             /*users_configured=*/true, right, /*open=*/false);
+  if (verdict.allowed()) return std::nullopt;
+  dependencies_.log->warn("refused {} {} from {}: {}", escape_control(request.method), escape_control(request.path),
+                          request.peer, verdict.status == 401 ? "no token, or a wrong one" : verdict.reason);
+  if (verdict.status != 401) return refuse(request, verdict.status, verdict.reason, verdict.remedy);
+  auto response = refuse(request, 401, "the token for alerts is needed, or the one sent is not right",
+                         "send `Authorization: Bearer` with what stands in alerts.token_file");
+  response.headers.emplace_back("WWW-Authenticate", R"(Bearer realm="influxdb_wal_exporter alerts")");
+  return response;
 }
 
 Response Handler::refuse(const Request& request, int status, const std::string& reason, const std::string& remedy,

@@ -45,11 +45,16 @@ class Handler {
     std::optional<std::string> user;  // who logged in
   };
   using Action = Response (Handler::*)(const Call&);
+  // Who asks, for the audit: "user alice" or "loopback".
+  [[nodiscard]] static std::string actor_of(const Call& call) {
+    return call.user ? "user " + *call.user : std::string("loopback");
+  }
   struct Route {
     std::string_view pattern;
     std::string_view method;  // GET (and so HEAD) or POST
     Action action;
-    bool open = false;  // needs no login
+    bool open = false;    // needs no login
+    bool alerts = false;  // takes the alerts' own token, and no login
   };
   struct Match {
     const Route* route = nullptr;  // nullptr: no such address, or not with this method
@@ -61,6 +66,7 @@ class Handler {
   [[nodiscard]] static std::span<const Route> routes();
   [[nodiscard]] static Match match(std::string_view method, const std::vector<std::string>& segments);
   [[nodiscard]] Response dispatch(const Request& request, const Users& users, std::string_view& pattern);
+  [[nodiscard]] std::optional<Response> refuse_alerts(const Request& request, const Users& users) const;
   [[nodiscard]] Response refuse(const Request& request, int status, const std::string& reason,
                                 const std::string& remedy, const Json& extra = Json::object()) const;
   [[nodiscard]] Response refuse(const Request& request, const Error& error) const;
@@ -93,6 +99,10 @@ class Handler {
   [[nodiscard]] Response get_run(const Call& call);
   [[nodiscard]] Response get_plan(const Call& call);
   [[nodiscard]] Response post_prepare_restart(const Call& call);
+  [[nodiscard]] Response post_alerts(const Call& call);
+  [[nodiscard]] Response post_pause(const Call& call);
+  [[nodiscard]] Response post_resume(const Call& call);
+  [[nodiscard]] Response pause(const Call& call, std::optional<Duration> length);
   [[nodiscard]] Response get_seed_health(const Call& call);
   [[nodiscard]] Response get_seed_checkpoint_status(const Call& call);
   [[nodiscard]] Response get_seed_stats(const Call& call);

@@ -211,4 +211,8 @@ bool Users::check_control(const std::string& token) const {
   return !control_token_.empty() && equal_in_constant_time(control_token_, token);
 }
 
+bool Users::check_alerts(const std::string& token) const {
+  return takes_alerts() && equal_in_constant_time(alerts_token_, token);
+}
+
 }  // namespace walx::web

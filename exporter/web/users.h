@@ -35,9 +35,15 @@ class Users {
   void set_control_token(std::string token) { control_token_ = std::move(token); }
   [[nodiscard]] bool check_control(const std::string& token) const;
 
+  // What Alertmanager sends to POST /api/v1/alerts; empty: alerts are not taken.
+  void set_alerts_token(std::string token) { alerts_token_ = std::move(token); }
+  [[nodiscard]] bool takes_alerts() const { return !alerts_token_.empty(); }
+  [[nodiscard]] bool check_alerts(const std::string& token) const;
+
  private:
   std::map<std::string, std::string> hashes_;
   std::string control_token_;
+  std::string alerts_token_;
   std::string decoy_;  // a hash nobody has, as costly as the costliest real one
   std::shared_ptr<LoginCache> cache_;
 };

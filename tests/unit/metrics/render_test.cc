@@ -177,7 +177,8 @@ TEST(Render, EventsAreThereForEachType) {
   EXPECT_THAT(rendered(full_target(), "influxdb_wal_events_total"),
               ElementsAre("influxdb_wal_events_total{target=\"plant\",type=\"wal.health\"} 0",
                           "influxdb_wal_events_total{target=\"plant\",type=\"wal.checkpoint\"} 9",
-                          "influxdb_wal_events_total{target=\"plant\",type=\"wal.restart_consideration\"} 0"));
+                          "influxdb_wal_events_total{target=\"plant\",type=\"wal.restart_consideration\"} 0",
+                          "influxdb_wal_events_total{target=\"plant\",type=\"wal.restart\"} 0"));
 }
 
 TEST(Render, HistogramBucketsAddUp) {

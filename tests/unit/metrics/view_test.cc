@@ -23,7 +23,7 @@ TEST(Counters, EveryPairOfReasonAndOutcomeIsThereAtZero) {
 
 TEST(Counters, EveryTypeOfEventIsThereAtZero) {
   const Counters counters;
-  EXPECT_EQ(counters.events.size(), 3U);
+  EXPECT_EQ(counters.events.size(), 4U);
   EXPECT_EQ(counters.events.at(events::Type::restart_consideration), 0U);
 }
 

@@ -23,6 +23,7 @@ class Routes : public testing::Test {
     request.version = "1.1";
     request.peer = peer_;
     request.headers = std::move(headers);
+    request.body = body_;
     request.headers.push_back({"Host", "localhost:3002"});
     return handler_.handle(request, users_);
   }
@@ -51,6 +52,7 @@ class Routes : public testing::Test {
   World world_;
   Users users_;
   std::string peer_ = "127.0.0.1";
+  std::string body_;
   Handler handler_{world_.dependencies(), 1, 1};
 };
 

@@ -137,7 +137,7 @@ TEST_F(RunningServer, ABodyOfOneMegabyteIsRefused) {
                                "1048576\r\n\r\n" +
                                    std::string(1 << 20, 'x'));
   EXPECT_EQ(answer.status, 413);
-  EXPECT_THAT(answer.body, HasSubstr("larger than 65536 bytes"));
+  EXPECT_THAT(answer.body, HasSubstr("larger than 524288 bytes"));
   EXPECT_TRUE(world_.commands.asked().empty());
 }
 

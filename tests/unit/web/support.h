@@ -83,7 +83,22 @@ class FakeCommands final : public view::Commands {
     while (hold_ && clock.steady() < deadline) clock.wait_until(changed_, mutex_, deadline);
     return answer_;
   }
+  std::vector<view::PauseCommand> paused;
+  std::vector<view::AlertCommand> alerts;
+  view::AlertAnswer alert_answer{view::AlertAnswer::State::started, "started", {}, 9};
   view::PrepareRestartAnswer prepare_restart(const view::PrepareRestartCommand&) override { return prepared; }
+  view::AlertAnswer alert(const view::AlertCommand& command) override {
+    alerts.push_back(command);
+    return alert_answer;
+  }
+  view::PauseAnswer pause(const view::PauseCommand& command) override {
+    paused.push_back(command);
+    view::PauseAnswer answer;
+    answer.timestamp = kNow;
+    if (command.length) answer.until = kNow + *command.length;
+    answer.message = "done";
+    return answer;
+  }
   Result<void> reload() override {
     const MutexLock lock(mutex_);
     return reload_;

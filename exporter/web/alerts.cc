@@ -1,0 +1,158 @@
+// The route that takes Alertmanager's webhook.
+#include "web/alerts.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/text.h"
+#include "web/handler.h"
+
+namespace walx::web {
+namespace {
+
+using State = view::AlertAnswer::State;
+
+tl::unexpected<Error> bad(const std::string& what) {
+  return failure(ErrorKind::invalid, "this is not a message of Alertmanager's webhook (version 4): " + what +
+                                         "; let a receiver of the kind webhook_configs send to this address");
+}
+
+std::string text_at(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+bool ends_soon(policy::Blocker blocker) {
+  switch (blocker) {
+    case policy::Blocker::in_flight:
+    case policy::Blocker::cooldown:
+    case policy::Blocker::min_interval:
+    case policy::Blocker::backoff:
+    case policy::Blocker::server_unreachable:
+    case policy::Blocker::sample_stale:
+    case policy::Blocker::gen1_boundary:
+      return true;
+    default:
+      return false;
+  }
+}
+
+Json result_json(const std::string& target, const std::vector<std::string>& alerts, const view::AlertAnswer& answer) {
+  Json blockers = Json::array();
+  for (const auto blocker : answer.blockers) blockers.push_back(std::string(policy::to_string(blocker)));
+  Json names = Json::array();
+  for (const auto& alert : alerts) names.push_back(to_valid_utf8(alert));
+  return {{"target", to_valid_utf8(target)},   {"alerts", std::move(names)},
+          {"action", to_string(answer.state)}, {"message", to_valid_utf8(answer.message)},
+          {"blockers", std::move(blockers)},   {"checkpoint", answer.run_id ? Json(*answer.run_id) : Json(nullptr)}};
+}
+
+}  // namespace
+
+const char* to_string(State state) {
+  switch (state) {
+    case State::started:
+      return "started";
+    case State::no_op:
+      return "no_op";
+    case State::already_served:
+      return "already_served";
+    case State::blocked:
+      return "blocked";
+    case State::gone:
+      return "gone";
+  }
+  return "unknown";
+}
+
+Result<std::vector<ReceivedAlert>> parse_alerts(const std::string& body) {
+  const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return bad("the body is not a JSON object");
+  if (text_at(json, "version") != "4") return bad("its version is not \"4\"");
+  const auto alerts = json.find("alerts");
+  if (alerts == json.end() || !alerts->is_array()) return bad("it has no list of alerts");
+  std::vector<ReceivedAlert> out;
+  for (std::size_t i = 0; i < alerts->size(); ++i) {
+    const Json& alert = (*alerts)[i];
+    const std::string place = "alerts[" + std::to_string(i) + "]";
+    if (!alert.is_object()) return bad(place + " is not an object");
+    const std::string status = text_at(alert, "status");
+    if (status != "firing" && status != "resolved") return bad(place + ".status is neither firing nor resolved");
+    const auto labels = alert.find("labels");
+    if (labels == alert.end() || !labels->is_object()) return bad(place + " has no labels");
+    const std::string start = text_at(alert, "startsAt");
+    if (start.empty()) return bad(place + " has no startsAt");
+    ReceivedAlert& received = out.emplace_back();
+    received.firing = status == "firing";
+    received.name = text_at(*labels, "alertname");
+    received.target = text_at(*labels, "target");
+    // The labels are what the fingerprint is made of.
+    const std::string fingerprint = text_at(alert, "fingerprint");
+    received.instance =
+        (fingerprint.empty() ? labels->dump(-1, ' ', false, Json::error_handler_t::replace) : fingerprint) + "@" +
+        start;
+  }
+  return out;
+}
+
+bool is_worth_a_retry(const view::AlertAnswer& answer) {
+  if (answer.state == State::gone) return true;
+  return answer.state == State::blocked && !answer.blockers.empty() &&
+         std::all_of(answer.blockers.begin(), answer.blockers.end(), ends_soon);
+}
+
+// One checkpoint per target, whatever the number of its alerts.
+Response Handler::post_alerts(const Call& call) {
+  const auto alerts = parse_alerts(call.request.body);
+  if (!alerts) return refuse(call.request, alerts.error());
+  const auto view = dependencies_.views.current();
+  std::map<std::string, view::AlertCommand> commands;
+  std::map<std::string, std::vector<std::string>> names;
+  Json unknown = Json::array();
+  for (const ReceivedAlert& alert : *alerts) {
+    if (!alert.firing) continue;
+    if (alert.target.empty() || find(*view, alert.target) == nullptr) {
+      unknown.push_back({{"alert", to_valid_utf8(alert.name)}, {"target", to_valid_utf8(alert.target)}});
+      continue;
+    }
+    view::AlertCommand& command = commands[alert.target];
+    command.target = alert.target;
+    command.instances.push_back(alert.instance);
+    command.alert = command.alert.empty() ? alert.name : command.alert;
+    names[alert.target].push_back(alert.name);
+  }
+  Json extra;
+  extra["results"] = Json::array();
+  extra["unknown"] = unknown;
+  if (commands.empty() && !unknown.empty()) {
+    Json known = Json::array();
+    for (const auto& target : view->targets) known.push_back(to_valid_utf8(target->name));
+    extra["targets"] = std::move(known);
+    return refuse(call.request, 404, "no alert in it names a target that is watched here",
+                  "give the alerts the label target, with one of `targets`", extra);
+  }
+  bool retry = false;
+  std::string blocked;
+  for (const auto& [target, command] : commands) {
+    const view::AlertAnswer answer = dependencies_.commands.alert(command);
+    if (abandoned_) return error_response(503, "the exporter is shutting down");
+    retry = retry || is_worth_a_retry(answer);
+    if (answer.state == State::blocked || answer.state == State::gone) blocked = answer.message;
+    extra["results"].push_back(result_json(target, names[target], answer));
+  }
+  if (!blocked.empty()) {
+    auto response = refuse(call.request, retry ? 503 : 409, blocked, {}, extra);
+    if (retry) response.headers.emplace_back("Retry-After", "30");
+    return response;
+  }
+  Json body;
+  body["success"] = true;
+  body["timestamp"] = format_time(dependencies_.clock.now());
+  body["message"] = commands.empty() ? "no alert in it is firing: nothing to do"
+                                     : std::to_string(commands.size()) +
+                                           (commands.size() == 1 ? " target" : " targets") + " looked after";
+  body.update(extra);
+  return json_response(200, body);
+}
+
+}  // namespace walx::web

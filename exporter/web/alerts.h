@@ -1,0 +1,31 @@
+// What Alertmanager's webhook sends, and how the checkpoints that follow are told.
+// Pure; safe from any thread.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "view/commands.h"
+#include "web/response.h"
+
+namespace walx::web {
+
+struct ReceivedAlert {
+  bool firing = false;
+  std::string name;      // label alertname; may be empty
+  std::string target;    // label target; empty: it names none
+  std::string instance;  // what tells it from any other: its fingerprint and its start
+};
+
+// Alertmanager's webhook message, version 4: the alerts in it. Not JSON, or not of
+// that form: an error of kind invalid that says where.
+[[nodiscard]] Result<std::vector<ReceivedAlert>> parse_alerts(const std::string& body);
+
+// Whether the same request, sent again in a few minutes, may fare better.
+[[nodiscard]] bool is_worth_a_retry(const view::AlertAnswer& answer);
+
+// "started", "no_op", "already_served", "blocked" or "gone".
+[[nodiscard]] const char* to_string(view::AlertAnswer::State state);
+
+}  // namespace walx::web

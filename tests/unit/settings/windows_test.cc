@@ -1,0 +1,81 @@
+// Windows, maintenance and the token for alerts in the settings file.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support.h"
+
+namespace walx::settings {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+std::string maintenance(const std::string& window) {
+  return target_with("  maintenance:\n  - " + window + "\n");
+}
+
+TEST(Windows, NoneUnlessWritten) {
+  const Target t = read(target_with(""));
+  EXPECT_TRUE(t.maintenance.empty());
+  EXPECT_TRUE(t.checkpoint.windows.empty());
+}
+
+TEST(Windows, FromATimeOfTheDayToAnother) {
+  const Target t = read(maintenance("{from: 22:00, to: 06:00, days: [sat, mon-tue], timezone: Europe/Berlin}"));
+  ASSERT_EQ(t.maintenance.size(), 1U);
+  const auto& daily = std::get<DailyWindow>(t.maintenance[0].when);
+  EXPECT_EQ(daily.from, std::chrono::hours(22));
+  EXPECT_EQ(daily.to, std::chrono::hours(6));
+  EXPECT_EQ(daily.days, std::bitset<7>("1000110"));
+  EXPECT_EQ(t.maintenance[0].zone.name(), "Europe/Berlin");
+}
+
+TEST(Windows, EveryDayInUtcUnlessTold) {
+  const Target t = read(maintenance("{from: 01:00, to: 02:00}"));
+  EXPECT_TRUE(std::get<DailyWindow>(t.maintenance[0].when).days.all());
+  EXPECT_EQ(t.maintenance[0].zone, Zone());
+}
+
+TEST(Windows, ARangeOfDaysMayGoOverTheEndOfTheWeek) {
+  const Target t = read(maintenance("{from: 01:00, to: 02:00, days: fri-mon}"));
+  EXPECT_EQ(std::get<DailyWindow>(t.maintenance[0].when).days, std::bitset<7>("1100011"));
+}
+
+TEST(Windows, ByCronAndOnce) {
+  const Target t =
+      read(target_with("  checkpoint:\n    windows:\n    - {cron: '0 2 * * *', duration: 2h}\n"
+                       "    - {from: 2026-12-01T22:00, to: 2026-12-02T04:00}\n"));
+  ASSERT_EQ(t.checkpoint.windows.size(), 2U);
+  EXPECT_EQ(std::get<CronWindow>(t.checkpoint.windows[0].when).length, Duration(std::chrono::hours(2)));
+  EXPECT_TRUE(std::holds_alternative<OnceWindow>(t.checkpoint.windows[1].when));
+}
+
+TEST(Windows, WhatMakesNoSenseIsToldWithItsLine) {
+  EXPECT_THAT(refusal(maintenance("{from: 22:00}")), StartsWith("a.yml:5: window.to: it is missing; write a window"));
+  EXPECT_THAT(refusal(maintenance("{from: 22:00, to: 22:00}")), StartsWith("a.yml:5: window.to: the window is empty"));
+  EXPECT_THAT(refusal(maintenance("{from: 22.00, to: 23:00}")), HasSubstr("'22.00' is not a time of the day"));
+  EXPECT_THAT(refusal(maintenance("{from: 2026-12-01T22:00, to: 2026-12-01T21:00}")),
+              HasSubstr("window.to: it is not after from"));
+  EXPECT_THAT(refusal(maintenance("{from: 2026-12-01T22:00, to: 23:00}")), HasSubstr("'23:00' is not a date and time"));
+  EXPECT_THAT(refusal(maintenance("{cron: '0 2 * *', duration: 1h}")), HasSubstr("it has 4 fields"));
+  EXPECT_THAT(refusal(maintenance("{cron: '0 2 * * *'}")), HasSubstr("window.duration: it is missing"));
+  EXPECT_THAT(refusal(maintenance("{cron: '0 2 * * *', duration: 8d}")), HasSubstr("window.duration"));
+  EXPECT_THAT(refusal(maintenance("{cron: '0 2 * * *', duration: 1h, from: 22:00}")),
+              HasSubstr("either cron and duration, or from and to"));
+  EXPECT_THAT(refusal(maintenance("{from: 22:00, to: 23:00, duration: 1h}")), HasSubstr("it goes with cron"));
+  EXPECT_THAT(refusal(maintenance("{from: 22:00, to: 23:00, timezone: Berlin}")),
+              HasSubstr("'Berlin' is not a time zone"));
+  EXPECT_THAT(refusal(maintenance("{from: 22:00, to: 23:00, days: [someday]}")), HasSubstr("is not a day"));
+  EXPECT_THAT(refusal(maintenance("{from: 22:00, until: 23:00}")), HasSubstr("unknown key 'until' in window"));
+  EXPECT_THAT(refusal(target_with("  maintenance: daily\n")), HasSubstr("it is not a list"));
+}
+
+TEST(AlertsToken, IsAPathThatBeginsAtTheFolderOfTheFile) {
+  const auto settings = parse("alerts: {token_file: t}\n" + target_with(""), "/etc/x/a.yml", no_environment());
+  ASSERT_TRUE(settings);
+  EXPECT_EQ(settings->alerts_token_file, "/etc/x/t");
+  EXPECT_THAT(refusal("alerts: {token: s3cret}\n" + target_with("")), HasSubstr("unknown key 'token' in alerts"));
+}
+
+}  // namespace
+}  // namespace walx::settings
