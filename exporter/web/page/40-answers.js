@@ -73,7 +73,10 @@ const exporterAnswer = (target) => {
             say: [`Asked for: ${inWords(checkpoint.running.reason)}. Running since `, ago(checkpoint.running.started), '.']};
   }
   const last = lastRunText(target);
-  if (target.paused) return {level: 'warning', big: 'is paused', say: ['Nothing is done until somebody resumes it. ', ...last]};
+  if (target.paused) {
+    return {level: 'warning', big: 'is paused', say: [target.paused_by ? `By ${target.paused_by}, ` : 'By a person, ',
+                                                      ...(target.paused_until ? ['until ', moment(target.paused_until)] : ['until it is resumed']), '. ', ...last]};
+  }
   if (decision.action === 'checkpoint') return {level: 'running', big: 'starts a checkpoint', say: last};
   if (decision.reason) {
     const by = decision.blockers.map(inWords).join(', ');

@@ -59,7 +59,7 @@ const showTroubles = (target) => {
 const showFlags = (target) => {
   const tag = (text, title) => make('span', {class: 'tag', title}, text);
   fill($('flags'), make('span', {id: 'health', class: `chip ${target.health}`}, target.health),
-       target.paused && tag('paused'), target.dry_run && tag('dry run', 'it never acts'),
+       target.paused && tag('paused', target.paused_until ? `until ${target.paused_until}` : null), target.dry_run && tag('dry run', 'it never acts'),
        target.watch_degraded && tag('watch degraded', target.watch_detail || ''));
 };
 
