@@ -17,10 +17,16 @@ std::string isolated(std::string_view text) {
   return "<bdi>" + escape_html(text) + "</bdi>";
 }
 
+// To the second, for people; whole in the attribute.
+std::string moment(Time time) {
+  const auto whole = format_time(time);
+  return "<time datetime=\"" + whole + "\">" + whole.substr(0, 10) + " " + whole.substr(11, 8) + " UTC</time>";
+}
+
 std::string last_checkpoint(const view::TargetView& target) {
-  if (target.running) return "running since " + format_time(target.running->started);
+  if (target.running) return "running since " + moment(target.running->started);
   if (!target.last_checkpoint) return "none yet";
-  std::string out = format_time(*target.last_checkpoint);
+  std::string out = moment(*target.last_checkpoint);
   if (target.last_run && target.last_run->outcome) {
     out += ", " + std::string(influxdb::to_string(target.last_run->outcome->kind));
   }
@@ -64,7 +70,7 @@ std::string row(const view::TargetView& target, Time now) {
          cell("Health", "<span class=\"chip " + health + "\">" + health + "</span>") +
          cell("A restart would replay for", replay(target)) + cell("Pending", pending(target)) +
          cell("Last checkpoint", last_checkpoint(target)) +
-         cell("Last look", sample != nullptr ? format_time(sample->taken_at) : "never") +
+         cell("Last look", sample != nullptr ? moment(sample->taken_at) : "never") +
          cell("Decision", isolated(note(target, now))) + "</tr>\n";
 }
 

@@ -44,8 +44,8 @@ const walAnswer = (target) => {
     return {level: level === 'healthy' ? 'warning' : level, big: `does not shrink: ${inWords(cause.cause)}`,
             say: [`${cause.file ? `${cause.file}: ` : ''}${cause.detail}`]};
   }
-  const over = level === 'healthy' ? '' : `is ${level}, `;
-  if (!growth) return {level, big: over ? `is ${level}` : 'is calm', say: ['How fast it grows is not known yet.']};
+  const over = level === 'healthy' ? '' : `is at ${level}, `;
+  if (!growth) return {level, big: over ? `is at ${level}` : 'is calm', say: ['How fast it grows is not known yet.']};
   if (growing) {
     const speed = rate >= 1 ? `${formatBytes(Math.round(rate))}/s` : `${formatSeconds(1 / growth.files_per_second)} per file`;
     return {level, big: `${over}grows by ${speed}`, say: [etaText(target)]};

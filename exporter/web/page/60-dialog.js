@@ -1,5 +1,12 @@
 // The checkpoint button: plan, confirmation, result.
 
+const methods = {
+  backup: 'each shard with pending data is backed up, which makes InfluxDB empty its WAL first',
+  nudge: 'points are written, so that InfluxDB’s own rule makes it snapshot',
+  http: 'the request that the settings describe',
+  none: 'this target is only watched',
+};
+
 class CheckpointDialog {
   // `onEnd` after each answer: what is shown should be read again.
   constructor(onEnd) {
@@ -50,7 +57,7 @@ class CheckpointDialog {
     for (const name of plan.blockers) {
       if (!blockers.some((blocker) => blocker.name === name)) blockers.push({name, why: ''});
     }
-    const facts = [['Method', inWords(plan.method)], ['Pending now', this.target.pending ? formatExtent(this.target.pending) : 'not known']];
+    const facts = [['Method', plan.method ? `${plan.method}${methods[plan.method] ? `: ${methods[plan.method]}` : ''}` : 'not known yet']];
     if (plan.points > 0) facts.push(['Points to write', plural(plan.points, 'point')], ['Mode', plan.mode === 'patient' ? 'patient' : 'at once']);
     if (plan.duration_seconds > 0) facts.push(['Takes about', formatSeconds(plan.duration_seconds)]);
     if (plan.not_before) facts.push(['Not before', formatMoment(plan.not_before)]);
