@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "app/control.h"
+#include "app/hooks.h"
 #include "base/file.h"
 #include "base/text.h"
 
@@ -14,6 +15,8 @@ constexpr Duration kReadyAtTheLatest = std::chrono::seconds(15);
 // Views follow each other no faster than this, and take at most a tenth of the time.
 constexpr Duration kViewSpacing = std::chrono::milliseconds(20);
 constexpr int kViewSpacingFactor = 10;
+// Of the 20 s that an end may take.
+constexpr Duration kHookFlush = std::chrono::seconds(3);
 
 // What is known of the targets before any of them runs, for whoever asks in the
 // first moments after the port is open.
@@ -21,6 +24,7 @@ std::shared_ptr<const view::View> first_view(const settings::Settings& settings,
   auto view = std::make_shared<view::View>();
   view->started = now;
   view->last_reload_success = now;
+  view->hooks = hook_views(settings);
   for (const settings::Target& target : settings.targets) {
     auto known = std::make_shared<view::TargetView>();
     known->name = target.name;
@@ -69,7 +73,8 @@ Exporter::Exporter(Flags flags, settings::Environment environment, std::shared_p
       control_token_(std::move(control_token)),
       started_(clock_->now()),
       ready_at_(clock_->steady() + kReadyAtTheLatest),
-      page_(*clock_) {
+      page_(*clock_),
+      hooks_(hook_services(clock_, log_, bus_, store_, [this] { mark_changed(); })) {
   const MutexLock lock(status_mutex_);
   reload_success_ = started_;
 }
@@ -82,6 +87,7 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
   auto users = load_users(flags, settings);
   if (!users) return tl::unexpected(users.error());
   options.users = *std::move(users);
+  if (auto hooks = check_hooks(settings); !hooks) return tl::unexpected(hooks.error());
   auto token = random_token();
   if (!token) return tl::unexpected(token.error());
   options.users.set_control_token(*token);
@@ -141,6 +147,8 @@ void Exporter::stop() {
   stops.reserve(targets.size());
   for (const auto& target : targets) stops.emplace_back([target] { target->stop(); });
   stops.clear();
+  // After the targets, whose last events they tell.
+  hooks_.stop(kHookFlush);
   feed_.stop();
   if (server_ != nullptr) {
     server_->stop();
@@ -152,6 +160,8 @@ void Exporter::stop() {
 
 // Targets whose settings are unchanged go on undisturbed.
 void Exporter::apply(const settings::Settings& settings) {
+  // First the hooks: a new target's first events are for them.
+  hooks_.apply(hook_configs(settings));
   std::vector<std::shared_ptr<Target>> before;
   {
     const MutexLock lock(targets_mutex_);
@@ -191,6 +201,7 @@ Result<void> Exporter::reload() {
   };
   const auto settings = settings::load(flags_.sources, environment_);
   if (!settings) return fail(settings.error());
+  if (const auto hooks = check_hooks(*settings); !hooks) return fail(hooks.error());
   auto users = load_users(flags_, *settings);
   if (!users) return fail(users.error());
   if (has_users_ && !users->configured()) {
@@ -209,7 +220,7 @@ Result<void> Exporter::reload() {
     reload_success_ = clock_->now();
   }
   publish_now();
-  log_->info("settings reloaded: {} targets", settings->targets.size());
+  log_->info("settings reloaded: {} targets, {} hooks", settings->targets.size(), settings->hooks.size());
   return {};
 }
 
@@ -322,6 +333,7 @@ void Exporter::publish_now() {
     const MutexLock lock(targets_mutex_);
     targets = targets_;
   }
+  view->hooks = hook_views(hooks_.status());
   const bool late = clock_->steady() >= ready_at_;
   for (const auto& target : targets) {
     // In this order: whoever is told that a target is ready sees its sample.

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "events/bus.h"
+#include "events/hooks.h"
 #include "metrics/page.h"
 #include "settings/load.h"
 #include "state/lock.h"
@@ -106,6 +107,7 @@ class Exporter final : public view::Commands, public view::Queries {
   bool dirty_ WALX_GUARDED_BY(publish_mutex_) = false;
   bool stopping_ WALX_GUARDED_BY(publish_mutex_) = false;
   std::jthread publisher_;
+  events::Hooks hooks_;  // applied and stopped with the targets, never under a lock of theirs
 
   std::unique_ptr<web::Server> server_;
 };

@@ -10,6 +10,7 @@
 
 #include "app/exporter.h"
 #include "app/flags.h"
+#include "app/hooks.h"
 #include "app/once.h"
 #include "app/prepare.h"
 #include "base/text.h"
@@ -115,6 +116,10 @@ int run(const std::vector<std::string>& arguments) {
       const auto users = load_users(*flags, *settings);
       if (!users) {
         (*log)->error("{}", users.error().message);
+        return kExitFailure;
+      }
+      if (const auto hooks = check_hooks(*settings); !hooks) {
+        (*log)->error("{}", hooks.error().message);
         return kExitFailure;
       }
       const auto address = web::listening_ports(flags->listen_address);

@@ -230,7 +230,8 @@ Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 
 Result<Response> Client::send(const Request& request, std::stop_token stop) {
-  const std::string what = request.method + " " + printable_url(request.url) +
+  const bool hidden = !request.shown_url.empty();
+  const std::string what = request.method + " " + (hidden ? request.shown_url : printable_url(request.url)) +
                            (request.unix_socket.empty() ? "" : " over " + escape_control(request.unix_socket));
   if (auto checked = check(request, what); !checked) return tl::unexpected<Error>(checked.error());
   if (stop.stop_requested()) return failure(ErrorKind::cancelled, what + ": stopped");
@@ -355,7 +356,9 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
                    what + ": the answer's headers are larger than " + std::to_string(kMaxHeaderBytes) + " bytes");
   }
   if (code != CURLE_OK) {
-    std::string cause = detail[0] != '\0' ? escape_control(detail.data()) : curl_easy_strerror(code);
+    // curl's own words may repeat parts of the URL.
+    std::string cause =
+        detail[0] != '\0' && !hidden ? escape_control(detail.data()) : std::string(curl_easy_strerror(code));
     if (code == CURLE_COULDNT_CONNECT && os_errno != 0) {
       cause += " (" + std::generic_category().message(static_cast<int>(os_errno)) + ")";
     }

@@ -20,6 +20,7 @@ namespace walx::http {
 struct Request {
   std::string method = "GET";
   std::string url{};          // http://, https://
+  std::string shown_url{};    // in messages, in place of a URL that is a secret; empty: the URL itself
   std::string unix_socket{};  // path; then the host part of `url` is only the Host header
   std::vector<std::pair<std::string, std::string>> headers{};
   std::string secret_header{};  // "Authorization: Token ..."; sent, never shown
@@ -44,7 +45,7 @@ class Client {
 
   // Any status is a Response; an Error means there was none. Ends within 200 ms
   // of a request to stop. Messages name method and URL without its user part and
-  // query, and the cause.
+  // query, and the cause; with shown_url the cause in general words, too.
   [[nodiscard]] Result<Response> send(const Request& request, std::stop_token stop);
 
  private:

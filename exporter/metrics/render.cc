@@ -34,6 +34,39 @@ void add_reload(const view::View& view, TextWriter& out) {
   out.write(timestamp);
 }
 
+// Prefix influxdb_wal_exporter_hook_, label hook; all there from the first scrape.
+void add_hooks(const view::View& view, TextWriter& out) {
+  struct HookFamily {
+    const char* name;
+    const char* help;
+    MetricType type;
+    std::uint64_t view::HookView::*value;
+  };
+  static constexpr HookFamily kFamilies[] = {
+      {"influxdb_wal_exporter_hook_deliveries_total", "Events that the hook delivered.", MetricType::Counter,
+       &view::HookView::deliveries},
+      {"influxdb_wal_exporter_hook_failures_total",
+       "Requests of the hook that did not go well; what they were to tell is tried again.", MetricType::Counter,
+       &view::HookView::failures},
+      {"influxdb_wal_exporter_hook_dropped_total",
+       "Events that the hook never delivered: too old, too many, or refused by its receiver.", MetricType::Counter,
+       &view::HookView::dropped},
+      {"influxdb_wal_exporter_hook_queue_length", "Events that wait to be delivered by the hook.", MetricType::Gauge,
+       &view::HookView::queue_length},
+  };
+  for (const HookFamily& entry : kFamilies) {
+    MetricFamily family{entry.name, entry.help, entry.type, {}};
+    for (const view::HookView& hook : view.hooks) {
+      ClientMetric& metric = family.metric.emplace_back();
+      metric.label = {{"hook", to_valid_utf8(hook.name)}};
+      const auto value = static_cast<double>(hook.*entry.value);
+      if (entry.type == MetricType::Counter) metric.counter.value = value;
+      if (entry.type == MetricType::Gauge) metric.gauge.value = value;
+    }
+    out.write(family);
+  }
+}
+
 }  // namespace
 
 Renderer::Piece Renderer::render_target(const view::TargetView& target) {
@@ -82,6 +115,7 @@ std::string Renderer::render(const view::View& view) {
     ++index;
   });
   add_reload(view, out);
+  add_hooks(view, out);
   return out.take();
 }
 

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "settings/forms.h"
+#include "settings/read_hooks.h"
 #include "settings/read_target.h"
 #include "settings/reader.h"
 #include "settings/yaml_tree.h"
@@ -146,6 +147,9 @@ Result<Settings> read_tree(const Tree& tree, const std::string& name, const Envi
     out.targets.push_back(read_target(sections.back(), defaults, overrides, folder));
   }
   read_names(sections, out.targets, reader);
+  std::vector<std::string> names;
+  for (const Target& target : out.targets) names.push_back(target.name);
+  out.hooks = read_hooks(top, names, folder);
   if (!reader.good()) return tl::unexpected(reader.error());
   return out;
 }

@@ -31,6 +31,8 @@ class Reader {
   void problem(int line, std::string text);
   // Something required is not there. Told after all else: a misspelt key is why.
   void missing(int line, std::string text);
+  // "file:line"
+  [[nodiscard]] std::string place(int line) const { return file_ + ":" + std::to_string(line); }
   [[nodiscard]] bool good() const { return problems_.empty() && missing_.empty(); }
   // The problem nearest to the top of the file, and the lines of the others.
   [[nodiscard]] Error error() const;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "base/text.h"
@@ -11,7 +12,7 @@
 namespace walx::settings {
 namespace {
 
-constexpr std::string_view kTop[] = {"targets", "history_limit", "alerts"};
+constexpr std::string_view kTop[] = {"targets", "history_limit", "hooks", "alerts"};
 constexpr std::string_view kAlerts[] = {"token_file"};
 constexpr std::string_view kTarget[] = {"name",       "influxdb", "wal",      "sampling", "thresholds",
                                         "checkpoint", "replay",   "forecast", "dry_run",  "maintenance"};
@@ -28,6 +29,31 @@ constexpr std::string_view kHttp[] = {"method", "path", "headers", "body", "expe
 constexpr std::string_view kWindow[] = {"from", "to", "days", "cron", "duration", "timezone"};
 constexpr std::string_view kReplay[] = {"bytes_per_second"};
 constexpr std::string_view kForecast[] = {"short_window", "long_window"};
+constexpr std::string_view kHooks[] = {"name",
+                                       "type",
+                                       "url",
+                                       "url_file",
+                                       "urls",
+                                       "bearer_token_file",
+                                       "username",
+                                       "password_file",
+                                       "secret_header_file",
+                                       "events",
+                                       "min_severity",
+                                       "severities",
+                                       "targets",
+                                       "timeout",
+                                       "max_queue",
+                                       "max_age",
+                                       "retry",
+                                       "method",
+                                       "path",
+                                       "headers",
+                                       "template",
+                                       "hmac_secret_file",
+                                       "resend",
+                                       "labels"};
+constexpr std::string_view kHooksRetry[] = {"first", "longest"};
 
 constexpr SectionKeys kSections[] = {
     {"", kTop},
@@ -43,6 +69,20 @@ constexpr SectionKeys kSections[] = {
     {"replay", kReplay},
     {"forecast", kForecast},
     {"window", kWindow},
+    {"hooks", kHooks},
+    {"hooks.retry", kHooksRetry},
+};
+
+// What people write where the name of a file belongs.
+constexpr std::pair<std::string_view, std::string_view> kHookSecrets[] = {
+    {"token", "bearer_token_file"},
+    {"bearer_token", "bearer_token_file"},
+    {"password", "password_file"},
+    {"secret", "hmac_secret_file"},
+    {"hmac_secret", "hmac_secret_file"},
+    {"authorization", "secret_header_file"},
+    {"api_url", "url_file"},
+    {"authorization_file", "secret_header_file"},
 };
 
 std::span<const std::string_view> keys_of(std::string_view section) {
@@ -81,6 +121,7 @@ std::size_t distance(std::string_view a, std::string_view b) {
 std::string place(std::string_view section) {
   if (section.empty()) return "at the top of the file";
   if (section == "target") return "in a target";
+  if (section == "hooks") return "in a hook";
   return "in " + std::string(section);
 }
 
@@ -129,6 +170,14 @@ std::string_view closest(std::string_view text, std::span<const std::string_view
 std::string explain_unknown_key(std::string_view section, std::string_view key) {
   constexpr std::size_t kShown = 60;
   std::string text = "unknown key '" + escape_control(key.substr(0, kShown)) + "' " + place(section) + "; ";
+  if (section == "hooks") {
+    for (const auto& [secret, file] : kHookSecrets) {
+      if (key == secret) {
+        return text + "secrets are never in this file: put it into a file of its own and name that in " +
+               std::string(file);
+      }
+    }
+  }
   if (key == "token")
     return text +
            "secrets are never in this file: put the token in a file of its own and name it in influxdb.token_file";

@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "base/window.h"
+#include "settings/hooks.h"
 
 namespace walx::settings {
 
@@ -128,6 +129,7 @@ struct Settings {
   std::string alerts_token_file;       // empty: alerts are not taken
   std::vector<Target> targets;         // at least one, names unique
   std::size_t history_limit = 10'000;  // audit rows kept per target
+  std::vector<Hook> hooks;             // names unique
 };
 
 }  // namespace walx::settings

@@ -316,4 +316,21 @@ Json to_json(const PrepareRestartAnswer& answer) {
   return out;
 }
 
+Json to_json(const HookView& hook) {
+  Json receivers = Json::array();
+  for (const std::string& receiver : hook.receivers) receivers.push_back(text(receiver));
+  Json out;
+  out["name"] = text(hook.name);
+  out["type"] = text(hook.type);
+  out["receivers"] = std::move(receivers);
+  out["deliveries"] = hook.deliveries;
+  out["failures"] = hook.failures;
+  out["dropped"] = hook.dropped;
+  out["queue_length"] = hook.queue_length;
+  out["last_error"] = text_or_null(hook.last_error);
+  out["last_error_at"] = time(hook.last_error_at);
+  out["last_success"] = time(hook.last_success);
+  return out;
+}
+
 }  // namespace walx::view

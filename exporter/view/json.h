@@ -41,5 +41,7 @@ namespace walx::view {
 [[nodiscard]] nlohmann::ordered_json to_json(const CheckpointPlan& plan);
 [[nodiscard]] nlohmann::ordered_json to_json(const PrepareRestartAnswer& answer);
 [[nodiscard]] nlohmann::ordered_json to_json(const PauseAnswer& answer);
+// Without anything secret: `receivers` is empty where the URL is.
+[[nodiscard]] nlohmann::ordered_json to_json(const HookView& hook);
 
 }  // namespace walx::view

@@ -123,9 +123,24 @@ struct TargetView {
   Counters counters;
 };
 
+// Whoever is told of events, and how that goes.
+struct HookView {
+  std::string name;
+  std::string type;                    // webhook, slack, alertmanager
+  std::vector<std::string> receivers;  // scheme and host of each; empty where the URL is a secret
+  std::uint64_t deliveries = 0;        // events
+  std::uint64_t failures = 0;          // requests
+  std::uint64_t dropped = 0;           // events
+  std::uint64_t queue_length = 0;      // events
+  std::string last_error;              // kept when it works again; empty: never failed
+  std::optional<Time> last_error_at;
+  std::optional<Time> last_success;
+};
+
 struct View {
   Time started{};                                          // of the process
   std::vector<std::shared_ptr<const TargetView>> targets;  // in the order of the settings
+  std::vector<HookView> hooks;                             // in the order of the settings
   std::vector<std::string> not_ready;                      // what readiness still waits for, named; empty: ready
   bool last_reload_successful = true;
   Time last_reload_success{};

@@ -92,6 +92,7 @@ std::span<const Handler::Route> Handler::routes() {
       {"/api/v1/targets/{name}/resume", "POST", &Handler::post_resume},
       {"/api/v1/events", "GET", &Handler::get_events},
       {"/api/v1/events/stream", "GET", &Handler::get_event_stream},
+      {"/api/v1/hooks", "GET", &Handler::get_hooks},
       {"/wal-management/health", "GET", &Handler::get_seed_health},
       {"/wal-management/checkpoint-status", "GET", &Handler::get_seed_checkpoint_status},
       {"/wal-management/checkpoint", "POST", &Handler::post_seed_checkpoint},

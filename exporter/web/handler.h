@@ -97,6 +97,7 @@ class Handler {
   [[nodiscard]] Response get_event_stream(const Call& call);
   [[nodiscard]] Response post_checkpoint(const Call& call);
   [[nodiscard]] Response get_run(const Call& call);
+  [[nodiscard]] Response get_hooks(const Call& call);
   [[nodiscard]] Response get_plan(const Call& call);
   [[nodiscard]] Response post_prepare_restart(const Call& call);
   [[nodiscard]] Response post_alerts(const Call& call);

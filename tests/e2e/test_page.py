@@ -90,7 +90,7 @@ class Page(Case):
         self.wait_text("#health", "warning")
         self.wait_text("#events", "health healthy -> warning")
         self.wait_text("#announce", "plant is now warning")
-        self.wait_text("#decision", "method disabled")
+        self.wait_text("#decision", "method_disabled")
         self.assertEqual(self.browser.text("#exporter .big"), "is held back")
         self.server.grow("plant", 9 * MIB)
         self.wait_text("#health", "critical")

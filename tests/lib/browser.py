@@ -96,16 +96,13 @@ class Browser:
                 if not url.startswith(("chrome://", "chrome-untrusted://")):
                     self.requested.append(url)
 
-    def screenshot(self, path, selector=None):
-        """All of the page, or of the first element that `selector` names, as a PNG."""
-        height = self.run("return document.documentElement.scrollHeight")
+    def screenshot(self, path, height=None):
+        """The page from its top, as a PNG; all of it unless a height is given."""
+        height = height or self.run("return document.documentElement.scrollHeight")
         width = self.run("return innerWidth")
         self.command("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
                      mobile=width < 500)
-        if selector:
-            self.one(selector).screenshot(path)
-        else:
-            self.driver.save_screenshot(path)
+        self.driver.save_screenshot(path)
 
 
 def available():

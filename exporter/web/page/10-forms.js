@@ -44,11 +44,3 @@ const formatAgo = (time) => {
 };
 
 const bySeverity = {critical: 0, unknown: 1, warning: 2, healthy: 3};
-const words = {
-  too_few_files: 'too few files', idle: 'idle', future_data: 'data from the future', stalled: 'stalled',
-  in_flight: 'in flight', min_interval: 'minimal interval', breaker_open: 'breaker open', outside_window: 'outside window',
-  server_unreachable: 'server unreachable', sample_stale: 'sample stale', disk_headroom: 'disk headroom',
-  snapshot_budget: 'snapshot budget', gen1_boundary: 'gen1 boundary', too_long: 'too long',
-  method_disabled: 'method disabled', dry_run: 'dry run', pre_restart: 'before a restart', no_op: 'nothing to do',
-};
-const inWords = (name) => words[name] || name;

@@ -28,7 +28,7 @@ const setAttribute = (element, name, value) => {
   if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 };
 
-const chip = (kind, text) => make('span', {class: `chip ${kind}`}, text || inWords(kind));
+const chip = (kind, text) => make('span', {class: `chip ${kind}`}, text || kind);
 const nameOf = (name) => make('bdi', null, name);
 const moment = (time) => make('time', {datetime: time, title: time}, formatMoment(time));
 // Kept current by the clock in 90-main.js.

@@ -41,7 +41,7 @@ const walAnswer = (target) => {
   const rate = growth && growth.bytes_per_second;
   const growing = growth && (rate >= 1 || growth.files_per_second > 0);
   if (cause) {
-    return {level: level === 'healthy' ? 'warning' : level, big: `does not shrink: ${inWords(cause.cause)}`,
+    return {level: level === 'healthy' ? 'warning' : level, big: `does not shrink: ${cause.cause}`,
             say: [`${cause.file ? `${cause.file}: ` : ''}${cause.detail}`]};
   }
   const over = level === 'healthy' ? '' : `is at ${level}, `;
@@ -62,7 +62,7 @@ const lastRunText = (target) => {
     return when ? ['The last checkpoint ended ', ago(when), '.'] : ['No checkpoint has been made yet.'];
   }
   const freed = run.reclaimed && run.reclaimed.files ? `, ${formatExtent(run.reclaimed)} freed` : '';
-  return [`The last checkpoint (${inWords(run.reason)}) `, chip(run.outcome), ' ', ago(run.ended),
+  return [`The last checkpoint (${run.reason}) `, chip(run.outcome), ' ', ago(run.ended),
           `${freed} in ${formatSeconds(run.duration_seconds)}.`];
 };
 
@@ -70,7 +70,7 @@ const exporterAnswer = (target) => {
   const {decision, checkpoint} = target;
   if (checkpoint.running) {
     return {level: 'running', big: 'makes a checkpoint',
-            say: [`Asked for: ${inWords(checkpoint.running.reason)}. Running since `, ago(checkpoint.running.started), '.']};
+            say: [`Asked for: ${checkpoint.running.reason}. Running since `, ago(checkpoint.running.started), '.']};
   }
   const last = lastRunText(target);
   if (target.paused) {
@@ -79,8 +79,8 @@ const exporterAnswer = (target) => {
   }
   if (decision.action === 'checkpoint') return {level: 'running', big: 'starts a checkpoint', say: last};
   if (decision.reason) {
-    const by = decision.blockers.map(inWords).join(', ');
-    return {level: 'warning', big: 'is held back', say: [`It wants a checkpoint (${inWords(decision.reason)}); blocked by ${by}. `, ...last]};
+    const by = decision.blockers.join(', ');
+    return {level: 'warning', big: 'is held back', say: [`It wants a checkpoint (${decision.reason}); blocked by ${by}. `, ...last]};
   }
   if (target.health === 'unknown') return {level: 'unknown', big: 'waits for a look', say: last};
   const failed = checkpoint.last_run && ['failed', 'unverified'].includes(checkpoint.last_run.outcome);
@@ -96,4 +96,4 @@ const partsOfExplanation = (text) => {
 };
 
 const blockerList = (blockers) => make('ul', {class: 'blockers'}, blockers.map(({name, why}) =>
-  make('li', null, make('span', {class: 'tag', 'data-blocker': name, title: name}, inWords(name)), why)));
+  make('li', null, make('span', {class: 'tag', 'data-blocker': name, title: name}, name), why)));

@@ -1,5 +1,7 @@
 // Pending (and on 3.x retained) over time, with the limits and the checkpoints.
 
+const colorOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
 class Chart {
   constructor() {
     // These write style attributes, which the policy of this page forbids, and are not used.
@@ -93,11 +95,10 @@ class Chart {
   }
 
   looks(retained) {
-    const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
     const sizes = this.show === 'bytes';
     return {
-      colors: [color('--pending-text'), ...(retained ? ['#8250df'] : [])],
-      fillGraph: true, fillAlpha: 0.16, strokeWidth: 2, gridLineColor: color('--line'), axisLineColor: color('--line'),
+      colors: [colorOf('--pending-text'), ...(retained ? ['#8250df'] : [])],
+      fillGraph: true, fillAlpha: 0.16, strokeWidth: 2, gridLineColor: colorOf('--line'), axisLineColor: colorOf('--line'),
       legend: 'never', interactionModel: {}, highlightCircleSize: 4, labelsKMG2: sizes,
       series: retained ? {retained: {fillGraph: false, strokeWidth: 1.5}} : {},
       axes: {
@@ -128,7 +129,7 @@ class Chart {
       canvas.stroke();
     }
     canvas.setLineDash([6, 4]);
-    for (const [level, stroke] of [['warning', '#bf8700'], ['critical', '#cf222e']]) {
+    for (const [level, stroke] of [['warning', colorOf('--warning-line')], ['critical', colorOf('--critical-line')]]) {
       const y = graph.toDomYCoord(this.thresholds[`${level}_${this.show}`]);
       if (!(y >= area.y && y <= area.y + area.h)) continue;
       canvas.strokeStyle = stroke;

@@ -126,7 +126,7 @@ class CheckpointDialog {
     const facts = [];
     if (run && run.duration_seconds !== null) facts.push(['Took', formatSeconds(run.duration_seconds)]);
     if (run && run.reclaimed) facts.push(['Freed', formatExtent(run.reclaimed)]);
-    announce(`Checkpoint of ${this.target.name}: ${inWords(outcome)}. ${message || ''}`);
+    announce(`Checkpoint of ${this.target.name}: ${outcome}. ${message || ''}`);
     if (turn !== this.turn) return;
     this.show(null, [make('div', {class: 'result', 'data-outcome': outcome}, make('p', null, chip(outcome)), make('p', null, message || '')),
                      make('dl', null, facts.map(([term, value]) => [make('dt', null, term), make('dd', null, value)]))], [this.closing('Close')]);

@@ -69,8 +69,8 @@ const showDecision = (target) => {
   for (const name of decision.blockers) {
     if (!blockers.some((blocker) => blocker.name === name)) blockers.push({name, why: ''});
   }
-  const verdict = decision.action === 'checkpoint' ? `Checkpoint, because: ${inWords(decision.reason)}` :
-    decision.reason ? `A checkpoint is wanted (${inWords(decision.reason)}), and held back` : 'No action';
+  const verdict = decision.action === 'checkpoint' ? `Checkpoint, because: ${decision.reason}` :
+    decision.reason ? `A checkpoint is wanted (${decision.reason}), and held back` : 'No action';
   const next = target.checkpoint.next_allowed;
   fill($('decision'), make('p', {class: 'verdict'}, verdict), make('p', null, why), blockers.length > 0 && blockerList(blockers),
        next && Date.parse(next) > now() && make('p', {class: 'quiet'}, 'The next one by itself is allowed ', ago(next), '.'));
@@ -82,7 +82,7 @@ const showRuns = (runs, running) => {
     return;
   }
   const cell = (name, kind, ...content) => make('td', {'data-name': name, class: kind}, ...content);
-  const row = (run) => make('tr', null, cell('When', 'nowrap', ago(run.ended || run.started || run.time)), cell('Asked for', '', inWords(run.reason)),
+  const row = (run) => make('tr', null, cell('When', 'nowrap', ago(run.ended || run.started || run.time)), cell('Asked for', '', run.reason),
     cell('Outcome', '', chip(run.outcome || 'running', run.outcome ? null : 'running')),
     cell('Freed', 'number nowrap', run.reclaimed && run.reclaimed.files ? formatExtent(run.reclaimed) : '–'),
     cell('Took', 'number nowrap', typeof run.duration_seconds === 'number' ? formatSeconds(run.duration_seconds) : '–'));

@@ -74,7 +74,11 @@ Names everything() {
                 {"influxdb_wal_next_checkpoint_allowed_timestamp_seconds", "gauge"},
                 {"influxdb_wal_last_checkpoint_timestamp_seconds", "gauge"},
                 {"influxdb_wal_last_successful_checkpoint_timestamp_seconds", "gauge"},
-                {"influxdb_wal_exporter_config_last_reload_success_timestamp_seconds", "gauge"}});
+                {"influxdb_wal_exporter_config_last_reload_success_timestamp_seconds", "gauge"},
+                {"influxdb_wal_exporter_hook_deliveries_total", "counter"},
+                {"influxdb_wal_exporter_hook_failures_total", "counter"},
+                {"influxdb_wal_exporter_hook_dropped_total", "counter"},
+                {"influxdb_wal_exporter_hook_queue_length", "gauge"}});
   return names;
 }
 
@@ -93,7 +97,7 @@ TEST(MetricNames, TheFirstLookAddsSizesAndLimits) {
 }
 
 TEST(MetricNames, AllOfThemWhenEverythingIsKnown) {
-  EXPECT_EQ(types(render(view_of(full_target()))), everything());
+  EXPECT_EQ(types(render(full_view(full_target()))), everything());
 }
 
 TEST(MetricNames, ThePageAddsRequestsAndTheProcess) {
@@ -109,7 +113,7 @@ TEST(MetricNames, ThePageAddsRequestsAndTheProcess) {
                 {"process_start_time_seconds", "gauge"}});
   const ManualClock clock(at(1769769000));
   MetricsPage page(clock);
-  page.update(view_of(full_target()));
+  page.update(full_view(full_target()));
   page.requests().count("/metrics", 200);
   EXPECT_EQ(types(page.text()), names);
 }
@@ -129,7 +133,7 @@ TEST(MetricNames, EachIsInTheTableOfTheReadme) {
 }
 
 TEST(MetricNames, EachHasOneHelpAndOneTypeLineHoweverManyTargets) {
-  view::View view = view_of(full_target("one"));
+  view::View view = full_view(full_target("one"));
   view.targets.push_back(std::make_shared<const view::TargetView>(full_target("two")));
   const std::string text = render(view);
   std::multiset<std::string> helped;
@@ -147,7 +151,7 @@ TEST(MetricNames, EachHasOneHelpAndOneTypeLineHoweverManyTargets) {
 }
 
 TEST(MetricNames, NoSeriesIsWrittenTwice) {
-  view::View view = view_of(full_target("one"));
+  view::View view = full_view(full_target("one"));
   view.targets.push_back(std::make_shared<const view::TargetView>(full_target("two")));
   std::set<std::string> seen;
   for (const std::string& line : lines(render(view))) {
@@ -157,7 +161,7 @@ TEST(MetricNames, NoSeriesIsWrittenTwice) {
 }
 
 TEST(MetricNames, LastCharacterIsANewline) {
-  const std::string text = render(view_of(full_target()));
+  const std::string text = render(full_view(full_target()));
   ASSERT_FALSE(text.empty());
   EXPECT_EQ(text.back(), '\n');
 }

@@ -42,6 +42,24 @@ TEST(Render, HealthIsOneForTheStatusItHas) {
                           "influxdb_wal_health{target=\"plant\",status=\"critical\"} 0"));
 }
 
+TEST(Render, EachHookHasItsFourSeriesFromTheFirstScrapeOn) {
+  view::View view = full_view(unknown_target());
+  view.hooks.emplace_back().name = "am";
+  const std::string text = render(view);
+  EXPECT_THAT(values_of(text, "influxdb_wal_exporter_hook_deliveries_total"),
+              ElementsAre("influxdb_wal_exporter_hook_deliveries_total{hook=\"ops\"} 5",
+                          "influxdb_wal_exporter_hook_deliveries_total{hook=\"am\"} 0"));
+  EXPECT_THAT(values_of(text, "influxdb_wal_exporter_hook_failures_total"),
+              ElementsAre("influxdb_wal_exporter_hook_failures_total{hook=\"ops\"} 4",
+                          "influxdb_wal_exporter_hook_failures_total{hook=\"am\"} 0"));
+  EXPECT_THAT(values_of(text, "influxdb_wal_exporter_hook_dropped_total"),
+              ElementsAre("influxdb_wal_exporter_hook_dropped_total{hook=\"ops\"} 3",
+                          "influxdb_wal_exporter_hook_dropped_total{hook=\"am\"} 0"));
+  EXPECT_THAT(values_of(text, "influxdb_wal_exporter_hook_queue_length"),
+              ElementsAre("influxdb_wal_exporter_hook_queue_length{hook=\"ops\"} 2",
+                          "influxdb_wal_exporter_hook_queue_length{hook=\"am\"} 0"));
+}
+
 TEST(Render, UnknownHealthIsAllZeroThoughThereIsASample) {
   view::TargetView target = full_target();
   target.health.reset();

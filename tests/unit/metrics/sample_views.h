@@ -89,4 +89,18 @@ inline view::View view_of(view::TargetView target) {
   return view;
 }
 
+// The same with a hook.
+inline view::View full_view(view::TargetView target) {
+  view::View view = view_of(std::move(target));
+  view::HookView hook;
+  hook.name = "ops";
+  hook.type = "slack";
+  hook.deliveries = 5;
+  hook.failures = 4;
+  hook.dropped = 3;
+  hook.queue_length = 2;
+  view.hooks.push_back(std::move(hook));
+  return view;
+}
+
 }  // namespace walx::metrics

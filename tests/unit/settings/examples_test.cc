@@ -65,6 +65,23 @@ TEST(Example, OfSeveralTargetsUsesVariablesAndOwnRequests) {
   EXPECT_EQ(settings.targets[3].checkpoint.http.value_or(HttpRequest{}).path, "/admin/checkpoint");
 }
 
+// The hooks stand as a comment, because the files they name are not there.
+TEST(Example, OfHooksIsRightOnceItIsNoComment) {
+  for (const auto& [file, count] : std::map<std::string, std::size_t>{
+           {"several-targets.yml", 3}, {"influxdb1.yml", 1}, {"influxdb2.yml", 1}, {"influxdb3.yml", 1}}) {
+    std::istringstream lines(read_file(kConfig + file, kMiB, "example").value());
+    std::string text;
+    bool found = false;
+    for (std::string line; std::getline(lines, line);) {
+      found = found || line == "# hooks:";
+      text += (found ? line.substr(std::min<std::size_t>(line.size(), 2)) : line) + "\n";
+    }
+    const auto settings = parse(text, kConfig + file, no_environment());
+    ASSERT_TRUE(settings.has_value()) << settings.error().message;
+    EXPECT_EQ(settings->hooks.size(), count) << file;
+  }
+}
+
 TEST(Example, OfLoginsHoldsABcryptHash) {
   const auto text = read_file(kConfig + "web.example.yml", kMiB, "example");
   ASSERT_TRUE(text.has_value());
@@ -172,6 +189,21 @@ TEST(ConfigReadme, GivesTheDefaultsThatHold) {
     text += "  " + group + ": {" + groups[group] + "}\n";
   }
   EXPECT_EQ(described(read(text)), described(read(target_with("  checkpoint: {http: {path: /p}}")))) << text;
+}
+
+TEST(ConfigReadme, GivesTheDefaultsOfHooksThatHold) {
+  const auto rows = documented();
+  const Hook hook;
+  const std::map<std::string, std::string> expected = {{"timeout", format_duration(hook.timeout)},
+                                                       {"min_severity", "info"},
+                                                       {"max_queue", std::to_string(hook.max_queue)},
+                                                       {"max_age", "24h"},
+                                                       {"retry.first", format_duration(hook.retry_first)},
+                                                       {"retry.longest", format_duration(hook.retry_longest)},
+                                                       {"method", hook.method},
+                                                       {"resend", format_duration(hook.resend)}};
+  EXPECT_EQ(hook.max_age, 24h);
+  for (const auto& [key, value] : expected) EXPECT_EQ(rows.at("hooks." + key), "`" + value + "`") << key;
 }
 
 TEST(ConfigReadme, GivesTheHistoryLimitThatHolds) {

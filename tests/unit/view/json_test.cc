@@ -195,6 +195,24 @@ TEST(HistoryJson, TheDetailIsAnObjectAgain) {
                                    R"("summary":"healthy to warning","detail":{"from":"healthy"}})");
 }
 
+TEST(HookJson, SaysHowItGoes) {
+  HookView hook;
+  hook.name = "am";
+  hook.type = "alertmanager";
+  hook.receivers = {"http://a:9093"};
+  hook.deliveries = 5;
+  hook.failures = 4;
+  hook.dropped = 3;
+  hook.queue_length = 2;
+  hook.last_error = "answered 500\xff";
+  hook.last_error_at = kNow;
+  EXPECT_EQ(
+      to_json(hook).dump(),
+      R"({"name":"am","type":"alertmanager","receivers":["http://a:9093"],"deliveries":5,"failures":4,"dropped":3,)"
+      R"("queue_length":2,"last_error":"answered 500�","last_error_at":"2026-11-23T10:00:00.000Z",)"
+      R"("last_success":null})");
+}
+
 TEST(HistoryJson, ADetailThatIsNotJsonStaysText) {
   HistoryEntry entry;
   entry.detail = "{broken";

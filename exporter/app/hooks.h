@@ -1,0 +1,35 @@
+// Hooks as the process has them: from the settings, over the state, into the view.
+//
+// Safe from any thread.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "events/hooks.h"
+#include "settings/settings.h"
+#include "state/store.h"
+#include "view/view.h"
+
+namespace walx::app {
+
+[[nodiscard]] std::vector<events::HookConfig> hook_configs(const settings::Settings& settings);
+
+// Every template, and every file that a hook names: the error says where in the
+// settings it is named. Reads files, so only for whoever will use the hooks.
+[[nodiscard]] Result<void> check_hooks(const settings::Settings& settings);
+
+// The audit as the queue; what hooks keep has no target.
+[[nodiscard]] std::shared_ptr<events::HookMemory> hook_memory(std::shared_ptr<state::Store> store);
+
+[[nodiscard]] events::HookServices hook_services(std::shared_ptr<Clock> clock, Log log,
+                                                 std::shared_ptr<events::Bus> bus, std::shared_ptr<state::Store> store,
+                                                 std::function<void()> changed);
+
+[[nodiscard]] std::vector<view::HookView> hook_views(const std::vector<events::HookStatus>& statuses);
+// Before any of them runs.
+[[nodiscard]] std::vector<view::HookView> hook_views(const settings::Settings& settings);
+
+}  // namespace walx::app

@@ -1,0 +1,73 @@
+// Alerts as Alertmanager wants them: a state that is told again and again, made
+// from events.
+//
+// wal.health           InfluxDBWALHealth, with the severity of the health; healthy
+//                      resolves it
+// wal.checkpoint       InfluxDBWALCheckpointFailed, InfluxDBWALCheckpointUnverified;
+//                      the next success (or nothing to do) resolves both
+// wal.restart_consideration, wal.restart (warning and above)
+//                      InfluxDBWALRestartConsidered, InfluxDBWALRestart: both end by
+//                      themselves an hour after their event; healthy ends the first
+//
+// An alert that is active is sent with an end four resends ahead, so that those of
+// an exporter that is gone end, too. One that is resolved is sent for 15 more
+// minutes, for an Alertmanager that was not there. Events applied a second time
+// change nothing in the end.
+//
+// Not thread-safe; no I/O.
+#pragma once
+
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "events/event.h"
+#include "events/payload.h"
+
+namespace walx::events {
+
+struct Alert {
+  std::string name;
+  std::string target;
+  Severity severity = Severity::warning;
+  std::string description;
+  Time starts{};
+  std::optional<Time> ends;  // nullopt: active until further notice
+
+  friend bool operator==(const Alert&, const Alert&) = default;
+};
+
+class AlertBook {
+ public:
+  // `labels` are the user's, added to every alert.
+  AlertBook(std::map<std::string, std::string> labels, Duration resend);
+
+  // Whether anything changed. `fires` false: the event is below the severity that
+  // is asked for; then it only resolves.
+  bool apply(const Event& event, bool fires);
+  // Resolves the alerts of targets that are not watched any more.
+  bool keep_targets(const std::vector<std::string>& targets, Time now);
+  // Drops what ended long enough ago.
+  void forget(Time now);
+
+  [[nodiscard]] const std::vector<Alert>& alerts() const { return alerts_; }
+  // POST /api/v2/alerts
+  [[nodiscard]] Payload payload(Time now) const;
+
+  // To be kept across restarts, and back; what makes no sense is left out.
+  [[nodiscard]] nlohmann::ordered_json memory() const;
+  void restore(const nlohmann::ordered_json& memory);
+
+ private:
+  bool fire(std::string_view name, const Event& event, std::optional<Time> ends);
+  bool resolve(std::string_view name, const std::string& target, Time when);
+
+  std::map<std::string, std::string> labels_;
+  Duration resend_;
+  std::vector<Alert> alerts_;
+};
+
+}  // namespace walx::events

@@ -1,0 +1,140 @@
+#include "events/channel.h"
+
+#include <algorithm>
+#include <cctype>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "events/alerts.h"
+
+namespace walx::events {
+namespace {
+
+BodyFormat format_of(const HookConfig& config) {
+  for (const auto& [name, value] : config.headers) {
+    std::string lower = name;
+    std::transform(lower.begin(), lower.end(), lower.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    if (lower == "content-type") return body_format(value);
+  }
+  return BodyFormat::json;
+}
+
+// Webhook and Slack: one event, one request.
+class MessageChannel final : public Channel {
+ public:
+  MessageChannel(const HookConfig& config, std::optional<Template> body)
+      : config_(config), template_(std::move(body)), sender_(config) {}
+
+  [[nodiscard]] Result<void> check() const override { return sender_.check(); }
+
+  [[nodiscard]] bool take(const Event& event) override {
+    return concerns(config_.filter, event) && severe_enough(config_.filter, event.severity);
+  }
+
+  [[nodiscard]] Delivery deliver(const std::deque<Event>& queue, Time now, Duration longest,
+                                 const std::stop_token& stop) override {
+    Delivery out;
+    if (queue.empty()) return out;
+    const Event& event = queue.front();
+    const Payload payload =
+        config_.type == HookType::slack ? slack_payload(event) : webhook_payload(event, config_, template_);
+    Attempt attempt = sender_.send(0, payload, now, std::min(longest, config_.timeout), stop);
+    out.verdict = attempt.verdict;
+    out.events = 1;
+    out.failures = attempt.verdict == Attempt::Verdict::delivered ? 0 : 1;
+    out.message = std::move(attempt.message);
+    out.retry_after = attempt.retry_after;
+    return out;
+  }
+
+ private:
+  const HookConfig config_;
+  const std::optional<Template> template_;
+  Sender sender_;
+};
+
+class AlertChannel final : public Channel {
+ public:
+  explicit AlertChannel(const HookConfig& config)
+      : config_(config), sender_(config), book_(config.labels, config.resend) {}
+
+  [[nodiscard]] Result<void> check() const override { return sender_.check(); }
+
+  [[nodiscard]] bool take(const Event& event) override {
+    if (!concerns(config_.filter, event)) return false;
+    const bool changed = book_.apply(event, severe_enough(config_.filter, event.severity));
+    news_ = news_ || changed;
+    return changed;
+  }
+
+  // Every Alertmanager is told all; one that took it is enough.
+  [[nodiscard]] Delivery deliver(const std::deque<Event>& queue, Time now, Duration longest,
+                                 const std::stop_token& stop) override {
+    Delivery out;
+    out.events = queue.size();
+    const Payload payload = book_.payload(now);
+    bool delivered = false;
+    bool failed = false;
+    for (std::size_t i = 0; i < sender_.receivers(); ++i) {
+      const Attempt attempt = sender_.send(i, payload, now, std::min(longest, config_.timeout), stop);
+      delivered = delivered || attempt.verdict == Attempt::Verdict::delivered;
+      failed = failed || attempt.verdict == Attempt::Verdict::failed;
+      if (attempt.verdict == Attempt::Verdict::delivered) continue;
+      ++out.failures;
+      out.message += (out.message.empty() ? "" : "; ") + attempt.message;
+      if (attempt.retry_after) out.retry_after = std::max(out.retry_after.value_or(Duration{}), *attempt.retry_after);
+    }
+    if (delivered) {
+      out.verdict = Attempt::Verdict::delivered;
+      out.retry_after.reset();
+      book_.forget(now);
+    } else if (!failed) {
+      out.verdict = Attempt::Verdict::refused;
+    }
+    if (out.verdict != Attempt::Verdict::failed) news_ = false;
+    return out;
+  }
+
+  [[nodiscard]] bool has_news() const override { return news_; }
+
+  [[nodiscard]] std::optional<Duration> resend() const override {
+    return book_.alerts().empty() ? std::nullopt : std::optional<Duration>(config_.resend);
+  }
+
+  [[nodiscard]] nlohmann::ordered_json memory() const override { return book_.memory(); }
+
+  void restore(const nlohmann::ordered_json& memory, Time now) override {
+    book_.restore(memory);
+    if (!config_.known_targets.empty()) book_.keep_targets(config_.known_targets, now);
+    // Whoever receives them may have been started anew meanwhile, too.
+    news_ = !book_.alerts().empty();
+  }
+
+ private:
+  const HookConfig config_;
+  Sender sender_;
+  AlertBook book_;
+  bool news_ = false;
+};
+
+}  // namespace
+
+nlohmann::ordered_json Channel::memory() const {
+  return nullptr;
+}
+
+void Channel::restore(const nlohmann::ordered_json& /*memory*/, Time /*now*/) {}
+
+Result<std::unique_ptr<Channel>> make_channel(const HookConfig& config) {
+  if (config.type == HookType::alertmanager) return std::make_unique<AlertChannel>(config);
+  std::optional<Template> body;
+  if (!config.body_template.empty()) {
+    auto parsed = Template::parse(config.body_template, format_of(config));
+    if (!parsed) return failure(parsed.error().kind, "template: " + parsed.error().message);
+    body = *std::move(parsed);
+  }
+  return std::make_unique<MessageChannel>(config, std::move(body));
+}
+
+}  // namespace walx::events

@@ -1,0 +1,51 @@
+// What differs between the kinds of hooks once an event is there: messages go out
+// one by one, Alertmanager is told a state.
+//
+// Used by the thread of its hook alone.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "events/hook.h"
+#include "events/sender.h"
+
+namespace walx::events {
+
+struct Delivery {
+  Attempt::Verdict verdict = Attempt::Verdict::failed;
+  std::size_t events = 0;    // from the front of the queue that this was about
+  std::size_t failures = 0;  // requests that did not go well, also where another one did
+  std::string message;       // of those
+  std::optional<Duration> retry_after;
+};
+
+class Channel {
+ public:
+  virtual ~Channel() = default;
+
+  // Whether every file and the template make sense. Reads files.
+  [[nodiscard]] virtual Result<void> check() const = 0;
+  // An event was read, in its place in the order. Whether it has to be delivered.
+  [[nodiscard]] virtual bool take(const Event& event) = 0;
+  // `queue` may be empty where has_news() or resend asked for it. No request takes
+  // longer than `longest`.
+  [[nodiscard]] virtual Delivery deliver(const std::deque<Event>& queue, Time now, Duration longest,
+                                         const std::stop_token& stop) = 0;
+  // Something has to be told although no event waits.
+  [[nodiscard]] virtual bool has_news() const { return false; }
+  // The time between two deliveries where nothing happens; nullopt: none is needed.
+  [[nodiscard]] virtual std::optional<Duration> resend() const { return std::nullopt; }
+  // What has to survive a restart; null: nothing.
+  [[nodiscard]] virtual nlohmann::ordered_json memory() const;
+  virtual void restore(const nlohmann::ordered_json& memory, Time now);
+};
+
+// An error for a template that makes no sense.
+[[nodiscard]] Result<std::unique_ptr<Channel>> make_channel(const HookConfig& config);
+
+}  // namespace walx::events

@@ -1,0 +1,126 @@
+// One hook at work: a thread that reads events from where it had come to, delivers
+// them in their order, tries again where that failed, and says what it dropped.
+//
+// The audit is the queue: what is kept is the id up to which everything was
+// delivered or dropped. An event that could not be kept is held in memory. So each
+// event is delivered at least once; after a restart perhaps once more.
+//
+// Public functions are safe from any thread. A listener on the bus only wakes the
+// thread, so nothing that publishes waits for a disk or a network.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "events/bus.h"
+#include "events/channel.h"
+#include "events/hook.h"
+#include "events/memory.h"
+
+namespace walx::events {
+
+struct HookStatus {
+  std::string name;
+  HookType type = HookType::webhook;
+  std::vector<std::string> receivers;  // scheme and host; empty where the URL is a secret
+  std::uint64_t deliveries = 0;        // events
+  std::uint64_t failures = 0;          // requests
+  std::uint64_t dropped = 0;           // events
+  std::size_t queue_length = 0;
+  std::string last_error;  // kept when it works again; empty: never failed
+  std::optional<Time> last_error_at;
+  std::optional<Time> last_success;
+};
+
+struct HookServices {
+  std::shared_ptr<Clock> clock;
+  Log log;
+  std::shared_ptr<Bus> bus;
+  std::shared_ptr<HookMemory> memory;
+  std::function<void()> changed;   // a status has changed; called without locks
+  std::function<double()> jitter;  // from -1 to 1
+};
+
+// What a hook whose settings changed hands on to the one in its place.
+struct HookHandover {
+  HookStatus status;
+  std::deque<Event> unkept;
+};
+
+class HookRunner {
+ public:
+  // A hook that is new starts with what happens from now on. Reads the memory.
+  HookRunner(HookConfig config, std::unique_ptr<Channel> channel, HookServices services, HookHandover before = {});
+  // Stops at once.
+  ~HookRunner();
+  HookRunner(const HookRunner&) = delete;
+  HookRunner& operator=(const HookRunner&) = delete;
+
+  [[nodiscard]] const HookConfig& config() const { return config_; }
+  [[nodiscard]] HookStatus status() const WALX_EXCLUDES(mutex_);
+
+  // Until then what waits is still tried, once and without pauses; then the thread
+  // ends. Does not wait for it.
+  void finish(SteadyTime deadline) WALX_EXCLUDES(mutex_);
+  [[nodiscard]] bool finished() const { return finished_; }
+  // Ends it now, whatever it does: cancel() asks for that, stop() also waits.
+  void cancel() WALX_EXCLUDES(mutex_);
+  void stop() WALX_EXCLUDES(mutex_);
+  // After stop().
+  [[nodiscard]] HookHandover hand_over() WALX_EXCLUDES(mutex_);
+
+ private:
+  void run(const std::stop_token& stop) WALX_EXCLUDES(mutex_);
+  void on_event(const Event& event) WALX_EXCLUDES(mutex_);
+  void restore();
+  void collect() WALX_EXCLUDES(mutex_);
+  void drop_surplus() WALX_EXCLUDES(mutex_);
+  void drop(std::size_t count, const std::string& why) WALX_EXCLUDES(mutex_);
+  [[nodiscard]] std::optional<SteadyTime> due() const;
+  void attempt(Duration longest, const std::stop_token& stop) WALX_EXCLUDES(mutex_);
+  void note_failure(const Delivery& delivery, Time now, std::size_t dropped) WALX_EXCLUDES(mutex_);
+  [[nodiscard]] Duration pause_after_failure() const;
+  void remember();
+  template <class Change>
+  void update(const Change& change) WALX_EXCLUDES(mutex_);
+
+  const HookConfig config_;
+  const std::string key_;  // in the memory
+  const HookServices services_;
+  std::uint64_t subscription_ = 0;
+
+  // Of the thread alone, from its start on.
+  std::unique_ptr<Channel> channel_;
+  bool restored_ = false;
+  std::int64_t read_ = 0;  // events up to this id have been read
+  std::deque<Event> queue_;
+  std::string saved_;
+  std::uint64_t failed_in_row_ = 0;  // deliveries
+  int refused_in_row_ = 0;
+  std::uint64_t dropped_in_row_ = 0;  // since the last one that went well
+  bool reading_failing_ = false;
+  bool saving_failing_ = false;
+  bool partly_failing_ = false;
+  std::optional<SteadyTime> not_before_;  // a pause after a failure
+  std::optional<SteadyTime> last_told_;   // the end of the last delivery that was not to be repeated
+
+  mutable Mutex mutex_;  // guards what others see of the thread, and say to it
+  CondVar wake_;
+  bool woken_ WALX_GUARDED_BY(mutex_) = true;
+  std::optional<SteadyTime> finish_by_ WALX_GUARDED_BY(mutex_);
+  std::deque<Event> unkept_ WALX_GUARDED_BY(mutex_);
+  HookStatus status_ WALX_GUARDED_BY(mutex_);
+  std::atomic<bool> finished_{false};
+  std::jthread thread_;
+};
+
+}  // namespace walx::events

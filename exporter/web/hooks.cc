@@ -1,0 +1,14 @@
+// GET /api/v1/hooks.
+#include "view/json.h"
+#include "web/handler.h"
+
+namespace walx::web {
+
+Response Handler::get_hooks(const Call& /*call*/) {
+  const auto view = dependencies_.views.current();
+  Json hooks = Json::array();
+  for (const view::HookView& hook : view->hooks) hooks.push_back(view::to_json(hook));
+  return json_response(200, {{"hooks", std::move(hooks)}});
+}
+
+}  // namespace walx::web

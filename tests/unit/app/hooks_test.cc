@@ -1,0 +1,66 @@
+// Hooks over the settings and the state.
+#include "app/hooks.h"
+
+#include <gmock/gmock.h>
+
+#include "settings/load.h"
+
+namespace walx::app {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+settings::Settings read(const std::string& hooks) {
+  const auto none = [](const std::string&) -> std::optional<std::string> { return std::nullopt; };
+  return settings::parse("targets: [{name: plant, wal: {directory: /w}}]\nhooks:\n" + hooks, "a.yml", none).value();
+}
+
+TEST(HookConfigs, EveryEventAndSeverityThatSettingsKnowIsOne) {
+  const auto configs = hook_configs(
+      read("- {name: a, type: webhook, url: http://h/, severities: [info, warning, critical], events: [wal.health, "
+           "wal.checkpoint, wal.restart_consideration, wal.restart]}\n"));
+  EXPECT_THAT(configs.at(0).filter.types, testing::ElementsAreArray(events::kTypes));
+  EXPECT_THAT(configs[0].filter.severities, testing::ElementsAreArray(events::kSeverities));
+}
+
+TEST(HookConfigs, OnlyAlertmanagersNeedToKnowTheTargets) {
+  const auto configs = hook_configs(
+      read("- {name: a, type: webhook, url: http://h/}\n- {name: b, type: alertmanager, urls: http://h}\n"));
+  EXPECT_TRUE(configs.at(0).known_targets.empty());
+  EXPECT_THAT(configs.at(1).known_targets, ElementsAre("plant"));
+}
+
+TEST(CheckHooks, SaysWhereInTheFileTheTroubleIs) {
+  EXPECT_TRUE(check_hooks(read("- {name: a, type: webhook, url: http://h/}\n")).has_value());
+  const auto missing =
+      check_hooks(read("- {name: a, type: webhook, url: http://h/}\n"
+                       "- {name: b, type: slack, url_file: /nowhere/url}\n"));
+  EXPECT_THAT(missing.error().message, StartsWith("a.yml:4: hook b: "));
+  EXPECT_THAT(missing.error().message, HasSubstr("url_file /nowhere/url"));
+  EXPECT_THAT(missing.error().message, HasSubstr("readable by the exporter's user"));
+  const auto odd = check_hooks(read("- name: a\n  type: webhook\n  url: http://h/\n  template: '{{what}}'\n"));
+  EXPECT_THAT(odd.error().message, StartsWith("a.yml:6: hook a: template: '{{what}}' is not a name it knows"));
+}
+
+TEST(HookMemory, IsTheAuditWithSeverityAndDetail) {
+  const std::shared_ptr<state::Store> store = state::memory_store(100);
+  const Time now = Time(std::chrono::seconds(1'769'769'000));
+  ASSERT_TRUE(store->append({0, now, "plant", "decision", "none", "{}"}).has_value());
+  const auto id = store->append({0, now, "plant", "wal.checkpoint", "failed", R"({"severity":"warning"})"});
+  ASSERT_TRUE(id.has_value());
+  const auto memory = hook_memory(store);
+  const auto events = memory->events_after(0, 10);
+  ASSERT_TRUE(events.has_value());
+  ASSERT_EQ(events->size(), 1U);
+  EXPECT_EQ(events->at(0).id, *id);
+  EXPECT_EQ(events->at(0).type, events::Type::checkpoint);
+  EXPECT_EQ(events->at(0).severity, events::Severity::warning);
+  EXPECT_EQ(memory->newest_id(), *id);
+  ASSERT_TRUE(memory->put("hook/a", "1").has_value());
+  EXPECT_EQ(memory->get("hook/a").value(), "1");
+}
+
+}  // namespace
+}  // namespace walx::app

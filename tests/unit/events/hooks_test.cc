@@ -1,0 +1,244 @@
+// All hooks together, over HTTP: reload, end, Alertmanagers that come and go.
+#include "events/hooks.h"
+
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "support.h"
+#include "unit/http/fake_server.h"
+
+namespace walx::events {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ClosedPort;
+using ::testing::ElementsAre;
+using testing::FakeServer;
+using ::testing::HasSubstr;
+using testing::Peer;
+
+// A receiver whose answer can be changed, and that keeps the bodies it took.
+class Inbox {
+ public:
+  std::string url() const { return server_.url(); }
+  void status(int status) {
+    const MutexLock lock(mutex_);
+    status_ = status;
+  }
+  std::vector<nlohmann::json> taken() {
+    const MutexLock lock(mutex_);
+    return taken_;
+  }
+
+ private:
+  void answer(Peer& peer) {
+    const std::string request = peer.read_request();
+    int status = 0;
+    {
+      const MutexLock lock(mutex_);
+      status = status_;
+      if (status < 300) taken_.push_back(nlohmann::json::parse(request.substr(request.find("\r\n\r\n") + 4)));
+    }
+    peer.send("HTTP/1.1 " + std::to_string(status) + " x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+  }
+
+  Mutex mutex_;
+  int status_ WALX_GUARDED_BY(mutex_) = 200;
+  std::vector<nlohmann::json> taken_ WALX_GUARDED_BY(mutex_);
+  FakeServer server_{[this](Peer& peer) { answer(peer); }};
+};
+
+HookConfig webhook(const std::string& name, const std::string& url) {
+  HookConfig config;
+  config.name = name;
+  config.urls = {url};
+  return config;
+}
+
+HookConfig alerts(std::vector<std::string> urls) {
+  HookConfig config;
+  config.name = "am";
+  config.type = HookType::alertmanager;
+  config.urls = std::move(urls);
+  config.known_targets = {"plant"};
+  return config;
+}
+
+class HooksOverHttp : public ::testing::Test {
+ protected:
+  [[nodiscard]] HookStatus status(const std::string& name) const {
+    for (HookStatus& status : hooks_.status()) {
+      if (status.name == name) return status;
+    }
+    return {};
+  }
+  [[nodiscard]] bool until_delivered(const std::string& name, std::uint64_t count) {
+    return bench_.until([&] { return status(name).deliveries >= count; });
+  }
+  [[nodiscard]] bool until_failed(const std::string& name, std::uint64_t count) {
+    return bench_.until([&] { return status(name).failures >= count; });
+  }
+  void happen(std::int64_t id, const std::string& to, Severity severity, Time time = kNow) {
+    bench_.happens(health_event(id, to, severity, time));
+  }
+
+  Bench bench_;
+  Inbox inbox_;
+  Hooks hooks_{bench_.services()};
+};
+
+TEST_F(HooksOverHttp, ADeadReceiverHoldsUpNoOtherHook) {
+  FakeServer silent([](Peer& peer) { peer.hang(); });
+  hooks_.apply({webhook("dead", silent.url()), webhook("any", inbox_.url())});
+  for (int id = 1; id <= 3; ++id) happen(id, "warning", Severity::warning);
+  ASSERT_TRUE(until_delivered("any", 3));
+  EXPECT_EQ(status("dead").deliveries, 0U);
+  EXPECT_EQ(inbox_.taken()[2]["id"], 3);
+}
+
+TEST_F(HooksOverHttp, FiltersByEventSeverityAndTarget) {
+  HookConfig config = webhook("any", inbox_.url());
+  config.filter = {{Type::health}, {Severity::critical}, {"plant"}};
+  hooks_.apply({config});
+  happen(1, "warning", Severity::warning);
+  Event other = health_event(2, "critical", Severity::critical);
+  other.target = "lab";
+  bench_.happens(other);
+  other = health_event(3, "critical", Severity::critical);
+  other.type = Type::checkpoint;
+  bench_.happens(other);
+  happen(4, "critical", Severity::critical);
+  ASSERT_TRUE(until_delivered("any", 1));
+  ASSERT_EQ(inbox_.taken().size(), 1U);
+  EXPECT_EQ(inbox_.taken()[0]["id"], 4);
+}
+
+TEST_F(HooksOverHttp, AReloadLeavesAloneWhatIsUnchangedAndGoesOnWithWhatChanged) {
+  inbox_.status(503);
+  hooks_.apply({webhook("same", inbox_.url()), webhook("changed", inbox_.url()), webhook("gone", inbox_.url())});
+  happen(1, "warning", Severity::warning);
+  ASSERT_TRUE(until_failed("same", 1));
+  ASSERT_TRUE(until_failed("changed", 1));
+  Inbox second;
+  hooks_.apply({webhook("same", inbox_.url()), webhook("changed", second.url())});
+  ASSERT_TRUE(until_delivered("changed", 1));
+  EXPECT_EQ(second.taken()[0]["id"], 1);
+  EXPECT_EQ(status("changed").failures, 1U);  // counters go on, too
+  EXPECT_EQ(status("same").queue_length, 1U);
+  EXPECT_EQ(hooks_.status().size(), 2U);
+  inbox_.status(200);
+  bench_.clock->advance(1min);
+  ASSERT_TRUE(until_delivered("same", 1));
+}
+
+TEST_F(HooksOverHttp, OneThatWasTakenOutStartsAnewWhenItComesBack) {
+  hooks_.apply({webhook("any", inbox_.url())});
+  hooks_.apply({});
+  happen(1, "warning", Severity::warning);
+  hooks_.apply({webhook("any", inbox_.url())});
+  happen(2, "warning", Severity::warning);
+  ASSERT_TRUE(until_delivered("any", 1));
+  ASSERT_EQ(inbox_.taken().size(), 1U);
+  EXPECT_EQ(inbox_.taken()[0]["id"], 2);
+}
+
+TEST_F(HooksOverHttp, TheEndDoesNotWaitForADeadReceiver) {
+  FakeServer silent([](Peer& peer) { peer.hang(); });
+  hooks_.apply({webhook("dead", silent.url())});
+  happen(1, "warning", Severity::warning);
+  ASSERT_TRUE(bench_.until([&] { return status("dead").queue_length == 1; }));
+  SystemClock system;
+  const SteadyTime begin = system.steady();
+  hooks_.stop(Duration::zero());
+  EXPECT_LT(system.steady() - begin, 8s);  // its own limit is 10 s
+  EXPECT_EQ(status("dead").queue_length, 1U);
+}
+
+TEST_F(HooksOverHttp, AnAlertIsToldToAllAndResendWithItsEndAhead) {
+  Inbox second;
+  hooks_.apply({alerts({inbox_.url(), second.url()})});
+  happen(1, "critical", Severity::critical);
+  ASSERT_TRUE(until_delivered("am", 1));
+  ASSERT_EQ(inbox_.taken().size(), 1U);
+  ASSERT_EQ(second.taken().size(), 1U);
+  EXPECT_EQ(inbox_.taken()[0][0]["endsAt"], "2026-01-30T10:34:00.000Z");
+  bench_.clock->advance(1min);
+  ASSERT_TRUE(bench_.until([&] { return second.taken().size() == 2; }));
+  EXPECT_EQ(second.taken()[1][0]["endsAt"], "2026-01-30T10:35:00.000Z");
+  EXPECT_EQ(second.taken()[1][0]["startsAt"], "2026-01-30T10:30:00.000Z");
+  EXPECT_EQ(status("am").deliveries, 1U);  // events, not requests
+}
+
+TEST_F(HooksOverHttp, OneAlertmanagerIsEnoughAndTheOtherIsTriedEachTime) {
+  const ClosedPort closed;
+  hooks_.apply({alerts({"http://" + closed.address(), inbox_.url()})});
+  happen(1, "critical", Severity::critical);
+  ASSERT_TRUE(until_delivered("am", 1));
+  EXPECT_EQ(status("am").failures, 1U);
+  EXPECT_EQ(status("am").queue_length, 0U);
+  EXPECT_THAT(status("am").last_error, HasSubstr(closed.address()));
+  bench_.clock->advance(1min);
+  ASSERT_TRUE(until_failed("am", 2));
+}
+
+TEST_F(HooksOverHttp, AlertsSurviveARestartAndAreToldRightAway) {
+  inbox_.status(500);
+  hooks_.apply({alerts({inbox_.url()})});
+  happen(1, "critical", Severity::critical);
+  ASSERT_TRUE(until_failed("am", 1));
+  hooks_.stop(Duration::zero());
+  inbox_.status(200);
+  Hooks again(bench_.services());
+  again.apply({alerts({inbox_.url()})});
+  ASSERT_TRUE(bench_.until([&] { return again.status()[0].deliveries == 1; }));
+  EXPECT_EQ(inbox_.taken()[0][0]["labels"]["severity"], "critical");
+  again.stop(Duration::zero());
+  // And those that had been told already, too: nobody else keeps them alive.
+  Hooks third(bench_.services());
+  third.apply({alerts({inbox_.url()})});
+  ASSERT_TRUE(bench_.until([&] { return inbox_.taken().size() == 2; }));
+  EXPECT_EQ(third.status()[0].deliveries, 0U);
+}
+
+TEST_F(HooksOverHttp, OnlyTheStateCountsOfWhatHappenedWhileNoAlertmanagerWasThere) {
+  inbox_.status(500);
+  hooks_.apply({alerts({inbox_.url()})});
+  happen(1, "warning", Severity::warning);
+  ASSERT_TRUE(until_failed("am", 1));
+  happen(2, "critical", Severity::critical, kNow + 1s);
+  happen(3, "healthy", Severity::info, kNow + 2s);
+  ASSERT_TRUE(bench_.until([&] { return status("am").queue_length == 3; }));
+  inbox_.status(200);
+  bench_.clock->advance(10s);
+  ASSERT_TRUE(until_delivered("am", 3));
+  const auto sent = inbox_.taken().at(0);
+  ASSERT_EQ(sent.size(), 2U);
+  EXPECT_EQ(sent[0]["endsAt"], "2026-01-30T10:30:01.000Z");
+  EXPECT_EQ(sent[1]["endsAt"], "2026-01-30T10:30:02.000Z");
+}
+
+TEST_F(HooksOverHttp, AlertsOfATargetThatIsGoneEnd) {
+  hooks_.apply({alerts({inbox_.url()})});
+  happen(1, "critical", Severity::critical);
+  ASSERT_TRUE(until_delivered("am", 1));
+  HookConfig config = alerts({inbox_.url()});
+  config.known_targets = {"lab"};
+  hooks_.apply({config});
+  ASSERT_TRUE(bench_.until([&] { return inbox_.taken().size() == 2; }));
+  EXPECT_EQ(inbox_.taken()[1][0]["endsAt"], "2026-01-30T10:30:00.000Z");
+}
+
+TEST(CheckHook, NamesABadTemplateAndAMissingFile) {
+  HookConfig config = webhook("any", "http://127.0.0.1:1");
+  EXPECT_TRUE(check_hook(config).has_value());
+  config.body_template = "{{nothing}}";
+  EXPECT_THAT(check_hook(config).error().message, HasSubstr("template: '{{nothing}}' is not a name it knows"));
+  config.body_template.clear();
+  config.url_file = "/nowhere/url";
+  config.urls.clear();
+  EXPECT_THAT(check_hook(config).error().message, HasSubstr("url_file /nowhere/url"));
+}
+
+}  // namespace
+}  // namespace walx::events

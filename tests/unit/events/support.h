@@ -1,0 +1,134 @@
+// What the tests of hooks share: events, a memory that is a list, and waiting for
+// a thread without sleeping.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "events/event.h"
+#include "events/memory.h"
+#include "events/runner.h"
+
+namespace walx::events {
+
+inline const Time kNow = Time(std::chrono::seconds(1'769'769'000));  // 2026-01-30T10:30:00Z
+
+inline Event health_event(std::int64_t id, const std::string& to, Severity severity, Time time = kNow) {
+  Event event;
+  event.id = id;
+  event.time = time;
+  event.target = "plant";
+  event.type = Type::health;
+  event.severity = severity;
+  event.summary = "health -> " + to;
+  event.detail = R"({"to":")" + to + R"("})";
+  return event;
+}
+
+// 10 kB of what breaks formats, and bytes that are no text.
+inline std::string hostile_text() {
+  std::string text = "\"quoted\" \\ back\n<!channel> & <b>bold</b>\t\xff\xc3 \x01 {{summary}} ";
+  while (text.size() < 10'000) text += "é\"\n<&>";
+  return text;
+}
+
+// The audit and the values, as lists.
+class FakeMemory final : public HookMemory {
+ public:
+  Result<std::vector<Event>> events_after(std::int64_t id, std::size_t limit) override {
+    const MutexLock lock(mutex_);
+    if (fails_) return failure(ErrorKind::unavailable, "the disk is gone");
+    std::vector<Event> out;
+    for (const Event& event : events_) {
+      if (event.id > id && out.size() < limit) out.push_back(event);
+    }
+    return out;
+  }
+  Result<std::int64_t> newest_id() override {
+    const MutexLock lock(mutex_);
+    return events_.empty() ? 0 : events_.back().id;
+  }
+  Result<std::optional<std::string>> get(const std::string& key) override {
+    const MutexLock lock(mutex_);
+    if (fails_) return failure(ErrorKind::unavailable, "the disk is gone");
+    const auto found = values_.find(key);
+    return found == values_.end() ? std::nullopt : std::optional<std::string>(found->second);
+  }
+  Result<void> put(const std::string& key, const std::string& value) override {
+    const MutexLock lock(mutex_);
+    if (fails_) return failure(ErrorKind::unavailable, "the disk is full");
+    values_[key] = value;
+    return {};
+  }
+
+  void add(Event event) {
+    const MutexLock lock(mutex_);
+    events_.push_back(std::move(event));
+  }
+  void fail(bool fails) {
+    const MutexLock lock(mutex_);
+    fails_ = fails;
+  }
+
+ private:
+  Mutex mutex_;
+  bool fails_ WALX_GUARDED_BY(mutex_) = false;
+  std::vector<Event> events_ WALX_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> values_ WALX_GUARDED_BY(mutex_);
+};
+
+// Everything a hook needs, with a clock that stands still.
+class Bench {
+ public:
+  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>(kNow);
+  std::shared_ptr<Bus> bus = std::make_shared<Bus>();
+  std::shared_ptr<FakeMemory> memory = std::make_shared<FakeMemory>();
+
+  HookServices services(std::shared_ptr<Clock> other = nullptr) {
+    return {other ? other : clock, null_log(), bus, memory, [this] { note(); }, [] { return 0.0; }};
+  }
+
+  // Kept, then told, as a target does. With id 0 it is told alone.
+  void happens(const Event& event) {
+    if (event.id > 0) memory->add(event);
+    bus->publish(event);
+  }
+
+  // Until `condition` holds; it is looked at whenever a status changed.
+  template <class Condition>
+  [[nodiscard]] bool until(const Condition& condition) {
+    SystemClock system;
+    const auto deadline = system.steady() + std::chrono::seconds(30);
+    while (true) {
+      std::uint64_t seen = 0;
+      {
+        const MutexLock lock(mutex_);
+        seen = notes_;
+      }
+      if (condition()) return true;
+      const MutexLock lock(mutex_);
+      if (system.steady() >= deadline) return false;
+      if (notes_ == seen) system.wait_until(noted_, mutex_, deadline);
+    }
+  }
+  void note() {
+    const MutexLock lock(mutex_);
+    ++notes_;
+    noted_.notify_all();
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar noted_;
+  std::uint64_t notes_ WALX_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace walx::events
