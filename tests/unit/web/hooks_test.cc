@@ -9,7 +9,7 @@ namespace walx::web {
 namespace {
 
 Response ask(World& world, const std::string& method) {
-  Handler handler(world.dependencies(), 1);
+  Handler handler(world.dependencies(), 1, 1);
   Request request;
   request.method = method;
   request.path = "/api/v1/hooks";
