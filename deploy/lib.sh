@@ -124,6 +124,24 @@ walx_unpack() {
   ) 9>"$walx_servers/.lock" || exit 1
 }
 
+# axe-core, for the test of the status page alone: into build/axe-core, with npm.
+walx_axe() {
+  local version=4.10.2 folder=$walx_root/build/axe-core
+  [ ! -e "$folder/package/axe.min.js" ] || return 0
+  mkdir -p "$folder"
+  (
+    flock 9
+    [ ! -e "$folder/package/axe.min.js" ] || exit 0
+    # Not every npm is Debian's: one that is there is used as it is.
+    command -v npm >/dev/null || walx_install test-npm
+    walx_say "fetching axe-core $version"
+    cd "$folder" || exit 1
+    npm pack --silent "axe-core@$version" >npm.log 2>&1 || walx_fail "npm could not fetch axe-core: $(tail -n 3 npm.log)"
+    rm -rf package.new && mkdir package.new
+    tar -xzf "axe-core-$version.tgz" -C package.new && mv package.new/package package && rm -rf package.new
+  ) 9>"$folder/.lock" || exit 1
+}
+
 # Configures where that has not been done, then builds. `$1` is a preset; the
 # rest goes to the build ("--target x").
 walx_build() {

@@ -258,6 +258,13 @@ view::PrepareRestartAnswer Exporter::prepare_restart(const view::PrepareRestartC
   return answer;
 }
 
+Result<std::vector<view::SamplePoint>> Exporter::samples(const std::string& target, std::optional<Time> since,
+                                                         std::size_t limit) {
+  const auto found = find(target);
+  if (found == nullptr) return failure(ErrorKind::not_found, "there is no target named " + escape_control(target));
+  return found->samples(since, limit);
+}
+
 view::AlertAnswer Exporter::alert(const view::AlertCommand& command) {
   const auto target = find(command.target);
   if (target == nullptr) return {view::AlertAnswer::State::gone, "the target is gone", {}, std::nullopt};

@@ -50,6 +50,8 @@ class Exporter final : public view::Commands, public view::Queries {
   [[nodiscard]] Result<void> reload() override WALX_EXCLUDES(reload_mutex_);
   [[nodiscard]] Result<view::HistoryPage> history(const std::string& target, std::optional<std::int64_t> before,
                                                   std::size_t limit) override;
+  [[nodiscard]] Result<std::vector<view::SamplePoint>> samples(const std::string& target, std::optional<Time> since,
+                                                               std::size_t limit) override;
   [[nodiscard]] Result<view::EventPage> events(const view::EventFilter& filter, std::optional<std::int64_t> before,
                                                std::size_t limit) override {
     return feed_.page(filter, before, limit);

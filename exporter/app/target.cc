@@ -54,6 +54,7 @@ Target::Target(settings::Target settings, Services services, bool acts_unasked)
     if (alerts && *alerts) alerts_ = AlertLedger::from_text(**alerts);
     saved_ = memory_;
     load_restart();
+    restore_samples();
     if (!memory_.last_scheduled) memory_.last_scheduled = services_.clock->now();
     decision_ = policy::decide(rules_, memory_, situation(std::nullopt));
     recorded_ = decision_;  // that nothing is known at the start is no news
@@ -94,6 +95,7 @@ void Target::stop() {
   sampler_.reset();
   const MutexLock lock(mutex_);
   remember();
+  remember_samples(/*at_once=*/true);
 }
 
 std::shared_ptr<const view::TargetView> Target::view() const {
@@ -198,6 +200,7 @@ void Target::take_look(Look look) {
   history_.add({sample_->taken_at, sample_->pending});
   memory_ = policy::observe(rules_, std::move(memory_), *sample_, services_.clock->now());
   health_ = memory_.levels->worse();
+  samples_.add({sample_->taken_at, health_, sample_->pending, sample_->retained});
   explain_pending();
   note_health(before);
 }
@@ -323,6 +326,7 @@ void Target::step() {
   explain_pending();
   if (stale && health_) {
     const std::optional<Health> before = std::exchange(health_, std::nullopt);
+    samples_.add_gap(now);
     services_.log->error("no fresh sample for {}: health is unknown [{}]",
                          format_duration_rough(now - sample_->taken_at), settings_.name);
     note_health(before);
@@ -355,6 +359,7 @@ void Target::step() {
   if (decision_.action == policy::Action::checkpoint && acts_unasked_ && restart_phase_ == RestartPhase::idle)
     start_run(*decision_.reason, std::nullopt, "policy");
   remember();
+  remember_samples(/*at_once=*/false);
   publish();
 }
 

@@ -31,6 +31,7 @@
 #include "settings/settings.h"
 #include "state/store.h"
 #include "view/commands.h"
+#include "view/samples.h"
 #include "view/view.h"
 
 namespace walx::app {
@@ -72,6 +73,9 @@ class Target {
   // The plan of a checkpoint that somebody asks for now.
   [[nodiscard]] view::CheckpointPlan plan(bool at_once) const WALX_EXCLUDES(mutex_);
   [[nodiscard]] std::optional<view::CheckpointRun> run(std::int64_t id) const WALX_EXCLUDES(mutex_);
+  // Of the last day, oldest first.
+  [[nodiscard]] std::vector<view::SamplePoint> samples(std::optional<Time> since, std::size_t limit) const
+      WALX_EXCLUDES(mutex_);
 
  private:
   void control() WALX_EXCLUDES(mutex_);
@@ -141,6 +145,9 @@ class Target {
   std::int64_t emit(events::Type type, events::Severity severity, const std::string& summary,
                     nlohmann::ordered_json detail) WALX_REQUIRES(mutex_);
   void remember() WALX_REQUIRES(mutex_);
+  void restore_samples() WALX_REQUIRES(mutex_);
+  // At once at the end, else every few minutes.
+  void remember_samples(bool at_once) WALX_REQUIRES(mutex_);
   void publish() WALX_REQUIRES(mutex_);
 
   const settings::Target settings_;
@@ -154,6 +161,9 @@ class Target {
   policy::Memory memory_ WALX_GUARDED_BY(mutex_);
   policy::Memory saved_ WALX_GUARDED_BY(mutex_);
   policy::GrowthHistory history_ WALX_GUARDED_BY(mutex_);
+  view::SampleHistory samples_ WALX_GUARDED_BY(mutex_);        // for charts
+  std::optional<Time> samples_saved_ WALX_GUARDED_BY(mutex_);  // the newest of those on disk
+  SteadyTime next_samples_save_ WALX_GUARDED_BY(mutex_){};
   policy::Decision decision_ WALX_GUARDED_BY(mutex_);
   policy::Decision recorded_ WALX_GUARDED_BY(mutex_);
   std::optional<policy::Health> health_ WALX_GUARDED_BY(mutex_);  // nullopt: unknown

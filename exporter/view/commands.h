@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "events/event.h"
 #include "policy/decision.h"
+#include "view/samples.h"
 #include "view/view.h"
 
 namespace walx::view {
@@ -164,6 +165,9 @@ class Queries {
   // Entries with an id below `before` (nullopt: from the newest on), at most `limit`.
   [[nodiscard]] virtual Result<HistoryPage> history(const std::string& target, std::optional<std::int64_t> before,
                                                     std::size_t limit) = 0;
+  // Of the last day, oldest first: the newest `limit` at or after `since`.
+  [[nodiscard]] virtual Result<std::vector<SamplePoint>> samples(const std::string& target, std::optional<Time> since,
+                                                                 std::size_t limit) = 0;
   // The plan of a checkpoint that somebody asks for now.
   [[nodiscard]] virtual Result<CheckpointPlan> plan(const std::string& target, bool at_once) = 0;
   // One checkpoint, running or ended; nullopt: not known.

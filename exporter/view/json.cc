@@ -276,6 +276,16 @@ Json event_sample_json(const wal::Sample& sample) {
           {"max_data_time", time(sample.max_data_time)}};
 }
 
+Json to_json(const SamplePoint& point) {
+  const auto known = [&](std::uint64_t value) { return point.health ? Json(value) : Json(nullptr); };
+  return {{"time", time(point.time)},
+          {"pending_files", known(point.pending.files)},
+          {"pending_bytes", known(point.pending.bytes)},
+          {"retained_files", known(point.retained.files)},
+          {"retained_bytes", known(point.retained.bytes)},
+          {"health", text(policy::to_string(point.health))}};
+}
+
 Json to_json(const CheckpointPlan& plan) {
   Json blockers = Json::array();
   for (const auto blocker : plan.blockers) blockers.push_back(text(policy::to_string(blocker)));

@@ -35,6 +35,8 @@ namespace walx::view {
 [[nodiscard]] nlohmann::ordered_json to_json(const HistoryEntry& entry);
 // The sample that an event rests on: sampled_at, pending, retained, snapshot, max_data_time.
 [[nodiscard]] nlohmann::ordered_json event_sample_json(const wal::Sample& sample);
+// Numbers are null where nothing was known.
+[[nodiscard]] nlohmann::ordered_json to_json(const SamplePoint& point);
 // One flat object, as design.md lists its fields.
 [[nodiscard]] nlohmann::ordered_json to_json(const CheckpointPlan& plan);
 [[nodiscard]] nlohmann::ordered_json to_json(const PrepareRestartAnswer& answer);

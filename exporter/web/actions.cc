@@ -1,8 +1,10 @@
 // What each route of handler.h does.
+#include <algorithm>
 #include <limits>
 
 #include "base/text.h"
 #include "view/json.h"
+#include "web/assets.h"
 #include "web/checkpoint.h"
 #include "web/handler.h"
 #include "web/landing.h"
@@ -13,6 +15,7 @@ namespace {
 
 constexpr std::int64_t kDefaultHistory = 100;
 constexpr std::int64_t kLongestHistory = 1000;
+constexpr std::int64_t kLongestSamples = 2000;
 
 Json names_of(const view::View& view) {
   Json names = Json::array();
@@ -71,10 +74,51 @@ Handler::Chosen Handler::choose(const Call& call) const {
 Response Handler::get_landing(const Call&) {
   auto response = text_response(200, "text/html; charset=utf-8",
                                 landing_page(*dependencies_.views.current(), dependencies_.clock.now()));
+  // Everything the page needs comes from here, and nothing in it runs that is not a file of ours.
   response.headers.emplace_back("Content-Security-Policy",
-                                "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+                                "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+                                "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
   response.headers.emplace_back("Referrer-Policy", "no-referrer");
+  response.headers.emplace_back("Cross-Origin-Opener-Policy", "same-origin");
   return response;
+}
+
+Response Handler::get_asset(const Call& call) {
+  for (const auto& asset : assets()) {
+    if (asset.name != call.names.front()) continue;
+    Response response;
+    response.content_type = asset.content_type;
+    // Its address holds its hash. Private: where there are logins, a shared cache must not keep it.
+    response.cache_control = "private, max-age=31536000, immutable";
+    response.headers.emplace_back("ETag", asset.etag);
+    const auto known = header_values(call.request.headers, "If-None-Match");
+    if (std::find(known.begin(), known.end(), asset.etag) != known.end()) {
+      response.status = 304;
+      return response;
+    }
+    response.fixed_body = asset.bytes;
+    return response;
+  }
+  return refuse(call.request, 404, "there is no asset \"" + escape_control(call.names.front()) + "\"",
+                "load the page at / again: the exporter may have been updated");
+}
+
+Response Handler::get_status(const Call&) {
+  const auto view = dependencies_.views.current();
+  Json waiting = Json::array();
+  for (const auto& what : view->not_ready) waiting.push_back(to_valid_utf8(what));
+  const bool reloaded = view->last_reload_successful;
+  Json body;
+  body["version"] = WALX_VERSION;
+  body["page"] = std::string(page_version());
+  body["started"] = format_time(view->started);
+  body["now"] = format_time(dependencies_.clock.now());
+  body["ready"] = view->not_ready.empty() && !view->targets.empty();
+  body["waiting_for"] = std::move(waiting);
+  body["reload"] = {{"successful", reloaded},
+                    {"last_success", format_time(view->last_reload_success)},
+                    {"error", reloaded ? Json(nullptr) : Json(to_valid_utf8(view->last_reload_error))}};
+  return json_response(200, body);
 }
 
 Response Handler::get_metrics(const Call&) {
@@ -136,6 +180,32 @@ Response Handler::get_history(const Call& call) {
   Json body;
   body["entries"] = std::move(entries);
   body["next_before"] = page->next_before ? Json(*page->next_before) : Json(nullptr);
+  return json_response(200, body);
+}
+
+Response Handler::get_samples(const Call& call) {
+  const auto view = dependencies_.views.current();
+  const auto& name = call.names.front();
+  if (find(*view, name) == nullptr) return no_such_target(call, *view, name);
+  const auto limit = number_parameter(call.query, "limit", kLongestSamples);
+  if (!limit) return refuse(call.request, limit.error());
+  const auto text = parameter(call.query, "since");
+  if (!text) return refuse(call.request, text.error());
+  std::optional<Time> since;
+  if (*text) {
+    const auto time = parse_time(**text);
+    if (!time) return refuse(call.request, {ErrorKind::invalid, "the parameter since: " + time.error().message});
+    since = *time;
+  }
+  const auto samples =
+      dependencies_.queries.samples(name, since, static_cast<std::size_t>(limit->value_or(kLongestSamples)));
+  if (abandoned_) return error_response(503, "the exporter is shutting down");
+  if (!samples) return refuse(call.request, samples.error());
+  Json points = Json::array();
+  for (const auto& point : *samples) points.push_back(view::to_json(point));
+  Json body;
+  body["target"] = to_valid_utf8(name);
+  body["samples"] = std::move(points);
   return json_response(200, body);
 }
 

@@ -83,15 +83,21 @@ void drain(mg_connection* connection, const Clock& clock, SteadyTime deadline) {
 }
 
 void write_response(mg_connection* connection, const Response& response, Time now, bool head_only) {
+  const bool fixed = !response.fixed_body.empty();
   std::string out = "HTTP/1.1 " + std::to_string(response.status) + " " + status_text(response.status) +
                     "\r\nDate: " + http_date(now) + "\r\nContent-Type: " + response.content_type;
   // The end of a stream is that of the connection.
-  if (!response.stream) out += "\r\nContent-Length: " + std::to_string(response.body.size());
-  out += "\r\nConnection: close\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n";
+  if (!response.stream) {
+    out += "\r\nContent-Length: " + std::to_string(fixed ? response.fixed_body.size() : response.body.size());
+  }
+  out +=
+      "\r\nConnection: close\r\nCache-Control: " + response.cache_control + "\r\nX-Content-Type-Options: nosniff\r\n";
   for (const auto& [name, value] : response.headers) out += name + ": " + value + "\r\n";
   out += "\r\n";
-  if (!head_only) out += response.body;
-  if (mg_write(connection, out.data(), out.size()) <= 0 || head_only || !response.stream) return;
+  if (!head_only && !fixed) out += response.body;
+  if (mg_write(connection, out.data(), out.size()) <= 0 || head_only) return;
+  if (fixed) mg_write(connection, response.fixed_body.data(), response.fixed_body.size());
+  if (!response.stream) return;
   while (const auto part = response.stream()) {
     if (!part->empty() && mg_write(connection, part->data(), part->size()) <= 0) return;
   }

@@ -29,7 +29,7 @@ struct BodyError {
 // the connection before the client has read the answer.
 void drain(mg_connection* connection, const Clock& clock, SteadyTime deadline);
 
-// Head and body in one write. `head_only`: as for a HEAD request.
+// Head and body in one write, a fixed body in a second one. `head_only`: as for a HEAD request.
 void write_response(mg_connection* connection, const Response& response, Time now, bool head_only);
 
 }  // namespace walx::web

@@ -90,6 +90,9 @@ class Handler {
   [[nodiscard]] Response get_targets(const Call& call);
   [[nodiscard]] Response get_target(const Call& call);
   [[nodiscard]] Response get_history(const Call& call);
+  [[nodiscard]] Response get_samples(const Call& call);
+  [[nodiscard]] Response get_status(const Call& call);
+  [[nodiscard]] Response get_asset(const Call& call);
   [[nodiscard]] Response get_events(const Call& call);
   [[nodiscard]] Response get_event_stream(const Call& call);
   [[nodiscard]] Response post_checkpoint(const Call& call);

@@ -3,31 +3,99 @@
 #include "base/bytes.h"
 #include "base/text.h"
 #include "view/json.h"
+#include "web/assets.h"
 #include "web/request.h"
 
 namespace walx::web {
 namespace {
 
-std::string cell(std::string_view text) {
-  return "<td>" + escape_html(text) + "</td>";
+std::string cell(std::string_view name, const std::string& html) {
+  return "<td data-name=\"" + std::string(name) + "\">" + html + "</td>";
+}
+
+std::string isolated(std::string_view text) {
+  return "<bdi>" + escape_html(text) + "</bdi>";
+}
+
+// To the second, for people; whole in the attribute.
+std::string moment(Time time) {
+  const auto whole = format_time(time);
+  return "<time datetime=\"" + whole + "\">" + whole.substr(0, 10) + " " + whole.substr(11, 8) + " UTC</time>";
 }
 
 std::string last_checkpoint(const view::TargetView& target) {
-  if (target.running) return "running since " + format_time(target.running->started);
-  return target.last_checkpoint ? format_time(*target.last_checkpoint) : "none yet";
+  if (target.running) return "running since " + moment(target.running->started);
+  if (!target.last_checkpoint) return "none yet";
+  std::string out = moment(*target.last_checkpoint);
+  if (target.last_run && target.last_run->outcome) {
+    out += ", " + std::string(influxdb::to_string(target.last_run->outcome->kind));
+  }
+  return out;
 }
 
-std::string row(const view::TargetView& target, Time now) {
-  const auto* sample = target.sample.get();
-  const auto link = "/api/v1/targets/" + percent_encode(target.name);
+std::string pending(const view::TargetView& target) {
+  if (target.sample == nullptr) return "not known yet";
+  const auto& pending = target.sample->pending;
+  const auto& limits = target.thresholds;
+  return std::to_string(pending.files) + " files of " + std::to_string(limits.warning_files) + ", " +
+         format_bytes(pending.bytes) + " of " + format_bytes(limits.warning_bytes);
+}
+
+std::string replay(const view::TargetView& target) {
+  if (target.sample == nullptr) return "not known yet";
+  if (target.sample->newest_file_damaged) return "the newest file is damaged: do not restart";
+  return "about " + format_duration_rough(std::chrono::duration_cast<Duration>(
+                        std::chrono::duration<double>(target.forecast.replay_estimate_seconds)));
+}
+
+std::string note(const view::TargetView& target, Time now) {
   auto note = view::unknown_reason(target, now);
   if (note.empty() && !target.error.empty()) note = "the last look failed: " + target.error;
   if (note.empty()) note = target.decision.explanation;
-  return "<tr><td><a href=\"" + escape_html(link) + "\">" + escape_html(target.name) + "</a></td>" +
-         cell(policy::to_string(view::health_at(target, now))) +
-         cell(sample != nullptr ? std::to_string(sample->pending.files) : "") +
-         cell(sample != nullptr ? format_bytes(sample->pending.bytes) : "") + cell(last_checkpoint(target)) +
-         cell(sample != nullptr ? format_time(sample->taken_at) : "never") + cell(note) + "</tr>\n";
+  if (target.not_shrinking) {
+    note += "; does not shrink (" + std::string(policy::to_string(target.not_shrinking->cause)) +
+            "): " + target.not_shrinking->detail;
+  }
+  if (target.paused) note += "; paused";
+  if (target.dry_run) note += "; dry run";
+  if (target.watch_degraded) note += "; watch degraded: " + target.watch_detail;
+  return note;
+}
+
+std::string row(const view::TargetView& target, Time now) {
+  const auto link = "/api/v1/targets/" + percent_encode(target.name);
+  const std::string health(policy::to_string(view::health_at(target, now)));
+  const auto* sample = target.sample.get();
+  return "<tr>" + cell("Target", "<a href=\"" + escape_html(link) + "\">" + isolated(target.name) + "</a>") +
+         cell("Health", "<span class=\"chip " + health + "\">" + health + "</span>") +
+         cell("A restart would replay for", replay(target)) + cell("Pending", pending(target)) +
+         cell("Last checkpoint", last_checkpoint(target)) +
+         cell("Last look", sample != nullptr ? moment(sample->taken_at) : "never") +
+         cell("Decision", isolated(note(target, now))) + "</tr>\n";
+}
+
+std::string table(const view::View& view, Time now) {
+  std::string out =
+      "<table>\n<thead><tr><th scope=\"col\">Target</th><th scope=\"col\">Health</th>"
+      "<th scope=\"col\">A restart would replay for</th><th scope=\"col\">Pending</th>"
+      "<th scope=\"col\">Last checkpoint</th><th scope=\"col\">Last look</th>"
+      "<th scope=\"col\">Decision</th></tr></thead>\n<tbody>\n";
+  for (const auto& target : view.targets) out += row(*target, now);
+  return out + "</tbody>\n</table>";
+}
+
+std::string notice(std::string_view level, std::string_view title, const std::string& text) {
+  return "<p class=\"notice\" data-level=\"" + std::string(level) + "\"><strong>" + std::string(title) +
+         "</strong><span>" + escape_html(text) + "</span></p>\n";
+}
+
+std::string notices(const view::View& view) {
+  std::string out;
+  if (!view.not_ready.empty()) out += notice("warning", "Not ready yet", join(view.not_ready, ", "));
+  if (!view.last_reload_successful) {
+    out += notice("critical", "The last reload of the settings failed", view.last_reload_error);
+  }
+  return out;
 }
 
 }  // namespace
@@ -59,21 +127,16 @@ std::string escape_html(std::string_view text) {
 }
 
 std::string landing_page(const view::View& view, Time now) {
-  std::string out =
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>InfluxDB WAL exporter</title></head>\n"
-      "<body>\n<h1>InfluxDB WAL exporter</h1>\n"
-      "<table>\n<tr><th>Target</th><th>Health</th><th>Pending files</th><th>Pending size</th>"
-      "<th>Last checkpoint</th><th>Sampled at</th><th>Note</th></tr>\n";
-  for (const auto& target : view.targets) out += row(*target, now);
-  out += "</table>\n";
-  if (!view.not_ready.empty()) out += "<p>Not ready yet: " + escape_html(join(view.not_ready, ", ")) + "</p>\n";
-  if (!view.last_reload_successful) {
-    out += "<p>The last reload of the settings failed: " + escape_html(view.last_reload_error) + "</p>\n";
-  }
-  out +=
-      "<ul>\n<li><a href=\"/metrics\">Metrics</a></li>\n<li><a href=\"/api/v1/targets\">All targets as JSON</a></li>\n"
-      "<li><a href=\"/wal-management/stats\">WAL statistics of the first target</a></li>\n"
-      "<li><a href=\"/-/healthy\">Healthy</a>, <a href=\"/-/ready\">ready</a></li>\n</ul>\n</body>\n</html>\n";
+  constexpr std::string_view kNotices = "<!--notices-->";
+  constexpr std::string_view kTargets = "<!--targets-->";
+  const auto page = page_template();
+  const auto first = page.find(kNotices);
+  const auto second = page.find(kTargets, first);
+  std::string out(page.substr(0, first));
+  out += notices(view);
+  out += page.substr(first + kNotices.size(), second - first - kNotices.size());
+  out += table(view, now);
+  out += page.substr(second + kTargets.size());
   return out;
 }
 

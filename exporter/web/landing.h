@@ -1,5 +1,5 @@
-// The page at "/": the health of every target, and where to look further. Pure;
-// safe from any thread.
+// The page at "/": the status page, with what is known now written into it, so
+// that it says something without scripts too. Pure; safe from any thread.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@
 
 namespace walx::web {
 
-// A whole HTML document without scripts and styles; everything that comes from
-// outside is escaped.
+// A whole HTML document; everything that comes from outside is escaped. Its
+// scripts and styles are files of their own (assets.h).
 [[nodiscard]] std::string landing_page(const view::View& view, Time now);
 
 // &, <, >, " and ' as entities; control characters and bytes that are not UTF-8 made visible.

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,9 @@ struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
+  // Instead of `body`, where it is not empty: bytes that outlive every answer, sent without a copy.
+  std::string_view fixed_body;
+  std::string cache_control = "no-store";
   std::vector<std::pair<std::string, std::string>> headers;  // beyond those every answer has
   // Where set: what follows `body`, part by part, until it gives nullopt or the
   // client is gone. May block for a second at a time.

@@ -190,6 +190,15 @@ class FakeQueries final : public view::Queries {
     return out;
   }
 
+  Result<std::vector<view::SamplePoint>> samples(const std::string&, std::optional<Time> since,
+                                                 std::size_t limit) override {
+    view::SampleHistory history;
+    for (int minute = 0; minute < 5; ++minute) {
+      history.add({kNow - std::chrono::minutes(5 - minute), policy::Health::warning, {31, 1000}, {2, 5}});
+    }
+    history.add_gap(kNow);
+    return history.points(since, limit);
+  }
   Result<view::CheckpointPlan> plan(const std::string& target, bool at_once) override {
     view::CheckpointPlan plan;
     plan.target = target;

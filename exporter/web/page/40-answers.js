@@ -1,0 +1,99 @@
+// The three things a person wants to know first, as words: {level, big, say}.
+
+const QUICK_SECONDS = 30;
+const SLOW_SECONDS = 300;
+
+const restartAnswer = (target) => {
+  if (!target.pending) return {level: 'unknown', big: 'is not known', say: ['No look at the WAL has succeeded yet.']};
+  if (target.newest_file_damaged) {
+    return {level: 'critical', big: 'would not help', say: ['The newest WAL file is damaged. See to it before any restart.']};
+  }
+  const seconds = target.forecast.replay_estimate_seconds;
+  const level = seconds < QUICK_SECONDS ? 'healthy' : seconds < SLOW_SECONDS ? 'warning' : 'critical';
+  const big = {healthy: 'would be quick', warning: 'would take a while', critical: 'would be slow'}[level];
+  if (target.pending.files === 0) return {level, big, say: ['It would replay nothing: no file is pending.']};
+  const say = [`A restart would replay for about ${formatSeconds(Math.max(seconds, 0.001))}: `,
+               exactly(target.pending.files, formatFiles(target.pending.files), 'files'), ', ',
+               exactly(target.pending.bytes, formatBytes(target.pending.bytes), 'bytes'), '.'];
+  if (target.health === 'unknown') {
+    return {level: 'unknown', big: 'is not known', say: ['As last seen ', ago(target.sampled_at), ': ', ...say]};
+  }
+  return {level, big, say};
+};
+
+const etaText = (target) => {
+  const {warning_eta_seconds: warning, critical_eta_seconds: critical} = target.forecast;
+  if (critical === 0) return 'It is past its critical limit.';
+  if (warning) return `The warning limit is about ${formatSeconds(Math.round(warning))} away.`;
+  if (critical) return `The critical limit is about ${formatSeconds(Math.round(critical))} away.`;
+  return warning === 0 ? 'It is past its warning limit.' : 'No limit is in sight.';
+};
+
+const walAnswer = (target) => {
+  // Why stands above.
+  if (!target.pending) return {level: 'unknown', big: 'can not be seen', say: ['No look at it has succeeded yet.']};
+  if (target.health === 'unknown') {
+    return {level: 'unknown', big: 'can not be seen', say: ['The last good look was ', ago(target.sampled_at), '.']};
+  }
+  const level = target.health;
+  const cause = target.not_shrinking;
+  const growth = target.forecast.growth_short;
+  const rate = growth && growth.bytes_per_second;
+  const growing = growth && (rate >= 1 || growth.files_per_second > 0);
+  if (cause) {
+    return {level: level === 'healthy' ? 'warning' : level, big: `does not shrink: ${cause.cause}`,
+            say: [`${cause.file ? `${cause.file}: ` : ''}${cause.detail}`]};
+  }
+  const over = level === 'healthy' ? '' : `is at ${level}, `;
+  if (!growth) return {level, big: over ? `is at ${level}` : 'is calm', say: ['How fast it grows is not known yet.']};
+  if (growing) {
+    const speed = rate >= 1 ? `${formatBytes(Math.round(rate))}/s` : `${formatSeconds(1 / growth.files_per_second)} per file`;
+    return {level, big: `${over}grows by ${speed}`, say: [etaText(target)]};
+  }
+  const shrinks = rate <= -1;
+  return {level, big: `${over}${shrinks ? 'shrinks' : 'does not grow'}`,
+          say: [shrinks ? `By ${formatBytes(Math.round(-rate))}/s.` : 'Nothing was added lately.']};
+};
+
+const lastRunText = (target) => {
+  const run = target.checkpoint.last_run;
+  if (!run) {
+    const when = target.checkpoint.last_checkpoint;
+    return when ? ['The last checkpoint ended ', ago(when), '.'] : ['No checkpoint has been made yet.'];
+  }
+  const freed = run.reclaimed && run.reclaimed.files ? `, ${formatExtent(run.reclaimed)} freed` : '';
+  return [`The last checkpoint (${run.reason}) `, chip(run.outcome), ' ', ago(run.ended),
+          `${freed} in ${formatSeconds(run.duration_seconds)}.`];
+};
+
+const exporterAnswer = (target) => {
+  const {decision, checkpoint} = target;
+  if (checkpoint.running) {
+    return {level: 'running', big: 'makes a checkpoint',
+            say: [`Asked for: ${checkpoint.running.reason}. Running since `, ago(checkpoint.running.started), '.']};
+  }
+  const last = lastRunText(target);
+  if (target.paused) {
+    return {level: 'warning', big: 'is paused', say: [target.paused_by ? `By ${target.paused_by}, ` : 'By a person, ',
+                                                      ...(target.paused_until ? ['until ', moment(target.paused_until)] : ['until it is resumed']), '. ', ...last]};
+  }
+  if (decision.action === 'checkpoint') return {level: 'running', big: 'starts a checkpoint', say: last};
+  if (decision.reason) {
+    const by = decision.blockers.join(', ');
+    return {level: 'warning', big: 'is held back', say: [`It wants a checkpoint (${decision.reason}); blocked by ${by}. `, ...last]};
+  }
+  if (target.health === 'unknown') return {level: 'unknown', big: 'waits for a look', say: last};
+  const failed = checkpoint.last_run && ['failed', 'unverified'].includes(checkpoint.last_run.outcome);
+  return {level: failed ? 'warning' : 'healthy', big: 'has nothing to do', say: last};
+};
+
+// "why; blocked by cooldown: …; blocked by …" apart.
+const partsOfExplanation = (text) => {
+  const parts = text.split(/; blocked by ([a-z0-9_]+): /);
+  const blockers = [];
+  for (let i = 1; i + 1 < parts.length; i += 2) blockers.push({name: parts[i], why: parts[i + 1]});
+  return {why: parts[0], blockers};
+};
+
+const blockerList = (blockers) => make('ul', {class: 'blockers'}, blockers.map(({name, why}) =>
+  make('li', null, make('span', {class: 'tag', 'data-blocker': name, title: name}, name), why)));

@@ -1,0 +1,216 @@
+// What is known, when it is asked for, and what happens when nobody answers.
+
+const POLL = 3000;
+// A list of very many targets is read less often; the chosen one always at POLL.
+const MANY = 20;
+const POLL_MANY = 12000;
+
+const state = {
+  targets: [], selected: null, events: [], runs: [], status: null,
+  listRead: 0, historyOf: '', lost: null, streaming: false, healths: new Map(),
+};
+const chart = new Chart();
+const dialog = new CheckpointDialog(() => refresh(true));
+let stopStream = null;
+let timer = 0;
+let reading = null;
+let again = false;
+
+const current = () => state.targets.find((target) => target.name === state.selected) || null;
+
+const choose = () => {
+  const wanted = nameInHash();
+  if (wanted !== null && state.targets.some((target) => target.name === wanted)) return wanted;
+  if (state.targets.some((target) => target.name === state.selected)) return state.selected;
+  return state.targets.length > 0 ? [...state.targets].sort(byNeed)[0].name : null;
+};
+
+const show = () => {
+  state.selected = choose();
+  $('static').hidden = true;
+  $('app').hidden = state.targets.length === 0;
+  showList(state.targets, state.selected);
+  $('events-choice').hidden = state.targets.length < 2;
+  const target = current();
+  if (!target) return;
+  showTarget(target);
+  showRuns(state.runs, target.checkpoint.running);
+  showEvents(state.events, target.name, $('events-all').checked);
+  chart.add(target);
+};
+
+const showNotices = () => {
+  const notices = [];
+  const add = (level, title, text, button) => notices.push(make('p', {class: 'notice', 'data-level': level}, make('strong', null, title), make('span', null, text), button || null));
+  const {status} = state;
+  if (state.lost) add('critical', 'The exporter does not answer', `since ${formatMoment(state.lost)}. What you see is from then; it is asked again every few seconds.`);
+  if (status && !state.lost) {
+    if (status.waiting_for.length > 0) add('warning', 'Not ready yet', status.waiting_for.slice(0, 3).join('; ') + (status.waiting_for.length > 3 ? ` and ${status.waiting_for.length - 3} more` : ''));
+    if (!status.reload.successful) add('critical', 'The last reload of the settings failed', `the old ones stay: ${status.reload.error}`);
+    if (status.page !== document.querySelector('meta[name=walx-page]').content) {
+      add('warning', 'The exporter was updated', 'this page is the old one.', make('button', {type: 'button', 'data-reload': ''}, 'Load it again'));
+    }
+    setText($('about'), `influxdb_wal_exporter ${status.version}, running for ${formatSeconds((now() - Date.parse(status.started)) / 1000).split(' ')[0]}`);
+  }
+  fill($('notices'), notices);
+  const link = $('link');
+  link.hidden = false;
+  const kind = state.lost ? 'lost' : state.streaming ? 'live' : 'polling';
+  setAttribute(link, 'data-link', kind);
+  setText($('link-text'), {lost: 'no answer', live: 'live', polling: `every ${POLL / 1000} s`}[kind]);
+};
+
+const noteChanges = () => {
+  const told = [];
+  for (const target of state.targets) {
+    const before = state.healths.get(target.name);
+    if (before && before !== target.health) told.push(`${target.name} is now ${target.health}`);
+    state.healths.set(target.name, target.health);
+  }
+  if (told.length > 0) announce(told.length > 3 ? `The health of ${told.length} targets changed` : told.join('. '));
+};
+
+const readTargets = async (whole) => {
+  const all = whole || state.targets.length <= MANY || Date.now() - state.listRead > POLL_MANY;
+  if (!all) {
+    const {body} = await ask(pathOf(state.selected));
+    state.targets = state.targets.map((target) => target.name === body.name ? body : target);
+    return;
+  }
+  state.targets = (await ask('/api/v1/targets')).body.targets;
+  state.listRead = Date.now();
+};
+
+const readStatus = async () => {
+  const before = state.status;
+  state.status = (await ask('/api/v1/status')).body;
+  clockOffset = Date.parse(state.status.now) - Date.now();
+  if (before && before.started !== state.status.started) {
+    announce('The exporter was restarted.');
+    state.historyOf = '';
+    await readEvents();
+  }
+};
+
+const readEvents = async () => {
+  const {body} = await ask('/api/v1/events?limit=100').catch((error) => {
+    if (error instanceof Refusal) return {body: {events: []}};
+    throw error;
+  });
+  takeEvents(body.events);
+};
+
+const takeEvents = (events) => {
+  const known = new Set(state.events.map((event) => event.id));
+  const fresh = events.filter((event) => !event.id || !known.has(event.id));
+  state.events = fresh.concat(state.events).sort((left, right) => Date.parse(right.time) - Date.parse(left.time) || right.id - left.id).slice(0, 300);
+};
+
+// Of the chosen target: samples and checkpoints; again after each checkpoint.
+const readHistory = async () => {
+  const target = current();
+  if (!target) return;
+  const {running, last_run: last} = target.checkpoint;
+  const key = JSON.stringify([target.name, running && running.id, last && last.id, Math.floor(Date.now() / 300000)]);
+  if (key === state.historyOf) return;
+  const [samples, history] = await Promise.all([ask(pathOf(target.name, '/samples')), ask(pathOf(target.name, '/history?limit=200'))]);
+  if (target.name !== state.selected) return;
+  state.historyOf = key;
+  state.runs = history.body.entries.filter((entry) => entry.kind === 'wal.checkpoint' && entry.detail && entry.detail.outcome)
+    .map((entry) => ({...entry.detail, time: entry.time, ended: entry.detail.ended || entry.time}));
+  chart.set(samples.body.samples, target.thresholds, state.runs);
+};
+
+const read = async (whole) => {
+  try {
+    await Promise.all([readTargets(whole), readStatus()]);
+    if (state.lost) {
+      announce('The exporter answers again.');
+      state.lost = null;
+      await readEvents();
+    }
+    state.selected = choose();
+    noteChanges();
+    show();
+    await readHistory();
+    show();
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 404) state.listRead = 0;
+    else if (!state.lost) {
+      state.lost = new Date().toISOString();
+      announce('The exporter does not answer.');
+    }
+  }
+  showNotices();
+};
+
+// One at a time; one that is asked for meanwhile follows. `whole`: all targets.
+const refresh = async (whole = false) => {
+  if (reading) {
+    again = again || whole;
+    return;
+  }
+  clearTimeout(timer);
+  reading = read(whole);
+  await reading;
+  reading = null;
+  if (again) {
+    again = false;
+    refresh(true);
+  } else if (!document.hidden) {
+    timer = setTimeout(refresh, state.lost ? 2000 : POLL);
+  }
+};
+
+// Only while somebody looks: each stream takes one of the exporter's few places.
+const listen = () => {
+  if (stopStream) stopStream();
+  stopStream = null;
+  state.streaming = false;
+  if (document.hidden) return;
+  const last = state.events.reduce((most, event) => Math.max(most, event.id || 0), 0);
+  stopStream = openStream(last, (event) => {
+    takeEvents([event]);
+    refresh(true);
+  }, (there) => {
+    state.streaming = there;
+    if (!there) refresh();
+    showNotices();
+  });
+};
+
+const select = (focus) => {
+  const before = state.selected;
+  state.selected = choose();
+  if (before !== state.selected) {
+    state.runs = [];
+    state.historyOf = '';
+    chart.forget();
+    chart.points = [];
+  }
+  show();
+  refresh();
+  if (focus) $('name').focus();
+};
+
+$('filter').addEventListener('input', () => showList(state.targets, state.selected));
+$('events-all').addEventListener('change', show);
+$('checkpoint').addEventListener('click', (event) => dialog.open(current(), event.currentTarget));
+$('notices').addEventListener('click', (event) => {
+  if (event.target.closest('[data-reload]')) location.reload();
+});
+addEventListener('hashchange', () => select(nameInHash() !== null));
+document.addEventListener('visibilitychange', () => {
+  clearTimeout(timer);
+  listen();
+  if (!document.hidden) refresh(true);
+});
+setInterval(() => {
+  for (const element of document.querySelectorAll('[data-ago]')) setText(element, formatAgo(element.dateTime));
+}, 1000);
+
+(async () => {
+  await readEvents().catch(() => {});
+  await refresh(true);
+  listen();
+})();

@@ -1,0 +1,340 @@
+#!/usr/bin/env python3
+"""The status page in Debian's Chromium, on the exporter watching a real InfluxDB."""
+
+import json
+import os
+import sys
+import warnings
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from harness import MIB, ROOT, Case, free_port, main, settings, target  # noqa: E402
+from browser import Browser  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import crypt
+
+AXE = os.path.join(ROOT, "build", "axe-core", "package", "axe.min.js")
+WIDTHS = (390, 768, 1440)
+SCRIPT = "<script>alert(1)</script>"
+ARABIC = "مصنع الخرسانة \u202eabc"
+LONG = "n" * 200
+
+
+class Page(Case):
+    def setUp(self):
+        super().setUp()
+        self.browser = Browser()
+        self.addCleanup(self.browser.close)
+
+    def start(self, grow=3 * MIB, arguments=(), listen="127.0.0.1:0", **sections):
+        self.server = self.influxd(databases=("plant",), grow=grow)
+        return self.exporter(settings(target(self.server, **sections)), arguments=list(arguments), listen=listen)
+
+    def open(self, exporter, fragment=""):
+        self.browser.open(exporter.url + "/" + fragment)
+        self.until(lambda: self.browser.text("#health"), lambda: f"the page shows a health; console: {self.said()}")
+
+    def said(self):
+        self.browser.take_logs()
+        return self.browser.console
+
+    def clean(self, exporter):
+        """Nothing to say on the console, and nobody was asked but the exporter."""
+        self.browser.take_logs()
+        self.assertEqual(self.browser.console, [])
+        self.assertTrue(self.browser.requested)
+        for url in self.browser.requested:
+            self.assertTrue(url.startswith((exporter.url + "/", "data:")), f"a request left for {url}")
+
+    def wait_text(self, selector, part):
+        self.until(lambda: part in self.browser.text(selector),
+                   lambda: f"'{part}' in {selector}, where it says '{self.browser.text(selector)}'; {self.said()}")
+
+    def test_it_shows_the_numbers_of_metrics(self):
+        exporter = self.start(thresholds={"max_size": "7MiB", "max_files": 12})
+        self.open(exporter)
+        browser = self.browser
+        bytes_pending = self.counter(exporter, "influxdb_wal_bytes", state="pending")
+        files = self.counter(exporter, "influxdb_wal_files", state="pending")
+        self.assertGreater(bytes_pending, 3 * MIB)
+        self.until(lambda: browser.value("#meters data[data-what=bytes]") == bytes_pending, "the same bytes")
+        self.assertEqual(browser.value("#meters data[data-what=files]"), files)
+        self.assertEqual(browser.value("#restart data[data-what=bytes]"), bytes_pending)
+        self.assertIn("warning above 12", browser.text("#meters"))
+        self.assertIn(f"critical above {self.counter(exporter, 'influxdb_wal_threshold_files', level='critical'):.0f}",
+                      browser.text("#meters"))
+        self.assertIn("warning above 7.0 MiB", browser.text("#meters"))
+        self.assertIn("critical above 21.0 MiB", browser.text("#meters"))
+        self.assertEqual(browser.text("#health"), "healthy")
+        self.assertEqual(self.counter(exporter, "influxdb_wal_health", status="healthy"), 1)
+        # A person sees whether a restart would be quick, what the WAL does, and what the exporter does.
+        self.assertEqual(browser.text("#restart .big"), "would be quick")
+        seconds = self.counter(exporter, "influxdb_wal_replay_estimate_seconds")
+        self.assertIn(f"about {seconds * 1000:.0f}ms", browser.text("#restart"))
+        self.assertEqual(browser.text("#exporter .big"), "has nothing to do")
+        self.assertIn(exporter.target()["decision"]["explanation"], browser.text("#decision"))
+        self.until(lambda: browser.all("#chart canvas"), "a chart")
+        self.assertIn("now ", browser.attribute("#chart", "aria-label"))
+        self.assertEqual(browser.attribute("#link", "data-link"), "live")
+        self.clean(exporter)
+
+    def test_it_turns_without_being_loaded_again(self):
+        exporter = self.start(grow=1 * MIB, thresholds={"max_size": "4MiB"}, checkpoint={"method": "none"})
+        self.open(exporter)
+        self.assertEqual(self.browser.text("#health"), "healthy")
+        self.browser.run("window.stillHere = true")
+        self.server.grow("plant", 5 * MIB)
+        self.wait_text("#health", "warning")
+        self.wait_text("#events", "health healthy -> warning")
+        self.wait_text("#announce", "plant is now warning")
+        self.wait_text("#decision", "method_disabled")
+        self.assertEqual(self.browser.text("#exporter .big"), "is held back")
+        self.server.grow("plant", 9 * MIB)
+        self.wait_text("#health", "critical")
+        self.until(lambda: self.browser.value("#meters data[data-what=bytes]") == self.server.wal_bytes(), "the new size")
+        self.assertTrue(self.browser.run("return window.stillHere"))
+        self.clean(exporter)
+
+    def test_the_button_makes_a_checkpoint_and_shows_its_outcome(self):
+        exporter = self.start()
+        self.open(exporter)
+        browser = self.browser
+        browser.one("#checkpoint").click()
+        self.until(lambda: browser.all("#start"), "a plan")
+        self.assertIn("backup", browser.text("#dialog-body"))
+        self.assertEqual(self.counter(exporter, "influxdb_wal_checkpoints_total"), 0, "the plan alone did something")
+        self.assertEqual(browser.focused(), "start")
+        browser.one("#start").click()
+        self.until(lambda: browser.attribute("#dialog .result", "data-outcome"), "an outcome")
+        self.assertEqual(browser.attribute("#dialog .result", "data-outcome"), "succeeded", browser.text("#dialog"))
+        self.assertIn("Freed", browser.text("#dialog-body"))
+        self.assertEqual(self.counter(exporter, "influxdb_wal_checkpoints_total", reason="manual", outcome="succeeded"), 1)
+        self.assertEqual(self.server.wal_bytes(), 0)
+        browser.one("#dialog-buttons button").click()
+        self.assertEqual(browser.focused(), "checkpoint")
+        self.wait_text("#runs", "succeeded")
+        self.assertIn("manual", browser.text("#runs"))
+        self.wait_text("#restart .say", "nothing")
+        self.wait_text("#events", "checkpoint succeeded")
+        # Nothing is pending now, and that is said too.
+        browser.one("#checkpoint").click()
+        self.until(lambda: browser.all("#start"), "a plan")
+        browser.one("#start").click()
+        self.until(lambda: browser.attribute("#dialog .result", "data-outcome") == "no_op",
+                   lambda: f"nothing to do; it says {browser.text('#dialog')}")
+        self.clean(exporter)
+
+    def test_a_refused_checkpoint_shows_the_blocker(self):
+        exporter = self.start(checkpoint={"method": "none"})
+        self.open(exporter)
+        browser = self.browser
+        browser.one("#checkpoint").click()
+        self.until(lambda: browser.all("#start"), "a plan")
+        self.assertEqual(browser.attribute("#dialog [data-blocker]", "data-blocker"), "method_disabled")
+        browser.one("#start").click()
+        self.until(lambda: browser.attribute("#dialog .result", "data-outcome") == "blocked", "the refusal")
+        self.assertEqual(browser.attribute("#dialog .result [data-blocker]", "data-blocker"), "method_disabled")
+        self.assertIn("checkpoint.method is none", browser.text("#dialog"))
+        browser.one("body").send_keys(Keys.ESCAPE)
+        self.until(lambda: not browser.run("return document.getElementById('dialog').open"), "the dialog closes")
+        self.browser.take_logs()
+        # The 409 itself is told by the browser; nothing else is.
+        others = [line for line in self.browser.console if "409" not in line]
+        self.assertEqual(others, [])
+        self.assertGreater(self.server.wal_bytes(), 0)
+
+    def test_a_checkpoint_that_is_not_allowed_says_why_and_what_helps(self):
+        exporter = self.start()
+        # As through a proxy that changes what the browser says of itself.
+        self.browser.command("Network.enable")
+        self.browser.command("Network.setExtraHTTPHeaders", headers={"X-Forwarded-For": "192.0.2.1"})
+        self.open(exporter)
+        self.browser.one("#checkpoint").click()
+        self.until(lambda: self.browser.all("#start"), "a plan")
+        self.browser.one("#start").click()
+        self.wait_text("#dialog", "Not allowed")
+        self.assertIn("through a proxy", self.browser.text("#dialog"))
+        self.assertIn("--web.config.file", self.browser.text("#dialog"))
+        self.assertEqual(self.counter(exporter, "influxdb_wal_checkpoints_total"), 0)
+
+    def test_without_scripts_it_shows_what_is_known(self):
+        exporter = self.start(thresholds={"max_size": "1MiB"}, checkpoint={"method": "none"})
+        self.until(lambda: exporter.target()["health"] == "critical", "critical")
+        self.browser.scripts(False)
+        self.browser.open(exporter.url + "/")
+        table = self.browser.one("#static table").text
+        files, size = (exporter.target()["pending"][key] for key in ("files", "bytes"))
+        self.assertIn("critical", table)
+        self.assertIn(f"{files} files of 30, {size / MIB:.1f} MiB of 1.0 MiB", table)
+        self.assertIn("method_disabled", table)
+        self.assertIn("none yet", table)
+        self.assertFalse(self.browser.one("#app").is_displayed())
+
+    def test_it_goes_on_when_the_exporter_comes_back(self):
+        exporter = self.start(listen=f"127.0.0.1:{free_port()}")
+        self.open(exporter)
+        self.browser.run("window.stillHere = true")
+        points = len(exporter.get("/api/v1/targets/plant/samples").json["samples"])
+        self.assertEqual(exporter.stop(), 0)
+        self.wait_text("#notices", "The exporter does not answer")
+        self.assertEqual(self.browser.attribute("#link", "data-link"), "lost")
+        self.assertEqual(self.browser.text("#health"), "healthy", "what was known stays")
+        self.server.grow("plant", 1 * MIB)
+        exporter.start().wait_good_sample()
+        self.until(lambda: not self.browser.text("#notices"), "the notice goes")
+        self.until(lambda: self.browser.value("#meters data[data-what=bytes]") == self.server.wal_bytes(), "the new size")
+        self.until(lambda: self.browser.attribute("#link", "data-link") == "live", "the stream is back", 90)
+        self.assertGreaterEqual(len(exporter.get("/api/v1/targets/plant/samples").json["samples"]), points)
+        self.assertTrue(self.browser.run("return window.stillHere"))
+
+    def test_a_reload_that_failed_shows(self):
+        exporter = self.start()
+        self.open(exporter)
+        exporter.configure("targets: 7\n")
+        self.assertEqual(exporter.post("/-/reload").status, 500)
+        self.wait_text("#notices", "The last reload of the settings failed")
+        self.clean(exporter)
+
+    def test_logins(self):
+        path = os.path.join(self.folder, "web.yml")
+        with open(path, "w", encoding="utf-8") as file:
+            hashed = crypt.crypt("s3cret", crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=1 << 5))
+            file.write(f'basic_auth_users:\n  alice: "{hashed}"\n')
+        self.server = self.influxd(databases=("plant",), grow=2 * MIB)
+        exporter = self.exporter(settings(target(self.server)), arguments=[f"--web.config.file={path}"])
+        self.browser.open(f"http://alice:s3cret@127.0.0.1:{exporter.port}/")
+        self.wait_text("#health", "healthy")
+        self.until(lambda: self.browser.attribute("#link", "data-link") == "live", "the event stream")
+        self.browser.one("#checkpoint").click()
+        self.until(lambda: self.browser.all("#start"), "a plan")
+        self.browser.one("#start").click()
+        self.until(lambda: self.browser.attribute("#dialog .result", "data-outcome") == "succeeded",
+                   lambda: f"success; it says {self.browser.text('#dialog')}")
+        self.browser.take_logs()
+        self.assertEqual([line for line in self.browser.console if "401" not in line], [])
+
+    def several(self, count):
+        """Settings of `count` targets: hostile names, one critical, one that never answered, the rest alike."""
+        self.server = self.influxd(databases=("plant",), grow=2 * MIB)
+        watched = {"checkpoint": {"method": "none"}, "sampling": {"interval": "5s"}}
+        targets = [target(self.server, f"line {number:03}", **watched) for number in range(count - 4)]
+        for name, sections in ((SCRIPT, {"thresholds": {"max_size": "1MiB"}}), (ARABIC, {}), (LONG, {})):
+            targets.append(target(self.server, name, **{**watched, **sections}))
+        never = target(self.server, "never answered", **watched)
+        never["wal"] = {"directory": os.path.join(self.folder, "nowhere")}
+        never["influxdb"]["url"] = "http://127.0.0.1:9"
+        return settings(*targets, never)
+
+    def test_two_hundred_targets_with_names_that_are_out_to_harm(self):
+        exporter = self.exporter(self.several(200), start=False)
+        exporter.start().wait_good_sample(60)
+        browser = self.browser
+        browser.look(390)
+        self.open(exporter)
+        self.until(lambda: len(browser.all("#targets a")) == 200, "200 targets")
+        names = browser.run("return [...document.querySelectorAll('#targets bdi')].map((e) => e.textContent)")
+        self.until(lambda: browser.run("return document.querySelector('#targets bdi').textContent") == SCRIPT,
+                   "the worst one first")
+        self.assertEqual(set(names) & {ARABIC, LONG, SCRIPT, "never answered"}, {ARABIC, LONG, SCRIPT, "never answered"})
+        self.assertIn("1 critical, 1 unknown of 200 targets", browser.text("#summary"))
+        for name, health in ((SCRIPT, "critical"), (ARABIC, "healthy"), (LONG, "healthy"), ("never answered", "unknown")):
+            browser.run("document.querySelector(`#targets a[title=${CSS.escape(arguments[0])}]`).click()", name)
+            self.until(lambda: browser.run("return document.querySelector('#name bdi').textContent") == name, name)
+            self.wait_text("#health", health)
+            for width in WIDTHS:
+                browser.look(width)
+                self.assertLessEqual(browser.run("return document.documentElement.scrollWidth"), width, name)
+            browser.look(390)
+        self.assertEqual(browser.text("#restart .big"), "is not known")
+        self.assertIn("nowhere", browser.text("#troubles"))
+        browser.one("#filter").send_keys("line 01")
+        self.until(lambda: len(browser.all("#targets a")) == 10, "ten that fit")
+        browser.one("#filter").clear()
+        browser.one("#filter").send_keys("critical")
+        self.until(lambda: len(browser.all("#targets a")) == 1, "the critical one")
+        browser.one("#filter").clear()
+        browser.one("#filter").send_keys("no such")
+        self.wait_text("#none-found", "No target fits")
+        self.clean(exporter)
+        browser.scripts(False)
+        browser.open(exporter.url + "/")
+        self.assertEqual(len(browser.all("#static tbody tr")), 200)
+        self.assertEqual(len(browser.all("#static script")), 0)
+
+    def test_with_the_keyboard_alone(self):
+        exporter = self.exporter(self.several(6), start=False)
+        exporter.start().wait_good_sample()
+        browser = self.browser
+        self.open(exporter)
+        press = browser.driver.switch_to.active_element.send_keys
+        press(Keys.TAB)
+        self.assertEqual(browser.focused(), "Skip to the content")
+        browser.driver.switch_to.active_element.send_keys(Keys.TAB)
+        self.assertEqual(browser.focused(), "filter")
+        browser.driver.switch_to.active_element.send_keys("line 001")
+        self.until(lambda: len(browser.all("#targets a")) == 1, "one that fits")
+        browser.driver.switch_to.active_element.send_keys(Keys.TAB)
+        self.until(lambda: "line 001" in browser.focused(), "the target has the focus")
+        outline = browser.run("return getComputedStyle(document.activeElement).outlineStyle")
+        self.assertEqual(outline, "solid", "what has the focus can be seen")
+        browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
+        self.wait_text("#name", "line 001")
+        self.assertEqual(browser.focused(), "name")
+        browser.driver.switch_to.active_element.send_keys(Keys.TAB)
+        self.assertEqual(browser.focused(), "checkpoint")
+        browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
+        self.until(lambda: browser.focused() == "start", "the plan has the focus")
+        browser.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+        self.until(lambda: browser.focused() == "checkpoint", "the focus goes back")
+        self.clean(exporter)
+
+    def axe(self, what):
+        """What axe-core finds in the page as it is."""
+        with open(AXE, encoding="utf-8") as file:
+            # Run as the driver's own script: the page's policy lets no foreign one in.
+            self.browser.run(file.read())
+        result = self.browser.driver.execute_async_script(
+            "const done = arguments[arguments.length - 1];"
+            "axe.run(document, {resultTypes: ['violations']}).then(done, (error) => done({violations: [String(error)]}))")
+        found = [violation if isinstance(violation, str) else
+                 {"rule": violation["id"], "help": violation["help"],
+                  "nodes": [f"{node['html'][:200]} {node.get('failureSummary', '')}" for node in violation["nodes"]][:5]}
+                 for violation in result["violations"]]
+        self.assertEqual(found, [], f"{what}: {json.dumps(found, indent=1, ensure_ascii=False)}")
+
+    def test_axe_finds_nothing(self):
+        self.assertTrue(os.path.exists(AXE), f"{AXE} is missing; tests/run fetches it with npm")
+        exporter = self.exporter(self.several(6), start=False)
+        exporter.start().wait_good_sample()
+        browser = self.browser
+        self.open(exporter)
+        self.until(lambda: browser.all("#chart canvas"), "a chart")
+        for dark in (False, True):
+            for width in WIDTHS:
+                browser.look(width, dark)
+                self.axe(f"{'dark' if dark else 'light'}, {width} px")
+                browser.run("document.getElementById('numbers').open = true;"
+                            "document.querySelector('#targets a[title=\"never answered\"]').click()")
+                self.wait_text("#health", "unknown")
+                self.axe(f"{'dark' if dark else 'light'}, {width} px, never answered")
+                browser.run("document.getElementById('numbers').open = false;"
+                            "document.querySelector('#targets a[title^=\"<script>\"]').click()")
+                self.wait_text("#health", "critical")
+            browser.one("#checkpoint").click()
+            self.until(lambda: browser.all("#start"), "a plan")
+            self.axe("the dialog")
+            browser.one("body").send_keys(Keys.ESCAPE)
+        browser.scripts(False)
+        browser.open(exporter.url + "/")
+        browser.scripts(True)
+        for dark in (False, True):
+            for width in WIDTHS:
+                browser.look(width, dark)
+                self.axe(f"without scripts, {'dark' if dark else 'light'}, {width} px")
+
+
+if __name__ == "__main__":
+    main()
