@@ -12,6 +12,7 @@ import socketserver
 import sys
 import threading
 import time
+import urllib.parse
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -130,6 +131,7 @@ class Hooks(Case):
     def test_alertmanager_is_told_whatever_happened_to_it_and_to_the_exporter(self):
         influxd = self.influxd(databases=["plant"])
         port = free_port()
+        broken = 'bro"ken\n<b>&'
         watched = {"thresholds": {"max_size": "1MiB"}, "sampling": {"interval": "1s"}}
         late = free_port()
         hooks = [{"name": "am", "type": "alertmanager", "urls": [f"http://127.0.0.1:{port}"], "timeout": "1s",
@@ -140,7 +142,7 @@ class Hooks(Case):
         def text(method):
             # The second target's checkpoints fail: nobody listens where it asks.
             return self.settings(target(influxd, **watched, checkpoint={"method": method}),
-                                 target(influxd, name="broken", **watched,
+                                 target(influxd, name=broken, **watched,
                                         influxdb={"backup_address": f"127.0.0.1:{free_port()}"}), hooks=hooks)
         exporter = self.exporter(text("none"))
         began, samples = time.time(), self.counter(exporter, "influxdb_wal_samples_total", target="plant")
@@ -169,7 +171,8 @@ class Hooks(Case):
         slow.close()
 
         self.assertEqual(self.hook(exporter, "late")["deliveries"], 0)
-        wanted = [entry for name in ("plant", "broken") for entry in exporter.history(name)
+        wanted = [entry for name in ("plant", broken)
+                  for entry in exporter.history(urllib.parse.quote(name, safe=""))
                   if entry["kind"].startswith("wal.")]
         self.assertGreaterEqual(len(wanted), 4, wanted)
         exporter.kill()
@@ -185,7 +188,7 @@ class Hooks(Case):
         self.assertEqual({key: alert["labels"][key] for key in ("severity", "team", "source")},
                          {"severity": "critical", "team": "db", "source": "influxdb_wal_exporter"})
         self.assertIn("Immediate checkpoint required", alert["annotations"]["description"])
-        self.assertIn(("InfluxDBWALCheckpointFailed", "broken"), alertmanager.firing())
+        self.assertIn(("InfluxDBWALCheckpointFailed", broken), alertmanager.firing())
 
         # What happened before the kill comes first, in its order, and all of it.
         self.until(lambda: len(inbox.taken) >= len(wanted), lambda: f"{inbox.events()} of {wanted}")
