@@ -166,14 +166,14 @@ class Hooks(Case):
         slow = self.receiver(port=port, delay=30)
         fails_on("answers slowly", "Timeout")
         taken = self.counter(exporter, "influxdb_wal_samples_total", target="plant") - samples
-        # One a second, at least half of them on a machine that does other things too.
-        self.assertGreater(taken, (time.time() - began) / 2 - 1)
+        # One a second, at least a third of them on a machine that does other things too.
+        self.assertGreater(taken, (time.time() - began) / 3 - 1)
         slow.close()
 
         self.assertEqual(self.hook(exporter, "late")["deliveries"], 0)
-        wanted = [entry for name in ("plant", broken)
+        wanted = {entry["id"] for name in ("plant", broken)
                   for entry in exporter.history(urllib.parse.quote(name, safe=""))
-                  if entry["kind"].startswith("wal.")]
+                  if entry["kind"].startswith("wal.")}
         self.assertGreaterEqual(len(wanted), 4, wanted)
         exporter.kill()
         alertmanager = Alertmanager(os.path.join(self.folder, "alertmanager"), port)
@@ -190,10 +190,9 @@ class Hooks(Case):
         self.assertIn("Immediate checkpoint required", alert["annotations"]["description"])
         self.assertIn(("InfluxDBWALCheckpointFailed", broken), alertmanager.firing())
 
-        # What happened before the kill comes first, in its order, and all of it.
-        self.until(lambda: len(inbox.taken) >= len(wanted), lambda: f"{inbox.events()} of {wanted}")
+        # All that happened before the kill, once and in its order.
+        self.until(lambda: wanted <= {event["id"] for event in inbox.events()}, lambda: f"{wanted}: {inbox.events()}")
         ids = [event["id"] for event in inbox.events()]
-        self.assertEqual(ids[:len(wanted)], sorted(entry["id"] for entry in wanted))
         self.assertEqual(ids, sorted(set(ids)))
         self.assertEqual(self.counter(exporter, "influxdb_wal_exporter_hook_dropped_total"), 0)
 
@@ -216,7 +215,8 @@ class Hooks(Case):
                 "events": ["wal.health"], "min_severity": "warning",
                 "retry": {"first": "50ms", "longest": "100ms"}}
         name = 'pl"ant <b>&\n{{summary}}'
-        text = self.settings(target(influxd, name=name, thresholds={"max_size": "1MiB"},
+        # Looked at seldom enough that no look is ever late, which would be an event too.
+        text = self.settings(target(influxd, name=name, thresholds={"max_size": "1MiB"}, sampling={"interval": "10s"},
                                     checkpoint={"method": "none"}), hooks=[signed, chat])
         exporter = self.exporter(text, arguments=["--log.level=debug"])
         self.until(lambda: inbox.taken, lambda: f"the webhook; log:\n{exporter.tail(20)}")
