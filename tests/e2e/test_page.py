@@ -3,12 +3,14 @@
 
 import json
 import os
+import socket
 import sys
+import threading
 import warnings
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from harness import MIB, ROOT, Case, free_port, main, settings, target  # noqa: E402
+from harness import MIB, ROOT, Case, FakeServer, free_port, main, settings, target  # noqa: E402
 from browser import Browser  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 
@@ -145,6 +147,58 @@ class Page(Case):
         others = [line for line in self.browser.console if "409" not in line]
         self.assertEqual(others, [])
         self.assertGreater(self.server.wal_bytes(), 0)
+
+    def test_a_checkpoint_that_takes_long_is_followed_to_its_end(self):
+        asked, released = threading.Event(), threading.Event()
+
+        def answer(connection):
+            head = connection.recv(65536)
+            if head.startswith(b"POST /slow"):
+                asked.set()
+                released.wait(90)
+            connection.sendall(b"HTTP/1.1 204 No Content\r\nX-Influxdb-Version: 1.6.7\r\nConnection: close\r\n\r\n")
+        slow = FakeServer(answer)
+        self.addCleanup(slow.close)
+        self.addCleanup(released.set)
+        exporter = self.start(influxdb={"url": f"http://{slow.address}", "version": "1"},
+                              checkpoint={"method": "http", "http": {"path": "/slow"}, "timeout": "25s"})
+        self.open(exporter)
+        self.browser.one("#checkpoint").click()
+        self.until(lambda: self.browser.all("#start"), "a plan")
+        self.browser.one("#start").click()
+        self.until(asked.is_set, "the request that the settings describe")
+        self.wait_text("#exporter .big", "makes a checkpoint")
+        self.wait_text("#runs", "running")
+
+        def followed():
+            self.browser.take_logs()
+            return any("/api/v1/targets/plant/checkpoints/" in url for url in self.browser.requested)
+        self.until(followed, "that its Location is followed", 60)
+        released.set()
+        self.until(lambda: self.browser.attribute("#dialog .result", "data-outcome") == "unverified",
+                   lambda: f"what the WAL shows; it says {self.browser.text('#dialog')}", 90)
+        self.wait_text("#runs", "unverified")
+        self.clean(exporter)
+
+    def test_without_a_place_for_its_stream_it_asks_every_few_seconds(self):
+        exporter = self.start(grow=1 * MIB, thresholds={"max_size": "4MiB"}, checkpoint={"method": "none"})
+        streams = []
+        self.addCleanup(lambda: [stream.close() for stream in streams])
+        while len(streams) < 100:
+            stream = socket.create_connection(("127.0.0.1", exporter.port), timeout=30)
+            streams.append(stream)
+            stream.sendall(b"GET /api/v1/events/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            if stream.recv(12).endswith(b"503"):
+                break
+        self.assertLess(len(streams), 100)
+        self.open(exporter)
+        self.until(lambda: self.browser.attribute("#link", "data-link") == "polling", "it polls")
+        self.server.grow("plant", 5 * MIB)
+        self.wait_text("#health", "warning")
+        self.wait_text("#events", "health healthy -> warning")
+        while streams:
+            streams.pop().close()
+        self.until(lambda: self.browser.attribute("#link", "data-link") == "live", "there is a place again", 120)
 
     def test_a_checkpoint_that_is_not_allowed_says_why_and_what_helps(self):
         exporter = self.start()

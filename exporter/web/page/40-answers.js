@@ -41,7 +41,9 @@ const walAnswer = (target) => {
   const rate = growth && growth.bytes_per_second;
   const growing = growth && (rate >= 1 || growth.files_per_second > 0);
   if (cause) {
-    return {level: level === 'healthy' ? 'warning' : level, big: `does not shrink: ${cause.cause}`,
+    // Too few files is how a healthy server spends most of its time.
+    const own = {too_few_files: 'healthy', stalled: 'critical'}[cause.cause] || 'warning';
+    return {level: bySeverity[own] < bySeverity[level] ? own : level, big: `does not shrink: ${cause.cause}`,
             say: [`${cause.file ? `${cause.file}: ` : ''}${cause.detail}`]};
   }
   const over = level === 'healthy' ? '' : `is at ${level}, `;

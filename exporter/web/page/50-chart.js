@@ -63,17 +63,19 @@ class Chart {
     this.tabulate();
     if (known.length < 2) {
       this.forget();
+      fill($('legend'));
       fill($('chart'), make('p', {class: 'empty'}, 'The chart begins with the second look at the WAL.'));
       return;
     }
     const retained = known.some((point) => point.retained_files > 0);
-    $('legend').querySelector('.retained')?.toggleAttribute('hidden', !retained);
     const rows = shown.map((point) => [new Date(point.at), point[key('pending')], ...(retained ? [point[key('retained')]] : [])]);
     let top = Math.max(...known.map((point) => point[key('pending')]), 1);
     const warning = this.thresholds[`warning_${this.show}`];
     const critical = this.thresholds[`critical_${this.show}`];
-    const reached = top > warning * 0.9;
-    top = Math.max(top, warning, reached ? critical : 0) * 1.12;
+    // Far below the limits the shape says more than the distance, which stands beside the chart.
+    if (top > warning * 0.1) top = Math.max(top, warning, top > warning * 0.9 ? critical : 0);
+    top *= 1.12;
+    this.tellLegend(retained, warning < top, critical < top);
     if (retained) top = Math.max(top, ...known.map((point) => point[key('retained')] * 1.12));
     const until = Math.max(now(), rows[rows.length - 1][0].getTime());
     const from = Math.max(until - this.hours * 3600e3, rows[0][0].getTime());
@@ -139,6 +141,13 @@ class Chart {
       canvas.stroke();
     }
     canvas.restore();
+  }
+
+  tellLegend(retained, warning, critical) {
+    const limit = (level, shown) => make('li', {class: level},
+      `${level} limit${shown ? '' : ` (${this.text(this.thresholds[`${level}_${this.show}`])}, above this)`}`);
+    fill($('legend'), make('li', null, 'pending'), retained && make('li', {class: 'retained'}, 'retained'),
+         limit('warning', warning), limit('critical', critical), make('li', {class: 'checkpoint'}, 'checkpoint'));
   }
 
   tell(row) {

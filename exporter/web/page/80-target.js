@@ -119,7 +119,6 @@ const showDetails = (target) => {
     add('Snapshot size', `${target.node.snapshot_size} files (${target.node.snapshot_size_from})`);
     add('Gen1 duration', `${formatSeconds(target.node.gen1_duration_seconds)} (${target.node.gen1_duration_from})`);
     if (target.node.snapshot_budget) add('Snapshots left', target.node.snapshot_budget.remaining.toLocaleString('en'));
-    for (const warning of target.node.warnings) add('Note', warning);
   }
   if (target.watch_degraded) add('Watch', `degraded: ${target.watch_detail || ''}`);
   for (const note of target.notes || []) add('Note', note);
@@ -138,6 +137,4 @@ const showTarget = (target) => {
   showDecision(target);
   showDetails(target);
   fill($('advice'), target.recommendations.length > 0 ? target.recommendations.map((text) => make('li', null, text)) : make('li', null, 'None while the health is unknown.'));
-  fill($('legend'), make('li', null, 'pending'), make('li', {class: 'retained', hidden: !target.retained || target.retained.files === 0}, 'retained'),
-       make('li', {class: 'warning'}, 'warning limit'), make('li', {class: 'critical'}, 'critical limit'), make('li', {class: 'checkpoint'}, 'checkpoint'));
 };

@@ -130,6 +130,7 @@ const read = async (whole) => {
       await readEvents();
     }
     state.selected = choose();
+    if (!state.streaming) await readEvents();
     noteChanges();
     show();
     await readHistory();
