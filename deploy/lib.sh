@@ -5,6 +5,9 @@
 walx_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 walx_servers=$walx_root/build/servers
 
+# Where ccache is there, it serves every checkout of the same sources.
+export CCACHE_BASEDIR=$walx_root CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros}
+
 walx_say() { printf '== %s\n' "$*" >&2; }
 walx_fail() {
   printf 'error: %s\n' "$*" >&2

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "http/client.h"
+#include "paths.h"
 
 namespace walx::testing {
 
@@ -28,7 +29,7 @@ class ServerProcess {
     const std::vector<std::string> ours = {"--http-bind", "127.0.0.1:0", "--admin-bind", "127.0.0.1:0",
                                            "--exit-with-stdin"};
     arguments.insert(arguments.begin(),
-                     {"/usr/bin/python3", "-B", std::string(WALX_SOURCE) + "/tests/servers/" + script});
+                     {"/usr/bin/python3", "-B", std::string(tests::kSource) + "/tests/servers/" + script});
     arguments.insert(arguments.end(), ours.begin(), ours.end());
     std::vector<char*> argv;
     for (auto& argument : arguments) argv.push_back(argument.data());

@@ -23,6 +23,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "paths.h"
 
 namespace walx::testing {
 
@@ -188,7 +189,7 @@ class TempDir {
 // A recorded answer from tests/fixtures/http with the line ends of HTTP and
 // without the line that says how it was asked for.
 inline std::string recorded_answer(const std::string& name) {
-  std::ifstream in(std::string(WALX_FIXTURES) + "/http/" + name);
+  std::ifstream in(std::string(tests::kFixtures) + "/http/" + name);
   std::string text{std::istreambuf_iterator<char>(in), {}};
   EXPECT_FALSE(text.empty()) << name;
   if (text.starts_with("# ")) text.erase(0, text.find('\n') + 1);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
+#include "paths.h"
 
 namespace walx::influxdb {
 namespace {
@@ -11,7 +12,7 @@ namespace {
 using testing::HasSubstr;
 
 TEST(WalMetrics, OfTheRecordedAnswerAreOneShard) {
-  const auto text = read_file(std::string(WALX_FIXTURES) + "/http/v2-metrics-excerpt.txt", 1 << 20, "fixture");
+  const auto text = read_file(std::string(tests::kFixtures) + "/http/v2-metrics-excerpt.txt", 1 << 20, "fixture");
   const auto metrics = parse_wal_metrics(text.value());
   ASSERT_TRUE(metrics.has_value());
   EXPECT_EQ(metrics->shards, 1U);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "metrics/page.h"
+#include "paths.h"
 #include "sample_views.h"
 #include "text_format.h"
 
@@ -119,7 +120,7 @@ TEST(MetricNames, ThePageAddsRequestsAndTheProcess) {
 }
 
 TEST(MetricNames, EachIsInTheTableOfTheReadme) {
-  std::ifstream in(std::string(WALX_SOURCE) + "/exporter/metrics/README.md");
+  std::ifstream in(std::string(tests::kSource) + "/exporter/metrics/README.md");
   const std::string readme((std::istreambuf_iterator<char>(in)), {});
   for (const auto& [name, type] : everything()) {
     std::string shown = name;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "paths.h"
 #include "policy/budget.h"
 #include "wal/node_source.h"
 
@@ -20,7 +21,7 @@ Time at(const char* text) {
 
 std::shared_ptr<const wal::Sample> fixture(const std::string& name) {
   wal::NodeOptions options;
-  options.directory = std::filesystem::path(WALX_FIXTURES) / "influxdb3" / name;
+  options.directory = std::filesystem::path(tests::kFixtures) / "influxdb3" / name;
   const auto clock = std::make_shared<ManualClock>(at("2026-11-23T01:41:00Z"));
   return wal::make_node_source(options, clock, null_log())->look({}).value();
 }

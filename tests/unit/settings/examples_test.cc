@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "base/file.h"
+#include "paths.h"
 #include "settings/schema.h"
 #include "settings/yaml_tree.h"
 #include "support.h"
@@ -19,7 +20,7 @@ using namespace std::chrono_literals;
 using ::testing::Contains;
 using ::testing::Key;
 
-const std::string kConfig = std::string(WALX_SOURCE) + "/config/";
+const std::string kConfig = std::string(tests::kSource) + "/config/";
 
 Settings example(const std::string& name, const Environment& variables = no_environment()) {
   auto settings = load({.config_file = kConfig + name, .wal_directory = "", .influxdb_url = ""}, variables);

@@ -1,5 +1,6 @@
 #include "wal/node_header.h"
 
+#include "paths.h"
 #include "unit/wal/node_tree.h"
 
 namespace walx::wal {
@@ -31,7 +32,7 @@ bool checksum_matches(std::string_view file) {
 TEST(NodeHeader, EveryRecordedFileIsUnderstoodAndSound) {
   int files = 0;
   for (const auto& entry :
-       std::filesystem::recursive_directory_iterator(std::filesystem::path(WALX_FIXTURES) / "influxdb3")) {
+       std::filesystem::recursive_directory_iterator(std::filesystem::path(tests::kFixtures) / "influxdb3")) {
     const auto number = parse_node_file_name(entry.path().filename().string());
     if (!number) continue;
     ++files;
@@ -47,7 +48,7 @@ TEST(NodeHeader, EveryRecordedFileIsUnderstoodAndSound) {
 
 TEST(NodeHeader, TheFirstRecordedFileGivesItsTimes) {
   const Header header =
-      decode(read_all(std::filesystem::path(WALX_FIXTURES) / "influxdb3/twelve-pending/wal/00000000001.wal"), 1);
+      decode(read_all(std::filesystem::path(tests::kFixtures) / "influxdb3/twelve-pending/wal/00000000001.wal"), 1);
   ASSERT_EQ(header.state, HeaderState::valid);
   EXPECT_EQ(header.persisted, Time(std::chrono::milliseconds(1'795'398'025'190)));
   EXPECT_EQ(header.min_time, Time(Duration(1'795'398'025'137'748'166)));

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "paths.h"
 #include "unit/wal/node_tree.h"
 
 namespace walx::wal {
@@ -10,7 +11,7 @@ namespace {
 constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
 
 std::string recorded() {
-  return read_all(std::filesystem::path(WALX_FIXTURES) /
+  return read_all(std::filesystem::path(tests::kFixtures) /
                   "influxdb3/after-snapshot/snapshots/18446744073709551614.info.json");
 }
 
@@ -111,7 +112,7 @@ TEST_F(Node, ASnapshotFileOfManyPiecesIsReadWhole) {
 
 TEST_F(Node, ASnapshotFileThatIsMissingOrALinkIsNotFound) {
   const auto link = snapshot(3);
-  std::filesystem::create_symlink(std::filesystem::path(WALX_FIXTURES) / "influxdb3", link);
+  std::filesystem::create_symlink(std::filesystem::path(tests::kFixtures) / "influxdb3", link);
   const Fd folder(::open((node_ / "snapshots").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   for (const std::uint64_t sequence : {2, 3}) {
     const auto read = read_snapshot(folder.get(), node_ / "snapshots", sequence, {});

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "paths.h"
 #include "wal/node_snapshot.h"
 #include "wal/node_source.h"
 #include "wal/node_wal_file.h"
@@ -82,7 +83,7 @@ class Node : public testing::Test {
   // A copy of tests/fixtures/influxdb3/`name` takes the node's place.
   void use_fixture(const std::string& name) {
     std::filesystem::remove_all(node_);
-    std::filesystem::copy(std::filesystem::path(WALX_FIXTURES) / "influxdb3" / name, node_,
+    std::filesystem::copy(std::filesystem::path(tests::kFixtures) / "influxdb3" / name, node_,
                           std::filesystem::copy_options::recursive);
   }
   [[nodiscard]] std::filesystem::path wal(std::uint64_t number) const { return node_ / "wal" / node_file_name(number); }

@@ -9,6 +9,7 @@
 
 #include <thread>
 
+#include "paths.h"
 #include "temporary_tree.h"
 #include "wal/detect.h"
 
@@ -81,7 +82,7 @@ TEST_F(Segments, AnEmptySegmentBeforeTheNewestIsDamaged) {
 
 TEST_F(Segments, TheFixturesOfBothGenerationsHaveOneSegmentOf147Bytes) {
   for (const auto& [folder, buckets] : {std::pair{"influxdb1/wal", false}, {"influxdb2/wal", true}}) {
-    const auto directory = std::filesystem::path(WALX_FIXTURES) / folder;
+    const auto directory = std::filesystem::path(tests::kFixtures) / folder;
     const auto sample = make_segment_source({directory, Integrity::full}, std::make_shared<SystemClock>())->look({});
     ASSERT_TRUE(sample.has_value());
     EXPECT_EQ((*sample)->pending, (Extent{1, 147}));
@@ -235,7 +236,7 @@ TEST_F(Segments, DetectionTellsTheLayoutsApart) {
   EXPECT_EQ(detect(tree_.root(), {})->layout, DetectedLayout::none);
   tree_.write("wal/autogen/1/_00001.wal", entry(10));  // a database called wal
   EXPECT_EQ(detect(tree_.root(), {})->layout, DetectedLayout::segments);
-  const std::filesystem::path fixtures(WALX_FIXTURES);
+  const std::filesystem::path fixtures(tests::kFixtures);
   EXPECT_EQ(detect(fixtures / "influxdb3/twelve-pending", {})->layout, DetectedLayout::node);
   EXPECT_EQ(detect(fixtures / "influxdb2/wal", {})->bucket_ids, true);
   const auto misplaced = detect(fixtures / "influxdb3/twelve-pending/wal", {});
