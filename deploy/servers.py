@@ -293,13 +293,18 @@ class Writer(threading.Thread):
             self.join(35)
 
 
-class Prometheus(Process):
-    """Scrapes one exporter every `interval` with the rule files in rules/."""
+RULES = os.path.join(ROOT, "rules", "influxdb_wal*.yml")
 
-    def __init__(self, folder, port=None, interval="2s"):
+
+class Prometheus(Process):
+    """Scrapes one exporter every `interval` with the rule files in rules/, or with
+    others, and sends alerts to `alertmanager` (an address), if there is one."""
+
+    def __init__(self, folder, port=None, interval="2s", rules=RULES, alertmanager=None):
         super().__init__("prometheus", folder)
         self.port = port or free_port()
-        self.interval = interval
+        self.interval, self.rules = interval, rules
+        self.alertmanagers = [alertmanager] if alertmanager else []
         self.url = f"http://127.0.0.1:{self.port}"
 
     def start(self, exporter_port):
@@ -309,7 +314,11 @@ class Prometheus(Process):
   scrape_interval: {self.interval}
   evaluation_interval: {self.interval}
 rule_files:
-  - {json.dumps(os.path.join(ROOT, "rules", "*.yml"))}
+  - {json.dumps(self.rules)}
+alerting:
+  alertmanagers:
+    - static_configs:
+        - targets: {json.dumps(self.alertmanagers)}
 scrape_configs:
   - job_name: influxdb_wal
     static_configs:

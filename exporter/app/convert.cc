@@ -33,6 +33,9 @@ policy::Rules rules_of(const settings::Target& target, const Version& version, c
   rules.cooldown = target.checkpoint.cooldown;
   rules.schedule = target.checkpoint.schedule;
   rules.min_free_bytes = target.checkpoint.min_free_bytes;
+  rules.restart_after_failures = static_cast<std::uint32_t>(target.restart.after_failures);
+  rules.restart_failure_spacing = target.restart.failure_spacing;
+  rules.restart_after_blocked = target.restart.after_blocked;
   rules.thresholds.max_files = target.thresholds.max_files;
   rules.thresholds.max_bytes = target.thresholds.max_size;
   rules.thresholds.critical_files_factor = target.thresholds.critical_files_factor;

@@ -9,6 +9,7 @@
 #include "app/method.h"
 #include "app/node.h"
 #include "app/probe.h"
+#include "app/restart.h"
 #include "app/sampling.h"
 #include "base/bytes.h"
 #include "base/text.h"
@@ -58,6 +59,7 @@ Looked look_once(const settings::Target& target, std::optional<policy::Memory> r
   policy::Rules rules = rules_of(target, look.version, node.rules);
   policy::Memory memory = remembered.value_or(policy::Memory{});
   const Time now = clock->now();
+  view->restart = restart_view_of(target.restart, memory, now);
   policy::Situation situation;
   if (look.sample) {
     view->sample = *look.sample;

@@ -54,6 +54,7 @@ Target::Target(settings::Target settings, Services services, bool acts_unasked)
     if (alerts && *alerts) alerts_ = AlertLedger::from_text(**alerts);
     saved_ = memory_;
     restore_samples();
+    load_restart();
     if (!memory_.last_scheduled) memory_.last_scheduled = services_.clock->now();
     decision_ = policy::decide(rules_, memory_, situation(std::nullopt));
     recorded_ = decision_;  // that nothing is known at the start is no news
@@ -77,14 +78,18 @@ Target::~Target() {
 
 void Target::stop() {
   std::jthread worker;
+  std::jthread restart;
   {
     const MutexLock lock(mutex_);
     stopping_ = true;
     worker_.request_stop();
+    restart_thread_.request_stop();
     changed_.notify_all();
     worker = std::move(worker_);
+    restart = std::move(restart_thread_);
   }
   if (control_.joinable()) control_.join();
+  if (restart.joinable()) restart.join();
   if (worker.joinable()) worker.join();
   probe_.reset();
   sampler_.reset();
@@ -135,6 +140,7 @@ void Target::on_answer(ServerAnswer answer) {
   sampler_->set_server_version(facts.version);
   server_ = std::move(facts);
   wal_metrics_ = std::move(answer.metrics);
+  ++answers_;
   if (answer.node) {
     node_facts_ = std::move(answer.node);
     refresh_rules();
@@ -270,6 +276,10 @@ policy::Situation Target::situation(std::optional<influxdb::NudgeMode> mode) con
   add_pause_and_windows(settings_, memory_, situation);
   situation.server_unreachable = server_ && !server_->up;
   if (server_) situation.server_error = server_->error;
+  // Its own preparation is asked for, and goes through.
+  if (restart_phase_ >= RestartPhase::restarting || (restart_phase_ == RestartPhase::preparing && !mode)) {
+    situation.plan_blockers.emplace_back(policy::Blocker::in_flight, "InfluxDB is being restarted; wait for its end");
+  }
   const MethodChoice choice = choose_method(settings_, version_);
   situation.method_disabled = choice.disabled;
   if (choice.disabled.empty()) {
@@ -279,7 +289,7 @@ policy::Situation Target::situation(std::optional<influxdb::NudgeMode> mode) con
                                                (server_ ? ": " + server_->error : std::string()));
     } else if (auto nudge = outlook(mode)) {
       situation.interval_binds_requests = true;
-      situation.plan_blockers = std::move(nudge->blockers);
+      situation.plan_blockers.insert(situation.plan_blockers.end(), nudge->blockers.begin(), nudge->blockers.end());
       if (nudge->plan) situation.points = nudge->plan->points;
     }
   }
@@ -332,7 +342,9 @@ void Target::step() {
     ++counters_.restart_considerations;
     services_.log->warn("Restart consideration: {} [{}]", *why, settings_.name);
     emit(events::Type::restart_consideration, events::Severity::critical, *why, {{"why", *why}});
+    if (settings_.restart.enabled && acts_unasked_) memory_ = policy::after_restart_wanted(std::move(memory_));
   }
+  step_restart();
   const bool news = decision_.action != recorded_.action || decision_.reason != recorded_.reason ||
                     decision_.blockers != recorded_.blockers;
   if (news) {
@@ -344,7 +356,7 @@ void Target::step() {
     for (const policy::Blocker blocker : decision_.blockers) detail["blockers"].push_back(policy::to_string(blocker));
     record("decision", decision_.explanation, detail.dump());
   }
-  if (decision_.action == policy::Action::checkpoint && acts_unasked_)
+  if (decision_.action == policy::Action::checkpoint && acts_unasked_ && restart_phase_ == RestartPhase::idle)
     start_run(*decision_.reason, std::nullopt, "policy");
   remember();
   remember_samples(/*at_once=*/false);

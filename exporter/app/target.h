@@ -27,6 +27,7 @@
 #include "policy/cause.h"
 #include "policy/engine.h"
 #include "policy/forecast.h"
+#include "policy/restart.h"
 #include "settings/settings.h"
 #include "state/store.h"
 #include "view/commands.h"
@@ -114,6 +115,27 @@ class Target {
       WALX_REQUIRES(mutex_);
   [[nodiscard]] view::CheckpointAnswer no_op(const view::CheckpointCommand& command) WALX_REQUIRES(mutex_);
 
+  // What was there when InfluxDB was told to restart.
+  struct RestartStart {
+    SteadyTime begun{};
+    wal::Extent pending;
+    std::string process_id;  // 3.x
+  };
+  enum class RestartPhase { idle, preparing, restarting, starting };
+  void load_restart() WALX_REQUIRES(mutex_);
+  void step_restart() WALX_REQUIRES(mutex_);
+  void run_restart(const std::stop_token& stop) WALX_EXCLUDES(mutex_);
+  [[nodiscard]] bool settle_preparation(const view::PrepareRestartAnswer& prepared) WALX_REQUIRES(mutex_);
+  void await_ready(const RestartStart& start, const std::string& done) WALX_REQUIRES(mutex_);
+  void restart_step(const std::string& step, const std::string& summary, nlohmann::ordered_json more)
+      WALX_REQUIRES(mutex_);
+  void end_restart(const std::string& step, const std::string& summary, bool success, nlohmann::ordered_json more)
+      WALX_REQUIRES(mutex_);
+  void abandon_restart() WALX_REQUIRES(mutex_);
+  [[nodiscard]] policy::RestartVerdict judge_restart() const WALX_REQUIRES(mutex_);
+  [[nodiscard]] view::RestartView restart_view() const WALX_REQUIRES(mutex_);
+  [[nodiscard]] std::optional<std::string> restart_advice() const WALX_REQUIRES(mutex_);
+
   // The id of the new row; nullopt: it could not be kept.
   std::optional<std::int64_t> append(const std::string& kind, const std::string& summary, const std::string& detail)
       WALX_REQUIRES(mutex_);
@@ -162,6 +184,7 @@ class Target {
   std::vector<std::string> warned_ WALX_GUARDED_BY(mutex_);  // of node_, in the log
   std::optional<policy::NotShrinking> not_shrinking_ WALX_GUARDED_BY(mutex_);
   std::optional<influxdb::ServerFacts> server_ WALX_GUARDED_BY(mutex_);
+  std::uint64_t answers_ WALX_GUARDED_BY(mutex_) = 0;  // of the server's, up or not
   std::optional<view::CheckpointRun> running_ WALX_GUARDED_BY(mutex_);
   std::optional<view::CheckpointRun> last_run_ WALX_GUARDED_BY(mutex_);
   std::deque<view::CheckpointRun> ended_ WALX_GUARDED_BY(mutex_);
@@ -172,6 +195,11 @@ class Target {
   bool state_failing_ WALX_GUARDED_BY(mutex_) = false;
   bool stopping_ WALX_GUARDED_BY(mutex_) = false;
   std::jthread worker_ WALX_GUARDED_BY(mutex_);
+  RestartPhase restart_phase_ WALX_GUARDED_BY(mutex_) = RestartPhase::idle;
+  std::vector<policy::Blocker> restart_held_ WALX_GUARDED_BY(mutex_);  // as last told
+  std::string restart_held_why_ WALX_GUARDED_BY(mutex_);
+  std::optional<view::RestartView::Result> restart_last_ WALX_GUARDED_BY(mutex_);
+  std::jthread restart_thread_ WALX_GUARDED_BY(mutex_);
 
   mutable Mutex view_mutex_;  // guards the finished view alone
   std::shared_ptr<const view::TargetView> view_ WALX_GUARDED_BY(view_mutex_);

@@ -125,11 +125,12 @@ view::PrepareRestartAnswer Target::prepare_restart(const view::PrepareRestartCom
                                              format_duration_rough(nudge->plan->duration) + ", max_wait leaves " +
                                              format_duration_rough(left) + "; allow more");
   }
-  if (!command.automatic) {
-    situation.outside_window.clear();
-    situation.maintenance.clear();
-  }
-  const policy::Decision decision = policy::decide_on_request(rules_, memory_, situation, Reason::pre_restart, false);
+  // A person prepares a restart because there is maintenance; a restart of our own
+  // was judged with the windows before.
+  situation.outside_window.clear();
+  situation.maintenance.clear();
+  const policy::Decision decision =
+      policy::decide_on_request(rules_, memory_, situation, Reason::pre_restart, command.override_soft);
   if (decision.action != policy::Action::checkpoint) {
     answer.blockers = decision.blockers;
     record("decision", "restart not prepared: " + decision.explanation, "{}");

@@ -38,6 +38,8 @@ void Target::publish() {
     const auto more = node_recommendations(settings_, *view->node, server_ ? server_->version : "", memory_, now);
     view->recommendations.insert(view->recommendations.end(), more.begin(), more.end());
   }
+  if (auto advice = restart_advice()) view->recommendations.push_back(*std::move(advice));
+  view->restart = restart_view();
   view->server = server_;
   view->server_asked = !settings_.influxdb.url.empty();
   view->running = running_;

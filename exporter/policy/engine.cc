@@ -47,6 +47,7 @@ Memory without_future(const Rules& rules, Memory memory, Time now) {
         &memory.last_critical_failure, &memory.blocked_since}) {
     if (*time) *time = std::min(**time, now);
   }
+  for (Time& time : memory.restarts) time = std::min(time, now);
   if (memory.backoff_until) {
     memory.backoff_until = std::min(*memory.backoff_until, now + backoff_length(rules, memory.failures, 1));
   }
@@ -184,6 +185,7 @@ Memory observe(const Rules& rules, Memory memory, const wal::Sample& sample, Tim
     memory.critical_failures = 0;
     memory.last_critical_failure.reset();
     memory.restart_considered = false;
+    memory.restart_waits = false;
   }
   if (memory.levels->worse() != Health::critical) memory.blocked_since.reset();
   return memory;

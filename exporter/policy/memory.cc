@@ -10,6 +10,10 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr std::uint64_t kLatest = std::numeric_limits<std::int64_t>::max();  // ns
+// Settings allow 100 a day.
+constexpr std::size_t kMostRestarts = 1000;
+
 void put(Json& json, const char* key, const std::optional<Time>& time) {
   if (time) json[key] = time->time_since_epoch().count();
 }
@@ -20,17 +24,32 @@ class Reader {
   explicit Reader(const Json& json) : json_(json) {}
 
   std::optional<Time> time(const char* key) {
-    const auto nanoseconds = whole(key, std::numeric_limits<std::int64_t>::max());
+    const auto nanoseconds = whole(key, kLatest);
     if (!nanoseconds) return std::nullopt;
     return Time(Duration(static_cast<std::int64_t>(*nanoseconds)));
   }
   std::uint32_t count(const char* key) {
     return static_cast<std::uint32_t>(whole(key, std::numeric_limits<std::uint32_t>::max()).value_or(0));
   }
+  std::vector<Time> times(const char* key) {
+    std::vector<Time> out;
+    const auto found = json_.find(key);
+    if (found == json_.end()) return out;
+    if (!found->is_array() || found->size() > kMostRestarts) return wrong_list(key);
+    for (const Json& item : *found) {
+      if (!item.is_number_unsigned() || item.get<std::uint64_t>() > kLatest) return wrong_list(key);
+      out.emplace_back(Duration(item.get<std::int64_t>()));
+    }
+    return out;
+  }
   std::optional<std::uint64_t> number(const char* key) { return whole(key, std::numeric_limits<std::uint64_t>::max()); }
   [[nodiscard]] const std::string& wrong() const { return wrong_; }
 
  private:
+  std::vector<Time> wrong_list(const char* key) {
+    if (wrong_.empty()) wrong_ = std::string(key) + " is not a short list of times";
+    return {};
+  }
   std::optional<std::uint64_t> whole(const char* key, std::uint64_t most) {
     const auto found = json_.find(key);
     if (found == json_.end()) return std::nullopt;
@@ -75,6 +94,11 @@ std::string to_text(const Memory& memory) {
   put(json, "last_critical_failure", memory.last_critical_failure);
   put(json, "blocked_since", memory.blocked_since);
   json["restart_considered"] = memory.restart_considered;
+  json["restart_waits"] = memory.restart_waits;
+  if (!memory.restarts.empty()) {
+    Json& restarts = json["restarts"] = Json::array();
+    for (const Time time : memory.restarts) restarts.push_back(time.time_since_epoch().count());
+  }
   if (memory.own_trigger_file) json["own_trigger_file"] = *memory.own_trigger_file;
   put(json, "own_trigger_time", memory.own_trigger_time);
   put(json, "paused_until", memory.paused_until);
@@ -102,6 +126,8 @@ Result<Memory> from_text(const std::string& text) {
     memory.last_critical_failure = reader.time("last_critical_failure");
     memory.blocked_since = reader.time("blocked_since");
     memory.restart_considered = json.value("restart_considered", false);
+    memory.restart_waits = json.value("restart_waits", false);
+    memory.restarts = reader.times("restarts");
     memory.own_trigger_file = reader.number("own_trigger_file");
     memory.own_trigger_time = reader.time("own_trigger_time");
     memory.paused_until = reader.time("paused_until");

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/time.h"
@@ -31,6 +32,9 @@ struct Memory {
   std::optional<Time> last_critical_failure;  // the last one counted
   std::optional<Time> blocked_since;          // critical and blocked without a break
   bool restart_considered = false;
+  bool restart_waits = false;  // considered, to be made, and not yet begun or refused
+  // When the exporter restarted InfluxDB, well or not, in the last 24 h; ascending.
+  std::vector<Time> restarts;
 
   // 3.x: the file that an at-once nudge of ours dated in the future, and its date.
   std::optional<std::uint64_t> own_trigger_file;

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "settings/forms.h"
+#include "settings/read_restart.h"
 #include "settings/read_windows.h"
 
 namespace walx::settings {
@@ -240,6 +241,7 @@ Target read_target(const Section& section, const Defaults& defaults, const Overr
                  format_duration(out.forecast.short_window) + "); make it longer");
   }
 
+  out.restart = read_restart(section.section("restart"), out);
   section.boolean("dry_run", out.dry_run);
   read_windows(section, "maintenance", out.maintenance);
   return out;

@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::string_view kTop[] = {"targets", "history_limit", "hooks", "alerts"};
 constexpr std::string_view kAlerts[] = {"token_file"};
-constexpr std::string_view kTarget[] = {"name",       "influxdb", "wal",      "sampling", "thresholds",
-                                        "checkpoint", "replay",   "forecast", "dry_run",  "maintenance"};
+constexpr std::string_view kTarget[] = {"name",   "influxdb", "wal",     "sampling", "thresholds", "checkpoint",
+                                        "replay", "forecast", "restart", "dry_run",  "maintenance"};
 constexpr std::string_view kInfluxdb[] = {"version",        "url",           "token_file",
                                           "backup_address", "snapshot_size", "flush_interval",
                                           "gen1_duration",  "kept_files",    "timeout"};
@@ -55,6 +55,13 @@ constexpr std::string_view kHooks[] = {"name",
                                        "labels"};
 constexpr std::string_view kHooksRetry[] = {"first", "longest"};
 
+constexpr std::string_view kRestart[] = {
+    "enabled",       "method",   "docker",     "systemd",    "command",     "after_failures", "failure_spacing",
+    "after_blocked", "allow_v3", "unprepared", "max_replay", "max_per_day", "prepare_wait",   "ready_timeout"};
+constexpr std::string_view kRestartDocker[] = {"socket", "container", "stop_timeout"};
+constexpr std::string_view kRestartSystemd[] = {"unit", "bus", "timeout"};
+constexpr std::string_view kRestartCommand[] = {"arguments", "environment", "timeout"};
+
 constexpr SectionKeys kSections[] = {
     {"", kTop},
     {"alerts", kAlerts},
@@ -68,6 +75,10 @@ constexpr SectionKeys kSections[] = {
     {"checkpoint.http", kHttp},
     {"replay", kReplay},
     {"forecast", kForecast},
+    {"restart", kRestart},
+    {"restart.docker", kRestartDocker},
+    {"restart.systemd", kRestartSystemd},
+    {"restart.command", kRestartCommand},
     {"window", kWindow},
     {"hooks", kHooks},
     {"hooks.retry", kHooksRetry},

@@ -96,6 +96,54 @@ struct Checkpoint {
   friend bool operator==(const Checkpoint&, const Checkpoint&) = default;
 };
 
+enum class RestartMethod { docker, systemd, command };
+
+struct DockerRestart {
+  std::string socket = "/run/docker.sock";
+  std::string container;
+  Duration stop_timeout = std::chrono::seconds(60);
+
+  friend bool operator==(const DockerRestart&, const DockerRestart&) = default;
+};
+
+struct SystemdRestart {
+  std::string unit;
+  std::string bus;  // a D-Bus address; empty: the system bus
+  Duration timeout = std::chrono::minutes(5);
+
+  friend bool operator==(const SystemdRestart&, const SystemdRestart&) = default;
+};
+
+struct CommandRestart {
+  std::vector<std::string> arguments;  // the first is an absolute path
+  std::map<std::string, std::string> environment;
+  Duration timeout = std::chrono::minutes(2);
+
+  friend bool operator==(const CommandRestart&, const CommandRestart&) = default;
+};
+
+// Restarting InfluxDB unasked, where checkpoints don't help.
+struct Restart {
+  bool enabled = false;
+  std::optional<RestartMethod> method;  // set, with what it needs, where enabled
+  DockerRestart docker;
+  SystemdRestart systemd;
+  CommandRestart command;
+  // When one is considered; also where it is not enabled.
+  std::uint64_t after_failures = 3;
+  Duration failure_spacing = std::chrono::minutes(5);
+  Duration after_blocked = std::chrono::minutes(15);
+
+  bool allow_v3 = false;                              // on 3.x a restart empties nothing
+  bool unprepared = false;                            // also where no checkpoint before it worked
+  Duration max_replay = std::chrono::minutes(5);      // the longest estimate for an unprepared one
+  std::uint64_t max_per_day = 1;                      // in any 24 h
+  Duration prepare_wait = std::chrono::seconds(60);   // for the checkpoint before it
+  Duration ready_timeout = std::chrono::minutes(30);  // for InfluxDB to be up again
+
+  friend bool operator==(const Restart&, const Restart&) = default;
+};
+
 struct Replay {
   // What a restart replays in a second: measured 8 MB/s on 3.10 (80 MB in 10.4 s).
   std::uint64_t bytes_per_second = 8'000'000;
@@ -121,6 +169,7 @@ struct Target {
   Forecast forecast;
   bool dry_run = false;             // decide and say so, never act
   std::vector<Window> maintenance;  // nothing acts inside these
+  Restart restart;
 
   friend bool operator==(const Target&, const Target&) = default;
 };

@@ -45,9 +45,7 @@ struct PrepareRestartCommand {
   std::string target;
   Duration max_wait = std::chrono::seconds(60);
   std::string actor;
-  // Nobody asked: the policy itself is about to restart. Windows and maintenance
-  // bind it; a person prepares a restart because there is maintenance.
-  bool automatic = false;
+  bool override_soft = false;  // as in CheckpointCommand
 };
 
 struct PrepareRestartAnswer {
@@ -130,7 +128,7 @@ struct HistoryEntry {
   std::int64_t id = 0;
   Time time{};
   std::string target;
-  std::string kind;     // decision, wal.health, wal.checkpoint, wal.restart_consideration
+  std::string kind;     // decision, wal.health, wal.checkpoint, wal.restart_consideration, wal.restart
   std::string summary;  // one line for people
   std::string detail;   // a JSON object
 };

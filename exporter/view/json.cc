@@ -148,6 +148,18 @@ Json node(const std::optional<NodeView>& value) {
           {"warnings", texts(value->warnings)}};
 }
 
+Json restart(const RestartView& value) {
+  Json last = nullptr;
+  if (value.last) {
+    last = {{"time", time(value.last->time)}, {"success", value.last->success}, {"message", text(value.last->message)}};
+  }
+  return {{"enabled", value.enabled},
+          {"method", text_or_null(value.method)},
+          {"state", text(value.state)},
+          {"last", std::move(last)},
+          {"remaining_today", value.remaining_today}};
+}
+
 bool too_old(const TargetView& target, Time now) {
   return target.stale_at && *target.stale_at < now;
 }
@@ -210,6 +222,7 @@ Json to_json(const TargetView& target, Time now) {
   out["forecast"] = forecast(target.forecast);
   out["server"] = server(target);
   out["node"] = node(target.node);
+  out["restart"] = restart(target.restart);
   out["watch_degraded"] = target.watch_degraded;
   out["watch_detail"] = text_or_null(target.watch_detail);
   out["paused"] = target.paused;

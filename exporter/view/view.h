@@ -77,6 +77,20 @@ struct NodeView {
   std::optional<policy::SnapshotBudget> budget;
 };
 
+// Restarts of InfluxDB that the exporter makes unasked.
+struct RestartView {
+  struct Result {
+    Time time{};
+    bool success = false;
+    std::string message;
+  };
+  bool enabled = false;
+  std::string method;          // docker, systemd or command; empty: none is set
+  std::string state = "idle";  // idle, waiting, preparing, restarting, starting
+  std::optional<Result> last;  // the last one made, tried or refused; survives restarts of this process
+  std::uint64_t remaining_today = 0;
+};
+
 struct TargetView {
   std::string name;
   std::string wal_directory;
@@ -109,6 +123,8 @@ struct TargetView {
   std::optional<Time> last_success;
   std::optional<Time> cooldown_until;
   std::optional<Time> next_allowed;
+
+  RestartView restart;
 
   // For systemInfo of the seed API.
   Duration cooldown{};

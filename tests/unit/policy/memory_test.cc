@@ -25,6 +25,8 @@ Memory full() {
   memory.last_critical_failure = kStart + nanoseconds(8);
   memory.blocked_since = kStart + nanoseconds(9);
   memory.restart_considered = true;
+  memory.restart_waits = true;
+  memory.restarts = {kStart + nanoseconds(10), kStart + nanoseconds(11)};
   return memory;
 }
 
@@ -76,7 +78,9 @@ INSTANTIATE_TEST_SUITE_P(Texts, Rubbish,
                                          R"({"failures":4294967296})", R"({"failures":1.5})", R"({"last_end":"now"})",
                                          R"({"last_end":null})", R"({"last_end":1e300})", R"({"last_end":-1})",
                                          R"({"last_end":9223372036854775808})", R"({"files_level":3})",
-                                         R"({"critical_failures":-2})", R"({"restart_considered":"yes"})"));
+                                         R"({"critical_failures":-2})", R"({"restart_considered":"yes"})",
+                                         R"({"restart_waits":1})", R"({"restarts":7})", R"({"restarts":["now"]})",
+                                         R"({"restarts":[-1]})", R"({"restarts":[9223372036854775808]})"));
 
 TEST(MemoryText, TheLastInstantThatCanBeWrittenDoesNoHarm) {
   Target target;

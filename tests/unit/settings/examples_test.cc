@@ -154,7 +154,14 @@ std::string described(const Target& t) {
       << t.checkpoint.nudge.enabled << ' ' << t.checkpoint.nudge.database << ' ' << t.checkpoint.nudge.table << ' '
       << t.checkpoint.nudge.max_points << ' ' << format_duration(t.checkpoint.nudge.max_duration) << ' '
       << t.replay.bytes_per_second << ' ' << format_duration(t.forecast.short_window) << ' '
-      << format_duration(t.forecast.long_window) << ' ' << t.dry_run << ' ';
+      << format_duration(t.forecast.long_window) << ' ' << t.dry_run << ' ' << t.restart.enabled << ' '
+      << t.restart.method.has_value() << ' ' << t.restart.docker.socket << ' '
+      << format_duration(t.restart.docker.stop_timeout) << ' ' << format_duration(t.restart.systemd.timeout) << ' '
+      << format_duration(t.restart.command.timeout) << ' ' << t.restart.after_failures << ' '
+      << format_duration(t.restart.failure_spacing) << ' ' << format_duration(t.restart.after_blocked) << ' '
+      << t.restart.allow_v3 << ' ' << t.restart.unprepared << ' ' << format_duration(t.restart.max_replay) << ' '
+      << t.restart.max_per_day << ' ' << format_duration(t.restart.prepare_wait) << ' '
+      << format_duration(t.restart.ready_timeout) << ' ';
   maybe(t.influxdb.snapshot_size);
   maybe(t.influxdb.flush_interval);
   maybe(t.influxdb.gen1_duration);
@@ -185,6 +192,8 @@ TEST(ConfigReadme, GivesTheDefaultsThatHold) {
       "nudge: {" + groups["checkpoint.nudge"] + "}, http: {path: /p, " + groups["checkpoint.http"] + "}";
   std::string text = "targets:\n- wal: {directory: /w, " + groups["wal"] + "}\n" + own + "  checkpoint: {" +
                      groups["checkpoint"] + nested + "}\n";
+  text += "  restart: {" + groups["restart"] + "docker: {" + groups["restart.docker"] + "}, systemd: {" +
+          groups["restart.systemd"] + "}, command: {" + groups["restart.command"] + "}}\n";
   for (const std::string group : {"influxdb", "sampling", "thresholds", "replay", "forecast"}) {
     text += "  " + group + ": {" + groups[group] + "}\n";
   }

@@ -1,0 +1,69 @@
+#include "app/restart.h"
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "actions/command.h"
+#include "actions/docker.h"
+#include "actions/systemd.h"
+#include "base/text.h"
+
+namespace walx::app {
+
+policy::RestartRules restart_rules_of(const settings::Restart& restart) {
+  return {restart.enabled, restart.allow_v3, restart.max_per_day, restart.unprepared, restart.max_replay};
+}
+
+std::unique_ptr<actions::RestartMethod> make_restart_method(const settings::Restart& restart,
+                                                            std::shared_ptr<const Clock> clock) {
+  if (!restart.method) return nullptr;
+  switch (*restart.method) {
+    case settings::RestartMethod::docker: {
+      actions::DockerOptions options;
+      options.socket = restart.docker.socket;
+      options.container = restart.docker.container;
+      options.stop_timeout = restart.docker.stop_timeout;
+      return actions::make_docker_restart(std::move(options));
+    }
+    case settings::RestartMethod::systemd:
+      return actions::make_systemd_restart({restart.systemd.unit, restart.systemd.bus, restart.systemd.timeout},
+                                           std::move(clock));
+    case settings::RestartMethod::command:
+      return actions::make_command_restart(
+          {restart.command.arguments, restart.command.environment, restart.command.timeout}, std::move(clock));
+  }
+  return nullptr;
+}
+
+view::RestartView restart_view_of(const settings::Restart& restart, const policy::Memory& memory, Time now) {
+  view::RestartView out;
+  out.enabled = restart.enabled;
+  if (restart.method == settings::RestartMethod::docker) out.method = "docker";
+  if (restart.method == settings::RestartMethod::systemd) out.method = "systemd";
+  if (restart.method == settings::RestartMethod::command) out.method = "command";
+  if (restart.enabled) out.remaining_today = policy::restarts_left(restart_rules_of(restart), memory, now);
+  return out;
+}
+
+std::string to_text(const view::RestartView::Result& result) {
+  return nlohmann::json{
+      {"time", format_time(result.time)}, {"success", result.success}, {"message", to_valid_utf8(result.message)}}
+      .dump();
+}
+
+std::optional<view::RestartView::Result> restart_result_from(const std::string& text) {
+  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return std::nullopt;
+  const auto time = json.find("time");
+  const auto success = json.find("success");
+  const auto message = json.find("message");
+  if (time == json.end() || !time->is_string() || success == json.end() || !success->is_boolean() ||
+      message == json.end() || !message->is_string()) {
+    return std::nullopt;
+  }
+  const auto when = parse_time(time->get<std::string>());
+  if (!when) return std::nullopt;
+  return view::RestartView::Result{*when, success->get<bool>(), message->get<std::string>()};
+}
+
+}  // namespace walx::app

@@ -1,0 +1,31 @@
+// From the `restart` settings to what the other folders take, and how the result
+// of the last restart is kept. Pure; safe from any thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "actions/restart.h"
+#include "base/clock.h"
+#include "policy/restart.h"
+#include "settings/settings.h"
+#include "view/view.h"
+
+namespace walx::app {
+
+[[nodiscard]] policy::RestartRules restart_rules_of(const settings::Restart& restart);
+
+// nullptr: no method is set.
+[[nodiscard]] std::unique_ptr<actions::RestartMethod> make_restart_method(const settings::Restart& restart,
+                                                                          std::shared_ptr<const Clock> clock);
+
+// What the settings and the memory say; `state` is idle.
+[[nodiscard]] view::RestartView restart_view_of(const settings::Restart& restart, const policy::Memory& memory,
+                                                Time now);
+
+[[nodiscard]] std::string to_text(const view::RestartView::Result& result);
+// nullopt: it can't be read.
+[[nodiscard]] std::optional<view::RestartView::Result> restart_result_from(const std::string& text);
+
+}  // namespace walx::app

@@ -1,0 +1,268 @@
+// The part of Target that restarts InfluxDB where checkpoints don't help: waits
+// until nothing holds it back, prepares, acts, and sees that InfluxDB is up again.
+// What talks to others runs on a thread of its own, without the target's lock.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "app/restart.h"
+#include "app/target.h"
+#include "base/bytes.h"
+#include "state/lock.h"
+
+namespace walx::app {
+namespace {
+
+using policy::Blocker;
+using policy::Health;
+using policy::RestartVerdict;
+using Json = nlohmann::ordered_json;
+
+// A checkpoint that prepare-restart gave up on comes to its safe point meanwhile.
+constexpr Duration kRunEnds = std::chrono::seconds(60);
+constexpr Duration kFreshLook = std::chrono::seconds(10);
+constexpr const char* kResultKey = "restart";
+
+Json extent(const wal::Extent& value) {
+  return {{"files", value.files}, {"bytes", value.bytes}};
+}
+
+// A step that went as meant asks for nothing; InfluxDB that is not up again does.
+events::Severity severity_of(const std::string& step) {
+  if (step == "failed") return events::Severity::critical;
+  return step == "refused" || step == "not_prepared" ? events::Severity::warning : events::Severity::info;
+}
+
+}  // namespace
+
+void Target::load_restart() {
+  const auto stored = services_.store->get(settings_.name, kResultKey);
+  if (stored && *stored) restart_last_ = restart_result_from(**stored);
+}
+
+view::RestartView Target::restart_view() const {
+  view::RestartView out = restart_view_of(settings_.restart, memory_, services_.clock->now());
+  out.last = restart_last_;
+  switch (restart_phase_) {
+    case RestartPhase::idle:
+      out.state = memory_.restart_waits ? "waiting" : "idle";
+      break;
+    case RestartPhase::preparing:
+      out.state = "preparing";
+      break;
+    case RestartPhase::restarting:
+      out.state = "restarting";
+      break;
+    case RestartPhase::starting:
+      out.state = "starting";
+      break;
+  }
+  return out;
+}
+
+std::optional<std::string> Target::restart_advice() const {
+  if (health_ != Health::critical || !memory_.restart_considered || restart_phase_ != RestartPhase::idle) {
+    return std::nullopt;
+  }
+  if (memory_.restart_waits) {
+    if (restart_held_why_.empty()) return std::nullopt;
+    return "The restart of InfluxDB is held back: " + restart_held_why_;
+  }
+  if (settings_.restart.enabled) {
+    if (!restart_last_ || restart_last_->success) return std::nullopt;
+    return "The exporter did not restart InfluxDB: " + restart_last_->message;
+  }
+  if (version_ == "3") return std::nullopt;  // it would empty nothing
+  return "A restart of InfluxDB is worth considering: prepare it with --prepare-restart, or let the exporter do it "
+         "(restart.enabled)";
+}
+
+RestartVerdict Target::judge_restart() const {
+  return policy::judge_restart(restart_rules_of(settings_.restart), rules_, memory_,
+                               situation(influxdb::NudgeMode::at_once), version_ == "3");
+}
+
+void Target::restart_step(const std::string& step, const std::string& summary, Json more) {
+  Json detail{{"step", step}};
+  if (const std::string method = restart_view_of(settings_.restart, memory_, services_.clock->now()).method;
+      !method.empty()) {
+    detail["method"] = method;
+  }
+  detail["message"] = summary;
+  for (const auto& [key, value] : more.items()) detail[key] = value;
+  emit(events::Type::restart, severity_of(step), "restart " + step + ": " + summary, std::move(detail));
+}
+
+// One that was considered, and waits for what holds it back.
+void Target::step_restart() {
+  if (!memory_.restart_waits || restart_phase_ != RestartPhase::idle || stopping_ || !acts_unasked_) return;
+  if (!settings_.restart.enabled) {
+    memory_ = policy::after_restart_settled(std::move(memory_));
+    return;
+  }
+  RestartVerdict verdict = judge_restart();
+  if (verdict.kind == RestartVerdict::Kind::wait) {
+    // A running checkpoint, a WAL that has shrunk meanwhile, a look that is late:
+    // they come and go, and are told elsewhere.
+    std::erase(verdict.blockers, Blocker::in_flight);
+    std::erase(verdict.blockers, Blocker::sample_stale);
+    if (verdict.blockers.empty() || verdict.blockers == restart_held_) return;
+    restart_held_ = verdict.blockers;
+    restart_held_why_ = verdict.explanation;
+    Json blockers = Json::array();
+    for (const Blocker blocker : verdict.blockers) blockers.push_back(policy::to_string(blocker));
+    restart_step("refused", "not now, but when this ends: " + verdict.explanation,
+                 {{"waits", true}, {"blockers", std::move(blockers)}});
+    return;
+  }
+  memory_ = policy::after_restart_settled(std::move(memory_));
+  restart_held_.clear();
+  restart_held_why_.clear();
+  if (verdict.kind == RestartVerdict::Kind::refuse) return end_restart("refused", verdict.explanation, false, {});
+  if (restart_thread_.joinable()) restart_thread_.join();  // has ended: the phase is idle
+  restart_phase_ = RestartPhase::preparing;
+  restart_thread_ = std::jthread([this](const std::stop_token& stop) { run_restart(stop); });
+}
+
+void Target::end_restart(const std::string& step, const std::string& summary, bool success, Json more) {
+  restart_step(step, summary, std::move(more));
+  if (step == "failed") {
+    ++counters_.restart_failures;
+    services_.log->error("Restart failed: {} [{}]", summary, settings_.name);
+  }
+  restart_last_ = view::RestartView::Result{services_.clock->now(), success, summary};
+  const auto put = services_.store->put(settings_.name, kResultKey, to_text(*restart_last_));
+  if (!put && !std::exchange(state_failing_, true)) {
+    services_.log->error("{} [{}]", put.error().message, settings_.name);
+  }
+  restart_phase_ = RestartPhase::idle;
+  remember();
+  publish();
+  changed_.notify_all();
+}
+
+// We were stopped before anything was done: the next one of us goes on.
+void Target::abandon_restart() {
+  memory_ = policy::after_restart_wanted(std::move(memory_));
+  restart_phase_ = RestartPhase::idle;
+}
+
+void Target::run_restart(const std::stop_token& stop) {
+  const auto method = make_restart_method(settings_.restart, services_.clock);
+  const auto plan = method == nullptr ? Result<std::string>(failure(ErrorKind::invalid, "no restart.method is set"))
+                                      : method->check(stop);
+  {
+    const MutexLock lock(mutex_);
+    if (stopping_) return abandon_restart();
+    if (!plan) return end_restart("failed", plan.error().message, false, {});
+    if (settings_.dry_run) {
+      return end_restart("dry_run", "would prepare it, then " + *plan + "; dry_run is set for this target", false, {});
+    }
+    restart_step("preparing", "then " + *plan, {});
+    publish();
+  }
+  const view::PrepareRestartAnswer prepared =
+      prepare_restart({settings_.name, settings_.restart.prepare_wait, "restart", /*override_soft=*/true});
+  {
+    const MutexLock lock(mutex_);
+    if (stopping_) return abandon_restart();
+    if (!settle_preparation(prepared)) return;
+    if (stopping_) return abandon_restart();
+    restart_phase_ = RestartPhase::restarting;  // from here on no checkpoint starts
+    publish();
+  }
+  const auto lock_file = state::TargetLock::acquire(services_.state_directory, settings_.name);
+  RestartStart start;
+  {
+    const MutexLock lock(mutex_);
+    if (stopping_) return abandon_restart();
+    if (!lock_file) return end_restart("refused", lock_file.error().message, false, {});
+    start = {services_.clock->steady(), sample_ != nullptr ? sample_->pending : wal::Extent{},
+             server_ ? server_->process_id : std::string()};
+    memory_ = policy::after_restart_begun(std::move(memory_), services_.clock->now());
+    remember();
+    restart_step("restarting", *plan, {{"pending", extent(start.pending)}});
+    services_.log->warn("Restarting InfluxDB: {} [{}]", *plan, settings_.name);
+    publish();
+  }
+  const auto done = method->restart(stop);
+  const MutexLock lock(mutex_);
+  if (!done) return end_restart("failed", done.error().message, false, {});
+  ++counters_.restarts;
+  restart_step("restarted", *done, {{"took_seconds", to_seconds(services_.clock->steady() - start.begun)}});
+  restart_phase_ = RestartPhase::starting;
+  publish();
+  await_ready(start, *done);
+}
+
+// Whether the restart goes on; where not, it is ended.
+bool Target::settle_preparation(const view::PrepareRestartAnswer& prepared) {
+  Json more{{"pending", extent(prepared.pending)},
+            {"replay_estimate_seconds",
+             prepared.replay_estimate_seconds ? Json(*prepared.replay_estimate_seconds) : Json(nullptr)}};
+  restart_step(prepared.safe ? "prepared" : "not_prepared", prepared.message, std::move(more));
+  publish();
+  if (!prepared.safe) {
+    const auto why = policy::forbids_unprepared(restart_rules_of(settings_.restart), prepared.replay_estimate_seconds);
+    if (why) {
+      end_restart("refused", "it could not be prepared, and " + *why + ": " + prepared.message, false, {});
+      return false;
+    }
+  }
+  const SteadyTime deadline = services_.clock->steady() + kRunEnds;
+  while (running_ && !stopping_ && services_.clock->steady() < deadline) {
+    services_.clock->wait_until(changed_, mutex_, deadline);
+  }
+  if (stopping_) return true;
+  // Much may have changed since it was considered.
+  const RestartVerdict verdict = judge_restart();
+  if (verdict.kind == RestartVerdict::Kind::go) return true;
+  end_restart("refused", verdict.explanation, false, {});
+  return false;
+}
+
+// InfluxDB opens its port when the replay is done; then what is pending is compared.
+void Target::await_ready(const RestartStart& start, const std::string& done) {
+  const Time acted = services_.clock->now();
+  const std::uint64_t answers = answers_;
+  const SteadyTime deadline = start.begun + settings_.restart.ready_timeout;
+  // An answer to a question from before the act says nothing.
+  const auto up = [&]() WALX_NO_ANALYSIS {
+    return server_ && server_->up && (server_->asked_at >= acted || answers_ >= answers + 2);
+  };
+  while (!up() && !stopping_ && services_.clock->steady() < deadline) {
+    services_.clock->wait_until(changed_, mutex_, deadline);
+  }
+  const Duration took = services_.clock->steady() - start.begun;
+  Json more{{"took_seconds", to_seconds(took)}, {"pending_before", extent(start.pending)}};
+  if (up()) {
+    wait_for_fresh_look(services_.clock->steady() + kFreshLook);
+    std::string summary = "InfluxDB is up again " + format_duration_rough(took) +
+                          " after the restart began; pending: " + influxdb::extent_text(start.pending) + " before";
+    if (is_fresh()) {
+      summary += ", " + influxdb::extent_text(sample_->pending) + " now";
+      more["pending_after"] = extent(sample_->pending);
+    }
+    if (!start.process_id.empty() && !server_->process_id.empty()) {
+      more["new_process"] = server_->process_id != start.process_id;
+      if (server_->process_id == start.process_id) {
+        return end_restart("failed", "InfluxDB answers, but as the same process as before: " + done, false,
+                           std::move(more));
+      }
+    }
+    services_.log->info("Restart completed: {} [{}]", summary, settings_.name);
+    return end_restart("ready", summary, true, std::move(more));
+  }
+  if (stopping_) {
+    restart_last_ = view::RestartView::Result{services_.clock->now(), true,
+                                              done + "; this exporter stopped before InfluxDB was seen up again"};
+    restart_phase_ = RestartPhase::idle;
+    return;
+  }
+  end_restart("failed",
+              "InfluxDB is not up " + format_duration_rough(took) + " after the restart began: " +
+                  (server_ ? server_->error : std::string("it has not answered yet")) + "; look at its log now",
+              false, std::move(more));
+}
+
+}  // namespace walx::app

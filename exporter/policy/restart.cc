@@ -1,0 +1,94 @@
+#include "policy/restart.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace walx::policy {
+namespace {
+
+constexpr Duration kDay = std::chrono::hours(24);
+
+std::uint64_t restarts_today(const Memory& memory, Time now) {
+  return static_cast<std::uint64_t>(
+      std::count_if(memory.restarts.begin(), memory.restarts.end(), [&](Time time) { return now - time < kDay; }));
+}
+
+// What would hold back a checkpoint that is asked for, without what says nothing
+// about a restart.
+Decision lasting_blockers(const Rules& rules, Memory memory, Situation situation) {
+  memory.backoff_until.reset();
+  memory.breaker_until.reset();
+  situation.dry_run = false;
+  situation.method_disabled.clear();
+  situation.interval_binds_requests = false;
+  std::erase_if(situation.plan_blockers, [](const auto& entry) { return entry.first != Blocker::in_flight; });
+  return decide_on_request(rules, memory, situation, Reason::pre_restart, false);
+}
+
+}  // namespace
+
+std::uint64_t restarts_left(const RestartRules& rules, const Memory& memory, Time now) {
+  const std::uint64_t made = restarts_today(memory, now);
+  return rules.max_per_day > made ? rules.max_per_day - made : 0;
+}
+
+RestartVerdict judge_restart(const RestartRules& rules, const Rules& checkpoint_rules, const Memory& memory,
+                             const Situation& situation, bool version_3) {
+  using Kind = RestartVerdict::Kind;
+  if (!rules.enabled) return {Kind::refuse, {}, "restart.enabled is false"};
+  if (version_3 && !rules.allow_v3) {
+    return {Kind::refuse,
+            {},
+            "a restart of InfluxDB 3 replays everything and empties nothing; set restart.allow_v3 where it is wanted "
+            "all the same"};
+  }
+  if (situation.sample != nullptr && situation.sample->newest_file_damaged) {
+    return {Kind::refuse,
+            {},
+            "the newest WAL file is damaged, so InfluxDB would end itself at its first write after the start; stop it, "
+            "copy the file away, move it aside, then start it"};
+  }
+  if (restarts_left(rules, memory, situation.now) == 0) {
+    const std::uint64_t made = restarts_today(memory, situation.now);
+    return {Kind::refuse,
+            {},
+            std::to_string(made) + (made == 1 ? " restart" : " restarts") +
+                " in the last 24 h, restart.max_per_day allows " + std::to_string(rules.max_per_day)};
+  }
+  if (!memory.levels || memory.levels->worse() != Health::critical) {
+    return {Kind::wait, {}, "the WAL is not critical now, so no restart is needed"};
+  }
+  const Decision decision = lasting_blockers(checkpoint_rules, memory, situation);
+  if (!decision.blockers.empty()) return {Kind::wait, decision.blockers, decision.explanation};
+  return {Kind::go, {}, "nothing holds it back"};
+}
+
+std::optional<std::string> forbids_unprepared(const RestartRules& rules, const std::optional<double>& replay_seconds) {
+  if (!rules.unprepared) return "restart.unprepared is false";
+  if (!replay_seconds || std::isnan(*replay_seconds)) return "how long a restart would replay is not known";
+  const double most = to_seconds(rules.max_replay);
+  if (*replay_seconds > most) {
+    const auto estimate = std::chrono::duration<double>(std::min(*replay_seconds, 1e9));
+    return "it would replay for about " + format_duration_rough(std::chrono::duration_cast<Duration>(estimate)) +
+           ", restart.max_replay is " + format_duration(rules.max_replay);
+  }
+  return std::nullopt;
+}
+
+Memory after_restart_wanted(Memory memory) {
+  memory.restart_waits = true;
+  return memory;
+}
+
+Memory after_restart_settled(Memory memory) {
+  memory.restart_waits = false;
+  return memory;
+}
+
+Memory after_restart_begun(Memory memory, Time now) {
+  std::erase_if(memory.restarts, [&](Time time) { return now - time >= kDay; });
+  memory.restarts.push_back(now);
+  return memory;
+}
+
+}  // namespace walx::policy

@@ -1,0 +1,181 @@
+#include "settings/read_restart.h"
+
+#include <algorithm>
+#include <cctype>
+#include <limits>
+
+#include "base/text.h"
+
+namespace walx::settings {
+namespace {
+
+constexpr Range<std::uint64_t> kAFew{1, 1000};
+constexpr std::size_t kMostEntries = 100;
+
+// Reports at the key's own line.
+void complain(const Section& section, std::string_view key, const std::string& text) {
+  section.reader().problem(section.line(key), section.path(key) + ": " + text);
+}
+
+bool is_letter_or_digit(char c) {
+  return static_cast<unsigned char>(c) < 0x80 && std::isalnum(static_cast<unsigned char>(c)) != 0;
+}
+
+bool consists_of(std::string_view text, std::string_view marks) {
+  return std::all_of(text.begin(), text.end(),
+                     [&](char c) { return is_letter_or_digit(c) || marks.find(c) != std::string_view::npos; });
+}
+
+void read_docker(const Section& section, DockerRestart& out) {
+  constexpr std::size_t kLongestSocketPath = 107;  // sockaddr_un
+  section.text("socket", out.socket);
+  if (!out.socket.starts_with('/') || out.socket.size() > kLongestSocketPath ||
+      out.socket.find('\0') != std::string::npos) {
+    complain(section, "socket",
+             shown(out.socket) +
+                 " is not the absolute path of a socket of at most 107 bytes; write one such as "
+                 "/run/docker.sock");
+  }
+  // Docker's own rule for names.
+  if (section.text("container", out.container) &&
+      (out.container.empty() || out.container.size() > 255 || !is_letter_or_digit(out.container.front()) ||
+       !consists_of(out.container, "_.-"))) {
+    complain(section, "container",
+             shown(out.container) +
+                 " is not the name of a container; write it as the last column of `docker ps` has "
+                 "it");
+  }
+  section.duration("stop_timeout", out.stop_timeout, {std::chrono::seconds(1), std::chrono::hours(1)});
+}
+
+void read_systemd(const Section& section, SystemdRestart& out) {
+  if (section.text("unit", out.unit)) {
+    if (out.unit.empty() || out.unit.size() > 255 || !consists_of(out.unit, ":-_.\\@")) {
+      complain(section, "unit", shown(out.unit) + " is not the name of a unit; write one such as influxdb.service");
+    } else if (!out.unit.ends_with(".service")) {
+      complain(section, "unit", shown(out.unit) + " does not end with .service; write '" + out.unit + ".service'");
+    }
+  }
+  section.text("bus", out.bus);
+  if (!out.bus.empty() && !out.bus.starts_with("unix:")) {
+    complain(section, "bus",
+             shown(out.bus) +
+                 " is not the address of a local bus; write one such as "
+                 "unix:path=/run/dbus/system_bus_socket");
+  }
+  section.duration("timeout", out.timeout, {std::chrono::seconds(1), std::chrono::hours(1)});
+}
+
+void read_arguments(const Section& section, std::vector<std::string>& out) {
+  constexpr std::string_view kForm = "a list such as [/usr/local/sbin/restart-influxdb, now]";
+  const Value* node = section.find("arguments");
+  if (node == nullptr) return;
+  if (node->kind != Value::Kind::list || node->items.empty() || node->items.size() > kMostEntries) {
+    return complain(section, "arguments", "it is not a list of 1 to 100 texts; write " + std::string(kForm));
+  }
+  for (const Value* item : node->items) {
+    const auto text = section.reader().text(*item, section.path("arguments"), "one text for each argument");
+    if (!text) return;
+    if (text->find('\0') != std::string::npos) {
+      return complain(section, "arguments", "an argument holds a zero byte; leave that out");
+    }
+    out.push_back(*text);
+  }
+  if (!out.front().starts_with('/')) {
+    complain(section, "arguments",
+             shown(out.front()) + " is not the absolute path of a program, and no shell looks for it; write " +
+                 std::string(kForm));
+  }
+}
+
+void read_environment(const Section& section, std::map<std::string, std::string>& out) {
+  const Value* node = section.find("environment");
+  if (node == nullptr || node->kind == Value::Kind::null) return;
+  if (node->kind != Value::Kind::map || node->entries.size() > kMostEntries) {
+    return complain(section, "environment",
+                    "it is not a group of at most 100 variables; write one 'NAME: value' a line");
+  }
+  for (const Entry& entry : node->entries) {
+    const auto wrong = [&](const std::string& text) {
+      section.reader().problem(entry.line, section.path("environment") + ": " + text);
+    };
+    const auto value = section.reader().text(*entry.value, section.path("environment") + "." + shown(entry.key),
+                                             "the variable's value");
+    if (!value) continue;
+    if (entry.key.empty() || !consists_of(entry.key, "_") ||
+        std::isdigit(static_cast<unsigned char>(entry.key[0])) != 0) {
+      wrong(shown(entry.key) + " is not the name of a variable; write letters, digits and '_'");
+    } else if (value->find('\0') != std::string::npos) {
+      wrong("the value of " + entry.key + " holds a zero byte; leave that out");
+    } else {
+      out.emplace(entry.key, *value);
+    }
+  }
+}
+
+// What an enabled restart can't do without.
+void check_complete(const Section& section, const Restart& restart, const Target& target) {
+  const auto lacks = [&](std::string_view key, const std::string& text) {
+    section.reader().missing(section.line(key), text);
+  };
+  if (!restart.method) {
+    // Where the key is there, its value was told already.
+    if (section.find("method") == nullptr) {
+      lacks("enabled", "restart.enabled needs a way to restart; add restart.method: docker, systemd or command");
+    }
+    return;
+  }
+  if (target.influxdb.url.empty()) {
+    lacks("enabled", "restart.enabled needs a server to ask whether it is up again; set influxdb.url");
+  }
+  switch (*restart.method) {
+    case RestartMethod::docker:
+      if (restart.docker.container.empty()) {
+        lacks("method", "restart.method docker needs to know which container; add restart.docker.container");
+      }
+      break;
+    case RestartMethod::systemd:
+      if (restart.systemd.unit.empty()) {
+        lacks("method",
+              "restart.method systemd needs to know which unit; add restart.systemd.unit, such as "
+              "influxdb.service");
+      }
+      break;
+    case RestartMethod::command:
+      if (restart.command.arguments.empty()) {
+        lacks("method",
+              "restart.method command needs the command; add restart.command.arguments, such as "
+              "[/usr/local/sbin/restart-influxdb]");
+      }
+      break;
+  }
+}
+
+}  // namespace
+
+Restart read_restart(const Section& section, const Target& target) {
+  Restart out;
+  section.boolean("enabled", out.enabled);
+  section.choice<std::optional<RestartMethod>>(
+      "method", out.method,
+      {{"docker", RestartMethod::docker}, {"systemd", RestartMethod::systemd}, {"command", RestartMethod::command}});
+  read_docker(section.section("docker"), out.docker);
+  read_systemd(section.section("systemd"), out.systemd);
+  const Section command = section.section("command");
+  read_arguments(command, out.command.arguments);
+  read_environment(command, out.command.environment);
+  command.duration("timeout", out.command.timeout, {std::chrono::milliseconds(100), std::chrono::hours(1)});
+  section.count("after_failures", out.after_failures, kAFew);
+  section.duration("failure_spacing", out.failure_spacing);
+  section.duration("after_blocked", out.after_blocked);
+  section.boolean("allow_v3", out.allow_v3);
+  section.boolean("unprepared", out.unprepared);
+  section.duration("max_replay", out.max_replay, {Duration::zero(), kLongestDuration});
+  section.count("max_per_day", out.max_per_day, {0, 100});
+  section.duration("prepare_wait", out.prepare_wait, {std::chrono::seconds(1), std::chrono::hours(1)});
+  section.duration("ready_timeout", out.ready_timeout, {std::chrono::seconds(1), std::chrono::hours(24)});
+  if (out.enabled) check_complete(section, out, target);
+  return out;
+}
+
+}  // namespace walx::settings

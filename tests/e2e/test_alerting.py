@@ -1,0 +1,285 @@
+#!/usr/bin/env python3
+"""From a WAL that is too large to the people who have to know: the rules in a real
+Prometheus, rules/alertmanager.yml in a real Alertmanager, and what arrives."""
+
+import html.parser
+import itertools
+import os
+import re
+import signal
+import sys
+import urllib.parse
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from alerting import AWS, SECRETS, Alertmanager, Inbox, Mailbox, bundled, read_rules  # noqa: E402
+from harness import Case, Prometheus, get, main, settings, target  # noqa: E402
+
+# The slowest way: a scrape, an evaluation, a group's wait, all on a busy machine.
+LONG = 90
+
+
+ALERTS = re.findall(r"^ +- alert: (\w+)", "\n".join(read_rules().values()), re.M)
+WITHOUT_TARGET = {"ExporterDown", "ExporterRestarting", "HookFailing", "HookDropping", "ConfigReloadFailed"}
+CHECKPOINTS = {"CheckpointFailing", "CheckpointUnverified", "CheckpointBlocked", "NoSuccessfulCheckpoint"}
+# What is not told while the first one fires. All else is.
+CONSEQUENCES = {
+    "ExporterDown": {name.removeprefix("InfluxDBWAL") for name in ALERTS} - {"ExporterDown"},
+    "SampleStale": CHECKPOINTS | {"Warning", "Critical", "CriticalForLong", "TimeToCritical", "SnapshotStalled",
+                                  "SnapshotBlockedByFutureData", "SnapshotBudgetLow", "DamagedFile", "SequenceGap",
+                                  "FilesystemWillFill", "FilesystemFull", "WatchDegraded"},
+    "CriticalForLong": {"Critical", "Warning", "TimeToCritical", "NoSuccessfulCheckpoint"},
+    "Critical": {"Warning", "TimeToCritical", "NoSuccessfulCheckpoint"},
+    "NewestFileDamaged": CHECKPOINTS | {"DamagedFile", "ServerUnreachable", "SnapshotStalled", "RestartFailed"},
+    "ServerUnreachable": CHECKPOINTS | {"SnapshotStalled", "ClockOff"},
+    "FilesystemFull": CHECKPOINTS | {"FilesystemWillFill", "SnapshotStalled"},
+    "CheckpointFailing": {"Warning", "NoSuccessfulCheckpoint"},
+    "CheckpointUnverified": {"Warning", "NoSuccessfulCheckpoint"},
+    "CheckpointBlocked": {"Warning", "NoSuccessfulCheckpoint"},
+    "SnapshotStalled": {"Warning", "NoSuccessfulCheckpoint"},
+    "SnapshotBlockedByFutureData": {"Warning", "NoSuccessfulCheckpoint"},
+    "SnapshotBudgetLow": {"CheckpointBlocked"},
+    "HookDropping": {"HookFailing"},
+}
+OURS = ("https://git.example.org/influxdb_wal_exporter/", "https://grafana.example.org/")
+# The tags of our e-mail.
+PAGE = {"html", "head", "meta", "title", "body", "table", "tr", "td", "div", "p", "a", "br"}
+
+
+class Tags(html.parser.HTMLParser):
+    """The tags, links and text of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.links, self.words = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name == "href"]
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+def part(message, kind):
+    return message.get_body((kind,)).get_content()
+
+
+class Alerting(Case):
+    def setUp(self):
+        super().setUp()
+        self.mailbox, self.inbox = Mailbox(), Inbox()
+        self.addCleanup(self.mailbox.close)
+        self.addCleanup(self.inbox.close)
+
+    def alertmanager(self, instance, **times):
+        folder = os.path.join(self.folder, "alertmanager")
+        server = Alertmanager(folder, bundled(folder, self.mailbox, self.inbox, instance, **times))
+        self.addCleanup(server.stop)
+        return server.start(AWS)
+
+    def rules(self, alert, wait):
+        """A copy of the rules in which `alert` waits no longer than `wait`."""
+        folder = os.path.join(self.folder, "rules")
+        os.makedirs(folder)
+        count = 0
+        for name, text in read_rules().items():
+            text, changed = re.subn(rf"(alert: {alert}\n.*?\n +for: )\w+", rf"\g<1>{wait}", text, count=1, flags=re.S)
+            count += changed
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        self.assertEqual(count, 1, f"there is one rule {alert} with a 'for'")
+        return os.path.join(folder, "*.yml")
+
+    def counts(self):
+        inbox = self.inbox
+        return {"mail": len(self.mailbox.messages), "slack": len(inbox.at("/slack")), "sms": len(inbox.sms()),
+                "webhook": len(inbox.at("/webhook")), "exporter": len(inbox.at("/api/v1/alerts"))}
+
+    def wait_counts(self, expected, what):
+        self.until(lambda: all(count >= expected[name] for name, count in self.counts().items()),
+                   lambda: f"{what}: {expected} are told; there are {self.counts()}", LONG)
+        self.assertEqual(self.counts(), expected, what)
+
+    def test_critical_and_its_end_arrive_once_on_each_channel(self):
+        influxd = self.influxd(databases=["plant"])
+        limits = {"thresholds": {"max_size": "1MiB"}, "sampling": {"interval": "10s"}}
+        exporter = self.exporter(settings(target(influxd, dry_run=True, **limits)))
+        instance = f"127.0.0.1:{exporter.port}"
+        alertmanager = self.alertmanager(instance)
+        prometheus = Prometheus(os.path.join(self.folder, "prometheus"), interval="1s",
+                                rules=self.rules("InfluxDBWALCritical", "1s"), alertmanager=alertmanager.address)
+        self.addCleanup(prometheus.stop)
+        prometheus.start(exporter.port)
+
+        told = {"mail": 1, "slack": 1, "sms": 1, "webhook": 1, "exporter": 1}
+        self.wait_counts(told, "the WAL is critical")
+        # Without dry_run the exporter makes the checkpoint by itself, at once.
+        exporter.configure(settings(target(influxd, **limits)))
+        exporter.signal(signal.SIGHUP)
+        self.wait_checkpoint(exporter, reason="critical", outcome="succeeded")
+        # The exporter is told of alerts alone: nothing is to be done at their end.
+        told = {"mail": 2, "slack": 2, "sms": 2, "webhook": 2, "exporter": 1}
+        self.wait_counts(told, "the checkpoint ended it")
+        # Much later there is no other message. What passed is counted in evaluations of
+        # Prometheus, one a second at the most, so that a slow machine waits longer.
+        seen = self.evaluations(prometheus)
+        self.until(lambda: self.evaluations(prometheus) >= seen + 12, "Prometheus goes on", LONG)
+        self.assertEqual(self.counts(), told)
+
+        rules = [rule for group in prometheus.api("rules")["groups"] for rule in group["rules"]]
+        self.assertEqual([(rule["name"], rule.get("lastError")) for rule in rules if rule["health"] != "ok"], [])
+
+        self.assert_mails(instance)
+        self.assert_slack(instance)
+        self.assert_others(instance)
+
+    @staticmethod
+    def evaluations(prometheus):
+        lines = get(prometheus.url + "/metrics").text.splitlines()
+        return max(float(line.rpartition(" ")[2]) for line in lines
+                   if line.startswith("prometheus_rule_group_iterations_total{"))
+
+    def assert_mails(self, instance):
+        self.assertEqual(self.mailbox.logins[0], ["influxdb-wal@example.org", SECRETS["smtp_password"]])
+        self.assertIn("operations@example.org", self.mailbox.recipients[0])
+        what = f"plant on {instance}: InfluxDB's write-ahead log is far over its limit and stays there."
+        began, ended = self.mailbox.messages
+        self.assertEqual(began["Subject"], "[CRITICAL] " + what)
+        self.assertEqual(ended["Subject"], "[RESOLVED] " + what)
+        runbook = "https://git.example.org/influxdb_wal_exporter/rules/runbooks/InfluxDBWALCritical.md"
+        dashboard = ("https://grafana.example.org/d/influxdb-wal-target?var-job=influxdb_wal&var-instance="
+                     f"{urllib.parse.quote_plus(instance)}&var-target=plant")
+        said = r"Target plant of \S+ has been critical for more than 5 minutes\. A restart would replay \d+(\.\d+)?MiB\."
+        text, page = part(began, "plain"), Tags(part(began, "html"))
+        for words in (text, page.text):
+            self.assertRegex(words, said)
+            self.assertRegex(words, r"Alert since +20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC")
+        self.assertIn(runbook, text)
+        self.assertIn(dashboard, text)
+        self.assertIn(runbook, page.links)
+        self.assertIn(dashboard, page.links)
+        for words in (part(ended, "plain"), Tags(part(ended, "html")).text):
+            self.assertIn("No longer so: InfluxDB's write-ahead log is far over its limit", words)
+            self.assertIn(f"plant on {instance}", words)
+            self.assertNotIn("has been critical", words)
+
+    def assert_slack(self, instance):
+        began, ended = (body["attachments"][0] for body in self.inbox.json_at("/slack"))
+        self.assertEqual(began["color"], "danger")
+        self.assertEqual(ended["color"], "good")
+        what = f"plant on {instance}: InfluxDB's write-ahead log is far over its limit and stays there."
+        self.assertEqual(began["title"], "[CRITICAL] " + what)
+        self.assertEqual(ended["title"], "[RESOLVED] " + what)
+        self.assertIn("has been critical for more than 5 minutes", began["text"])
+        self.assertIn("/rules/runbooks/InfluxDBWALCritical.md|What to do>", began["text"])
+        self.assertIn("Over since 20", ended["text"])
+
+    def assert_others(self, instance):
+        began, ended = (body for body in self.inbox.json_at("/webhook"))
+        self.assertEqual((began["status"], ended["status"]), ("firing", "resolved"))
+        labels = began["alerts"][0]["labels"]
+        self.assertEqual((labels["alertname"], labels["severity"], labels["target"], labels["instance"]),
+                         ("InfluxDBWALCritical", "critical", "plant", instance))
+        self.assertEqual(self.inbox.authorization("/webhook"), {"Bearer " + SECRETS["webhook_token"]})
+        asked = self.inbox.json_at("/api/v1/alerts")[0]
+        self.assertEqual((asked["status"], asked["alerts"][0]["labels"]["target"]), ("firing", "plant"))
+        self.assertEqual(self.inbox.authorization("/api/v1/alerts"), {"Bearer " + SECRETS["exporter_token"]})
+        texts = [sms["Message"][0] for sms in self.inbox.sms()]
+        self.assertTrue(texts[0].startswith(f"CRITICAL plant on {instance}: "), texts[0])
+        self.assertTrue(texts[1].startswith(f"RESOLVED plant on {instance}: "), texts[1])
+        for text in texts:
+            self.assertLessEqual(len(text), 160)
+
+    def test_whatever_is_in_a_label_or_an_annotation_stays_text(self):
+        alertmanager = self.alertmanager("db1:3002")
+        hostile = {
+            "quotes": "a \"b\" 'c' \\ `d` {{ .X }} ${Y}",
+            "lines": "one\r\nBcc: other@example.org\r\n\r\n.\r\ntwo\n.",
+            "html": "<script>alert(1)</script><img src=x onerror=alert(1)>&<!channel> <https://evil.example.org|here>",
+            "long": "x" * 10_000,
+        }
+        for number, (kind, text) in enumerate(hostile.items(), 1):
+            alertmanager.post({
+                "labels": {"alertname": "InfluxDBWALCritical", "severity": "critical", "instance": "db1:3002",
+                           "job": f"influxdb_wal {kind}", "target": text, "note": text},
+                "annotations": {"summary": text, "description": text, "runbook_url": text, "dashboard_url": text}})
+            self.wait_counts(dict.fromkeys(("mail", "slack", "sms", "webhook", "exporter"), number), kind)
+            self.assertEqual(self.inbox.json_at("/webhook")[-1]["alerts"][0]["labels"]["target"], text)
+            mail = self.mailbox.messages[-1]
+            self.assertIsNone(mail["Bcc"])
+            self.assertTrue(mail["Subject"].startswith("[CRITICAL] "), mail["Subject"])
+            self.assertLess(len(mail["Subject"]), 400)
+            page = Tags(part(mail, "html"))
+            self.assertEqual(set(page.tags), PAGE)
+            self.assertEqual([link for link in page.links if not link.startswith(OURS)], [re.search(r"sent by Alertmanager (\S+)", part(mail, "plain"))[1]])
+            slack = self.inbox.json_at("/slack")[-1]["attachments"][0]
+            for words in (slack["title"], slack["text"]):
+                # All the markup there is is ours.
+                self.assertEqual([link for link in re.findall(r"<([^>]*)>", words)
+                                  if not link.startswith(OURS)], [])
+            self.assertLess(len(slack["text"]), 4000)
+            self.assertLess(len(self.inbox.sms()[-1]["Message"][0]), 400)
+            self.assertLess(len(part(mail, "plain")), 8000)
+            if kind == "html":
+                self.assertIn("<script>alert(1)</script>", page.text)
+                self.assertIn("&lt;script&gt;", slack["text"])
+            if kind == "quotes":
+                self.assertIn(text, part(mail, "plain"))
+                self.assertIn(text, slack["text"])
+
+    def test_an_alert_of_others_is_told_as_a_warning(self):
+        self.alertmanager("db1:3002").post({"labels": {"alertname": "DiskFull"}})
+        self.wait_counts({"mail": 1, "slack": 1, "sms": 0, "webhook": 1, "exporter": 0}, "an alert without severity")
+        self.assertEqual(self.mailbox.messages[0]["Subject"], "[FIRING] 1 alert: DiskFull")
+        self.assertEqual(self.inbox.json_at("/slack")[0]["attachments"][0]["title"], "[FIRING] 1 alert: DiskFull")
+
+    def test_many_alerts_are_one_message_that_names_their_number(self):
+        alertmanager = self.alertmanager("db1:3002")
+        alertmanager.post(*({"labels": {"alertname": "InfluxDBWALSequenceGap", "severity": "warning", "job": "influxdb_wal",
+                                        "instance": f"db{number}:3002", "target": "plant"},
+                             "annotations": {"summary": "Files are missing.", "description": f"Description {number}."}}
+                            for number in range(100)))
+        told = {"mail": 1, "slack": 1, "sms": 0, "webhook": 1, "exporter": 0}
+        self.wait_counts(told, "a warning of 100 nodes")
+        mail = self.mailbox.messages[0]
+        self.assertEqual(mail["Subject"], "[WARNING] 100 alerts: Files are missing.")
+        for words in (part(mail, "plain"), Tags(part(mail, "html")).text, self.inbox.json_at("/slack")[0]["attachments"][0]["text"]):
+            self.assertIn("100 alerts fire, 0 are over; not all are listed.", words)
+            self.assertEqual(len(re.findall(r"Description \d+\.", words)), 20)
+
+    def test_a_consequence_is_silent_while_its_cause_fires_and_nothing_else_is(self):
+        alertmanager = self.alertmanager("db1:3002", wait="1h")
+        names = [name.removeprefix("InfluxDBWAL") for name in ALERTS]
+        posted = []
+        for cause, name in itertools.permutations(names, 2):
+            # Each pair has an instance of its own.
+            pair = {"job": "influxdb_wal", "instance": f"{cause} {name}", "target": "plant", "hook": "ops",
+                    "blocker": "snapshot_budget"}
+            places = {"cause": (cause, {}), "beside": (name, {}), "elsewhere": (name, {"instance": pair["instance"] + " b"}),
+                      "at home": (name, {"cluster": "home"})}
+            if cause != "ExporterDown" and not {cause, name} & WITHOUT_TARGET:
+                places["other target"] = (name, {"target": "office"})
+            for place, (which, change) in places.items():
+                labels = {"alertname": "InfluxDBWAL" + which, "place": place, "pair": f"{cause} {name}"} | pair | change
+                if which in WITHOUT_TARGET:
+                    del labels["target"]
+                posted.append({"labels": labels})
+        for start in range(0, len(posted), 500):
+            alertmanager.post(*posted[start:start + 500])
+        alerts = alertmanager.alerts()
+        self.assertEqual(len(alerts), len(posted))
+        silent = {(alert["labels"]["pair"], alert["labels"]["place"]) for alert in alerts if alert["status"]["inhibitedBy"]}
+        # An alert that inhibits and is inhibited by the other would silence both.
+        wanted = {(f"{cause} {name}", "beside") for cause, listed in CONSEQUENCES.items() for name in listed}
+        wanted |= {(f"{name} {cause}", "cause") for cause, listed in CONSEQUENCES.items() for name in listed}
+        self.assertEqual(silent, wanted)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+// What the tests of the restart methods share.
+#pragma once
+
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+namespace walx::actions {
+
+// A directory that goes away with its content.
+class TempDir {
+ public:
+  TempDir() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "walx-XXXXXX").string();
+    path_ = ::mkdtemp(pattern.data());
+  }
+  ~TempDir() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TempDir(const TempDir&) = delete;
+  TempDir& operator=(const TempDir&) = delete;
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline std::string content(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// Polls; a generous deadline, for busy machines.
+template <class Condition>
+bool within_a_minute(const Condition& holds) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    ::poll(nullptr, 0, 10);
+  }
+  return true;
+}
+
+// The process has ended, or waits for whoever adopted it to notice.
+inline bool gone(pid_t pid) {
+  return within_a_minute([&] {
+    if (::kill(pid, 0) != 0 && errno == ESRCH) return true;
+    const std::string stat = content("/proc/" + std::to_string(pid) + "/stat");
+    const std::size_t end = stat.rfind(')');
+    return stat.empty() || (end != std::string::npos && stat.compare(end, 3, ") Z") == 0);
+  });
+}
+
+}  // namespace walx::actions

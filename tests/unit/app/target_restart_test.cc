@@ -1,0 +1,356 @@
+// A target whose WAL stays critical, with a clock that the test moves: when a restart
+// of InfluxDB is considered, what comes of it, and that it comes once.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <atomic>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "../http/fake_server.h"
+#include "app/target.h"
+#include "state/lock.h"
+
+namespace walx::app {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using walx::testing::FakeServer;
+using walx::testing::Peer;
+using walx::testing::TempDir;
+
+// 2026-01-01T00:00:00Z
+constexpr Time kStart{std::chrono::seconds(1'767'225'600)};
+constexpr Duration kInterval = 1min;
+
+class TargetRestart : public ::testing::Test {
+ protected:
+  TargetRestart()
+      : server_([this](Peer& peer) {
+          const std::string asked = peer.read_request();
+          if (asked.starts_with("POST ")) ++checkpoints_;
+          if (!up_ || asked.starts_with("POST ")) {
+            return peer.send("HTTP/1.1 500 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+          }
+          peer.send("HTTP/1.1 204 No Content\r\nX-Influxdb-Version: 1.6.7\r\nConnection: close\r\n\r\n");
+        }) {
+    settings_.name = "plant";
+    settings_.influxdb.version = settings::Version::v1;
+    settings_.influxdb.url = server_.url();
+    settings_.wal.directory = folder_.path() / "wal";
+    settings_.sampling.interval = kInterval;
+    settings_.sampling.watch = false;
+    settings_.thresholds.max_files = 1;
+    settings_.checkpoint.method = settings::Method::none;
+    settings_.checkpoint.schedule.reset();
+    settings_.checkpoint.min_free_bytes = 0;
+    settings_.restart.enabled = true;
+    settings_.restart.unprepared = true;
+    settings_.restart.max_per_day = 10;
+    settings_.restart.method = settings::RestartMethod::command;
+    command("echo x >>" + path("ran"));
+    std::filesystem::create_directories(state_);
+    grow();
+  }
+
+  [[nodiscard]] std::string path(const std::string& name) const { return (folder_.path() / name).string(); }
+  void command(const std::string& text) {
+    std::ofstream(path("restart")) << "#!/bin/sh\n" << text << "\n";
+    ::chmod(path("restart").c_str(), 0755);
+    settings_.restart.command.arguments = {path("restart")};
+  }
+  void grow() {
+    for (int shard = 1; shard <= 5; ++shard) {
+      const auto folder = settings_.wal.directory / "db" / "autogen" / std::to_string(shard);
+      std::filesystem::create_directories(folder);
+      std::ofstream(folder / "_00001.wal") << std::string(1000, 'x');
+    }
+  }
+  void shrink() { std::filesystem::remove_all(settings_.wal.directory / "db"); }
+
+  void start() {
+    auto store = state::open_store(state_, 10'000);
+    ASSERT_TRUE(store.has_value());
+    store_ = *std::move(store);
+    target_ = std::make_unique<Target>(settings_, Services{clock_, store_, null_log(), state_, [] {}, nullptr});
+    until([&] { return target_->view()->health.has_value(); }, "the first look");
+    ASSERT_EQ(target_->view()->health, policy::Health::critical);
+  }
+
+  template <class Condition>
+  void until(const Condition& holds, const std::string& what) {
+    const auto deadline = std::chrono::steady_clock::now() + 1min;
+    while (!holds()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline)
+          << "not within a minute: " << what << "; steps " << ::testing::PrintToString(steps());
+      ::poll(nullptr, 0, 5);
+    }
+  }
+  // Moves the clock, and lets the target look, and end what it began, as it goes. What
+  // has no end without more time is left after a while.
+  void pass(Duration time, Duration step = 15s) {
+    for (Duration passed{}; passed < time; passed += step) {
+      clock_->advance(step);
+      const auto settled = [&] {
+        const auto view = target_->view();
+        return clock_->now() - view->sample->taken_at < kInterval && !view->running;
+      };
+      const auto deadline = std::chrono::steady_clock::now() + 5s;
+      while (!settled() && std::chrono::steady_clock::now() < deadline) ::poll(nullptr, 0, 2);
+    }
+  }
+  // Moves the clock until a step of that name was told.
+  void pass_until(const std::string& step) {
+    until(
+        [&] {
+          const auto told = steps();
+          if (std::find(told.begin(), told.end(), step) != told.end()) return true;
+          pass(5s, 5s);
+          return false;
+        },
+        step);
+  }
+
+  std::vector<nlohmann::json> events(const std::string& kind) {
+    std::vector<nlohmann::json> out;
+    const auto entries = store_->history("plant", std::nullopt, 10'000);
+    for (const state::AuditEntry& entry : entries.value()) {
+      if (entry.kind == kind) out.insert(out.begin(), nlohmann::json::parse(entry.detail));
+    }
+    return out;
+  }
+  std::vector<std::string> steps() {
+    std::vector<std::string> out;
+    for (const auto& detail : events("wal.restart")) out.push_back(detail.at("step"));
+    return out;
+  }
+  [[nodiscard]] std::size_t considered() const { return target_->view()->counters.restart_considerations; }
+  [[nodiscard]] long runs() const {
+    std::ifstream in(path("ran"));
+    return std::count(std::istreambuf_iterator<char>(in), {}, '\n');
+  }
+  [[nodiscard]] view::RestartView shown() const { return target_->view()->restart; }
+
+  TempDir folder_;
+  const std::filesystem::path state_ = folder_.path() / "state";
+  std::atomic<bool> up_ = true;
+  std::atomic<int> checkpoints_ = 0;  // requests for one, all of them refused
+  FakeServer server_;
+  settings::Target settings_;
+  std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(kStart);
+  std::shared_ptr<state::Store> store_;
+  std::unique_ptr<Target> target_;
+};
+
+TEST_F(TargetRestart, IsMadeAfterAQuarterOfAnHourBlockedAndOncePerEpisode) {
+  start();
+  pass(14min);
+  EXPECT_EQ(considered(), 0U);
+  EXPECT_THAT(steps(), IsEmpty());
+  pass_until("ready");
+  EXPECT_THAT(steps(), ElementsAre("preparing", "not_prepared", "restarting", "restarted", "ready"));
+  EXPECT_EQ(runs(), 1);
+  const auto told = events("wal.restart");
+  EXPECT_EQ(told.at(2).at("pending"), (nlohmann::json{{"files", 5}, {"bytes", 5000}}));
+  EXPECT_EQ(told.at(4).at("pending_before"), told.at(4).at("pending_after"));
+  EXPECT_EQ(told.at(4).at("method"), "command");
+  until([&] { return shown().state == "idle" && shown().last; }, "the view");
+  EXPECT_TRUE(shown().last->success);
+  EXPECT_THAT(shown().last->message, HasSubstr("InfluxDB is up again"));
+  EXPECT_EQ(shown().remaining_today, 9U);
+  EXPECT_EQ(target_->view()->counters.restarts, 1U);
+  EXPECT_EQ(target_->view()->counters.restart_failures, 0U);
+
+  pass(1h);
+  EXPECT_EQ(considered(), 1U) << "the episode goes on";
+  EXPECT_EQ(runs(), 1);
+
+  shrink();
+  pass(2min);
+  EXPECT_EQ(target_->view()->health, policy::Health::healthy);
+  grow();
+  pass(14min);
+  EXPECT_EQ(runs(), 1);
+  pass(3min);
+  until([&] { return runs() == 2; }, "the next episode's");
+}
+
+TEST_F(TargetRestart, IsMadeAfterThreeCheckpointsFiveMinutesApartThatDidNotHelp) {
+  settings_.checkpoint.method = settings::Method::http;
+  settings_.checkpoint.http.emplace();
+  settings_.checkpoint.http->path = "/checkpoint";
+  settings_.restart.unprepared = true;
+  start();
+  pass(9min);
+  EXPECT_GE(checkpoints_, 2);
+  EXPECT_EQ(considered(), 0U);
+  // Between them lies the backoff, of 15 min at most.
+  pass_until("ready");
+  EXPECT_GE(checkpoints_, 4) << "three, and the restart's own";
+  EXPECT_EQ(runs(), 1);
+  const auto told = events("wal.restart");
+  EXPECT_THAT(told.at(1).at("message"), HasSubstr("Not safe: "));
+  EXPECT_EQ(events("wal.checkpoint").back().at("reason"), "pre_restart") << "the backoff does not hold it back";
+}
+
+TEST_F(TargetRestart, WithoutAPreparationThatWorkedIsNotMadeUnlessThatIsAllowed) {
+  settings_.restart.unprepared = false;
+  start();
+  pass(15min);
+  pass_until("refused");
+  EXPECT_THAT(steps(), ElementsAre("preparing", "not_prepared", "refused"));
+  pass(20min);
+  EXPECT_EQ(runs(), 0);
+  EXPECT_EQ(steps().size(), 3U);
+  EXPECT_THAT(target_->view()->recommendations, Contains(HasSubstr("The exporter did not restart InfluxDB: ")));
+}
+
+TEST_F(TargetRestart, IsNotMadeWhereTheReplayWouldTakeTooLong) {
+  settings_.restart.max_replay = 1s;
+  settings_.replay.bytes_per_second = 10;
+  start();
+  pass(15min);
+  pass_until("refused");
+  EXPECT_THAT(events("wal.restart").back().at("message"), HasSubstr("it would replay for about 8m 20s"));
+  EXPECT_EQ(runs(), 0);
+}
+
+TEST_F(TargetRestart, IsOnlyToldInADryRun) {
+  settings_.dry_run = true;
+  start();
+  pass(15min);
+  pass_until("dry_run");
+  EXPECT_THAT(steps(), ElementsAre("dry_run"));
+  EXPECT_THAT(events("wal.restart").back().at("message"), HasSubstr("would prepare it, then run "));
+  EXPECT_EQ(runs(), 0);
+  EXPECT_EQ(shown().remaining_today, 10U);
+}
+
+TEST_F(TargetRestart, IsAnEventAloneWhereItIsNotEnabled) {
+  settings_.restart.enabled = false;
+  start();
+  pass(30min);
+  EXPECT_EQ(considered(), 1U);
+  EXPECT_THAT(steps(), IsEmpty());
+  EXPECT_EQ(runs(), 0);
+  EXPECT_THAT(target_->view()->recommendations, Contains(HasSubstr("A restart of InfluxDB is worth considering")));
+}
+
+TEST_F(TargetRestart, WaitsAsLongAsSomethingHoldsItBackAndSaysSoOnce) {
+  settings_.checkpoint.min_free_bytes = std::uint64_t{1} << 50U;
+  start();
+  pass(15min);
+  pass_until("refused");
+  pass(30min);
+  EXPECT_THAT(steps(), ElementsAre("refused"));
+  EXPECT_EQ(events("wal.restart").back().at("blockers"), (nlohmann::json{"disk_headroom"}));
+  EXPECT_EQ(events("wal.restart").back().at("waits"), true);
+  EXPECT_EQ(shown().state, "waiting");
+  EXPECT_THAT(target_->view()->recommendations, Contains(HasSubstr("The restart of InfluxDB is held back: ")));
+
+  // The next process remembers it, and acts when there is room.
+  target_.reset();
+  settings_.checkpoint.min_free_bytes = 0;
+  start();
+  pass_until("ready");
+  EXPECT_EQ(runs(), 1);
+  EXPECT_EQ(considered(), 0U) << "by this process";
+}
+
+TEST_F(TargetRestart, TheLimitPerDayOutlivesTheProcess) {
+  settings_.restart.max_per_day = 1;
+  start();
+  pass(15min);
+  pass_until("ready");
+  target_.reset();
+  start();
+  shrink();
+  pass(2min);
+  grow();
+  pass(16min);
+  pass_until("refused");
+  EXPECT_EQ(runs(), 1);
+  EXPECT_THAT(events("wal.restart").back().at("message"), HasSubstr("restart.max_per_day allows 1"));
+  EXPECT_EQ(shown().remaining_today, 0U);
+}
+
+TEST_F(TargetRestart, OfAnInfluxdbThatComesUpLateIsReadyOnlyThen) {
+  command("echo x >>" + path("ran"));
+  start();
+  pass(14min + 45s);
+  up_ = false;
+  pass_until("restarted");
+  pass(5min);
+  EXPECT_THAT(steps(), Not(Contains("ready")));
+  EXPECT_EQ(shown().state, "starting");
+  // Nothing else is done to it meanwhile.
+  const auto answer = target_->checkpoint({"plant", policy::Reason::manual, false, 0s, false, "test"});
+  EXPECT_EQ(answer.state, view::CheckpointAnswer::State::blocked);
+  EXPECT_THAT(answer.blockers, Contains(policy::Blocker::in_flight));
+  EXPECT_THAT(answer.message, HasSubstr("InfluxDB is being restarted"));
+  up_ = true;
+  pass_until("ready");
+  EXPECT_GE(events("wal.restart").back().at("took_seconds"), 300);
+}
+
+TEST_F(TargetRestart, OfAnInfluxdbThatDoesNotComeUpFails) {
+  settings_.restart.ready_timeout = 10min;
+  start();
+  pass(14min + 45s);
+  up_ = false;
+  pass_until("restarted");
+  pass(9min);
+  EXPECT_THAT(steps(), Not(Contains("failed")));
+  pass_until("failed");
+  EXPECT_THAT(events("wal.restart").back().at("message"), HasSubstr("InfluxDB is not up 10m"));
+  until([&] { return target_->view()->counters.restart_failures == 1; }, "the count");
+  EXPECT_EQ(target_->view()->counters.restarts, 1U);
+  EXPECT_FALSE(shown().last->success);
+}
+
+TEST_F(TargetRestart, ThatCanNotBeMadeFailsBeforeAnythingIsPrepared) {
+  settings_.restart.command.arguments = {path("nothing")};
+  start();
+  pass(15min);
+  pass_until("failed");
+  EXPECT_THAT(steps(), ElementsAre("failed"));
+  EXPECT_THAT(events("wal.restart").back().at("message"), HasSubstr("No such file"));
+  EXPECT_EQ(shown().remaining_today, 10U);
+}
+
+TEST_F(TargetRestart, IsNotMadeWhileAnotherProcessActsOnTheTarget) {
+  start();
+  const auto held = state::TargetLock::acquire(state_, "plant");
+  ASSERT_TRUE(held.has_value());
+  pass(15min);
+  pass_until("refused");
+  EXPECT_EQ(runs(), 0);
+}
+
+TEST_F(TargetRestart, ThatHangsIsEndedWithItsTargetAndNothingWaitsForIt) {
+  command("touch " + path("runs") + "; exec sleep 1000");
+  settings_.restart.command.timeout = 1h;
+  start();
+  pass(15min);
+  until([&] { return std::filesystem::exists(path("runs")); }, "the command");
+  pass(2min);
+  EXPECT_EQ(shown().state, "restarting");
+  const auto stopper = std::jthread([&] { target_->stop(); });
+  // Its grace is the clock's time.
+  for (int i = 0; i < 400 && shown().state == "restarting"; ++i) {
+    clock_->advance(1s);
+    ::poll(nullptr, 0, 10);
+  }
+  EXPECT_THAT(steps(), Contains("failed"));
+}
+
+}  // namespace
+}  // namespace walx::app
