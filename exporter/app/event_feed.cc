@@ -18,13 +18,6 @@ state::EventQuery query_of(const view::EventFilter& filter, std::size_t limit) {
   return query;
 }
 
-std::vector<events::Event> to_events(std::vector<state::AuditEntry> entries) {
-  std::vector<events::Event> out;
-  out.reserve(entries.size());
-  for (state::AuditEntry& entry : entries) out.push_back(to_event(std::move(entry)));
-  return out;
-}
-
 }  // namespace
 
 events::Event to_event(state::AuditEntry entry) {
@@ -40,6 +33,13 @@ events::Event to_event(state::AuditEntry entry) {
   }
   event.detail = std::move(entry.detail);
   return event;
+}
+
+std::vector<events::Event> to_events(std::vector<state::AuditEntry> entries) {
+  std::vector<events::Event> out;
+  out.reserve(entries.size());
+  for (state::AuditEntry& entry : entries) out.push_back(to_event(std::move(entry)));
+  return out;
 }
 
 EventFeed::EventFeed(std::shared_ptr<state::Store> store, std::shared_ptr<events::Bus> bus,

@@ -46,5 +46,6 @@ class EventFeed {
 
 // What a row of the audit says; a kind that is no event becomes wal.health.
 [[nodiscard]] events::Event to_event(state::AuditEntry entry);
+[[nodiscard]] std::vector<events::Event> to_events(std::vector<state::AuditEntry> entries);
 
 }  // namespace walx::app

@@ -1,8 +1,9 @@
 #include "app/hooks.h"
 
-#include <nlohmann/json.hpp>
 #include <random>
 #include <utility>
+
+#include "app/event_feed.h"
 
 namespace walx::app {
 namespace {
@@ -19,21 +20,6 @@ events::HookType type_of(settings::HookType type) {
   return events::HookType::webhook;
 }
 
-events::Event to_event(state::AuditEntry entry) {
-  events::Event event;
-  event.id = entry.id;
-  event.time = entry.time;
-  event.target = std::move(entry.target);
-  event.type = events::parse_type(entry.kind).value_or(events::Type::health);
-  const auto detail = nlohmann::json::parse(entry.detail, nullptr, /*allow_exceptions=*/false);
-  if (detail.is_object() && detail.contains("severity") && detail["severity"].is_string()) {
-    event.severity = events::parse_severity(detail["severity"].get<std::string>()).value_or(events::Severity::info);
-  }
-  event.summary = std::move(entry.summary);
-  event.detail = std::move(entry.detail);
-  return event;
-}
-
 class StoreMemory final : public events::HookMemory {
  public:
   explicit StoreMemory(std::shared_ptr<state::Store> store) : store_(std::move(store)) {}
@@ -45,10 +31,7 @@ class StoreMemory final : public events::HookMemory {
     query.oldest_first = true;
     auto entries = store_->events(query);
     if (!entries) return tl::unexpected(entries.error());
-    std::vector<events::Event> out;
-    out.reserve(entries->size());
-    for (state::AuditEntry& entry : *entries) out.push_back(to_event(std::move(entry)));
-    return out;
+    return to_events(*std::move(entries));
   }
   [[nodiscard]] Result<std::int64_t> newest_id() override { return store_->newest_id(); }
   [[nodiscard]] Result<std::optional<std::string>> get(const std::string& key) override {

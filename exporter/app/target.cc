@@ -53,8 +53,8 @@ Target::Target(settings::Target settings, Services services, bool acts_unasked)
     const auto alerts = services_.store->get(settings_.name, kAlertsKey);
     if (alerts && *alerts) alerts_ = AlertLedger::from_text(**alerts);
     saved_ = memory_;
-    restore_samples();
     load_restart();
+    restore_samples();
     if (!memory_.last_scheduled) memory_.last_scheduled = services_.clock->now();
     decision_ = policy::decide(rules_, memory_, situation(std::nullopt));
     recorded_ = decision_;  // that nothing is known at the start is no news

@@ -112,7 +112,9 @@ bool AlertBook::apply(const Event& event, bool fires) {
     case Type::restart_consideration:
       return serious && fire(kRestartConsidered, event, event.time + kRestartShown);
     case Type::restart:
-      return serious && fire(kRestart, event, event.time + kRestartShown);
+      if (serious) return fire(kRestart, event, event.time + kRestartShown);
+      // The last step of one that went well.
+      return detail.is_object() && text_of(detail, "step") == "ready" && resolve(kRestart, event.target, event.time);
   }
   return false;
 }

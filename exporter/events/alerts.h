@@ -7,7 +7,8 @@
 //                      the next success (or nothing to do) resolves both
 // wal.restart_consideration, wal.restart (warning and above)
 //                      InfluxDBWALRestartConsidered, InfluxDBWALRestart: both end by
-//                      themselves an hour after their event; healthy ends the first
+//                      themselves an hour after their event; healthy ends the first,
+//                      a restart that went well the second
 //
 // An alert that is active is sent with an end four resends ahead, so that those of
 // an exporter that is gone end, too. One that is resolved is sent for 15 more

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cctype>
 #include <nlohmann/json.hpp>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "events/alerts.h"
 
@@ -56,10 +58,11 @@ class MessageChannel final : public Channel {
 
 class AlertChannel final : public Channel {
  public:
-  explicit AlertChannel(const HookConfig& config)
-      : config_(config), sender_(config), book_(config.labels, config.resend) {}
+  explicit AlertChannel(const HookConfig& config) : config_(config), book_(config.labels, config.resend) {
+    for (std::size_t i = 0; i < config_.urls.size(); ++i) senders_.push_back(std::make_unique<Sender>(config_));
+  }
 
-  [[nodiscard]] Result<void> check() const override { return sender_.check(); }
+  [[nodiscard]] Result<void> check() const override { return Sender(config_).check(); }
 
   [[nodiscard]] bool take(const Event& event) override {
     if (!concerns(config_.filter, event)) return false;
@@ -68,7 +71,8 @@ class AlertChannel final : public Channel {
     return changed;
   }
 
-  // Every Alertmanager is told all; one that took it is enough.
+  // Every Alertmanager is told all, at the same time, so that a slow one delays no
+  // other; one that took it is enough.
   [[nodiscard]] Delivery deliver(const std::deque<Event>& queue, Time now, Duration longest,
                                  const std::stop_token& stop) override {
     Delivery out;
@@ -76,8 +80,7 @@ class AlertChannel final : public Channel {
     const Payload payload = book_.payload(now);
     bool delivered = false;
     bool failed = false;
-    for (std::size_t i = 0; i < sender_.receivers(); ++i) {
-      const Attempt attempt = sender_.send(i, payload, now, std::min(longest, config_.timeout), stop);
+    for (const Attempt& attempt : tell_all(payload, now, std::min(longest, config_.timeout), stop)) {
       delivered = delivered || attempt.verdict == Attempt::Verdict::delivered;
       failed = failed || attempt.verdict == Attempt::Verdict::failed;
       if (attempt.verdict == Attempt::Verdict::delivered) continue;
@@ -112,8 +115,19 @@ class AlertChannel final : public Channel {
   }
 
  private:
+  [[nodiscard]] std::vector<Attempt> tell_all(const Payload& payload, Time now, Duration timeout,
+                                              const std::stop_token& stop) {
+    std::vector<Attempt> attempts(senders_.size());
+    const auto tell = [&](std::size_t i) { attempts[i] = senders_[i]->send(i, payload, now, timeout, stop); };
+    std::vector<std::jthread> others;
+    for (std::size_t i = 1; i < senders_.size(); ++i) others.emplace_back(tell, i);
+    if (!senders_.empty()) tell(0);
+    others.clear();
+    return attempts;
+  }
+
   const HookConfig config_;
-  Sender sender_;
+  std::vector<std::unique_ptr<Sender>> senders_;  // one per Alertmanager
   AlertBook book_;
   bool news_ = false;
 };

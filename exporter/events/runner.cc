@@ -270,7 +270,7 @@ void HookRunner::note_failure(const Delivery& delivery, Time now, std::size_t dr
   const Duration pause = std::max(pause_after_failure(), delivery.retry_after.value_or(Duration{}));
   not_before_ = services_.clock->steady() + pause;
   const auto level = failed_in_row_ == 1 ? spdlog::level::warn : spdlog::level::debug;
-  services_.log->log(level, "hook {}: {}; {} wait, next try in {}", config_.name, delivery.message,
+  services_.log->log(level, "hook {}: {}; {} waiting, next try in {}", config_.name, delivery.message,
                      events_text(queue_.size()), format_duration_rough(pause));
   update([&](HookStatus& status) {
     status.failures += delivery.failures;
@@ -337,7 +337,7 @@ void HookRunner::run(const std::stop_token& stop) {
       static_cast<std::size_t>(std::count_if(queue_.begin(), queue_.end(), [](const Event& e) { return e.id == 0; }));
   remember();
   if (!queue_.empty()) {
-    services_.log->info("hook {}: {} wait until the next start{}", config_.name, events_text(queue_.size()),
+    services_.log->info("hook {}: {} waiting until the next start{}", config_.name, events_text(queue_.size()),
                         lost > 0 ? ", without " + std::to_string(lost) + " that could not be kept" : "");
   }
   finished_ = true;

@@ -11,7 +11,6 @@
 namespace walx::events {
 namespace {
 
-constexpr std::size_t kLargestAnswer = 64 * 1024;
 constexpr std::size_t kShownAnswer = 200;
 constexpr Duration kLongestPause = std::chrono::hours(1);
 
@@ -92,7 +91,6 @@ std::string Sender::shown(std::size_t receiver) const {
 Result<http::Request> Sender::prepare(std::size_t receiver) const {
   http::Request request;
   request.shown_url = shown(receiver);
-  request.max_response_bytes = kLargestAnswer;
   if (config_.urls.empty()) {
     auto url = read_secret(config_.url_file, "url_file");
     if (!url) return tl::unexpected(url.error());

@@ -265,7 +265,7 @@ Hook read_hook(const Section& section, const std::vector<std::string>& targets, 
   read_login(section, hook, folder);
   read_filter(section, hook, targets);
   section.duration("timeout", hook.timeout, {kShortestDuration, std::chrono::minutes(5)});
-  section.count("max_queue", hook.max_queue, {1, 100'000});
+  section.count("max_queue", hook.max_queue, {1, 10'000});
   section.duration("max_age", hook.max_age);
   const Section retry = section.section("retry");
   retry.duration("first", hook.retry_first);

@@ -8,6 +8,7 @@
 #include "web/checkpoint.h"
 #include "web/handler.h"
 #include "web/landing.h"
+#include "web/place.h"
 #include "web/seed.h"
 
 namespace walx::web {
@@ -22,25 +23,6 @@ Json names_of(const view::View& view) {
   for (const auto& target : view.targets) names.push_back(to_valid_utf8(target->name));
   return names;
 }
-
-// One of the threads that may wait for a checkpoint, where one is left.
-class WaitingPlace {
- public:
-  WaitingPlace(std::atomic<std::size_t>& taken, std::size_t places) : taken_(taken), held_(taken_++ < places) {
-    if (!held_) --taken_;
-  }
-  ~WaitingPlace() {
-    if (held_) --taken_;
-  }
-  WaitingPlace(const WaitingPlace&) = delete;
-  WaitingPlace& operator=(const WaitingPlace&) = delete;
-
-  [[nodiscard]] bool held() const { return held_; }
-
- private:
-  std::atomic<std::size_t>& taken_;
-  const bool held_;
-};
 
 }  // namespace
 
@@ -249,7 +231,7 @@ Response Handler::post_prepare_restart(const Call& call) {
   if (find(*view, name) == nullptr) return no_such_target(call, *view, name);
   const auto max_wait = parse_max_wait(call.query);
   if (!max_wait) return refuse(call.request, max_wait.error());
-  const WaitingPlace place(waiting_, max_waiting_);
+  const Place place(waiting_, max_waiting_);
   if (!place.held()) {
     return refuse(call.request, 503, "too many requests already wait for a checkpoint", "try again in a moment");
   }
@@ -289,7 +271,7 @@ Response Handler::checkpoint(const Call& call, const std::string& target, bool s
     return refuse(call.request, 403, "override=true needs a login",
                   "configure users with --web.config.file and log in, or leave it out");
   }
-  const WaitingPlace place(waiting_, options->wait > Duration::zero() ? max_waiting_ : 0);
+  const Place place(waiting_, options->wait > Duration::zero() ? max_waiting_ : 0);
   view::CheckpointCommand command;
   command.target = target;
   command.override_soft = options->override_soft;

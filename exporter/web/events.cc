@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "web/handler.h"
+#include "web/place.h"
 
 namespace walx::web {
 namespace {
@@ -53,21 +54,6 @@ std::string message_of(const events::Event& event) {
          "\ndata: " + events::to_json(event).dump() + "\n\n";
 }
 
-// One of the places for streams, until it is destroyed.
-class StreamPlace {
- public:
-  StreamPlace(std::atomic<std::size_t>& taken, std::size_t places) : taken_(taken), held_(taken_++ < places) {}
-  ~StreamPlace() { --taken_; }
-  StreamPlace(const StreamPlace&) = delete;
-  StreamPlace& operator=(const StreamPlace&) = delete;
-
-  [[nodiscard]] bool held() const { return held_; }
-
- private:
-  std::atomic<std::size_t>& taken_;
-  const bool held_;
-};
-
 }  // namespace
 
 Response Handler::get_events(const Call& call) {
@@ -102,7 +88,7 @@ Response Handler::get_event_stream(const Call& call) {
   }
   const auto seen = last_seen(call.request, call.query);
   if (!seen) return refuse(call.request, seen.error());
-  auto place = std::make_shared<StreamPlace>(streams_, max_streams_);
+  auto place = std::make_shared<Place>(streams_, max_streams_);
   if (!place->held()) {
     auto response =
         refuse(call.request, 503, "all " + std::to_string(max_streams_) + " places for event streams are taken",

@@ -4,6 +4,7 @@ Prometheus, rules/alertmanager.yml in a real Alertmanager, and what arrives."""
 
 import html.parser
 import itertools
+import json
 import os
 import re
 import signal
@@ -138,6 +139,31 @@ class Alerting(Case):
         self.assert_mails(instance)
         self.assert_slack(instance)
         self.assert_others(instance)
+
+    def test_an_alert_comes_back_as_one_checkpoint(self):
+        influxd = self.influxd(databases=["plant"])
+        token = os.path.join(self.folder, "alerts-token")
+        with open(token, "w", encoding="utf-8") as file:
+            file.write(SECRETS["exporter_token"])
+        text = json.loads(settings(target(influxd)))
+        text["alerts"] = {"token_file": token}
+        exporter = self.exporter(json.dumps(text))
+        instance = f"127.0.0.1:{exporter.port}"
+        alertmanager = self.alertmanager(instance, exporter=exporter.url)
+        before = influxd.wal_bytes()
+        labels = {"alertname": "InfluxDBWALWarning", "severity": "warning", "job": "influxdb_wal", "instance": instance,
+                  "target": "plant"}
+        alertmanager.post({"labels": labels, "annotations": {"summary": "s", "description": "d"}})
+        self.wait_checkpoint(exporter, LONG, reason="alert", outcome="succeeded")
+        self.assertEqual(influxd.wal_bytes(), 0)
+        self.assertEqual(self.counter(exporter, "influxdb_wal_checkpoint_reclaimed_bytes_total"), before)
+        # People are told as well, and the alert, told again, makes no second checkpoint.
+        self.until(lambda: self.mailbox.messages, "the e-mail", LONG)
+        influxd.grow("plant", 2 << 20)
+        alertmanager.post({"labels": labels, "annotations": {"summary": "s", "description": "changed"}})
+        self.assertEqual(self.counter(exporter, "influxdb_wal_checkpoints_total", reason="alert"), 1)
+        by = [entry["detail"].get("by") for entry in exporter.history("plant") if entry["kind"] == "wal.checkpoint"]
+        self.assertIn("alert InfluxDBWALWarning", by)
 
     @staticmethod
     def evaluations(prometheus):

@@ -12,6 +12,7 @@ import socketserver
 import sys
 import threading
 import time
+import urllib.parse
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -130,6 +131,7 @@ class Hooks(Case):
     def test_alertmanager_is_told_whatever_happened_to_it_and_to_the_exporter(self):
         influxd = self.influxd(databases=["plant"])
         port = free_port()
+        broken = 'bro"ken\n<b>&'
         watched = {"thresholds": {"max_size": "1MiB"}, "sampling": {"interval": "1s"}}
         late = free_port()
         hooks = [{"name": "am", "type": "alertmanager", "urls": [f"http://127.0.0.1:{port}"], "timeout": "1s",
@@ -140,7 +142,7 @@ class Hooks(Case):
         def text(method):
             # The second target's checkpoints fail: nobody listens where it asks.
             return self.settings(target(influxd, **watched, checkpoint={"method": method}),
-                                 target(influxd, name="broken", **watched,
+                                 target(influxd, name=broken, **watched,
                                         influxdb={"backup_address": f"127.0.0.1:{free_port()}"}), hooks=hooks)
         exporter = self.exporter(text("none"))
         began, samples = time.time(), self.counter(exporter, "influxdb_wal_samples_total", target="plant")
@@ -164,13 +166,14 @@ class Hooks(Case):
         slow = self.receiver(port=port, delay=30)
         fails_on("answers slowly", "Timeout")
         taken = self.counter(exporter, "influxdb_wal_samples_total", target="plant") - samples
-        # One a second, at least half of them on a machine that does other things too.
-        self.assertGreater(taken, (time.time() - began) / 2 - 1)
+        # One a second, at least a third of them on a machine that does other things too.
+        self.assertGreater(taken, (time.time() - began) / 3 - 1)
         slow.close()
 
         self.assertEqual(self.hook(exporter, "late")["deliveries"], 0)
-        wanted = [entry for name in ("plant", "broken") for entry in exporter.history(name)
-                  if entry["kind"].startswith("wal.")]
+        wanted = {entry["id"] for name in ("plant", broken)
+                  for entry in exporter.history(urllib.parse.quote(name, safe=""))
+                  if entry["kind"].startswith("wal.")}
         self.assertGreaterEqual(len(wanted), 4, wanted)
         exporter.kill()
         alertmanager = Alertmanager(os.path.join(self.folder, "alertmanager"), port)
@@ -185,12 +188,11 @@ class Hooks(Case):
         self.assertEqual({key: alert["labels"][key] for key in ("severity", "team", "source")},
                          {"severity": "critical", "team": "db", "source": "influxdb_wal_exporter"})
         self.assertIn("Immediate checkpoint required", alert["annotations"]["description"])
-        self.assertIn(("InfluxDBWALCheckpointFailed", "broken"), alertmanager.firing())
+        self.assertIn(("InfluxDBWALCheckpointFailed", broken), alertmanager.firing())
 
-        # What happened before the kill comes first, in its order, and all of it.
-        self.until(lambda: len(inbox.taken) >= len(wanted), lambda: f"{inbox.events()} of {wanted}")
+        # All that happened before the kill, once and in its order.
+        self.until(lambda: wanted <= {event["id"] for event in inbox.events()}, lambda: f"{wanted}: {inbox.events()}")
         ids = [event["id"] for event in inbox.events()]
-        self.assertEqual(ids[:len(wanted)], sorted(entry["id"] for entry in wanted))
         self.assertEqual(ids, sorted(set(ids)))
         self.assertEqual(self.counter(exporter, "influxdb_wal_exporter_hook_dropped_total"), 0)
 
@@ -213,7 +215,8 @@ class Hooks(Case):
                 "events": ["wal.health"], "min_severity": "warning",
                 "retry": {"first": "50ms", "longest": "100ms"}}
         name = 'pl"ant <b>&\n{{summary}}'
-        text = self.settings(target(influxd, name=name, thresholds={"max_size": "1MiB"},
+        # Looked at seldom enough that no look is ever late, which would be an event too.
+        text = self.settings(target(influxd, name=name, thresholds={"max_size": "1MiB"}, sampling={"interval": "10s"},
                                     checkpoint={"method": "none"}), hooks=[signed, chat])
         exporter = self.exporter(text, arguments=["--log.level=debug"])
         self.until(lambda: inbox.taken, lambda: f"the webhook; log:\n{exporter.tail(20)}")

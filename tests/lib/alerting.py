@@ -175,8 +175,9 @@ AWS = {"AWS_ACCESS_KEY_ID": "made-up", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_
 SECRETS = {"slack_url": None, "smtp_password": "pass word", "webhook_token": "webhook's", "exporter_token": "exporter's"}
 
 
-def bundled(folder, mailbox, inbox, instance, wait="2s"):
-    """rules/alertmanager.yml as it is, but for addresses, files of secrets and times."""
+def bundled(folder, mailbox, inbox, instance, wait="2s", exporter=None):
+    """rules/alertmanager.yml as it is, but for addresses, files of secrets and times.
+    `exporter`: the URL of a real one that alerts go back to, else `inbox` gets them."""
     os.makedirs(folder, exist_ok=True)
     for name, secret in SECRETS.items():
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
@@ -188,7 +189,7 @@ def bundled(folder, mailbox, inbox, instance, wait="2s"):
             ("smtp_smarthost: mail.example.org:587", f"smtp_smarthost: {mailbox.address}\n  smtp_require_tls: false"),
             ("/etc/prometheus/secrets", folder),
             ("https://hooks.example.org/influxdb-wal", inbox.url + "/webhook"),
-            ("http://127.0.0.1:3002/api/v1/alerts", inbox.url + "/api/v1/alerts"),
+            ("http://127.0.0.1:3002/api/v1/alerts", (exporter or inbox.url) + "/api/v1/alerts"),
             ('instance="127.0.0.1:3002"', f'instance="{instance}"'),
             ("      - phone_number:", f"      - api_url: {inbox.url}/sns\n        phone_number:")):
         if old not in text:

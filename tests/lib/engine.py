@@ -42,6 +42,17 @@ class Engine(Process):
         self.wait_ready(lambda: self.ask("GET", "/_ping").status == 200, 90)
         return self
 
+    def stop(self, seconds=60):
+        code = super().stop(seconds)
+        # What it leaves mounted (the namespace of containers on the host's network)
+        # would keep the folder from being removed.
+        with open("/proc/self/mounts", encoding="utf-8") as file:
+            mounts = [line.split()[1] for line in file]
+        for mount in sorted(mounts, reverse=True):
+            if mount.startswith(self.folder + "/"):
+                subprocess.run(["umount", mount], check=False)
+        return code
+
     def ask(self, method, path, body=None, kind="application/json", timeout=90):
         connection = UnixConnection(self.socket, timeout)
         try:

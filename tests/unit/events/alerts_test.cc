@@ -137,6 +137,17 @@ TEST(Alerts, ThoseAboutARestartEndByThemselves) {
               ElementsAre("InfluxDBWALRestartConsidered/critical", "InfluxDBWALRestart/warning+"));
 }
 
+TEST(Alerts, ARestartThatWentWellEndsThatOfOneThatDidNot) {
+  AlertBook book({}, 1min);
+  EXPECT_TRUE(book.apply(other_event(Type::restart, Severity::critical), true));
+  Event step = other_event(Type::restart, Severity::info);
+  step.detail = R"({"step":"restarted"})";
+  EXPECT_FALSE(book.apply(step, true));
+  step.detail = R"({"step":"ready"})";
+  EXPECT_TRUE(book.apply(step, true));
+  EXPECT_THAT(shown(book), ElementsAre("InfluxDBWALRestart/critical"));
+}
+
 TEST(Alerts, EndedOnesAreToldForAQuarterOfAnHour) {
   AlertBook book({}, 1min);
   EXPECT_TRUE(book.apply(health_event(1, "warning", Severity::warning), true));

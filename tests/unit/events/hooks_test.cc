@@ -182,6 +182,17 @@ TEST_F(HooksOverHttp, OneAlertmanagerIsEnoughAndTheOtherIsTriedEachTime) {
   ASSERT_TRUE(until_failed("am", 2));
 }
 
+TEST_F(HooksOverHttp, AnAlertmanagerThatHangsDelaysNoOther) {
+  FakeServer silent([](Peer& peer) { peer.hang(); });
+  hooks_.apply({alerts({silent.url(), inbox_.url()})});
+  happen(1, "critical", Severity::critical);
+  SystemClock system;
+  const SteadyTime deadline = system.steady() + 8s;  // before the 10 s of a request
+  while (inbox_.taken().empty() && system.steady() < deadline) std::this_thread::yield();
+  EXPECT_EQ(inbox_.taken().size(), 1U);
+  EXPECT_EQ(status("am").queue_length, 1U);
+}
+
 TEST_F(HooksOverHttp, AlertsSurviveARestartAndAreToldRightAway) {
   inbox_.status(500);
   hooks_.apply({alerts({inbox_.url()})});

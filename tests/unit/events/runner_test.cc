@@ -145,6 +145,22 @@ TEST_F(Runner, TriesAgainWithPausesThatDouble) {
   EXPECT_EQ(runner_->status().last_error, "it does not want to");
 }
 
+TEST_F(Runner, APauseVariesByAFifth) {
+  bench_.jitter = 1;
+  script_->answer(Verdict::failed);
+  start();
+  happen(1);
+  ASSERT_TRUE(until_failed(1));
+  bench_.jitter = -1;
+  bench_.clock->advance(1199ms);
+  happen(0, kNow, Severity::info);
+  bench_.clock->advance(1ms);
+  ASSERT_TRUE(until_failed(2));
+  EXPECT_EQ(runner_->status().failures, 2U);
+  bench_.clock->advance(1600ms);  // 2 s less a fifth
+  ASSERT_TRUE(until_failed(3));
+}
+
 TEST_F(Runner, APauseIsNeverLongerThanTheLongest) {
   config_.retry_longest = 3s;
   script_->answer(Verdict::failed);
@@ -289,6 +305,7 @@ TEST_F(Runner, WhatHappenedRightBeforeTheEndIsDelivered) {
 }
 
 TEST_F(Runner, LooksAgainByItselfWhereTheMemoryFailed) {
+  config_.max_age = 24h * 365;  // the clock runs fast below
   start();
   happen(1);
   ASSERT_TRUE(until_delivered(1));

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -91,9 +92,10 @@ class Bench {
   std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>(kNow);
   std::shared_ptr<Bus> bus = std::make_shared<Bus>();
   std::shared_ptr<FakeMemory> memory = std::make_shared<FakeMemory>();
+  std::atomic<double> jitter{0};
 
-  HookServices services(std::shared_ptr<Clock> other = nullptr) {
-    return {other ? other : clock, null_log(), bus, memory, [this] { note(); }, [] { return 0.0; }};
+  HookServices services() {
+    return {clock, null_log(), bus, memory, [this] { note(); }, [this] { return jitter.load(); }};
   }
 
   // Kept, then told, as a target does. With id 0 it is told alone.

@@ -280,6 +280,20 @@ TEST(Client, RefusesLineBreaksInHeadersWithoutShowingTheirValues) {
   EXPECT_EQ(server.connections(), 0);
 }
 
+TEST(Client, SaysNothingOfAUrlThatIsShownAsSomethingElse) {
+  const ClosedPort closed;
+  Client client;
+  for (const std::string& url :
+       {"http://" + closed.address() + "/s3cret", std::string("http://s3cret.invalid/"), std::string("s3cret"),
+        std::string("http://h/s3 cret"), std::string("http://[s3cret]/")}) {
+    const auto answer = client.send({.url = url, .shown_url = "its URL"}, {});
+    ASSERT_FALSE(answer) << url;
+    EXPECT_THAT(answer.error().message, ::testing::StartsWith("GET its URL: "));
+    EXPECT_THAT(answer.error().message, Not(HasSubstr("s3")));
+    EXPECT_THAT(answer.error().message, Not(HasSubstr("127.0.0.1")));
+  }
+}
+
 TEST(Client, NeverSendsAPostASecondTimeWhenAKeptConnectionIsDead) {
   // The second request on one connection is read and not answered.
   FakeServer server([](Peer& peer) {

@@ -1,0 +1,29 @@
+// One of a limited number of places, such as threads that may wait, where one is
+// left; given back when it is destroyed. A Place is used by one thread, the count
+// by any.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+
+namespace walx::web {
+
+class Place {
+ public:
+  Place(std::atomic<std::size_t>& taken, std::size_t places) : taken_(taken), held_(taken_++ < places) {
+    if (!held_) --taken_;
+  }
+  ~Place() {
+    if (held_) --taken_;
+  }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+
+  [[nodiscard]] bool held() const { return held_; }
+
+ private:
+  std::atomic<std::size_t>& taken_;
+  const bool held_;
+};
+
+}  // namespace walx::web
