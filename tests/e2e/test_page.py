@@ -31,6 +31,10 @@ class Page(Case):
         self.browser = Browser()
         self.addCleanup(self.browser.close)
 
+    def until(self, condition, what, seconds=60):
+        # A browser on a busy machine takes its time.
+        return super().until(condition, what, seconds)
+
     def start(self, grow=3 * MIB, arguments=(), listen="127.0.0.1:0", **sections):
         self.server = self.influxd(databases=("plant",), grow=grow)
         return self.exporter(settings(target(self.server, **sections)), arguments=list(arguments), listen=listen)

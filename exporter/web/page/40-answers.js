@@ -75,6 +75,9 @@ const exporterAnswer = (target) => {
             say: [`Asked for: ${checkpoint.running.reason}. Running since `, ago(checkpoint.running.started), '.']};
   }
   const last = lastRunText(target);
+  const restart = {waiting: 'is about to restart InfluxDB', preparing: 'prepares a restart of InfluxDB',
+                   restarting: 'restarts InfluxDB', starting: 'waits for InfluxDB to start'}[target.restart.state];
+  if (restart) return {level: 'critical', big: restart, say: [`By ${target.restart.method}. `, ...last]};
   if (target.paused) {
     return {level: 'warning', big: 'is paused', say: [target.paused_by ? `By ${target.paused_by}, ` : 'By a person, ',
                                                       ...(target.paused_until ? ['until ', moment(target.paused_until)] : ['until it is resumed']), '. ', ...last]};

@@ -53,6 +53,10 @@ const showTroubles = (target) => {
     add('warning', `${plural(target.invalid.length, 'invalid file')}`, target.invalid.slice(0, 5).map((one) => `${one.file} (${one.reason})`).join(', '));
   }
   if (target.server && !target.server.up) add('warning', 'InfluxDB does not answer', target.server.error || '');
+  const restart = target.restart.last;
+  if (restart && !restart.success && now() - Date.parse(restart.time) < 24 * 3600e3) {
+    add('critical', 'The last restart of InfluxDB went wrong', `${formatMoment(restart.time)}: ${restart.message}`);
+  }
   fill($('troubles'), found);
 };
 
@@ -111,6 +115,9 @@ const showDetails = (target) => {
   add('Last look', target.sampled_at ? ago(target.sampled_at) : 'none yet');
   add('Method', target.checkpoint.method || 'not known yet');
   if (target.checkpoint.last_success) add('Last success', ago(target.checkpoint.last_success));
+  const {restart} = target;
+  if (restart.enabled) add('Restarts', `by ${restart.method}, ${restart.remaining_today} left today`);
+  if (restart.last) add('Last restart', ago(restart.last.time), `: ${restart.last.message}`);
   if (target.snapshot) add('Last snapshot', `number ${target.snapshot.sequence}, up to file ${target.snapshot.wal_file_sequence}, `, ago(target.snapshot.time));
   if (target.max_data_time) add('Newest data', ago(target.max_data_time));
   if (typeof target.filesystem_avail_bytes === 'number') add('Free space', formatBytes(target.filesystem_avail_bytes));
