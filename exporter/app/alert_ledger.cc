@@ -24,7 +24,8 @@ std::vector<std::string> AlertLedger::missing(const std::vector<std::string>& in
 void AlertLedger::add(const std::vector<std::string>& instances, Time now) {
   for (const std::string& instance : instances) served_[instance] = now;
   std::erase_if(served_, [&](const auto& entry) { return now - entry.second > kLongest; });
-  while (served_.size() > kMost) {
+  // What came together stays together: part of it forgotten would be served again.
+  while (served_.size() > std::max(kMost, instances.size())) {
     served_.erase(std::min_element(served_.begin(), served_.end(),
                                    [](const auto& left, const auto& right) { return left.second < right.second; }));
   }

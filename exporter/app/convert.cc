@@ -61,12 +61,15 @@ void add_pause_and_windows(const settings::Target& target, const policy::Memory&
   }
   if (!target.checkpoint.windows.empty() && !is_inside(target.checkpoint.windows, now)) {
     const auto next = look(target.checkpoint.windows, now).until;
-    situation.outside_window = "it is outside checkpoint.windows, " +
-                               (next ? "the next begins at " + format_time(*next) : std::string("and none is to come"));
+    situation.outside_window =
+        "it is outside checkpoint.windows, " +
+        (next ? "the next begins at " + format_time(*next) : std::string("and none is to come")) +
+        "; a login may override it";
   }
   if (is_inside(target.maintenance, now)) {
     const auto end = look(target.maintenance, now).until;
-    situation.maintenance = "it is inside a maintenance window" + (end ? " until " + format_time(*end) : std::string());
+    situation.maintenance = "it is inside a maintenance window" +
+                            (end ? " until " + format_time(*end) : std::string()) + "; a login may override it";
   }
 }
 

@@ -89,6 +89,8 @@ Result<std::vector<events::Event>> EventFeed::after(const view::EventFilter& fil
     const MutexLock lock(mutex_);
     const SteadyTime next = std::min(deadline, clock_->steady() + kLongestWithoutLook);
     while (!stopping_ && count_ == seen && clock_->steady() < next) clock_->wait_until(told_, mutex_, next);
+    // Time is up and nothing was told: another look would find the same.
+    if (!stopping_ && count_ == seen && clock_->steady() >= deadline) return std::vector<events::Event>();
   }
 }
 

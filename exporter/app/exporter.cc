@@ -1,6 +1,8 @@
 #include "app/exporter.h"
 
 #include <algorithm>
+#include <exception>
+#include <iterator>
 #include <utility>
 
 #include "app/control.h"
@@ -46,6 +48,17 @@ view::HistoryEntry to_entry(state::AuditEntry entry) {
           std::move(entry.kind),
           std::move(entry.summary),
           std::move(entry.detail)};
+}
+
+}  // namespace
+
+namespace {
+
+// All at once: each may take a while to come to a safe point.
+void stop_all(const std::vector<std::shared_ptr<Target>>& targets) {
+  std::vector<std::jthread> stops;
+  stops.reserve(targets.size());
+  for (const auto& target : targets) stops.emplace_back([target] { target->stop(); });
 }
 
 }  // namespace
@@ -120,7 +133,7 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
                                       {(any ? "127.0.0.1" : host) + ":" + std::to_string(exporter->port()), *token})
                       : Result<void>();
   if (!controlled) return tl::unexpected(controlled.error());
-  exporter->apply(settings);
+  if (const auto applied = exporter->apply(settings); !applied) return tl::unexpected(applied.error());
   exporter->publish_now();
   exporter->publisher_ = std::jthread([raw = exporter.get()] { raw->publish_loop(); });
   return exporter;
@@ -137,16 +150,17 @@ void Exporter::stop() {
     stopping_ = true;
     publish_wanted_.notify_all();
   }
+  {
+    // A reload that runs has changed the targets by then, and no other begins.
+    const MutexLock lock(reload_mutex_);
+    ending_ = true;
+  }
   std::vector<std::shared_ptr<Target>> targets;
   {
     const MutexLock lock(targets_mutex_);
     targets = targets_;
   }
-  // All at once: each may take a while to come to a safe point.
-  std::vector<std::jthread> stops;
-  stops.reserve(targets.size());
-  for (const auto& target : targets) stops.emplace_back([target] { target->stop(); });
-  stops.clear();
+  stop_all(targets);
   // After the targets, whose last events they tell.
   hooks_.stop(kHookFlush);
   feed_.stop();
@@ -158,10 +172,9 @@ void Exporter::stop() {
   if (publisher_.joinable()) publisher_.join();
 }
 
-// Targets whose settings are unchanged go on undisturbed.
-void Exporter::apply(const settings::Settings& settings) {
-  // First the hooks: a new target's first events are for them.
-  hooks_.apply(hook_configs(settings));
+// Targets whose settings are unchanged go on undisturbed. Nothing has changed where
+// this is refused; where a target can't be started, the others are there.
+Result<void> Exporter::apply(const settings::Settings& settings) {
   std::vector<std::shared_ptr<Target>> before;
   {
     const MutexLock lock(targets_mutex_);
@@ -170,21 +183,39 @@ void Exporter::apply(const settings::Settings& settings) {
   const auto kept = [&](const settings::Target& wanted) {
     return std::find_if(before.begin(), before.end(), [&](const auto& target) { return target->settings() == wanted; });
   };
-  for (const auto& target : before) {
-    const bool stays = std::any_of(settings.targets.begin(), settings.targets.end(),
-                                   [&](const settings::Target& wanted) { return target->settings() == wanted; });
-    if (!stays) target->stop();
+  std::vector<std::shared_ptr<Target>> leaving;
+  std::copy_if(before.begin(), before.end(), std::back_inserter(leaving), [&](const auto& target) {
+    return std::none_of(settings.targets.begin(), settings.targets.end(),
+                        [&](const settings::Target& wanted) { return target->settings() == wanted; });
+  });
+  for (const auto& target : leaving) {
+    if (!target->restarting()) continue;
+    return failure(ErrorKind::conflict, "InfluxDB of target " + escape_control(target->settings().name) +
+                                            " is being restarted, and half a restart is worse than none; reload again "
+                                            "when that has ended");
   }
+  // First the hooks: a new target's first events are for them.
+  hooks_.apply(hook_configs(settings));
+  stop_all(leaving);
   std::vector<std::shared_ptr<Target>> after;
+  std::string failed;
   for (const settings::Target& wanted : settings.targets) {
     const auto found = kept(wanted);
-    after.push_back(found != before.end()
-                        ? *found
-                        : std::make_shared<Target>(wanted, Services{clock_, store_, log_, flags_.state_directory,
-                                                                    [this] { mark_changed(); }, bus_}));
+    if (found != before.end()) {
+      after.push_back(*found);
+      continue;
+    }
+    try {
+      after.push_back(std::make_shared<Target>(
+          wanted, Services{clock_, store_, log_, flags_.state_directory, [this] { mark_changed(); }, bus_}));
+    } catch (const std::exception& error) {
+      failed = "target " + escape_control(wanted.name) + " could not be started: " + error.what();
+    }
   }
   const MutexLock lock(targets_mutex_);
   targets_ = std::move(after);
+  if (!failed.empty()) return failure(ErrorKind::internal, std::move(failed));
+  return {};
 }
 
 Result<void> Exporter::reload() {
@@ -199,6 +230,7 @@ Result<void> Exporter::reload() {
     publish_now();
     return tl::unexpected(error);
   };
+  if (ending_) return failure(ErrorKind::cancelled, "the exporter is shutting down");
   const auto settings = settings::load(flags_.sources, environment_);
   if (!settings) return fail(settings.error());
   if (const auto hooks = check_hooks(*settings); !hooks) return fail(hooks.error());
@@ -209,10 +241,10 @@ Result<void> Exporter::reload() {
                                          " has no users any more, which would open every page; restart without "
                                          "--web.config.file if that is meant"});
   }
+  if (const auto applied = apply(*settings); !applied) return fail(applied.error());
   has_users_ = users->configured();
   users->set_control_token(control_token_);
   server_->set_users(*std::move(users));
-  apply(*settings);
   {
     const MutexLock status(status_mutex_);
     reload_successful_ = true;

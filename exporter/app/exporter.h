@@ -40,7 +40,7 @@ class Exporter final : public view::Commands, public view::Queries {
 
   // Takes no more work, lets running checkpoints come to a safe point, closes the
   // port, flushes the state.
-  void stop() WALX_EXCLUDES(targets_mutex_);
+  void stop() WALX_EXCLUDES(targets_mutex_, reload_mutex_);
   [[nodiscard]] int port() const { return server_->port(); }
 
   [[nodiscard]] view::CheckpointAnswer checkpoint(const view::CheckpointCommand& command) override;
@@ -68,7 +68,7 @@ class Exporter final : public view::Commands, public view::Queries {
   Exporter(Flags flags, settings::Environment environment, std::shared_ptr<Clock> clock, Log log,
            std::shared_ptr<state::Store> store, std::optional<state::TargetLock> state_lock, std::string control_token);
 
-  void apply(const settings::Settings& settings) WALX_EXCLUDES(targets_mutex_);
+  [[nodiscard]] Result<void> apply(const settings::Settings& settings) WALX_EXCLUDES(targets_mutex_);
   [[nodiscard]] std::shared_ptr<Target> find(const std::string& name) const WALX_EXCLUDES(targets_mutex_);
   void mark_changed() WALX_EXCLUDES(publish_mutex_);
   void publish_loop() WALX_EXCLUDES(publish_mutex_);
@@ -91,7 +91,8 @@ class Exporter final : public view::Commands, public view::Queries {
   view::ViewHolder views_;
   metrics::MetricsPage page_;
 
-  Mutex reload_mutex_;  // guards one reload at a time, and whether there are logins
+  Mutex reload_mutex_;  // guards one reload at a time and none beside the end, and whether there are logins
+  bool ending_ WALX_GUARDED_BY(reload_mutex_) = false;
   bool has_users_ WALX_GUARDED_BY(reload_mutex_) = false;
   Mutex status_mutex_;  // guards what the last reload said
   bool reload_successful_ WALX_GUARDED_BY(status_mutex_) = true;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <memory>
 #include <optional>
 #include <thread>
 
@@ -58,6 +59,45 @@ class ShutdownLimit {
   std::jthread thread_;
 };
 
+// Reloads on a thread of its own: the next signal is heard meanwhile. Asked for
+// again while it reloads, it reloads once more.
+class Reloader {
+ public:
+  explicit Reloader(Exporter& exporter) : exporter_(exporter), thread_([this] { run(); }) {}
+  ~Reloader() {
+    const MutexLock lock(mutex_);
+    done_ = true;
+    changed_.notify_all();
+  }
+  void ask() {
+    const MutexLock lock(mutex_);
+    asked_ = true;
+    changed_.notify_all();
+  }
+
+ private:
+  void run() {
+    SystemClock clock;
+    while (true) {
+      {
+        const MutexLock lock(mutex_);
+        while (!asked_ && !done_) clock.wait_until(changed_, mutex_, SteadyTime::max());
+        if (done_) return;
+        asked_ = false;
+      }
+      // The reason is in the log and in the metrics.
+      static_cast<void>(exporter_.reload());
+    }
+  }
+
+  Exporter& exporter_;
+  Mutex mutex_;
+  CondVar changed_;
+  bool asked_ WALX_GUARDED_BY(mutex_) = false;
+  bool done_ WALX_GUARDED_BY(mutex_) = false;
+  std::jthread thread_;
+};
+
 int serve(const Flags& flags, const settings::Settings& settings, const std::shared_ptr<Clock>& clock, const Log& log) {
   const sigset_t signals = block_signals();
   auto started = Exporter::start(flags, settings, settings::process_environment(), clock, log);
@@ -66,15 +106,17 @@ int serve(const Flags& flags, const settings::Settings& settings, const std::sha
     return kExitFailure;
   }
   Exporter& exporter = **started;
+  auto reloader = std::make_unique<Reloader>(exporter);
   while (true) {
     int signal = 0;
     if (sigwait(&signals, &signal) != 0) continue;
     if (signal == SIGHUP) {
-      // The reason is in the log and in the metrics.
-      if (!exporter.reload()) continue;
+      reloader->ask();
     } else {
       const ShutdownLimit limit;
       log->info("stopping on {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      exporter.stop();
+      reloader.reset();
       started->reset();
       log->info("stopped");
       return kExitOk;

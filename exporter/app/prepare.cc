@@ -67,7 +67,8 @@ int run_prepare_restart(const settings::Settings& settings, const Flags& flags, 
     settings::Target alone = target;
     alone.checkpoint.schedule.reset();
     Target runtime(alone, Services{clock, store, log, flags.state_directory, [] {}, nullptr}, /*acts_unasked=*/false);
-    const auto answer = runtime.prepare_restart({target.name, flags.max_wait, "command line"});
+    const auto answer = runtime.prepare_restart(
+        {target.name, flags.max_wait, "command line", /*override_soft=*/false, /*in_any_window=*/true});
     out << escape_control(target.name) << ": " << escape_control(answer.message) << "\n";
     all_safe = all_safe && answer.safe;
   }

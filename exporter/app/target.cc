@@ -98,6 +98,11 @@ void Target::stop() {
   remember_samples(/*at_once=*/true);
 }
 
+bool Target::restarting() const {
+  const MutexLock lock(mutex_);
+  return restart_phase_ == RestartPhase::restarting;
+}
+
 std::shared_ptr<const view::TargetView> Target::view() const {
   const MutexLock lock(view_mutex_);
   return view_;

@@ -59,6 +59,8 @@ class Target {
 
   [[nodiscard]] const settings::Target& settings() const { return settings_; }
   [[nodiscard]] std::shared_ptr<const view::TargetView> view() const WALX_EXCLUDES(view_mutex_);
+  // InfluxDB has been told to restart, and that has not ended.
+  [[nodiscard]] bool restarting() const WALX_EXCLUDES(mutex_);
   // What readiness still waits for; empty: nothing.
   [[nodiscard]] std::string not_ready() const WALX_EXCLUDES(view_mutex_);
 

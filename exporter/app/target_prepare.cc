@@ -52,6 +52,11 @@ view::PauseAnswer Target::pause(const view::PauseCommand& command) {
   view::PauseAnswer answer;
   const Time now = services_.clock->now();
   answer.timestamp = now;
+  if (stopping_) {
+    answer.done = false;
+    answer.message = "The exporter is shutting down, or the settings of this target are being changed; try again";
+    return answer;
+  }
   if (command.length) {
     memory_.paused_until = now + *command.length;
     memory_.paused_by = command.actor;
@@ -125,10 +130,10 @@ view::PrepareRestartAnswer Target::prepare_restart(const view::PrepareRestartCom
                                              format_duration_rough(nudge->plan->duration) + ", max_wait leaves " +
                                              format_duration_rough(left) + "; allow more");
   }
-  // A person prepares a restart because there is maintenance; a restart of our own
-  // was judged with the windows before.
-  situation.outside_window.clear();
-  situation.maintenance.clear();
+  if (command.in_any_window) {
+    situation.outside_window.clear();
+    situation.maintenance.clear();
+  }
   const policy::Decision decision =
       policy::decide_on_request(rules_, memory_, situation, Reason::pre_restart, command.override_soft);
   if (decision.action != policy::Action::checkpoint) {

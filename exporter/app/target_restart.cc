@@ -161,8 +161,8 @@ void Target::run_restart(const std::stop_token& stop) {
     restart_step("preparing", "then " + *plan, {});
     publish();
   }
-  const view::PrepareRestartAnswer prepared =
-      prepare_restart({settings_.name, settings_.restart.prepare_wait, "restart", /*override_soft=*/true});
+  const view::PrepareRestartAnswer prepared = prepare_restart(
+      {settings_.name, settings_.restart.prepare_wait, "restart", /*override_soft=*/true, /*in_any_window=*/false});
   {
     const MutexLock lock(mutex_);
     if (stopping_) return abandon_restart();

@@ -1,4 +1,5 @@
 // The part of Target that keeps samples for charts, also across restarts.
+#include <functional>
 #include <utility>
 
 #include "app/target.h"
@@ -18,7 +19,9 @@ std::vector<view::SamplePoint> Target::samples(std::optional<Time> since, std::s
 }
 
 void Target::restore_samples() {
-  next_samples_save_ = services_.clock->steady() + kSaveInterval;
+  // Not all targets at the same moment.
+  const auto share = static_cast<std::int64_t>(std::hash<std::string>()(settings_.name) % 1000);
+  next_samples_save_ = services_.clock->steady() + kSaveInterval + kSaveInterval * share / 1000;
   const auto stored = services_.store->get(settings_.name, kSamplesKey);
   // What the store can't give is told where its other value is read.
   if (!stored || !*stored) return;

@@ -100,6 +100,12 @@ std::string format_time(Time time) {
   return date::format("%FT%TZ", std::chrono::floor<std::chrono::milliseconds>(time));
 }
 
+bool is_year_in_range(std::string_view text_that_begins_with_it) {
+  const std::string_view year = text_that_begins_with_it.substr(0, 4);
+  const bool digits = year.size() == 4 && year.find_first_not_of("0123456789") == std::string_view::npos;
+  return digits && year >= "1970" && year <= "2261";
+}
+
 // g++ 12 does not see that date::parse sets what it reads.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
@@ -111,7 +117,7 @@ Result<Time> parse_time(std::string_view rfc3339) {
   Time time{};
   const bool utc = rfc3339.ends_with('Z') || rfc3339.ends_with('z');
   in >> date::parse(utc ? "%FT%TZ" : "%FT%T%Ez", time);
-  if (in.fail() || in.peek() != std::char_traits<char>::eof()) {
+  if (in.fail() || in.peek() != std::char_traits<char>::eof() || !is_year_in_range(rfc3339)) {
     return failure(ErrorKind::invalid,
                    "'" + std::string(rfc3339) + "' is not an RFC 3339 time; write it like 2026-01-30T10:30:00Z");
   }

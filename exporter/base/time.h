@@ -32,6 +32,10 @@ using SteadyTime = std::chrono::time_point<std::chrono::steady_clock, Duration>;
 // "2025-01-30T10:30:00.000Z".
 [[nodiscard]] std::string format_time(Time time);
 
+// Nanoseconds since 1970 reach from there into the year 2262.
+[[nodiscard]] bool is_year_in_range(std::string_view text_that_begins_with_it);
+
+// A time from 1970 to 2261.
 [[nodiscard]] Result<Time> parse_time(std::string_view rfc3339);
 
 [[nodiscard]] double to_seconds(Duration duration);

@@ -81,17 +81,28 @@ void add(const OnceWindow& once, const Zone& zone, LocalDays day, const Take& ta
   take({zone.to_time(once.from, Zone::Choose::first), zone.to_time(once.to, Zone::Choose::last)});
 }
 
-// How many days before today one that still lasts may have begun.
-int days_back(const Window& window) {
-  if (std::holds_alternative<DailyWindow>(window.when)) return 1;
-  if (const auto* cron = std::get_if<CronWindow>(&window.when)) {
-    return 1 + static_cast<int>(cron->length / std::chrono::hours(24));
-  }
-  return 0;
-}
-
 void each_interval(const Window& window, LocalDays day, const Take& take) {
   std::visit([&](const auto& when) { add(when, window.zone, day, take); }, window.when);
+}
+
+// All of a cron window's intervals are as long as each other, so that the one that
+// began last ends last. nullopt: none began within its length.
+std::optional<Time> last_begin(const CronWindow& cron, const Zone& zone, Time now) {
+  const LocalDays today = date::floor<date::days>(zone.to_local(now));
+  const LocalDays first = today - date::days(1 + cron.length / std::chrono::hours(24));
+  for (LocalDays day = today + date::days(1); day >= first; day -= date::days(1)) {
+    if (!day_fits(cron, day)) continue;
+    for (int hour = 23; hour >= 0; --hour) {
+      if (!cron.hours[static_cast<std::size_t>(hour)]) continue;
+      for (int minute = 59; minute >= 0; --minute) {
+        if (!cron.minutes[static_cast<std::size_t>(minute)]) continue;
+        const Time begin =
+            zone.to_time(LocalTime(day) + std::chrono::hours(hour) + minutes(minute), Zone::Choose::first);
+        if (begin <= now) return begin;
+      }
+    }
+  }
+  return std::nullopt;
 }
 
 // The latest end of the intervals of `window` that hold `now`; nullopt: none does.
@@ -104,9 +115,14 @@ std::optional<Time> end_of(const Window& window, Time now) {
     each_interval(window, date::floor<date::days>(once->from), take);
     return end;
   }
+  if (const auto* cron = std::get_if<CronWindow>(&window.when)) {
+    const auto begin = last_begin(*cron, window.zone, now);
+    if (begin && now < *begin + cron->length) end = *begin + cron->length;
+    return end;
+  }
   const LocalDays today = date::floor<date::days>(window.zone.to_local(now));
   // One day more: the clock may have been put forward or back across midnight.
-  for (LocalDays day = today - date::days(days_back(window)); day <= today + date::days(1); day += date::days(1)) {
+  for (LocalDays day = today - date::days(1); day <= today + date::days(1); day += date::days(1)) {
     each_interval(window, day, take);
   }
   return end;
@@ -218,9 +234,10 @@ Result<LocalTime> parse_local_time(std::string_view text) {
   in.imbue(std::locale::classic());
   LocalTime time{};
   in >> date::parse("%FT%T", time);
-  if (in.fail() || in.peek() != std::char_traits<char>::eof()) {
-    return failure(ErrorKind::invalid,
-                   "'" + escape_control(text) + "' is not a date and time; write it like 2026-12-01T22:00");
+  if (in.fail() || in.peek() != std::char_traits<char>::eof() || !is_year_in_range(text)) {
+    return failure(
+        ErrorKind::invalid,
+        "'" + escape_control(text) + "' is not a date and time from 1970 to 2261; write it like 2026-12-01T22:00");
   }
   return time;
 }

@@ -270,7 +270,8 @@ Decision decide_on_request(const Rules& rules, const Memory& memory, const Situa
 
 std::optional<Time> paused_until(const Memory& memory, Time now) {
   if (!memory.paused_until || *memory.paused_until <= now) return std::nullopt;
-  return memory.paused_until;
+  // The clock may have been set back since.
+  return std::min(*memory.paused_until, now + kLongestPause);
 }
 
 std::optional<std::string> restart_consideration(const Rules& rules, const Memory& memory, Time now) {

@@ -78,6 +78,8 @@ struct Situation {
 // What would be done now without anybody asking.
 [[nodiscard]] Decision decide(const Rules& rules, const Memory& memory, const Situation& situation);
 
+inline constexpr Duration kLongestPause = std::chrono::hours(24 * 30);
+
 // Actions are paused until then; nullopt: they are not, or no longer.
 [[nodiscard]] std::optional<Time> paused_until(const Memory& memory, Time now);
 

@@ -46,6 +46,9 @@ struct PrepareRestartCommand {
   Duration max_wait = std::chrono::seconds(60);
   std::string actor;
   bool override_soft = false;  // as in CheckpointCommand
+  // Also outside of the windows and in maintenance: with a login, which the command
+  // line has.
+  bool in_any_window = false;
 };
 
 struct PrepareRestartAnswer {
@@ -68,6 +71,7 @@ struct PauseCommand {
 
 struct PauseAnswer {
   bool known = true;  // false: no such target
+  bool done = true;   // false: shutting down, or the target's settings are just being changed
   Time timestamp{};
   std::string message;
   std::optional<Time> until;  // nullopt: actions are not paused

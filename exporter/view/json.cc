@@ -306,7 +306,7 @@ Json to_json(const CheckpointPlan& plan) {
 
 Json to_json(const PauseAnswer& answer) {
   Json out;
-  out["success"] = answer.known;
+  out["success"] = answer.known && answer.done;
   out["timestamp"] = time(answer.timestamp);
   out["message"] = text(answer.message);
   out["paused"] = answer.until.has_value();

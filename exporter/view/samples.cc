@@ -153,7 +153,6 @@ Result<SampleHistory> SampleHistory::from_text(std::string_view text) {
     if (end == std::string_view::npos || !parse_line(text.substr(0, end), numbers)) return unreadable(line);
     text.remove_prefix(end + 1);
     if (numbers[0] > kLatest || numbers[1] > kUnknown) return unreadable(line);
-    if (line > 2 && numbers[0] == 0) return unreadable(line);
     time += numbers[0];
     if (time > kLatest || line > kMostCoarse + kMostFine + 2) return unreadable(line);
     SamplePoint point;

@@ -235,7 +235,8 @@ Response Handler::post_prepare_restart(const Call& call) {
   if (!place.held()) {
     return refuse(call.request, 503, "too many requests already wait for a checkpoint", "try again in a moment");
   }
-  const auto answer = dependencies_.commands.prepare_restart({name, *max_wait, actor_of(call)});
+  const auto answer = dependencies_.commands.prepare_restart(
+      {name, *max_wait, actor_of(call), /*override_soft=*/false, /*in_any_window=*/call.user.has_value()});
   if (abandoned_) return error_response(503, "the exporter is shutting down");
   if (!answer.known) return no_such_target(call, *view, name);
   Json body = view::to_json(answer);
@@ -251,6 +252,7 @@ Response Handler::pause(const Call& call, std::optional<Duration> length) {
   const auto answer = dependencies_.commands.pause({name, length, actor_of(call)});
   if (abandoned_) return error_response(503, "the exporter is shutting down");
   if (!answer.known) return no_such_target(call, *dependencies_.views.current(), name);
+  if (!answer.done) return refuse(call.request, 503, answer.message, {});
   return json_response(200, view::to_json(answer));
 }
 
@@ -272,6 +274,14 @@ Response Handler::checkpoint(const Call& call, const std::string& target, bool s
                   "configure users with --web.config.file and log in, or leave it out");
   }
   const Place place(waiting_, options->wait > Duration::zero() ? max_waiting_ : 0);
+  // Who does not wait for the outcome still waits for a look.
+  const Place starting(starting_, max_waiting_);
+  if (!place.held() && !starting.held()) {
+    auto response =
+        refuse(call.request, 503, "too many requests already wait for a look at a WAL", "try again in a moment");
+    response.headers.emplace_back("Retry-After", "10");
+    return response;
+  }
   view::CheckpointCommand command;
   command.target = target;
   command.override_soft = options->override_soft;

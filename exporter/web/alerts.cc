@@ -6,11 +6,20 @@
 
 #include "base/text.h"
 #include "web/handler.h"
+#include "web/place.h"
 
 namespace walx::web {
 namespace {
 
 using State = view::AlertAnswer::State;
+
+constexpr std::size_t kLongestTime = 64;
+constexpr std::size_t kLongestIdentity = 2048;
+constexpr std::size_t kMostAlerts = 5000;
+constexpr std::size_t kLongestName = 200;
+// Alertmanager waits some ten seconds for an answer; what is not looked at by then
+// it sends again.
+constexpr Duration kLongestMessage = std::chrono::seconds(5);
 
 tl::unexpected<Error> bad(const std::string& what) {
   return failure(ErrorKind::invalid, "this is not a message of Alertmanager's webhook (version 4): " + what +
@@ -71,6 +80,7 @@ Result<std::vector<ReceivedAlert>> parse_alerts(const std::string& body) {
   if (text_at(json, "version") != "4") return bad("its version is not \"4\"");
   const auto alerts = json.find("alerts");
   if (alerts == json.end() || !alerts->is_array()) return bad("it has no list of alerts");
+  if (alerts->size() > kMostAlerts) return bad("it has more than " + std::to_string(kMostAlerts) + " alerts");
   std::vector<ReceivedAlert> out;
   for (std::size_t i = 0; i < alerts->size(); ++i) {
     const Json& alert = (*alerts)[i];
@@ -80,17 +90,21 @@ Result<std::vector<ReceivedAlert>> parse_alerts(const std::string& body) {
     if (status != "firing" && status != "resolved") return bad(place + ".status is neither firing nor resolved");
     const auto labels = alert.find("labels");
     if (labels == alert.end() || !labels->is_object()) return bad(place + " has no labels");
+    // Before anything walks through them: labels are texts, so nothing is nested.
+    const bool texts = std::all_of(labels->begin(), labels->end(), [](const Json& value) { return value.is_string(); });
+    if (!texts) return bad(place + " has a label that is no text");
     const std::string start = text_at(alert, "startsAt");
-    if (start.empty()) return bad(place + " has no startsAt");
+    if (start.empty() || start.size() > kLongestTime) return bad(place + " has no startsAt");
     ReceivedAlert& received = out.emplace_back();
     received.firing = status == "firing";
-    received.name = text_at(*labels, "alertname");
+    received.name = text_at(*labels, "alertname").substr(0, kLongestName);
     received.target = text_at(*labels, "target");
     // The labels are what the fingerprint is made of.
     const std::string fingerprint = text_at(alert, "fingerprint");
-    received.instance =
-        (fingerprint.empty() ? labels->dump(-1, ' ', false, Json::error_handler_t::replace) : fingerprint) + "@" +
-        start;
+    const std::string known_by =
+        fingerprint.empty() ? labels->dump(-1, ' ', false, Json::error_handler_t::replace) : fingerprint;
+    if (known_by.size() > kLongestIdentity) return bad(place + " has no fingerprint, or a very long one");
+    received.instance = known_by + "@" + start;
   }
   return out;
 }
@@ -105,6 +119,12 @@ bool is_worth_a_retry(const view::AlertAnswer& answer) {
 Response Handler::post_alerts(const Call& call) {
   const auto alerts = parse_alerts(call.request.body);
   if (!alerts) return refuse(call.request, alerts.error());
+  const Place place(waiting_, max_waiting_);
+  if (!place.held()) {
+    auto response = refuse(call.request, 503, "too many requests already wait for checkpoints", "send it again");
+    response.headers.emplace_back("Retry-After", "10");
+    return response;
+  }
   const auto view = dependencies_.views.current();
   std::map<std::string, view::AlertCommand> commands;
   std::map<std::string, std::vector<std::string>> names;
@@ -133,8 +153,10 @@ Response Handler::post_alerts(const Call& call) {
   }
   bool retry = false;
   std::string blocked;
+  const SteadyTime deadline = dependencies_.clock.steady() + kLongestMessage;
   for (const auto& [target, command] : commands) {
-    const view::AlertAnswer answer = dependencies_.commands.alert(command);
+    view::AlertAnswer answer{State::gone, "there was no time to look at it; send it again", {}, std::nullopt};
+    if (dependencies_.clock.steady() < deadline) answer = dependencies_.commands.alert(command);
     if (abandoned_) return error_response(503, "the exporter is shutting down");
     retry = retry || is_worth_a_retry(answer);
     if (answer.state == State::blocked || answer.state == State::gone) blocked = answer.message;

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/text.h"
+#include "policy/engine.h"
 #include "view/json.h"
 
 namespace walx::web {
@@ -92,7 +93,7 @@ Result<Duration> parse_max_wait(const Parameters& parameters) {
 
 Result<Duration> parse_pause(const Parameters& parameters, Time now) {
   constexpr Duration kDefault = std::chrono::hours(1);
-  constexpr Duration kLongest = std::chrono::hours(24 * 30);
+  constexpr Duration kLongest = policy::kLongestPause;
   for (const auto& [name, value] : parameters) {
     if (name != "for" && name != "until") {
       return failure(ErrorKind::invalid, "there is no parameter \"" + escape_control(name) +
@@ -113,7 +114,7 @@ Result<Duration> parse_pause(const Parameters& parameters, Time now) {
     const auto parsed = parse_time(**until);
     if (!parsed) return failure(ErrorKind::invalid, "the parameter until: " + parsed.error().message);
     // Far apart, the difference would not fit.
-    if (*parsed - now > kLongest || *parsed <= now) {
+    if (*parsed <= now || *parsed - now > kLongest) {
       return failure(ErrorKind::invalid,
                      "until must be in the future, and at most 30d ahead; the time here is " + format_time(now));
     }

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <ctime>
+#include <exception>
 
 namespace walx::web {
 namespace {
@@ -52,7 +53,10 @@ Request read_request(const mg_connection* connection) {
 }
 
 tl::expected<std::string, BodyError> read_body(mg_connection* connection, std::size_t limit, const Clock& clock,
-                                               SteadyTime deadline) {
+                                               Duration timeout) {
+  // At this rate or faster: a large body takes its time, a slow client does not.
+  constexpr std::size_t kBytesPerMillisecond = 64;
+  const SteadyTime begin = clock.steady();
   const mg_request_info& info = *mg_get_request_info(connection);
   const auto too_large = [limit] {
     return tl::unexpected(BodyError{413, "the body is larger than " + std::to_string(limit) + " bytes"});
@@ -68,7 +72,8 @@ tl::expected<std::string, BodyError> read_body(mg_connection* connection, std::s
   while ((read = read_byte(connection, byte)) == 1) {
     body += byte;
     if (body.size() > limit) return too_large();
-    if (clock.steady() > deadline) break;
+    const auto earned = std::chrono::milliseconds(body.size() / kBytesPerMillisecond);
+    if (clock.steady() - begin > timeout + earned) break;
   }
   // 0 is the end of the body; for one of a known length also that of the connection.
   const bool whole = chunked ? read == 0 : body.size() == static_cast<std::size_t>(info.content_length);
@@ -98,8 +103,13 @@ void write_response(mg_connection* connection, const Response& response, Time no
   if (mg_write(connection, out.data(), out.size()) <= 0 || head_only) return;
   if (fixed) mg_write(connection, response.fixed_body.data(), response.fixed_body.size());
   if (!response.stream) return;
-  while (const auto part = response.stream()) {
-    if (!part->empty() && mg_write(connection, part->data(), part->size()) <= 0) return;
+  // No exception may reach CivetWeb; the client sees the stream end, and comes back.
+  try {
+    while (const auto part = response.stream()) {
+      if (!part->empty() && mg_write(connection, part->data(), part->size()) <= 0) return;
+    }
+  } catch (const std::exception&) {
+    return;
   }
 }
 

@@ -17,13 +17,14 @@ namespace walx::web {
 [[nodiscard]] Request read_request(const mg_connection* connection);
 
 // The body, where one was announced or is sent in chunks. An error's `status` is
-// 413 (more than `limit` bytes) or 408 (not all of it before `deadline`).
+// 413 (more than `limit` bytes) or 408 (not all of it within `timeout`, which grows
+// by a second for each 64 KiB that came).
 struct BodyError {
   int status = 400;
   std::string message;
 };
 [[nodiscard]] tl::expected<std::string, BodyError> read_body(mg_connection* connection, std::size_t limit,
-                                                             const Clock& clock, SteadyTime deadline);
+                                                             const Clock& clock, Duration timeout);
 
 // Takes what is still coming in until `deadline`, so that closing does not reset
 // the connection before the client has read the answer.

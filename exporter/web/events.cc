@@ -16,6 +16,8 @@ constexpr Duration kHeartbeat = std::chrono::seconds(5);
 // How long one part may keep its thread, so that stopping is prompt.
 constexpr Duration kPart = std::chrono::seconds(1);
 constexpr std::size_t kBatch = 100;
+// Then a client comes back by itself, and shows its login again.
+constexpr Duration kLongestStream = std::chrono::minutes(15);
 
 // `target` and `type`.
 Result<view::EventFilter> parse_filter(const Parameters& query) {
@@ -104,9 +106,10 @@ Response Handler::get_event_stream(const Call& call) {
   // An id beyond the newest is from before the state directory was made anew.
   std::int64_t after = std::min(seen->value_or(*newest), *newest);
   SteadyTime heartbeat = dependencies_.clock.steady() + kHeartbeat;
-  response.stream = [this, place = std::move(place), filter = *filter, after,
-                     heartbeat]() mutable -> std::optional<std::string> {
-    if (abandoned_) return std::nullopt;
+  const SteadyTime end = dependencies_.clock.steady() + kLongestStream;
+  response.stream = [this, place = std::move(place), filter = *filter, after, heartbeat,
+                     end]() mutable -> std::optional<std::string> {
+    if (abandoned_ || dependencies_.clock.steady() >= end) return std::nullopt;
     const auto found = dependencies_.queries.events_after(filter, after, kBatch, kPart);
     if (abandoned_ || !found) return std::nullopt;
     std::string part;

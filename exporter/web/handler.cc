@@ -12,6 +12,13 @@ namespace {
 constexpr std::string_view kUnknownRoute = "unknown";
 constexpr std::string_view kRefusedRoute = "refused";
 constexpr std::string_view kBearer = "Bearer ";
+constexpr std::string_view kAlertsPath = "/api/v1/alerts";
+
+bool may_send_alerts(const Request& request, const Users& users) {
+  const auto sent = header_values(request.headers, "Authorization");
+  return sent.size() == 1 && sent.front().starts_with(kBearer) &&
+         users.check_alerts(sent.front().substr(kBearer.size()));
+}
 
 bool is_placeholder(const std::string& segment) {
   return segment.starts_with('{');
@@ -87,7 +94,7 @@ std::span<const Handler::Route> Handler::routes() {
       {"/api/v1/targets/{name}/checkpoint-plan", "GET", &Handler::get_plan},
       {"/api/v1/targets/{name}/prepare-restart", "POST", &Handler::post_prepare_restart},
       {"/api/v1/targets/{name}/checkpoints/{id}", "GET", &Handler::get_run},
-      {"/api/v1/alerts", "POST", &Handler::post_alerts, false, true},
+      {kAlertsPath, "POST", &Handler::post_alerts, false, true},
       {"/api/v1/targets/{name}/pause", "POST", &Handler::post_pause},
       {"/api/v1/targets/{name}/resume", "POST", &Handler::post_resume},
       {"/api/v1/events", "GET", &Handler::get_events},
@@ -130,6 +137,13 @@ Response Handler::handle(const Request& request, const Users& users) {
   if (abandoned_) return response;
   dependencies_.metrics.requests().count(std::string(pattern), response.status);
   return response;
+}
+
+std::size_t Handler::body_limit(const Request& request, const Users& users) {
+  constexpr std::size_t kUsual = 64 * 1024;
+  // Alertmanager sends the alerts of a group in one message.
+  constexpr std::size_t kAlerts = 512 * 1024;
+  return request.path == kAlertsPath && may_send_alerts(request, users) ? kAlerts : kUsual;
 }
 
 void Handler::count_refused(int status) {
@@ -185,11 +199,8 @@ std::optional<Response> Handler::refuse_alerts(const Request& request, const Use
         "write a random token into a file, name it in the settings as alerts.token_file, and let Alertmanager "
         "send it (http_config.authorization.credentials_file)");
   }
-  const auto sent = header_values(request.headers, "Authorization");
-  const bool right =
-      sent.size() == 1 && sent.front().starts_with(kBearer) && users.check_alerts(sent.front().substr(kBearer.size()));
   const auto verdict = guard({request.method, request.version, request.peer, request.headers},
-                             /*users_configured=*/true, right, /*open=*/false);
+                             /*users_configured=*/true, may_send_alerts(request, users), /*open=*/false);
   if (verdict.allowed()) return std::nullopt;
   dependencies_.log->warn("refused {} {} from {}: {}", escape_control(request.method), escape_control(request.path),
                           request.peer, verdict.status == 401 ? "no token, or a wrong one" : verdict.reason);

@@ -30,6 +30,10 @@ class Handler {
   // Never throws. Counts the request under its route's pattern.
   [[nodiscard]] Response handle(const Request& request, const Users& users);
 
+  // How much of a body is read before handle() is called, in bytes: that of alerts is
+  // larger, and only of whoever has the token.
+  [[nodiscard]] static std::size_t body_limit(const Request& request, const Users& users);
+
   // An answer that did not come from a route: too large, malformed.
   void count_refused(int status);
 
@@ -113,6 +117,7 @@ class Handler {
   const std::size_t max_waiting_;
   const std::size_t max_streams_;
   std::atomic<std::size_t> waiting_{0};
+  std::atomic<std::size_t> starting_{0};
   std::atomic<std::size_t> streams_{0};
   std::atomic<bool> abandoned_{false};
 };

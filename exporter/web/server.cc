@@ -113,14 +113,15 @@ int Core::serve(mg_connection* connection) {
     return 431;
   }
   auto request = read_request(connection);
-  auto body = read_body(connection, options_.max_body_bytes, clock_, clock_.steady() + options_.client_timeout);
+  const auto logins = users();
+  auto body = read_body(connection, Handler::body_limit(request, *logins), clock_, options_.client_timeout);
   if (!body) {
     refuse(connection, body.error().status, body.error().message);
     drain(connection, clock_, clock_.steady() + kDrainLimit);
     return body.error().status;
   }
   request.body = std::move(*body);
-  const auto response = handler_.handle(request, *users());
+  const auto response = handler_.handle(request, *logins);
   write_response(connection, response, clock_.now(), request.method == "HEAD");
   return response.status;
 }

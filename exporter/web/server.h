@@ -26,9 +26,8 @@ namespace walx::web {
 struct ServerOptions {
   // ":3002" (all addresses), "127.0.0.1:0", "[::1]:3002"; IPv6 where CivetWeb has it.
   std::string listen_address = ":3002";
-  Users users;                              // empty: no logins configured
-  std::size_t threads = 24;                 // at most a third of them wait for checkpoints, a third serve event streams
-  std::size_t max_body_bytes = 512 * 1024;  // Alertmanager sends the alerts of a group in one message
+  Users users;               // empty: no logins configured
+  std::size_t threads = 24;  // at most a third of them wait for checkpoints, a third serve event streams
   // For a client to send its request, and to take each part of the answer. Shorter
   // than stop_timeout, which also waits for idle connections.
   Duration client_timeout = std::chrono::milliseconds(1500);

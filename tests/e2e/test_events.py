@@ -12,7 +12,7 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from harness import MIB, PATIENCE, ROOT, Case, main, settings, target  # noqa: E402
+from harness import MIB, PATIENCE, ROOT, Case, main, run, settings, target  # noqa: E402
 
 import jsonschema  # noqa: E402
 
@@ -214,8 +214,12 @@ class Events(Case):
         self.until(lambda: exporter.target()["decision"]["blockers"] == ["maintenance"], "warning, in maintenance")
         self.assertEqual(exporter.post("/wal-management/checkpoint").json["blockers"], ["maintenance"])
         self.assertGreater(self.server.wal_bytes(), 0)
-        prepared = exporter.post("/api/v1/targets/plant/prepare-restart")
-        self.assertEqual((prepared.status, prepared.json["safe"]), (200, True), prepared.text)
+        refused = exporter.post("/api/v1/targets/plant/prepare-restart")
+        self.assertEqual((refused.status, refused.json["blockers"]), (409, ["maintenance"]), refused.text)
+        # The command line has a login: the token in the state directory.
+        prepared = run("--prepare-restart", f"--config.file={exporter.config}", f"--state.directory={exporter.state}")
+        self.assertEqual(prepared.returncode, 0, prepared.stdout + prepared.stderr)
+        self.assertIn("Safe to restart", prepared.stdout)
         self.assertEqual(self.server.wal_bytes(), 0)
 
     def test_outside_the_windows_nothing_starts(self):

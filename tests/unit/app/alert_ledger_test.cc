@@ -30,6 +30,14 @@ TEST(AlertLedger, RubbishIsAnEmptyOne) {
   }
 }
 
+TEST(AlertLedger, WhatCameInOneMessageIsKeptWhole) {
+  AlertLedger ledger;
+  std::vector<std::string> many;
+  for (int i = 0; i < 700; ++i) many.push_back(std::to_string(i));
+  ledger.add(many, kNow);
+  EXPECT_THAT(ledger.missing(many), IsEmpty());
+}
+
 TEST(AlertLedger, ForgetsTheOldestBeyond500AndWhatIsAMonthOld) {
   AlertLedger ledger;
   ledger.add({"first"}, kNow);

@@ -198,7 +198,8 @@ TEST(TimeOfDay, IsReadStrictly) {
 }
 
 TEST(LocalTime, IsReadStrictly) {
-  for (const char* text : {"", "2026-12-01", "2026-13-01T00:00", "2026-12-01T22:00Z", "2026-12-01T22:00+01:00"}) {
+  for (const char* text : {"", "9999-12-31T23:59", "2650-01-01T00:00", "1700-01-01T00:00", "2026-12-01",
+                           "2026-13-01T00:00", "2026-12-01T22:00Z", "2026-12-01T22:00+01:00"}) {
     EXPECT_FALSE(parse_local_time(text)) << text;
   }
 }

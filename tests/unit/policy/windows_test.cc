@@ -57,6 +57,12 @@ TEST(Pause, EndsByItself) {
   EXPECT_EQ(paused_until(Memory{}, kStart), std::nullopt);
 }
 
+TEST(Pause, LastsNoLongerThanAMonthWhenTheClockWasSetBack) {
+  Memory memory;
+  memory.paused_until = kStart + hours(24 * 400);
+  EXPECT_EQ(paused_until(memory, kStart), kStart + kLongestPause);
+}
+
 TEST(Pause, SurvivesARestart) {
   Memory memory;
   memory.paused_until = kStart + hours(1);

@@ -144,7 +144,31 @@ INSTANTIATE_TEST_SUITE_P(
                     R"({"version":"4","alerts":[{"status":"firing"}]})",
                     R"({"version":"4","alerts":[{"status":"new","labels":{},"startsAt":"x"}]})",
                     R"({"version":"4","alerts":[{"status":"firing","labels":{}}]})",
-                    R"({"version":"4","alerts":[{"status":"firing","labels":[],"startsAt":"x"}]})"));
+                    R"({"version":"4","alerts":[{"status":"firing","labels":[],"startsAt":"x"}]})",
+                    R"({"version":"4","alerts":[{"status":"firing","labels":{"a":[1]},"startsAt":"x"}]})",
+                    R"({"version":"4","alerts":[{"status":"firing","labels":{"a":7},"startsAt":"x"}]})"));
+
+TEST(ParseAlerts, ALabelThatIsNestedDeeplyIsRefusedBeforeItIsWalkedThrough) {
+  const std::string deep(250'000, '[');
+  const auto alerts = parse_alerts(R"({"version":"4","alerts":[{"status":"firing","labels":{"a":)" + deep +
+                                   std::string(250'000, ']') + R"(},"startsAt":"x"}]})");
+  EXPECT_FALSE(alerts);
+}
+
+TEST(ParseAlerts, WithoutAFingerprintLabelsOfAnyLengthAreNotKept) {
+  EXPECT_FALSE(parse_alerts(R"({"version":"4","alerts":[{"status":"firing","labels":{"target":")" +
+                            std::string(5000, 'x') + R"("},"startsAt":"x"}]})"));
+}
+
+TEST_F(Alerts, ALargeMessageIsReadOfWhoeverHasTheTokenAlone) {
+  Request request;
+  request.path = "/api/v1/alerts";
+  EXPECT_EQ(Handler::body_limit(request, users_), 64U * 1024);
+  request.headers = {{"Authorization", "Bearer t0ken"}};
+  EXPECT_EQ(Handler::body_limit(request, users_), 512U * 1024);
+  request.path = "/-/reload";
+  EXPECT_EQ(Handler::body_limit(request, users_), 64U * 1024);
+}
 
 TEST(ParseAlerts, WithoutAFingerprintTheLabelsTellThemApart) {
   const auto alerts =

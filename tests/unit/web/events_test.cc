@@ -105,6 +105,12 @@ TEST_F(Events, AStreamEndsWhenTheExporterShutsDown) {
   EXPECT_EQ(response.stream(), std::nullopt);
 }
 
+TEST_F(Events, AStreamEndsAfterAQuarterOfAnHourSoThatALoginIsShownAgain) {
+  const auto response = get("/api/v1/events/stream");
+  world_.clock.advance(std::chrono::minutes(15));
+  EXPECT_EQ(response.stream(), std::nullopt);
+}
+
 TEST_F(Events, AStreamNeedsALoginWhereUsersAreConfigured) {
   with_users();
   EXPECT_EQ(get("/api/v1/events/stream").status, 401);
