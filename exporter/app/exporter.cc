@@ -68,7 +68,11 @@ Result<web::Users> load_users(const Flags& flags, const settings::Settings& sett
       flags.web_config_file.empty() ? Result<web::Users>(web::Users()) : web::Users::load(flags.web_config_file);
   if (!users || settings.alerts_token_file.empty()) return users;
   auto token = read_secret(settings.alerts_token_file, "alerts.token_file");
-  if (!token) return tl::unexpected(token.error());
+  if (!token) {
+    Error error = token.error();
+    error.message += "; it names the file with the token that Alertmanager sends, which this user must be able to read";
+    return tl::unexpected(std::move(error));
+  }
   users->set_alerts_token(*std::move(token));
   return users;
 }

@@ -174,7 +174,7 @@ int run(const std::vector<std::string>& arguments) {
       return kExitOk;
     }
     case Mode::once:
-      return run_once(*settings, flags->json, clock, *log, std::cout);
+      return run_once(*settings, *flags, clock, *log, std::cout);
     case Mode::prepare_restart:
       return run_prepare_restart(*settings, *flags, clock, *log, std::cout);
     case Mode::explain:

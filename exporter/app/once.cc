@@ -17,6 +17,7 @@
 #include "policy/engine.h"
 #include "policy/memory.h"
 #include "policy/recommend.h"
+#include "state/database.h"
 #include "state/store.h"
 #include "view/json.h"
 #include "view/view.h"
@@ -31,9 +32,35 @@ struct Looked {
   std::optional<NudgeOutlook> outlook;  // of a nudge that somebody asks for
 };
 
-// One look and the questions, put into a view. `remembered`: judged with what a
-// running exporter knows, as --explain does; otherwise with nothing.
-Looked look_once(const settings::Target& target, std::optional<policy::Memory> remembered,
+// The state of an exporter that runs here, where there is one that we may read;
+// none is made. nullptr: look without it.
+std::unique_ptr<state::Store> existing_store(const settings::Settings& settings, const Flags& flags, const Log& log) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(std::filesystem::path(flags.state_directory) / state::kDatabaseName, ignored)) {
+    return nullptr;
+  }
+  auto opened = state::open_store(flags.state_directory, settings.history_limit);
+  if (opened) return *std::move(opened);
+  log->debug("{}; looking without what it remembers", opened.error().message);
+  return nullptr;
+}
+
+// What the running exporter remembers of a target; nothing where there is none, or
+// its state is not for us to read.
+policy::Memory remembered_of(const settings::Target& target, state::Store* store, const Log& log) {
+  if (store == nullptr) return {};
+  const auto stored = store->get(target.name, "policy");
+  if (!stored) log->warn("{}", stored.error().message);
+  if (!stored || !*stored) return {};
+  const auto memory = policy::from_text(**stored);
+  if (memory) return *memory;
+  log->warn("{} [{}]", memory.error().message, target.name);
+  return {};
+}
+
+// One look and the questions, put into a view. `judged_before`: with hysteresis and
+// the time that a count must last, as --explain does; otherwise by what is seen alone.
+Looked look_once(const settings::Target& target, policy::Memory memory, bool judged_before,
                  const std::shared_ptr<Clock>& clock, const Log& log) {
   auto view = std::make_shared<view::TargetView>();
   Looked looked;
@@ -43,8 +70,9 @@ Looked look_once(const settings::Target& target, std::optional<policy::Memory> r
   view->dry_run = target.dry_run;
   view->cooldown = target.checkpoint.cooldown;
   std::optional<influxdb::NodeFacts> facts;
+  ServerQuestions questions(target, clock);
   if (view->server_asked) {
-    ServerAnswer answer = ServerQuestions(target, clock).ask({});
+    ServerAnswer answer = questions.ask("", {});
     if (!answer.server.up) log->warn("InfluxDB is not reachable: {} [{}]", answer.server.error, target.name);
     view->server = std::move(answer.server);
     facts = std::move(answer.node);
@@ -52,12 +80,17 @@ Looked look_once(const settings::Target& target, std::optional<policy::Memory> r
   Looker looker(target, /*only_look=*/true, clock, log);
   const Look look = looker.look(view->server ? view->server->version : "", {});
   view->version = look.version;
+  // A server that does not say its version is asked by what its directory tells.
+  if (look.version == "3" && view->server && view->server->up && !facts) facts = questions.ask("3", {}).node;
   const NodeKnowledge node = node_knowledge(target, facts);
   const MethodChoice choice = choose_method(target, look.version);
   view->method = choice.name;
   view->counters.samples = 1;
   policy::Rules rules = rules_of(target, look.version, node.rules);
-  policy::Memory memory = remembered.value_or(policy::Memory{});
+  if (!judged_before) {
+    memory.levels.reset();
+    memory.files_over_since.reset();
+  }
   const Time now = clock->now();
   view->restart = restart_view_of(target.restart, memory, now);
   policy::Situation situation;
@@ -66,7 +99,7 @@ Looked look_once(const settings::Target& target, std::optional<policy::Memory> r
     view->last_sample_success = true;
     view->thresholds = policy::resolve(rules.thresholds, *view->sample);
     view->stale_at = view->sample->taken_at + 2 * rules.sample_interval;
-    if (!remembered) rules.files_grace = Duration::zero();
+    if (!judged_before) rules.files_grace = Duration::zero();
     memory = policy::observe(rules, memory, *view->sample, now);
     view->health = memory.levels->worse();
     view->forecast = policy::forecast(forecast_rules_of(target), policy::GrowthHistory(Duration::zero()),
@@ -196,34 +229,25 @@ void explain_text(const Looked& looked, std::ostream& out) {
 
 }  // namespace
 
-int run_once(const settings::Settings& settings, bool json, std::shared_ptr<Clock> clock, const Log& log,
+int run_once(const settings::Settings& settings, const Flags& flags, std::shared_ptr<Clock> clock, const Log& log,
              std::ostream& out) {
   view::View view;
-  for (const settings::Target& target : settings.targets)
-    view.targets.push_back(look_once(target, std::nullopt, clock, log).view);
-  print(view, json, clock->now(), out);
+  const auto store = existing_store(settings, flags, log);
+  for (const settings::Target& target : settings.targets) {
+    policy::Memory memory = remembered_of(target, store.get(), log);
+    view.targets.push_back(look_once(target, std::move(memory), /*judged_before=*/false, clock, log).view);
+  }
+  print(view, flags.json, clock->now(), out);
   return exit_code(view);
 }
 
 int run_explain(const settings::Settings& settings, const Flags& flags, std::shared_ptr<Clock> clock, const Log& log,
                 std::ostream& out) {
-  std::unique_ptr<state::Store> store;
-  std::error_code ignored;
-  if (std::filesystem::exists(flags.state_directory, ignored)) {
-    auto opened = state::open_store(flags.state_directory, settings.history_limit);
-    if (opened) store = *std::move(opened);
-    if (!opened) log->warn("{}; explaining without what it remembers", opened.error().message);
-  }
+  const auto store = existing_store(settings, flags, log);
   view::View view;
   std::vector<Looked> all;
   for (const settings::Target& target : settings.targets) {
-    policy::Memory memory;
-    if (store != nullptr) {
-      const auto text = store->get(target.name, "policy");
-      const auto read = text && *text ? policy::from_text(**text) : Result<policy::Memory>(policy::Memory{});
-      if (read) memory = *read;
-    }
-    all.push_back(look_once(target, memory, clock, log));
+    all.push_back(look_once(target, remembered_of(target, store.get(), log), /*judged_before=*/true, clock, log));
     view.targets.push_back(all.back().view);
   }
   if (flags.json) {

@@ -16,7 +16,7 @@ namespace walx::app {
 
 // Judges what it sees, without hysteresis and without the two minutes of 3.x.
 // Several targets: 2 if any is critical, else 3, 1, 0.
-[[nodiscard]] int run_once(const settings::Settings& settings, bool json, std::shared_ptr<Clock> clock, const Log& log,
+[[nodiscard]] int run_once(const settings::Settings& settings, const Flags& flags, std::shared_ptr<Clock> clock, const Log& log,
                            std::ostream& out);
 
 // With what the state directory remembers (cooldown, backoff), where it can be read.

@@ -12,7 +12,7 @@ constexpr int kAsksUntilRetry = 20;
 
 }  // namespace
 
-ServerAnswer ServerQuestions::ask(const std::stop_token& stop) {
+ServerAnswer ServerQuestions::ask(const std::string& layout, const std::stop_token& stop) {
   ServerAnswer answer;
   std::string token;
   if (!target_.influxdb.token_file.empty()) {
@@ -33,7 +33,7 @@ ServerAnswer ServerQuestions::ask(const std::stop_token& stop) {
     if (metrics) answer.metrics = *std::move(metrics);
   }
   const bool is_node =
-      major_version(answer.server.version) == "3" || (answer.server.version.empty() && fixed_version(target_) == "3");
+      major_version(answer.server.version) == "3" || (answer.server.version.empty() && (fixed_version(target_) == "3" || layout == "3"));
   if (!answer.server.up || !is_node) return answer;
   // Its settings can change only with a start; what could not be asked is asked
   // again now and then.
@@ -63,17 +63,31 @@ ServerProbe::~ServerProbe() {
   thread_.join();
 }
 
+void ServerProbe::set_layout(const std::string& version) {
+  const MutexLock lock(mutex_);
+  if (layout_ == version) return;
+  layout_ = version;
+  news_ = true;
+  woken_.notify_all();
+}
+
 void ServerProbe::run(const std::stop_token& stop) {
   while (true) {
     const SteadyTime next = clock_->steady() + interval_;
-    ServerAnswer answer = questions_.ask(stop);
+    std::string layout;
+    {
+      const MutexLock lock(mutex_);
+      layout = layout_;
+      news_ = false;
+    }
+    ServerAnswer answer = questions_.ask(layout, stop);
     {
       const MutexLock lock(mutex_);
       if (stopping_) return;
     }
     on_answer_(std::move(answer));
     const MutexLock lock(mutex_);
-    while (!stopping_ && clock_->steady() < next) clock_->wait_until(woken_, mutex_, next);
+    while (!stopping_ && !news_ && clock_->steady() < next) clock_->wait_until(woken_, mutex_, next);
     if (stopping_) return;
   }
 }

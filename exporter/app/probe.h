@@ -29,8 +29,9 @@ class ServerQuestions {
   ServerQuestions(const settings::Target& target, std::shared_ptr<Clock> clock)
       : target_(target), clock_(std::move(clock)) {}
 
-  // A token that can't be read is the answer's error.
-  [[nodiscard]] ServerAnswer ask(const std::stop_token& stop);
+  // A token that can't be read is the answer's error. `layout`: the version that the
+  // directory tells ("3"; empty: not known), for a server that does not say its own.
+  [[nodiscard]] ServerAnswer ask(const std::string& layout, const std::stop_token& stop);
 
  private:
   const settings::Target target_;
@@ -48,6 +49,9 @@ class ServerProbe {
               std::function<void(ServerAnswer)> on_answer);
   ~ServerProbe();
 
+  // What the directory tells; asks again at once where that is news.
+  void set_layout(const std::string& version) WALX_EXCLUDES(mutex_);
+
  private:
   void run(const std::stop_token& stop);
 
@@ -58,6 +62,8 @@ class ServerProbe {
   Mutex mutex_;  // guards the wish to stop
   CondVar woken_;
   bool stopping_ WALX_GUARDED_BY(mutex_) = false;
+  std::string layout_ WALX_GUARDED_BY(mutex_);
+  bool news_ WALX_GUARDED_BY(mutex_) = false;
   std::jthread thread_;
 };
 

@@ -16,7 +16,18 @@ Result<void> Looker::find_layout(const std::string& server_version, const std::s
   const Version fixed = fixed_version(target_);
   wal::Layout layout = fixed == "3" ? wal::Layout::node : wal::Layout::segments;
   certain_ = !fixed.empty();
-  if (!certain_) {
+  if (certain_ && layout == wal::Layout::segments) {
+    // A node's folder has no shards, and would look like an empty WAL of 1.x for good.
+    const auto found = wal::detect(target_.wal.directory, stop);
+    certain_ = found.has_value();
+    if (!found) return tl::unexpected(found.error());
+    if (found->layout == wal::DetectedLayout::node) {
+      certain_ = false;
+      return failure(ErrorKind::invalid, target_.wal.directory.string() +
+                                             " is a node's folder of InfluxDB 3, but influxdb.version is " + fixed +
+                                             "; correct one of them");
+    }
+  } else if (!certain_) {
     const auto found = wal::detect(target_.wal.directory, stop);
     if (!found) return tl::unexpected(found.error());
     const Version major = major_version(server_version);

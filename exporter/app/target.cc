@@ -437,12 +437,21 @@ std::int64_t Target::emit(events::Type type, events::Severity severity, const st
 view::AlertAnswer Target::alert(const view::AlertCommand& command) {
   using State = view::AlertAnswer::State;
   std::vector<std::string> unserved;
+  std::string unreachable;
   {
     const MutexLock lock(mutex_);
     unserved = alerts_.missing(command.instances);
+    if (server_ && !server_->up) unreachable = server_->error;
   }
   if (unserved.empty()) {
     return {State::already_served, "each of these alerts has had its checkpoint", {}, std::nullopt};
+  }
+  // A person's request is tried all the same; an alert is sent again.
+  if (!unreachable.empty()) {
+    return {State::blocked,
+            "InfluxDB does not answer: " + unreachable,
+            {policy::Blocker::server_unreachable},
+            std::nullopt};
   }
   view::CheckpointCommand wanted;
   wanted.target = command.target;

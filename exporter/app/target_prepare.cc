@@ -71,6 +71,10 @@ view::PauseAnswer Target::pause(const view::PauseCommand& command) {
   services_.log->warn("{} (by {}) [{}]", answer.message, command.actor, settings_.name);
   record(command.length ? "pause" : "resume", answer.message, nlohmann::ordered_json{{"by", command.actor}}.dump());
   remember();
+  if (memory_ != saved_) {
+    answer.done = false;
+    answer.message += ", but that could not be kept: a restart of this exporter forgets it; see its log";
+  }
   decision_ = policy::decide(rules_, memory_, situation(std::nullopt));
   publish();
   changed_.notify_all();

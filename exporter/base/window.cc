@@ -19,7 +19,7 @@ constexpr std::array<std::string_view, 7> kWeekDays = {"sunday",   "monday", "tu
                                                        "thursday", "friday", "saturday"};
 constexpr std::array<std::string_view, 12> kMonths = {"jan", "feb", "mar", "apr", "may", "jun",
                                                       "jul", "aug", "sep", "oct", "nov", "dec"};
-constexpr int kDaysAhead = 366;
+constexpr int kDaysAhead = 366 * 8;  // the 29th of February may be left out once
 // Windows that touch or overlap are followed this far.
 constexpr int kMostJoined = 50;
 
@@ -208,6 +208,17 @@ Result<bool> cron_field(std::string_view whole, std::string_view text, const Fie
   return text.starts_with('*');
 }
 
+// Whether there is a day that it names in a month that it names.
+bool comes(const CronWindow& cron) {
+  constexpr std::array<unsigned, 13> kDays = {0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+  for (std::size_t month = 1; month < kDays.size(); ++month) {
+    for (unsigned day = 1; cron.months[month] && day <= kDays[month]; ++day) {
+      if (cron.month_days[day]) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 Result<minutes> parse_time_of_day(std::string_view text) {
@@ -270,6 +281,7 @@ Result<CronWindow> parse_cron(std::string_view text) {
   const auto day = cron_field(text, fields[4], {"day-of-week", 0, 7}, out.week_days);
   if (!day) return tl::unexpected(day.error());
   out.either_day = !*month_day && !*day;
+  if (!out.either_day && !comes(out)) return bad_cron(text, "no month that it names has such a day");
   return out;
 }
 

@@ -152,6 +152,7 @@ Attempt Sender::send(std::size_t receiver, const Payload& payload, Time now, Dur
   request->url += payload.path;
   request->headers = payload.headers;
   request->body = payload.body;
+  request->status_is_enough = true;
   request->timeout = timeout;
   if (!config_.hmac_secret_file.empty()) {
     const auto key = read_secret(config_.hmac_secret_file, "hmac_secret_file");

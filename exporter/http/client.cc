@@ -50,6 +50,8 @@ struct Receiver {
   std::size_t max_body = 0;
   std::size_t header_bytes = 0;
   bool body_too_large = false;
+  bool status_is_enough = false;  // break off after the headers of a 2xx answer
+  bool good_status = false;
   bool headers_too_large = false;
 };
 
@@ -94,8 +96,11 @@ extern "C" std::size_t walx_http_on_header(char* data, std::size_t size, std::si
   const std::string_view line(data, bytes);
   if (line.starts_with("HTTP/")) {
     receiver.response.headers.clear();  // what came before belonged to a 1xx answer
+    const auto space = line.find(' ');
+    receiver.good_status = space != std::string_view::npos && line.substr(space + 1).starts_with('2');
     return bytes;
   }
+  if (receiver.status_is_enough && receiver.good_status && trim(line).empty()) return 0;
   const auto colon = line.find(':');
   if (colon != std::string_view::npos) {
     receiver.response.headers[lower(trim(line.substr(0, colon)))] = trim(line.substr(colon + 1));
@@ -220,6 +225,7 @@ extern "C" std::size_t walx_http_on_header(char* data, std::size_t size, std::si
 }  // namespace
 
 struct Client::Handle {
+  bool spoiled = false;  // the last transfer did not end as it should
   Multi multi;
   Easy easy;
 };
@@ -236,6 +242,9 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
   if (auto checked = check(request, what); !checked) return tl::unexpected<Error>(checked.error());
   if (stop.stop_requested()) return failure(ErrorKind::cancelled, what + ": stopped");
 
+  // libcurl 7.88 takes no buffer size any more on a handle whose transfer ended
+  // before it had a connection: begin anew after whatever went wrong.
+  if (handle_ != nullptr && handle_->spoiled) handle_.reset();
   // Made at the first use: a process that never asks over HTTP does not pay for curl.
   if (handle_ == nullptr) {
     if (initialise_curl() != CURLE_OK) return failure(ErrorKind::internal, "libcurl could not be initialised");
@@ -255,6 +264,7 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
 
   Receiver receiver;
   receiver.max_body = request.max_response_bytes;
+  receiver.status_is_enough = request.status_is_enough;
   std::array<char, CURL_ERROR_SIZE> detail{};
 
   CURLcode set = CURLE_OK;
@@ -307,6 +317,7 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
     return failure(ErrorKind::internal, what + ": libcurl refused an option: " + curl_easy_strerror(set));
   }
 
+  handle_->spoiled = true;
   if (curl_multi_add_handle(multi, easy) != CURLM_OK) {
     return failure(ErrorKind::internal, what + ": libcurl could not start the request");
   }
@@ -355,7 +366,8 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
     return failure(ErrorKind::corrupt,
                    what + ": the answer's headers are larger than " + std::to_string(kMaxHeaderBytes) + " bytes");
   }
-  if (code != CURLE_OK) {
+  const bool broken_off = receiver.status_is_enough && receiver.good_status && code == CURLE_WRITE_ERROR;
+  if (code != CURLE_OK && !broken_off) {
     // curl's own words may repeat parts of the URL.
     std::string cause =
         detail[0] != '\0' && !hidden ? escape_control(detail.data()) : std::string(curl_easy_strerror(code));
@@ -364,6 +376,7 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
     }
     return failure(kind_of(code, os_errno), what + ": " + cause);
   }
+  handle_->spoiled = broken_off;
   receiver.response.status = static_cast<int>(status);
   return std::move(receiver.response);
 }

@@ -28,6 +28,7 @@ struct Request {
   Duration connect_timeout = std::chrono::seconds(5);
   Duration timeout = std::chrono::seconds(10);  // of the whole exchange
   std::size_t max_response_bytes = 1 << 20;     // of the body; more is an error of kind corrupt
+  bool status_is_enough = false;                // of a 2xx answer the body is not waited for
 };
 
 struct Response {

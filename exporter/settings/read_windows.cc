@@ -73,7 +73,7 @@ std::optional<CronWindow> read_cron(const Section& section) {
   return cron;
 }
 
-std::optional<std::variant<DailyWindow, CronWindow, OnceWindow>> read_when(const Section& section) {
+std::optional<std::variant<DailyWindow, CronWindow, OnceWindow>> read_when(const Section& section, const Zone& zone) {
   if (section.find("cron") != nullptr) {
     auto cron = read_cron(section);
     if (!cron) return std::nullopt;
@@ -101,8 +101,11 @@ std::optional<std::variant<DailyWindow, CronWindow, OnceWindow>> read_when(const
       complain(section, "days", "a window with dates comes once; leave the days out");
       return std::nullopt;
     }
-    if (*end > *begin) return OnceWindow{*begin, *end};
-    complain(section, "to", "it is not after from");
+    // By the clock of the zone: an hour that it leaves out is empty.
+    if (*end > *begin && zone.to_time(*begin, Zone::Choose::first) < zone.to_time(*end, Zone::Choose::last)) {
+      return OnceWindow{*begin, *end};
+    }
+    complain(section, "to", *end > *begin ? "the clock leaves that time out" : "it is not after from");
     return std::nullopt;
   }
   DailyWindow daily;
@@ -134,7 +137,7 @@ void read_windows(const Section& section, std::string_view key, std::vector<Wind
       if (found) window.zone = *std::move(found);
       if (!found) complain(entry, "timezone", found.error().message);
     }
-    auto when = read_when(entry);
+    auto when = read_when(entry, window.zone);
     if (!when) continue;
     window.when = *std::move(when);
     out.push_back(std::move(window));

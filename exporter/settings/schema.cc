@@ -189,9 +189,10 @@ std::string explain_unknown_key(std::string_view section, std::string_view key) 
       }
     }
   }
-  if (key == "token")
-    return text +
-           "secrets are never in this file: put the token in a file of its own and name it in influxdb.token_file";
+  if (key == "token") {
+    return text + "secrets are never in this file: put the token in a file of its own and name it in " +
+           (section == "alerts" ? "alerts" : "influxdb") + ".token_file";
+  }
   if (key == "<<") return text + "merge keys are not understood: write the keys out in each target";
   if (key.starts_with('-')) return text + "put a space after the '-'";
   if (key.find(':') != std::string_view::npos) return text + "put a space after the ':'";

@@ -1,9 +1,12 @@
 #include "wal/detect.h"
 
 #include <algorithm>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "wal/directory.h"
 #include "wal/segments.h"
 
@@ -37,6 +40,66 @@ Result<bool> holds(int root, const std::filesystem::path& path, const std::strin
   return found;
 }
 
+namespace fs = std::filesystem;
+
+// What lies where a WAL without shards has folders alone: <db>/<rp>. nullopt:
+// nothing. Bounded; what can't be read tells nothing.
+std::optional<fs::path> foreign_entry(const fs::path& directory) {
+  constexpr int kDeepest = 2;
+  constexpr int kMostEntries = 10'000;
+  std::error_code error;
+  int entries = 0;
+  for (auto entry = fs::recursive_directory_iterator(directory, fs::directory_options::skip_permission_denied, error);
+       !error && entry != fs::recursive_directory_iterator() && ++entries < kMostEntries; entry.increment(error)) {
+    const auto name = entry->path().filename().string();
+    const auto type = entry->symlink_status(error).type();
+    if (name == "lost+found") {
+      entry.disable_recursion_pending();
+      continue;
+    }
+    if (type != fs::file_type::directory && !name.starts_with('.')) return entry->path();
+    if (entry.depth() >= kDeepest) entry.disable_recursion_pending();
+  }
+  return std::nullopt;
+}
+
+// Where the WAL is that was meant, one level down; empty: not seen.
+std::string meant(const fs::path& directory) {
+  std::error_code error;
+  int entries = 0;
+  for (auto child = fs::directory_iterator(directory, error);
+       !error && child != fs::directory_iterator() && ++entries < 1000; child.increment(error)) {
+    std::error_code none;
+    if (child->symlink_status(none).type() != fs::file_type::directory) continue;
+    for (auto file = fs::directory_iterator(child->path() / "wal", none); !none && file != fs::directory_iterator();
+         file.increment(none)) {
+      if (is_node_wal_name(file->path().filename().string())) {
+        return "; the node's folder of InfluxDB 3 seems to be " + child->path().string();
+      }
+    }
+  }
+  for (const char* below : {"wal", "engine/wal"}) {
+    if (fs::is_directory(directory / below, error)) return "; perhaps it is " + (directory / below).string();
+  }
+  return {};
+}
+
+Result<Detected> no_layout(const fs::path& directory, bool bucket_ids) {
+  const auto foreign = foreign_entry(directory);
+  if (!foreign) return Detected{DetectedLayout::none, bucket_ids};
+  std::error_code error;
+  const std::string what = escape_control(foreign->string());
+  if (fs::is_symlink(*foreign, error)) {
+    return failure(ErrorKind::invalid, directory.string() + " holds no WAL: " + what +
+                                           " is a symbolic link, and none is followed; set wal.directory to where it "
+                                           "leads");
+  }
+  return failure(ErrorKind::invalid, directory.string() + " is not the WAL of an InfluxDB: " + what +
+                                         " does not belong into one; set wal.directory to wal-dir (1.x), engine/wal "
+                                         "(2.x) or the node's folder (3.x)" +
+                                         meant(directory));
+}
+
 }  // namespace
 
 Result<Detected> detect(const std::filesystem::path& directory, const std::stop_token& stop) {
@@ -62,7 +125,7 @@ Result<Detected> detect(const std::filesystem::path& directory, const std::stop_
   const auto source = make_segment_source({directory, Integrity::off}, std::make_shared<SystemClock>());
   const auto sample = source->look(stop);
   if (!sample) return tl::unexpected(sample.error());
-  if ((*sample)->shards.empty()) return Detected{DetectedLayout::none, (*sample)->bucket_ids};
+  if ((*sample)->shards.empty()) return no_layout(directory, (*sample)->bucket_ids);
   return Detected{DetectedLayout::segments, (*sample)->bucket_ids};
 }
 

@@ -19,6 +19,8 @@ struct Detected {
   bool bucket_ids = false;  // segments: every database folder is 16 hex digits
 };
 
+// A directory without a layout that holds anything but folders: an error that says
+// what does not belong there, and where the WAL seems to be.
 [[nodiscard]] Result<Detected> detect(const std::filesystem::path& directory, const std::stop_token& stop);
 
 }  // namespace walx::wal

@@ -14,10 +14,18 @@ constexpr std::string_view kRefusedRoute = "refused";
 constexpr std::string_view kBearer = "Bearer ";
 constexpr std::string_view kAlertsPath = "/api/v1/alerts";
 
+// nullopt: something else was sent, or nothing.
+std::optional<std::string> bearer_token(const std::string& authorization) {
+  if (authorization.size() < kBearer.size()) return std::nullopt;
+  if (!equal_ignoring_case(std::string_view(authorization).substr(0, kBearer.size()), kBearer)) return std::nullopt;
+  return authorization.substr(kBearer.size());
+}
+
 bool may_send_alerts(const Request& request, const Users& users) {
   const auto sent = header_values(request.headers, "Authorization");
-  return sent.size() == 1 && sent.front().starts_with(kBearer) &&
-         users.check_alerts(sent.front().substr(kBearer.size()));
+  if (sent.size() != 1) return false;
+  const auto token = bearer_token(sent.front());
+  return token && users.check_alerts(*token);
 }
 
 bool is_placeholder(const std::string& segment) {
@@ -61,9 +69,8 @@ int status_of(ErrorKind kind) {
 std::optional<std::string> log_in(const Request& request, const Users& users) {
   const auto sent = header_values(request.headers, "Authorization");
   if (sent.size() != 1) return std::nullopt;
-  if (std::string_view(sent.front()).starts_with(kBearer)) {
-    const bool right = is_loopback_address(request.peer) &&
-                       users.check_control(std::string(std::string_view(sent.front()).substr(kBearer.size())));
+  if (const auto token = bearer_token(sent.front())) {
+    const bool right = is_loopback_address(request.peer) && users.check_control(*token);
     return right ? std::optional<std::string>("control") : std::nullopt;
   }
   if (!users.configured()) return std::nullopt;

@@ -168,10 +168,15 @@ TEST(CronWindow, WhatMakesNoSenseIsRefusedWithTheFieldAndItsRange) {
   EXPECT_NE(parse_cron("60 2 * * *").error().message.find("minute '60' is not from 0 to 59"), std::string::npos);
 }
 
-TEST(CronWindow, ADateThatNeverComesHasNoNextBegin) {
-  const auto state = look(one(cron("0 0 30 feb *", std::chrono::hours(1))), at("2026-11-25T12:00:00Z"));
-  EXPECT_FALSE(state.inside);
-  EXPECT_EQ(state.until, std::nullopt);
+TEST(CronWindow, ADateThatNeverComesIsRefused) {
+  EXPECT_FALSE(parse_cron("0 0 30 feb *"));
+  EXPECT_FALSE(parse_cron("0 0 31 apr,jun *"));
+  EXPECT_TRUE(parse_cron("0 0 31 apr mon"));  // either day
+}
+
+TEST(CronWindow, TheLeapDayIsFoundYearsAhead) {
+  const auto state = look(one(cron("0 0 29 feb *", std::chrono::hours(1))), at("2026-11-25T12:00:00Z"));
+  EXPECT_EQ(state.until, at("2028-02-29T00:00:00Z"));
 }
 
 TEST(OnceWindow, HoldsFromItsBeginToItsEnd) {

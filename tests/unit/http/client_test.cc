@@ -80,6 +80,45 @@ TEST(Client, SendsAnEmptyPostWithALengthOfZero) {
   EXPECT_THAT(seen.get_future().get(), HasSubstr("\r\nContent-Length: 0\r\n"));
 }
 
+TEST(Client, WorksAgainAfterANameThatWasNotFound) {
+  FakeServer server([](Peer& peer) {
+    peer.read_request();
+    peer.send(kNoContent);
+  });
+  Client client;
+  for (const char* url : {"http://no-such-host.invalid:1/", "http://127.0.0.1:99999/", "http://127.0.0.1:1/"}) {
+    EXPECT_FALSE(client.send({.url = url}, {})) << url;
+    const auto answer = client.send({.url = server.url()}, {});
+    ASSERT_TRUE(answer) << url << ": " << answer.error().message;
+    EXPECT_EQ(answer->status, 204);
+  }
+}
+
+TEST(Client, WhereTheStatusIsEnoughALongOrSlowBodyOf2xxIsNotWaitedFor) {
+  FakeServer server([](Peer& peer) {
+    peer.read_request();
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\nX-A: 1\r\n\r\nfirst bytes");
+    peer.read_request();  // until the client leaves
+  });
+  Client client;
+  const auto answer = client.send({.method = "POST", .url = server.url(), .status_is_enough = true}, {});
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_EQ(answer->status, 200);
+  EXPECT_EQ(answer->headers.at("x-a"), "1");
+}
+
+TEST(Client, WhereTheStatusIsEnoughTheBodyOfARefusalIsStillRead) {
+  FakeServer server([](Peer& peer) {
+    peer.read_request();
+    peer.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\n\r\nwhy");
+  });
+  Client client;
+  const auto answer = client.send({.method = "POST", .url = server.url(), .status_is_enough = true}, {});
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_EQ(answer->status, 400);
+  EXPECT_EQ(answer->body, "why");
+}
+
 TEST(Client, DoesNotFollowARedirect) {
   FakeServer server([](Peer& peer) {
     peer.read_request();

@@ -7,6 +7,7 @@
 namespace walx::settings {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -74,7 +75,8 @@ TEST(AlertsToken, IsAPathThatBeginsAtTheFolderOfTheFile) {
   const auto settings = parse("alerts: {token_file: t}\n" + target_with(""), "/etc/x/a.yml", no_environment());
   ASSERT_TRUE(settings);
   EXPECT_EQ(settings->alerts_token_file, "/etc/x/t");
-  EXPECT_THAT(refusal("alerts: {token: s3cret}\n" + target_with("")), HasSubstr("unknown key 'token' in alerts"));
+  EXPECT_THAT(refusal("alerts: {token: s3cret}\n" + target_with("")),
+              AllOf(HasSubstr("unknown key 'token' in alerts"), HasSubstr("alerts.token_file")));
 }
 
 }  // namespace
