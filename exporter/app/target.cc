@@ -30,6 +30,19 @@ events::Severity severity_of(std::optional<Health> health) {
   return health == Health::critical ? events::Severity::critical : events::Severity::warning;
 }
 
+// As the audit has it; empty: none.
+std::string health_told_last(state::Store& store, const std::string& target) {
+  state::EventQuery query;
+  query.target = target;
+  query.kind = std::string(events::to_string(events::Type::health));
+  query.limit = 1;
+  const auto entries = store.events(query);
+  if (!entries || entries->empty()) return {};
+  const auto detail = nlohmann::json::parse(entries->front().detail, nullptr, /*allow_exceptions=*/false);
+  return detail.is_object() && detail.contains("to") && detail["to"].is_string() ? detail["to"].get<std::string>()
+                                                                                 : std::string();
+}
+
 }  // namespace
 
 Target::Target(settings::Target settings, Services services, bool acts_unasked)
@@ -52,6 +65,7 @@ Target::Target(settings::Target settings, Services services, bool acts_unasked)
     }
     const auto alerts = services_.store->get(settings_.name, kAlertsKey);
     if (alerts && *alerts) alerts_ = AlertLedger::from_text(**alerts);
+    told_before_start_ = health_told_last(*services_.store, settings_.name);
     saved_ = memory_;
     load_restart();
     restore_samples();
@@ -238,6 +252,8 @@ void Target::note_health(std::optional<Health> before) {
   if (notable) next_line_ = steady + settings_.sampling.interval;
   if (health_) log_sample(notable);
   if (!changed) return;
+  // A start of the exporter is no change of the health that hooks were told of.
+  if (std::exchange(told_before_start_, {}) == policy::to_string(health_)) return;
   nlohmann::ordered_json detail;
   detail["from"] = policy::to_string(before);
   detail["to"] = policy::to_string(health_);

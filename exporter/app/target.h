@@ -168,6 +168,8 @@ class Target {
   SteadyTime next_samples_save_ WALX_GUARDED_BY(mutex_){};
   policy::Decision decision_ WALX_GUARDED_BY(mutex_);
   policy::Decision recorded_ WALX_GUARDED_BY(mutex_);
+  // The health that the last event told, until that of this process is known.
+  std::string told_before_start_ WALX_GUARDED_BY(mutex_);
   std::optional<policy::Health> health_ WALX_GUARDED_BY(mutex_);  // nullopt: unknown
   std::shared_ptr<const wal::Sample> sample_ WALX_GUARDED_BY(mutex_);
   std::shared_ptr<wal::WalSource> source_ WALX_GUARDED_BY(mutex_);

@@ -11,6 +11,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kHealth = "InfluxDBWALHealth";
+constexpr std::string_view kHealthUnknown = "InfluxDBWALHealthUnknown";
 constexpr std::string_view kCheckpointFailed = "InfluxDBWALCheckpointFailed";
 constexpr std::string_view kCheckpointUnverified = "InfluxDBWALCheckpointUnverified";
 constexpr std::string_view kRestartConsidered = "InfluxDBWALRestartConsidered";
@@ -29,6 +30,7 @@ std::string summary_of(const Alert& alert) {
     return alert.severity == Severity::critical ? "The WAL of InfluxDB is critical"
                                                 : "The WAL of InfluxDB needs a look";
   }
+  if (alert.name == kHealthUnknown) return "The health of InfluxDB's WAL is unknown";
   if (alert.name == kCheckpointFailed) return "A checkpoint of InfluxDB's WAL failed";
   if (alert.name == kCheckpointUnverified) return "A checkpoint of InfluxDB did not shrink its WAL";
   if (alert.name == kRestartConsidered) return "A restart of InfluxDB is worth considering";
@@ -92,10 +94,15 @@ bool AlertBook::apply(const Event& event, bool fires) {
   const bool serious = event.severity != Severity::info && fires;
   switch (event.type) {
     case Type::health: {
-      if (serious) return fire(kHealth, event, std::nullopt);
+      // What was wrong when it was last seen is not known to be over.
+      if (detail.is_object() && text_of(detail, "to") == "unknown") {
+        return serious && fire(kHealthUnknown, event, std::nullopt);
+      }
+      const bool unknown = resolve(kHealthUnknown, event.target, event.time);
+      if (serious) return fire(kHealth, event, std::nullopt) || unknown;
       const bool health = resolve(kHealth, event.target, event.time);
       const bool restart = event.severity == Severity::info && resolve(kRestartConsidered, event.target, event.time);
-      return health || restart;
+      return unknown || health || restart;
     }
     case Type::checkpoint: {
       if (!detail.is_object() || text_of(detail, "state") != "ended") return false;

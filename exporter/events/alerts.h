@@ -2,7 +2,8 @@
 // from events.
 //
 // wal.health           InfluxDBWALHealth, with the severity of the health; healthy
-//                      resolves it
+//                      resolves it. Unknown leaves it as it is, and is
+//                      InfluxDBWALHealthUnknown, which the next known one resolves
 // wal.checkpoint       InfluxDBWALCheckpointFailed, InfluxDBWALCheckpointUnverified;
 //                      the next success (or nothing to do) resolves both
 // wal.restart_consideration, wal.restart (warning and above)

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <exception>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -105,6 +107,7 @@ class AlertChannel final : public Channel {
     return book_.alerts().empty() ? std::nullopt : std::optional<Duration>(config_.resend);
   }
 
+  [[nodiscard]] bool tells_a_state() const override { return true; }
   [[nodiscard]] nlohmann::ordered_json memory() const override { return book_.memory(); }
 
   void restore(const nlohmann::ordered_json& memory, Time now) override {
@@ -118,10 +121,26 @@ class AlertChannel final : public Channel {
   [[nodiscard]] std::vector<Attempt> tell_all(const Payload& payload, Time now, Duration timeout,
                                               const std::stop_token& stop) {
     std::vector<Attempt> attempts(senders_.size());
-    const auto tell = [&](std::size_t i) { attempts[i] = senders_[i]->send(i, payload, now, timeout, stop); };
+    // Nothing may leave the thread that it is called in.
+    const auto tell = [&](std::size_t i) {
+      try {
+        attempts[i] = senders_[i]->send(i, payload, now, timeout, stop);
+      } catch (const std::exception& exception) {
+        attempts[i].message = senders_[i]->shown(i) + ": " + exception.what();
+      }
+    };
     std::vector<std::jthread> others;
-    for (std::size_t i = 1; i < senders_.size(); ++i) others.emplace_back(tell, i);
-    if (!senders_.empty()) tell(0);
+    std::vector<std::size_t> here;
+    if (!senders_.empty()) here.push_back(0);
+    others.reserve(senders_.size());
+    for (std::size_t i = 1; i < senders_.size(); ++i) {
+      try {
+        others.emplace_back(tell, i);
+      } catch (const std::system_error&) {
+        here.push_back(i);  // no more threads to be had: one after the other
+      }
+    }
+    for (const std::size_t i : here) tell(i);
     others.clear();
     return attempts;
   }

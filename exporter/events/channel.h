@@ -40,6 +40,8 @@ class Channel {
   [[nodiscard]] virtual bool has_news() const { return false; }
   // The time between two deliveries where nothing happens; nullopt: none is needed.
   [[nodiscard]] virtual std::optional<Duration> resend() const { return std::nullopt; }
+  // What is told is a state, which begins with the events of before.
+  [[nodiscard]] virtual bool tells_a_state() const { return false; }
   // What has to survive a restart; null: nothing.
   [[nodiscard]] virtual nlohmann::ordered_json memory() const;
   virtual void restore(const nlohmann::ordered_json& memory, Time now);

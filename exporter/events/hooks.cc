@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <utility>
 
 namespace walx::events {
@@ -72,8 +73,13 @@ void Hooks::apply(std::vector<HookConfig> configs) {
       services_.log->error("hook {}: {}", config.name, channel.error().message);
       continue;
     }
-    after.push_back(std::make_shared<HookRunner>(std::move(config), *std::move(channel), services_,
-                                                 same != nullptr ? same->hand_over() : HookHandover{}));
+    const std::string name = config.name;
+    try {
+      after.push_back(std::make_shared<HookRunner>(std::move(config), *std::move(channel), services_,
+                                                   same != nullptr ? same->hand_over() : HookHandover{}));
+    } catch (const std::system_error& error) {
+      services_.log->error("hook {} has no thread ({}); a reload tries again", name, error.what());
+    }
   }
   const MutexLock lock(mutex_);
   runners_ = std::move(after);

@@ -1,6 +1,7 @@
 #include "events/runner.h"
 
 #include <algorithm>
+#include <exception>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -18,6 +19,10 @@ constexpr std::size_t kBatch = 200;
 constexpr int kRefusedTries = 3;
 constexpr double kJitter = 0.2;
 constexpr Duration kMemoryPause = std::chrono::seconds(5);
+constexpr Duration kUnforeseenPause = std::chrono::seconds(5);
+// What was read but not asked for is read again after an end in between; that costs
+// less than a write that waits for the disk each time.
+constexpr Duration kIdleSave = std::chrono::seconds(30);
 constexpr Duration kNoLimit = std::chrono::hours(1);
 
 std::vector<std::string> receivers_of(const HookConfig& config) {
@@ -49,8 +54,13 @@ HookRunner::HookRunner(HookConfig config, std::unique_ptr<Channel> channel, Hook
   }
   // First the ear, then the look: nothing falls between them.
   subscription_ = services_.bus->subscribe([this](const std::shared_ptr<const Event>& event) { on_event(*event); });
-  restore();
-  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  try {
+    restore();
+    thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  } catch (...) {
+    services_.bus->unsubscribe(subscription_);
+    throw;
+  }
 }
 
 HookRunner::~HookRunner() {
@@ -131,11 +141,25 @@ void HookRunner::restore() {
   } else {
     const auto newest = services_.memory->newest_id();
     if (!newest) return complain(newest.error());
-    read_ = *newest;
+    if (const auto begun = begin_at(*newest); !begun) return complain(begun.error());
   }
   restored_ = true;
   reading_failing_ = false;
-  remember();
+  // Of a new one: where it begins.
+  remember(/*at_once=*/true);
+}
+
+// A new hook is told of nothing that was before; what is a state is made from it.
+Result<void> HookRunner::begin_at(std::int64_t newest) {
+  for (std::int64_t id = 0; channel_->tells_a_state() && id < newest;) {
+    const auto events = services_.memory->events_after(id, kBatch);
+    if (!events) return tl::unexpected(events.error());
+    for (const Event& event : *events) static_cast<void>(event.id <= newest && channel_->take(event));
+    id = events->size() < kBatch ? newest : events->back().id;
+  }
+  if (channel_->tells_a_state()) channel_->restore(channel_->memory(), services_.clock->now());
+  read_ = newest;
+  return {};
 }
 
 // Reads what is new, in its order.
@@ -153,8 +177,9 @@ void HookRunner::collect() {
     reading_failing_ = false;
     const bool last = events->size() < kBatch;
     for (Event& event : *events) {
-      read_ = std::max(read_, event.id);
+      const std::int64_t id = event.id;
       if (channel_->take(event)) queue_.push_back(std::move(event));
+      read_ = std::max(read_, id);
     }
     drop_surplus();
     if (last) break;
@@ -189,6 +214,7 @@ void HookRunner::drop(std::size_t count, const std::string& why) {
                         events_text(count), why);
   }
   dropped_in_row_ += count;
+  save_at_once_ = true;
   queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(count));
   update([&](HookStatus& status) {
     status.dropped += count;
@@ -222,6 +248,7 @@ void HookRunner::attempt(Duration longest, const std::stop_token& stop) {
   if (stop.stop_requested() && delivery.verdict == Verdict::failed) return;  // we ended it
   const SteadyTime ended = services_.clock->steady();
   const auto take_off = [&] {
+    save_at_once_ = true;
     queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(delivery.events));
   };
   if (delivery.verdict == Verdict::delivered) {
@@ -267,7 +294,10 @@ void HookRunner::attempt(Duration longest, const std::stop_token& stop) {
 }
 
 void HookRunner::note_failure(const Delivery& delivery, Time now, std::size_t dropped) {
-  const Duration pause = std::max(pause_after_failure(), delivery.retry_after.value_or(Duration{}));
+  Duration asked = delivery.retry_after.value_or(Duration{});
+  // Alerts end by themselves when nobody tells them again, whatever was asked for.
+  if (config_.type == HookType::alertmanager) asked = std::min(asked, config_.resend);
+  const Duration pause = std::max(pause_after_failure(), asked);
   not_before_ = services_.clock->steady() + pause;
   const auto level = failed_in_row_ == 1 ? spdlog::level::warn : spdlog::level::debug;
   services_.log->log(level, "hook {}: {}; {} waiting, next try in {}", config_.name, delivery.message,
@@ -281,24 +311,70 @@ void HookRunner::note_failure(const Delivery& delivery, Time now, std::size_t dr
   });
 }
 
-void HookRunner::remember() {
+// At once where something was delivered or dropped, or all is to end.
+void HookRunner::remember(bool at_once) {
   if (!restored_) return;
+  save_at_once_ = save_at_once_ || at_once;
+  const SteadyTime now = services_.clock->steady();
+  if (!save_at_once_ && now < last_saved_ + kIdleSave) return;
   const auto kept = std::find_if(queue_.begin(), queue_.end(), [](const Event& event) { return event.id > 0; });
   Json memory;
   memory["cursor"] = kept == queue_.end() ? read_ : kept->id - 1;
   if (Json channel = channel_->memory(); !channel.is_null()) memory["channel"] = std::move(channel);
   std::string text = memory.dump(-1, ' ', false, Json::error_handler_t::replace);
-  if (text == saved_) return;
-  const auto put = services_.memory->put(key_, text);
-  if (put) {
+  if (text != saved_) {
+    const auto put = services_.memory->put(key_, text);
+    if (!put) {
+      if (!std::exchange(saving_failing_, true)) services_.log->error("hook {}: {}", config_.name, put.error().message);
+      return;
+    }
     saved_ = std::move(text);
-    saving_failing_ = false;
-  } else if (!std::exchange(saving_failing_, true)) {
-    services_.log->error("hook {}: {}", config_.name, put.error().message);
+    last_saved_ = now;
+  }
+  saving_failing_ = false;
+  save_at_once_ = false;
+}
+
+// What is thrown in this thread would end the process.
+void HookRunner::run(const std::stop_token& stop) {
+  while (true) {
+    try {
+      work(stop);
+      break;
+    } catch (const std::exception& exception) {
+      note_unforeseen(exception.what());
+    }
+    if (!pause_unforeseen(stop)) break;
+  }
+  finished_ = true;
+  if (services_.changed) services_.changed();
+}
+
+void HookRunner::note_unforeseen(const char* what) {
+  try {
+    services_.log->error("hook {}: {}; it goes on in {}", config_.name, what, format_duration(kUnforeseenPause));
+    update([&](HookStatus& status) {
+      ++status.failures;
+      status.last_error = what;
+      status.last_error_at = services_.clock->now();
+    });
+  } catch (const std::exception&) {
+    // No memory to say so.
   }
 }
 
-void HookRunner::run(const std::stop_token& stop) {
+// False: all is to end.
+bool HookRunner::pause_unforeseen(const std::stop_token& stop) {
+  const SteadyTime deadline = services_.clock->steady() + kUnforeseenPause;
+  const MutexLock lock(mutex_);
+  while (!finish_by_ && !stop.stop_requested() && services_.clock->steady() < deadline) {
+    services_.clock->wait_until(wake_, mutex_, deadline);
+  }
+  woken_ = true;
+  return !finish_by_ && !stop.stop_requested();
+}
+
+void HookRunner::work(const std::stop_token& stop) {
   while (true) {
     std::size_t before = queue_.size();
     bool look = false;
@@ -312,7 +388,7 @@ void HookRunner::run(const std::stop_token& stop) {
     } else {
       drop_surplus();
     }
-    remember();
+    remember(/*at_once=*/false);
     if (queue_.size() != before) update([&](HookStatus& status) { status.queue_length = queue_.size(); });
     const SteadyTime now = services_.clock->steady();
     const std::optional<SteadyTime> next = due();
@@ -331,17 +407,15 @@ void HookRunner::run(const std::stop_token& stop) {
       }
     }
     attempt(finish_by ? *finish_by - now : kNoLimit, stop);
-    remember();
+    remember(/*at_once=*/false);
   }
   const auto lost =
       static_cast<std::size_t>(std::count_if(queue_.begin(), queue_.end(), [](const Event& e) { return e.id == 0; }));
-  remember();
+  remember(/*at_once=*/true);
   if (!queue_.empty()) {
     services_.log->info("hook {}: {} waiting until the next start{}", config_.name, events_text(queue_.size()),
                         lost > 0 ? ", without " + std::to_string(lost) + " that could not be kept" : "");
   }
-  finished_ = true;
-  if (services_.changed) services_.changed();
 }
 
 }  // namespace walx::events

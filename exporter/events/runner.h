@@ -80,8 +80,12 @@ class HookRunner {
 
  private:
   void run(const std::stop_token& stop) WALX_EXCLUDES(mutex_);
+  void work(const std::stop_token& stop) WALX_EXCLUDES(mutex_);
+  void note_unforeseen(const char* what) WALX_EXCLUDES(mutex_);
+  [[nodiscard]] bool pause_unforeseen(const std::stop_token& stop) WALX_EXCLUDES(mutex_);
   void on_event(const Event& event) WALX_EXCLUDES(mutex_);
   void restore();
+  [[nodiscard]] Result<void> begin_at(std::int64_t newest);
   void collect() WALX_EXCLUDES(mutex_);
   void drop_surplus() WALX_EXCLUDES(mutex_);
   void drop(std::size_t count, const std::string& why) WALX_EXCLUDES(mutex_);
@@ -89,7 +93,7 @@ class HookRunner {
   void attempt(Duration longest, const std::stop_token& stop) WALX_EXCLUDES(mutex_);
   void note_failure(const Delivery& delivery, Time now, std::size_t dropped) WALX_EXCLUDES(mutex_);
   [[nodiscard]] Duration pause_after_failure() const;
-  void remember();
+  void remember(bool at_once);
   template <class Change>
   void update(const Change& change) WALX_EXCLUDES(mutex_);
 
@@ -104,6 +108,8 @@ class HookRunner {
   std::int64_t read_ = 0;  // events up to this id have been read
   std::deque<Event> queue_;
   std::string saved_;
+  SteadyTime last_saved_{};
+  bool save_at_once_ = false;
   std::uint64_t failed_in_row_ = 0;  // deliveries
   int refused_in_row_ = 0;
   std::uint64_t dropped_in_row_ = 0;  // since the last one that went well

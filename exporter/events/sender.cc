@@ -62,9 +62,11 @@ bool is_success(int status) {
   return status >= 200 && status < 300;
 }
 
+// 401, 403 and 404: a secret is being changed, or an ingress lacks what is behind it.
 // Everything else that has a status: the same request would get the same answer.
 bool can_pass(int status) {
-  return status == 408 || status == 429 || status >= 500 || status < 200;
+  return status == 401 || status == 403 || status == 404 || status == 408 || status == 429 || status >= 500 ||
+         status < 200;
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -45,6 +46,11 @@ CREATE TABLE audit_size (
   entries INTEGER NOT NULL
 ) WITHOUT ROWID;
 )sql";
+
+// As a literal, so that SQLite sees that a query asks for what the index holds.
+std::string is_event() {
+  return "kind GLOB '" + std::string(kEventPrefix) + "*'";
+}
 
 std::string file_text(const fs::path& path) {
   return "state file " + shown(path);
@@ -135,8 +141,8 @@ Result<void> inspect(SQLite::Database& database, const fs::path& path) {
 }
 
 // Small, because the whole process has 6 MiB: a page cache of 256 KiB, no
-// lookaside slots, a short journal.
-void configure(SQLite::Database& database) {
+// lookaside slots, a short journal. Returns whether that is a write-ahead journal.
+bool configure(SQLite::Database& database) {
   sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_LOOKASIDE, nullptr, 0, 0);
   database.exec("PRAGMA cache_size = -256");
   database.exec("PRAGMA mmap_size = 0");
@@ -144,8 +150,10 @@ void configure(SQLite::Database& database) {
   database.exec("PRAGMA wal_autocheckpoint = 128");
   // Readers don't wait for a writer in another process. A filesystem without
   // shared memory keeps the rollback journal, which is as safe.
-  SQLite::Statement(database, "PRAGMA journal_mode = WAL").executeStep();
+  SQLite::Statement journal(database, "PRAGMA journal_mode = WAL");
+  const bool write_ahead = journal.executeStep() && journal.getColumn(0).getString() == "wal";
   database.exec("PRAGMA synchronous = FULL");
+  return write_ahead;
 }
 
 void create_schema(SQLite::Database& database) {
@@ -156,6 +164,29 @@ void create_schema(SQLite::Database& database) {
     database.exec("PRAGMA user_version = " + std::to_string(kSchemaVersion));
   }
   transaction.commit();
+}
+
+// Events in their order, without the decisions between them. No part of the schema's
+// version: a program that does not know of it keeps it up to date all the same. Where
+// it can't be made (no space, damage in the history) events are found without it.
+void create_event_index(SQLite::Database& database) {
+  try {
+    database.exec("CREATE INDEX IF NOT EXISTS audit_events ON audit (id, kind) WHERE " + is_event());
+  } catch (const SQLite::Exception&) {
+    // The next start tries again.
+  }
+}
+
+std::optional<SQLite::Database> open_reader(const fs::path& path) {
+  try {
+    SQLite::Database reader(path.string(), SQLite::OPEN_READONLY, kBusyTimeoutMs);
+    sqlite3_db_config(reader.getHandle(), SQLITE_DBCONFIG_LOOKASIDE, nullptr, 0, 0);
+    reader.exec("PRAGMA cache_size = -64");
+    reader.exec("PRAGMA mmap_size = 0");
+    return reader;
+  } catch (const SQLite::Exception&) {
+    return std::nullopt;
+  }
 }
 
 // A journal of a crash in the very first second: it can't be looked at without
@@ -175,6 +206,16 @@ Result<void> inspect_read_only(const fs::path& path) {
 }
 
 }  // namespace
+
+std::string events_text(const EventQuery& query) {
+  std::string text =
+      "SELECT id, time, target, kind, summary, detail FROM audit WHERE id > :after AND id < :before AND ";
+  text += is_event();
+  if (query.kind) text += " AND kind = :kind";
+  if (query.target) text += " AND target = :target";
+  text += query.oldest_first ? " ORDER BY id" : " ORDER BY id DESC";
+  return text + " LIMIT :limit";
+}
 
 Error database_error(const SQLite::Exception& exception, std::string_view operation, const fs::path& path) {
   const auto error = [&](ErrorKind kind, const std::string& cause, const std::string& cure) {
@@ -209,7 +250,7 @@ Error database_error(const SQLite::Exception& exception, std::string_view operat
   }
 }
 
-Result<SQLite::Database> open_database(const fs::path& directory) {
+Result<Connections> open_database(const fs::path& directory) {
   if (auto ensured = ensure_directory(directory); !ensured) return tl::unexpected(ensured.error());
   // An absolute path is never taken for a URI or ":memory:".
   std::error_code code;
@@ -223,9 +264,12 @@ Result<SQLite::Database> open_database(const fs::path& directory) {
   try {
     SQLite::Database database(path.string(), SQLite::OPEN_READWRITE, kBusyTimeoutMs);
     if (auto ours = inspect(database, path); !ours) return tl::unexpected(ours.error());
-    configure(database);
+    const bool write_ahead = configure(database);
     create_schema(database);
-    return database;
+    create_event_index(database);
+    std::optional<SQLite::Database> reader;
+    if (write_ahead) reader = open_reader(path);
+    return Connections{std::move(database), std::move(reader)};
   } catch (const SQLite::Exception& exception) {
     return tl::unexpected(database_error(exception, "opening", path));
   }

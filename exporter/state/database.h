@@ -7,9 +7,12 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 
 #include <filesystem>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
+#include "state/store.h"
 
 namespace walx::state {
 
@@ -20,10 +23,22 @@ inline constexpr int kApplicationId = 0x77616c78;
 
 inline constexpr std::string_view kDatabaseName = "state.sqlite3";
 
+struct Connections {
+  SQLite::Database writer;
+  // Closed first, so that the writer leaves no journal behind. nullopt: without the
+  // write-ahead journal readers hold up writers, so everything goes by one connection.
+  std::optional<SQLite::Database> reader;
+};
+
 // Creates the file (mode 0600) and the schema where missing. Everything is looked
 // at through a read-only connection first: a file that is refused has not been
 // written to, its journal included.
-[[nodiscard]] Result<SQLite::Database> open_database(const std::filesystem::path& directory);
+[[nodiscard]] Result<Connections> open_database(const std::filesystem::path& directory);
+
+// The query for events, with the parameters :after, :before, :limit, and :kind and
+// :target where they are asked for. It goes by an index that holds events alone, or
+// by that of the target.
+[[nodiscard]] std::string events_text(const EventQuery& query);
 
 // What `operation` on the database at `path` failed with, and the remedy.
 [[nodiscard]] Error database_error(const SQLite::Exception& exception, std::string_view operation,

@@ -14,15 +14,26 @@ std::int64_t clamped(std::size_t value) {
       std::min<std::uint64_t>(value, static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())));
 }
 
+struct Connection {
+  explicit Connection(SQLite::Database opened) : database(std::move(opened)) {}
+
+  Mutex mutex;
+  SQLite::Database database WALX_GUARDED_BY(mutex);
+};
+
+// The audit is read through a connection of its own where that is possible: a control
+// loop that writes waits neither for a long page of it nor for whoever reads it.
 class SqliteStore final : public Store {
  public:
-  SqliteStore(SQLite::Database database, std::filesystem::path path, std::size_t history_limit)
-      : path_(std::move(path)), history_limit_(clamped(history_limit)), database_(std::move(database)) {}
+  SqliteStore(Connections connections, std::filesystem::path path, std::size_t history_limit)
+      : path_(std::move(path)), history_limit_(clamped(history_limit)), writer_(std::move(connections.writer)) {
+    if (connections.reader) reader_.emplace(*std::move(connections.reader));
+  }
 
   Result<std::optional<std::string>> get(const std::string& target, const std::string& key) override {
-    const MutexLock lock(mutex_);
+    const MutexLock lock(writer_.mutex);
     try {
-      SQLite::Statement query(database_, "SELECT value FROM remembered WHERE target = ? AND key = ?");
+      SQLite::Statement query(writer_.database, "SELECT value FROM remembered WHERE target = ? AND key = ?");
       query.bind(1, target);
       query.bind(2, key);
       if (!query.executeStep()) return std::nullopt;
@@ -33,10 +44,10 @@ class SqliteStore final : public Store {
   }
 
   Result<void> put(const std::string& target, const std::string& key, const std::string& value) override {
-    const MutexLock lock(mutex_);
+    const MutexLock lock(writer_.mutex);
     try {
       // The same value again costs no write.
-      SQLite::Statement change(database_,
+      SQLite::Statement change(writer_.database,
                                "INSERT INTO remembered (target, key, value) VALUES (?, ?, ?) "
                                "ON CONFLICT DO UPDATE SET value = excluded.value WHERE value IS NOT excluded.value");
       change.bind(1, target);
@@ -50,10 +61,10 @@ class SqliteStore final : public Store {
   }
 
   Result<std::int64_t> append(const AuditEntry& entry) override {
-    const MutexLock lock(mutex_);
+    const MutexLock lock(writer_.mutex);
     try {
-      SQLite::Transaction transaction(database_, SQLite::TransactionBehavior::IMMEDIATE);
-      SQLite::Statement insert(database_,
+      SQLite::Transaction transaction(writer_.database, SQLite::TransactionBehavior::IMMEDIATE);
+      SQLite::Statement insert(writer_.database,
                                "INSERT INTO audit (time, target, kind, summary, detail) VALUES (?, ?, ?, ?, ?)");
       insert.bind(1, std::int64_t{entry.time.time_since_epoch().count()});
       insert.bind(2, entry.target);
@@ -61,7 +72,7 @@ class SqliteStore final : public Store {
       insert.bind(4, entry.summary);
       insert.bind(5, entry.detail);
       insert.exec();
-      const std::int64_t id = database_.getLastInsertRowid();
+      const std::int64_t id = writer_.database.getLastInsertRowid();
       trim(entry.target);
       transaction.commit();
       return id;
@@ -72,9 +83,10 @@ class SqliteStore final : public Store {
 
   Result<std::vector<AuditEntry>> history(const std::string& target, std::optional<std::int64_t> before,
                                           std::size_t limit) override {
-    const MutexLock lock(mutex_);
+    Connection& by = audit_reader();
+    const MutexLock lock(by.mutex);
     try {
-      SQLite::Statement query(database_,
+      SQLite::Statement query(by.database,
                               "SELECT id, time, target, kind, summary, detail FROM audit "
                               "WHERE target = ? AND id < ? ORDER BY id DESC LIMIT ?");
       query.bind(1, target);
@@ -87,17 +99,13 @@ class SqliteStore final : public Store {
   }
 
   Result<std::vector<AuditEntry>> events(const EventQuery& wanted) override {
-    const MutexLock lock(mutex_);
+    Connection& by = audit_reader();
+    const MutexLock lock(by.mutex);
     try {
-      std::string text =
-          "SELECT id, time, target, kind, summary, detail FROM audit WHERE id > :after AND id < :before AND ";
-      text += wanted.kind ? "kind = :kind" : "kind GLOB :kind";
-      if (wanted.target) text += " AND target = :target";
-      text += wanted.oldest_first ? " ORDER BY id" : " ORDER BY id DESC";
-      SQLite::Statement query(database_, text + " LIMIT :limit");
+      SQLite::Statement query(by.database, events_text(wanted));
       query.bind(":after", wanted.after.value_or(0));
       query.bind(":before", wanted.before.value_or(std::numeric_limits<std::int64_t>::max()));
-      query.bind(":kind", wanted.kind.value_or(std::string(kEventPrefix) + "*"));
+      if (wanted.kind) query.bind(":kind", *wanted.kind);
       if (wanted.target) query.bind(":target", *wanted.target);
       query.bind(":limit", clamped(wanted.limit));
       return entries_of(query);
@@ -107,9 +115,10 @@ class SqliteStore final : public Store {
   }
 
   Result<std::int64_t> newest_id() override {
-    const MutexLock lock(mutex_);
+    Connection& by = audit_reader();
+    const MutexLock lock(by.mutex);
     try {
-      SQLite::Statement query(database_, "SELECT coalesce(max(id), 0) FROM audit");
+      SQLite::Statement query(by.database, "SELECT coalesce(max(id), 0) FROM audit");
       query.executeStep();
       return std::int64_t{query.getColumn(0).getInt64()};
     } catch (const SQLite::Exception& exception) {
@@ -118,6 +127,8 @@ class SqliteStore final : public Store {
   }
 
  private:
+  [[nodiscard]] Connection& audit_reader() { return reader_ ? *reader_ : writer_; }
+
   // Columns id, time, target, kind, summary, detail.
   static std::vector<AuditEntry> entries_of(SQLite::Statement& query) {
     std::vector<AuditEntry> entries;
@@ -139,23 +150,23 @@ class SqliteStore final : public Store {
 
   // Counts one entry more for `target` and removes its oldest over the limit. The
   // count is kept, so that nothing is scanned for it.
-  void trim(const std::string& target) WALX_REQUIRES(mutex_) {
-    SQLite::Statement count(database_,
+  void trim(const std::string& target) WALX_REQUIRES(writer_.mutex) {
+    SQLite::Statement count(writer_.database,
                             "INSERT INTO audit_size (target, entries) VALUES (?, 1) "
                             "ON CONFLICT DO UPDATE SET entries = entries + 1");
     count.bind(1, target);
     count.exec();
-    SQLite::Statement query(database_, "SELECT entries FROM audit_size WHERE target = ?");
+    SQLite::Statement query(writer_.database, "SELECT entries FROM audit_size WHERE target = ?");
     query.bind(1, target);
     if (!query.executeStep()) return;
     const std::int64_t surplus = query.getColumn(0).getInt64() - history_limit_;
     if (surplus <= 0) return;
     SQLite::Statement remove(
-        database_, "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE target = ? ORDER BY id LIMIT ?)");
+        writer_.database, "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE target = ? ORDER BY id LIMIT ?)");
     remove.bind(1, target);
     remove.bind(2, surplus);
     const int removed = remove.exec();
-    SQLite::Statement lower(database_, "UPDATE audit_size SET entries = entries - ? WHERE target = ?");
+    SQLite::Statement lower(writer_.database, "UPDATE audit_size SET entries = entries - ? WHERE target = ?");
     lower.bind(1, removed);
     lower.bind(2, target);
     lower.exec();
@@ -163,16 +174,16 @@ class SqliteStore final : public Store {
 
   const std::filesystem::path path_;
   const std::int64_t history_limit_;
-  Mutex mutex_;
-  SQLite::Database database_ WALX_GUARDED_BY(mutex_);
+  Connection writer_;
+  std::optional<Connection> reader_;  // after the writer: closed before it
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Store>> open_store(const std::filesystem::path& directory, std::size_t history_limit) {
-  auto database = open_database(directory);
-  if (!database) return tl::unexpected(database.error());
-  return std::make_unique<SqliteStore>(std::move(*database), directory / kDatabaseName, history_limit);
+  auto connections = open_database(directory);
+  if (!connections) return tl::unexpected(connections.error());
+  return std::make_unique<SqliteStore>(*std::move(connections), directory / kDatabaseName, history_limit);
 }
 
 }  // namespace walx::state

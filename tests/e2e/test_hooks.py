@@ -205,7 +205,7 @@ class Hooks(Case):
 
     def test_webhook_is_signed_slack_is_escaped_and_no_secret_is_seen(self):
         influxd = self.influxd(databases=["plant"])
-        inbox, slack = self.receiver(), self.receiver(status=404)
+        inbox, slack = self.receiver(), self.receiver(status=410)
         template = '{"text": "{{severity}} {{target}}: {{summary}}", "to": {{detail.to}}, "bytes": {{detail.sample.pending.bytes}}}'
         signed = {"name": "signed", "type": "webhook", "url": inbox.url + "/signed", "events": ["wal.health"],
                   "headers": {"X-Team": "ops"}, "template": template,
@@ -231,13 +231,13 @@ class Hooks(Case):
         expected = hmac.new(SECRET.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
         self.assertEqual(headers["X-Influxdb-Wal-Signature"], "sha256=" + expected)
 
-        # 404 for good: dropped, and seen to be.
+        # 410, and so for good: dropped, and seen to be.
         dropped = self.until(lambda: self.counter(exporter, "influxdb_wal_exporter_hook_dropped_total", hook="chat"),
                              lambda: f"the drop; log:\n{exporter.tail(20)}")
         self.assertEqual((dropped, self.failures(exporter, "chat"), slack.asked), (1, 3, 3))
         seen = self.hook(exporter, "chat")
         self.assertEqual((seen["type"], seen["receivers"]), ("slack", []))
-        self.assertIn("answered 404", seen["last_error"])
+        self.assertIn("answered 410", seen["last_error"])
         self.assertEqual(self.hook(exporter, "signed")["receivers"], [inbox.url])
 
         # It is let in again; what comes next arrives, its file having changed meanwhile.

@@ -103,6 +103,37 @@ TEST(Alerts, WhatIsBelowTheWantedSeverityOnlyResolves) {
   EXPECT_THAT(shown(book), ElementsAre("InfluxDBWALHealth/critical"));
 }
 
+TEST(Alerts, UnknownIsAnAlertOfItsOwnAndLeavesTheLastKnownOneActive) {
+  AlertBook book({}, 1min);
+  EXPECT_TRUE(book.apply(health_event(1, "critical", Severity::critical), true));
+  EXPECT_TRUE(book.apply(health_event(2, "unknown", Severity::warning, kNow + 1s), true));
+  EXPECT_THAT(shown(book, kNow + 1s), ElementsAre("InfluxDBWALHealth/critical+", "InfluxDBWALHealthUnknown/warning+"));
+  const Json sent = Json::parse(book.payload(kNow + 1s).body);
+  EXPECT_EQ(sent[1]["annotations"]["summary"], "The health of InfluxDB's WAL is unknown");
+  // The same as before: it goes on since then.
+  EXPECT_TRUE(book.apply(health_event(3, "critical", Severity::critical, kNow + 2s), true));
+  EXPECT_THAT(shown(book, kNow + 2s), ElementsAre("InfluxDBWALHealth/critical+", "InfluxDBWALHealthUnknown/warning"));
+  EXPECT_EQ(book.alerts()[0].starts, kNow);
+}
+
+TEST(Alerts, UnknownBelowTheWantedSeverityLeavesACriticalOneActive) {
+  AlertBook book({}, 1min);
+  EXPECT_TRUE(book.apply(health_event(1, "critical", Severity::critical), true));
+  EXPECT_FALSE(book.apply(health_event(2, "unknown", Severity::warning, kNow + 1s), false));
+  EXPECT_THAT(shown(book, kNow + 1s), ElementsAre("InfluxDBWALHealth/critical+"));
+}
+
+TEST(Alerts, EachKnownHealthEndsThatOfAnUnknownOne) {
+  for (const auto& [to, severity] : {std::pair("healthy", Severity::info), std::pair("warning", Severity::warning)}) {
+    AlertBook book({}, 1min);
+    EXPECT_TRUE(book.apply(health_event(1, "critical", Severity::critical), true));
+    EXPECT_TRUE(book.apply(health_event(2, "unknown", Severity::warning, kNow + 1s), true));
+    EXPECT_TRUE(book.apply(health_event(3, to, severity, kNow + 2s), false)) << to;
+    EXPECT_THAT(shown(book, kNow + 2s), ElementsAre("InfluxDBWALHealth/critical", "InfluxDBWALHealthUnknown/warning"))
+        << to;
+  }
+}
+
 TEST(Alerts, ACheckpointsFailureEndsWithTheNextSuccess) {
   AlertBook book({}, 1min);
   EXPECT_FALSE(book.apply(checkpoint_event(1, "succeeded"), true));

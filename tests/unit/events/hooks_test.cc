@@ -2,8 +2,11 @@
 #include "events/hooks.h"
 
 #include <gmock/gmock.h>
+#include <pthread.h>
 
 #include <nlohmann/json.hpp>
+#include <system_error>
+#include <thread>
 
 #include "support.h"
 #include "unit/http/fake_server.h"
@@ -64,6 +67,29 @@ HookConfig alerts(std::vector<std::string> urls) {
   config.known_targets = {"plant"};
   return config;
 }
+
+// As long as it lives no thread can be started in this process: the stack that it
+// would get is larger than any memory.
+class NoThreads {
+ public:
+  NoThreads() {
+    pthread_getattr_default_np(&before_);
+    pthread_attr_t huge;
+    pthread_getattr_default_np(&huge);
+    pthread_attr_setstacksize(&huge, std::size_t{1} << 47U);
+    pthread_setattr_default_np(&huge);
+    pthread_attr_destroy(&huge);
+  }
+  ~NoThreads() {
+    pthread_setattr_default_np(&before_);
+    pthread_attr_destroy(&before_);
+  }
+  NoThreads(const NoThreads&) = delete;
+  NoThreads& operator=(const NoThreads&) = delete;
+
+ private:
+  pthread_attr_t before_;
+};
 
 class HooksOverHttp : public ::testing::Test {
  protected:
@@ -170,6 +196,26 @@ TEST_F(HooksOverHttp, AnAlertIsToldToAllAndResendWithItsEndAhead) {
   EXPECT_EQ(status("am").deliveries, 1U);  // events, not requests
 }
 
+// Health that stays as it is is told once: before this hook was there.
+TEST_F(HooksOverHttp, ANewAlertmanagerIsToldWhatIsActive) {
+  happen(1, "warning", Severity::warning);
+  happen(2, "critical", Severity::critical, kNow + 1s);
+  Event gone = health_event(3, "critical", Severity::critical, kNow + 1s);
+  gone.target = "gone";
+  bench_.happens(gone);
+  hooks_.apply({alerts({inbox_.url()})});
+  ASSERT_TRUE(bench_.until([&] { return inbox_.taken().size() == 1; }));
+  std::vector<std::string> active;
+  const nlohmann::json sent = inbox_.taken().at(0);
+  for (const auto& alert : sent) {
+    if (alert["endsAt"] == "2026-01-30T10:34:00.000Z") active.push_back(alert["labels"]["severity"]);
+  }
+  EXPECT_THAT(active, ElementsAre("critical"));
+  happen(4, "healthy", Severity::info, kNow + 2s);
+  ASSERT_TRUE(until_delivered("am", 1));
+  EXPECT_EQ(status("am").deliveries, 1U) << "what was before is not counted";
+}
+
 TEST_F(HooksOverHttp, OneAlertmanagerIsEnoughAndTheOtherIsTriedEachTime) {
   const ClosedPort closed;
   hooks_.apply({alerts({"http://" + closed.address(), inbox_.url()})});
@@ -191,6 +237,32 @@ TEST_F(HooksOverHttp, AnAlertmanagerThatHangsDelaysNoOther) {
   while (inbox_.taken().empty() && system.steady() < deadline) std::this_thread::yield();
   EXPECT_EQ(inbox_.taken().size(), 1U);
   EXPECT_EQ(status("am").queue_length, 1U);
+}
+
+TEST_F(HooksOverHttp, AlertmanagersAreToldOneAfterTheOtherWhereNoThreadCanBeHad) {
+  Inbox second;
+  const auto channel = make_channel(alerts({inbox_.url(), second.url()})).value();
+  const Event event = health_event(1, "critical", Severity::critical);
+  ASSERT_TRUE(channel->take(event));
+  const NoThreads none;
+  EXPECT_THROW(std::jthread([] {}), std::system_error);
+  const Delivery delivery = channel->deliver({event}, kNow, 10s, {});
+  EXPECT_EQ(delivery.verdict, Attempt::Verdict::delivered);
+  EXPECT_EQ(delivery.failures, 0U);
+  EXPECT_EQ(inbox_.taken().size(), 1U);
+  EXPECT_EQ(second.taken().size(), 1U);
+}
+
+TEST_F(HooksOverHttp, OneWhoseThreadCantBeHadIsLeftOutUntilTheNextReload) {
+  {
+    const NoThreads none;
+    hooks_.apply({webhook("any", inbox_.url())});
+  }
+  EXPECT_TRUE(hooks_.status().empty());
+  happen(1, "warning", Severity::warning);  // nobody listens in its place
+  hooks_.apply({webhook("any", inbox_.url())});
+  ASSERT_TRUE(until_delivered("any", 1));
+  EXPECT_EQ(inbox_.taken().at(0)["id"], 1);
 }
 
 TEST_F(HooksOverHttp, AlertsSurviveARestartAndAreToldRightAway) {

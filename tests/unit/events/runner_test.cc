@@ -22,6 +22,7 @@ struct Script {
   std::optional<Duration> retry_after WALX_GUARDED_BY(mutex);
   std::vector<std::int64_t> delivered WALX_GUARDED_BY(mutex);
   std::vector<std::int64_t> tried WALX_GUARDED_BY(mutex);
+  int throws WALX_GUARDED_BY(mutex) = 0;  // deliveries that throw
 
   void answer(Verdict with, std::optional<Duration> pause = std::nullopt) {
     const MutexLock lock(mutex);
@@ -45,6 +46,10 @@ class ScriptedChannel final : public Channel {
     out.verdict = script_->verdict;
     out.events = 1;
     script_->tried.push_back(queue.front().id);
+    if (script_->throws > 0) {
+      --script_->throws;
+      throw std::runtime_error("what nobody thought of");
+    }
     if (out.verdict == Verdict::delivered) {
       script_->delivered.push_back(queue.front().id);
     } else {
@@ -187,6 +192,19 @@ TEST_F(Runner, WaitsAsLongAsTheReceiverAsksFor) {
   EXPECT_THAT(script_->seen(), ElementsAre(1, 2));
 }
 
+// Alertmanager ends by itself what nobody tells again within four resends.
+TEST_F(Runner, AlertmanagerIsToldAgainAfterOneResendWhateverItAsksFor) {
+  config_.type = HookType::alertmanager;
+  config_.resend = 30s;
+  script_->answer(Verdict::failed, 1h);
+  start();
+  happen(1);
+  ASSERT_TRUE(until_failed(1));
+  script_->answer(Verdict::delivered);
+  bench_.clock->advance(30s);
+  ASSERT_TRUE(until_delivered(1));
+}
+
 TEST_F(Runner, WhatIsRefusedThreeTimesIsDroppedAndTheNextGoesOn) {
   script_->answer(Verdict::refused);
   start();
@@ -317,6 +335,73 @@ TEST_F(Runner, LooksAgainByItselfWhereTheMemoryFailed) {
   const SteadyTime deadline = system.steady() + 30s;
   while (script_->seen().size() < 2 && system.steady() < deadline) bench_.clock->advance(5s);
   EXPECT_THAT(script_->seen(), ElementsAre(1, 2));
+}
+
+// Of a hook that is asked for little: each write waits for the disk.
+TEST_F(Runner, PassingOverEventsWritesNothingUntilTheEnd) {
+  start();
+  const std::uint64_t before = bench_.memory->writes();
+  for (int id = 1; id <= 20; ++id) {
+    happen(id, kNow, Severity::info);
+    ASSERT_TRUE(bench_.until([&] { return bench_.memory->read() == id; }));
+  }
+  runner_->finish(bench_.clock->steady());
+  ASSERT_TRUE(bench_.until([&] { return runner_->finished(); }));
+  EXPECT_EQ(bench_.memory->writes(), before + 1);
+  EXPECT_EQ(*bench_.memory->get("hook/any").value(), R"({"cursor":20})");
+}
+
+TEST_F(Runner, WhatWasPassedOverIsWrittenAfterHalfAMinute) {
+  start();
+  const std::uint64_t before = bench_.memory->writes();
+  happen(1, kNow, Severity::info);
+  ASSERT_TRUE(bench_.until([&] { return bench_.memory->read() == 1; }));
+  bench_.clock->advance(30s);
+  happen(2, kNow, Severity::info);
+  EXPECT_TRUE(bench_.until([&] {
+    bench_.bus->publish(health_event(9, "healthy", Severity::info));  // it looks once more
+    return bench_.memory->writes() == before + 1;
+  }));
+}
+
+TEST_F(Runner, WhatWasDeliveredIsWrittenAtOnce) {
+  start();
+  for (int id = 1; id <= 3; ++id) {
+    happen(id);
+    const std::string cursor = R"({"cursor":)" + std::to_string(id) + "}";
+    ASSERT_TRUE(until_delivered(static_cast<std::uint64_t>(id)));
+    EXPECT_TRUE(bench_.until([&] {
+      bench_.bus->publish(health_event(9, "healthy", Severity::info));
+      return bench_.memory->get("hook/any").value() == cursor;
+    }));
+  }
+}
+
+TEST_F(Runner, WhatNobodyThoughtOfEndsNeitherTheProcessNorTheHook) {
+  {
+    const MutexLock lock(script_->mutex);
+    script_->throws = 1;
+  }
+  start();
+  happen(1);
+  ASSERT_TRUE(until_failed(1));
+  EXPECT_EQ(runner_->status().last_error, "what nobody thought of");
+  const SystemClock system;
+  const SteadyTime deadline = system.steady() + 30s;
+  while (script_->seen().empty() && system.steady() < deadline) bench_.clock->advance(1s);
+  EXPECT_THAT(script_->seen(), ElementsAre(1));
+}
+
+TEST_F(Runner, WhatNobodyThoughtOfHoldsUpNoEnd) {
+  {
+    const MutexLock lock(script_->mutex);
+    script_->throws = 1'000'000;
+  }
+  start();
+  happen(1);
+  ASSERT_TRUE(until_failed(1));
+  runner_->finish(bench_.clock->steady() + 3s);
+  EXPECT_TRUE(bench_.until([&] { return runner_->finished(); }));
 }
 
 TEST_F(Runner, WaitsUntilItKnowsWhereItWas) {

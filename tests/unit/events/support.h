@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -45,12 +46,16 @@ inline std::string hostile_text() {
 class FakeMemory final : public HookMemory {
  public:
   Result<std::vector<Event>> events_after(std::int64_t id, std::size_t limit) override {
-    const MutexLock lock(mutex_);
-    if (fails_) return failure(ErrorKind::unavailable, "the disk is gone");
     std::vector<Event> out;
-    for (const Event& event : events_) {
-      if (event.id > id && out.size() < limit) out.push_back(event);
+    {
+      const MutexLock lock(mutex_);
+      if (fails_) return failure(ErrorKind::unavailable, "the disk is gone");
+      for (const Event& event : events_) {
+        if (event.id > id && out.size() < limit) out.push_back(event);
+      }
+      if (!out.empty()) read_ = out.back().id;
     }
+    if (was_read) was_read();
     return out;
   }
   Result<std::int64_t> newest_id() override {
@@ -67,6 +72,7 @@ class FakeMemory final : public HookMemory {
     const MutexLock lock(mutex_);
     if (fails_) return failure(ErrorKind::unavailable, "the disk is full");
     values_[key] = value;
+    ++writes_;
     return {};
   }
 
@@ -78,10 +84,23 @@ class FakeMemory final : public HookMemory {
     const MutexLock lock(mutex_);
     fails_ = fails;
   }
+  [[nodiscard]] std::uint64_t writes() const {
+    const MutexLock lock(mutex_);
+    return writes_;
+  }
+  // The newest id that somebody was given.
+  [[nodiscard]] std::int64_t read() const {
+    const MutexLock lock(mutex_);
+    return read_;
+  }
+
+  std::function<void()> was_read;  // set before anybody reads
 
  private:
-  Mutex mutex_;
+  mutable Mutex mutex_;
   bool fails_ WALX_GUARDED_BY(mutex_) = false;
+  std::uint64_t writes_ WALX_GUARDED_BY(mutex_) = 0;
+  std::int64_t read_ WALX_GUARDED_BY(mutex_) = 0;
   std::vector<Event> events_ WALX_GUARDED_BY(mutex_);
   std::map<std::string, std::string> values_ WALX_GUARDED_BY(mutex_);
 };
@@ -94,6 +113,10 @@ class Bench {
   std::shared_ptr<FakeMemory> memory = std::make_shared<FakeMemory>();
   std::atomic<double> jitter{0};
 
+  Bench() {
+    memory->was_read = [this] { note(); };
+  }
+
   HookServices services() {
     return {clock, null_log(), bus, memory, [this] { note(); }, [this] { return jitter.load(); }};
   }
@@ -104,7 +127,8 @@ class Bench {
     bus->publish(event);
   }
 
-  // Until `condition` holds; it is looked at whenever a status changed.
+  // Until `condition` holds; it is looked at whenever a status changed
+  // or events were read.
   template <class Condition>
   [[nodiscard]] bool until(const Condition& condition) {
     SystemClock system;

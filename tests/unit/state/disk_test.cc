@@ -4,7 +4,11 @@
 #include <gmock/gmock.h>
 #include <sys/resource.h>
 
+#include <atomic>
+#include <thread>
+
 #include "child.h"
+#include "state/database.h"
 #include "state/store.h"
 #include "temporary_directory.h"
 
@@ -134,6 +138,93 @@ TEST(DiskStore, AnotherProcessMayHaveItOpenAndWrite) {
   EXPECT_EQ(child.result(), "by the daemon");
   ASSERT_TRUE(store->put("plant", "memory", "after"));
   EXPECT_EQ(store->history("plant", std::nullopt, 10).value().at(0).summary, "by the command line");
+}
+
+// Where an entry waits for the disk (here: for another process), nobody who reads
+// waits with it, nor the other way round.
+TEST(DiskStore, ReadingWaitsForNoWriter) {
+  const TemporaryDirectory directory;
+  const auto store = opened(directory.path());
+  ASSERT_TRUE(store->append(entry("first")));
+  SQLite::Database other(file_in(directory).string(), SQLite::OPEN_READWRITE);
+  other.exec("BEGIN IMMEDIATE");
+  std::atomic<bool> begun{false};
+  std::optional<Error> error;
+  std::thread writer([&] {
+    begun = true;
+    const auto appended = store->append(entry("second"));
+    if (!appended) error = appended.error();
+  });
+  while (!begun) std::this_thread::yield();
+  // Often enough that the writer has come to where it waits.
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_THAT(store->history("plant", std::nullopt, 10).value(), SizeIs(1));
+    EXPECT_THAT(store->events({}).value(), SizeIs(0));
+    EXPECT_EQ(store->newest_id().value(), 1);
+  }
+  other.exec("COMMIT");
+  writer.join();
+  EXPECT_FALSE(error) << error->message;  // would have waited too long
+  EXPECT_THAT(store->history("plant", std::nullopt, 10).value(), SizeIs(2));
+}
+
+// Decisions are the most of an audit, events few.
+TEST(DiskStore, EventsOfAKindAreFoundWithoutPassingOverDecisions) {
+  const TemporaryDirectory directory;
+  { opened(directory.path()); }
+  SQLite::Database database(file_in(directory).string(), SQLite::OPEN_READWRITE);
+  const auto plan = [&](const EventQuery& query) {
+    SQLite::Statement statement(database, "EXPLAIN QUERY PLAN " + events_text(query));
+    std::string text;
+    while (statement.executeStep()) text += statement.getColumn(3).getString() + "; ";
+    return text;
+  };
+  EventQuery query;
+  const std::string by_events = "SEARCH audit USING INDEX audit_events (id>? AND id<?); ";
+  EXPECT_EQ(plan(query), by_events);
+  query.kind = "wal.restart";
+  EXPECT_EQ(plan(query), by_events);
+  query.oldest_first = true;
+  EXPECT_EQ(plan(query), by_events);
+  query.target = "plant";
+  EXPECT_EQ(plan(query), "SEARCH audit USING INDEX audit_of_target (target=? AND id>? AND id<?); ");
+}
+
+// One that was written before there was that index.
+TEST(DiskStore, AnOlderDatabaseGetsTheIndexOfEventsAndStaysOfItsVersion) {
+  const TemporaryDirectory directory;
+  {
+    const auto store = opened(directory.path());
+    for (const char* kind : {"wal.health", "decision", "wal.restart"}) {
+      AuditEntry one = entry(kind);
+      one.kind = kind;
+      ASSERT_TRUE(store->append(one));
+    }
+  }
+  const auto indices = [&](SQLite::Database& database) {
+    return database.execAndGet("SELECT count(*) FROM sqlite_schema WHERE name = 'audit_events'").getInt();
+  };
+  {
+    SQLite::Database database(file_in(directory).string(), SQLite::OPEN_READWRITE);
+    database.exec("DROP INDEX IF EXISTS audit_events");
+  }
+  EXPECT_THAT(opened(directory.path())->events({}).value(), SizeIs(2));
+  SQLite::Database database(file_in(directory).string(), SQLite::OPEN_READWRITE);
+  EXPECT_EQ(indices(database), 1);
+  EXPECT_EQ(database.execAndGet("PRAGMA user_version").getInt(), 1);
+}
+
+TEST(DiskStore, OneThatIsRefusedGetsNoIndex) {
+  const TemporaryDirectory directory;
+  { opened(directory.path()); }
+  {
+    SQLite::Database database(file_in(directory).string(), SQLite::OPEN_READWRITE);
+    database.exec("DROP INDEX IF EXISTS audit_events");
+    database.exec("PRAGMA user_version = 7");
+  }
+  const std::string before = content(file_in(directory));
+  refused(directory.path());
+  EXPECT_EQ(content(file_in(directory)), before);
 }
 
 TEST(DiskStore, ManyProcessesMayStartAtOnce) {
