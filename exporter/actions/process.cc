@@ -145,11 +145,18 @@ class Tail {
   bool cut_ = false;
 };
 
-// Whether the process has ended; it stays there to be reaped, so that its number,
-// which is that of its group, is not given to another.
-[[nodiscard]] bool has_ended(pid_t pid) {
+enum class Life {
+  runs,
+  ended,  // it stays there to be reaped, so that its number, which is that of its group, is not given to another
+  lost,   // it has ended and was reaped, but not by us: the number may be another's by now
+};
+
+[[nodiscard]] Life look_at(pid_t pid) {
   siginfo_t info{};
-  return ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+  if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0) {
+    return info.si_pid == pid ? Life::ended : Life::runs;
+  }
+  return errno == EINTR ? Life::runs : Life::lost;
 }
 
 }  // namespace
@@ -172,7 +179,8 @@ Result<ProcessEnd> run_process(const ProcessRequest& request, const Clock& clock
   std::optional<SteadyTime> stop_seen;
   std::optional<SteadyTime> kill_at;  // set with SIGTERM
   bool killed = false;
-  while (!has_ended(*pid)) {
+  Life life = look_at(*pid);
+  for (; life == Life::runs; life = look_at(*pid)) {
     const SteadyTime now = clock.steady();
     if (stop.stop_requested() && !stop_seen) stop_seen = now;
     const bool over = now - begin >= request.timeout;
@@ -193,12 +201,14 @@ Result<ProcessEnd> run_process(const ProcessRequest& request, const Clock& clock
   }
   if (open) static_cast<void>(tail.read_from(pipe->first.get()));
   // Its children had their SIGTERM too.
-  if (kill_at) ::kill(-*pid, SIGKILL);
+  if (kill_at && life == Life::ended) ::kill(-*pid, SIGKILL);
   int status = 0;
-  while (::waitpid(*pid, &status, 0) < 0 && errno == EINTR) {
+  pid_t reaped = -1;
+  while (life == Life::ended && (reaped = ::waitpid(*pid, &status, 0)) < 0 && errno == EINTR) {
   }
-  if (WIFEXITED(status)) end.exit_code = WEXITSTATUS(status);
-  if (WIFSIGNALED(status)) end.signal = WTERMSIG(status);
+  end.status_lost = reaped != *pid;
+  if (!end.status_lost && WIFEXITED(status)) end.exit_code = WEXITSTATUS(status);
+  if (!end.status_lost && WIFSIGNALED(status)) end.signal = WTERMSIG(status);
   end.took = clock.steady() - begin;
   end.output_cut = tail.cut();
   end.output = tail.take();
@@ -209,6 +219,10 @@ std::string describe(const ProcessEnd& end, Duration timeout) {
   if (end.timed_out) return "did not end within " + format_duration(timeout) + " and was ended";
   const std::string after = " after " + format_duration_rough(end.took);
   if (end.stopped) return "was ended" + after + ", because this exporter is stopping";
+  if (end.status_lost) {
+    return "ended" + after +
+           ", and its exit status is not known: something else in this process waits for its children";
+  }
   if (end.signal != 0) {
     const char* name = ::sigabbrev_np(end.signal);
     return "was ended by " + (name != nullptr ? "SIG" + std::string(name) : "signal " + std::to_string(end.signal)) +

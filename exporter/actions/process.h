@@ -30,10 +30,13 @@ struct ProcessRequest {
 };
 
 struct ProcessEnd {
-  int exit_code = -1;  // -1: ended by `signal`
+  int exit_code = -1;  // -1: ended by `signal`, or not known
   int signal = 0;
   bool timed_out = false;  // we ended it, for its time was over
   bool stopped = false;    // we ended it, for we were asked to stop
+  // It has ended, and how went to somebody else: SIGCHLD is ignored, or another part
+  // of the process waits for every child.
+  bool status_lost = false;
   Duration took{};
   std::string output;       // the end of what it wrote to stdout and stderr
   bool output_cut = false;  // there was more before

@@ -190,6 +190,8 @@ int run(const std::vector<std::string>& arguments) {
 int main(int argc, char** argv) {
   // Few threads allocate much: two arenas keep the resident set small.
   mallopt(M_ARENA_MAX, 2);
+  // Inherited as ignored (a parent's `trap '' CHLD`), it would hide how a command ended.
+  ::signal(SIGCHLD, SIG_DFL);
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const int code = walx::app::run(arguments);
   // A result that could not be written is none.

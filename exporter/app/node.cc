@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <limits>
+#include <nlohmann/json.hpp>
 #include <tuple>
 
 namespace walx::app {
@@ -34,6 +36,38 @@ bool choose_nudge(const settings::Target& target) {
 }
 
 }  // namespace
+
+std::string to_text(const influxdb::NodeFacts& facts) {
+  nlohmann::json json = nlohmann::json::object();
+  if (facts.snapshot_size) json["snapshot_size"] = *facts.snapshot_size;
+  if (facts.flush_interval) json["flush_interval"] = facts.flush_interval->count();
+  if (facts.gen1_duration) json["gen1_duration"] = facts.gen1_duration->count();
+  if (facts.kept_files) json["kept_files"] = *facts.kept_files;
+  if (facts.lookback) json["lookback"] = facts.lookback->count();
+  return json.dump();
+}
+
+std::optional<influxdb::NodeFacts> node_facts_from(const std::string& text) {
+  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const auto number = [&](const char* key) -> std::optional<std::uint64_t> {
+    if (!json.is_object() || !json.contains(key) || !json[key].is_number_unsigned()) return std::nullopt;
+    return json[key].get<std::uint64_t>();
+  };
+  const auto duration = [&](const char* key) -> std::optional<Duration> {
+    const auto nanoseconds = number(key);
+    constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    if (!nanoseconds || *nanoseconds == 0 || *nanoseconds > kMost) return std::nullopt;
+    return Duration(static_cast<std::int64_t>(*nanoseconds));
+  };
+  influxdb::NodeFacts facts;
+  facts.snapshot_size = number("snapshot_size");
+  if (!facts.snapshot_size || *facts.snapshot_size == 0) return std::nullopt;
+  facts.flush_interval = duration("flush_interval");
+  facts.gen1_duration = duration("gen1_duration");
+  facts.kept_files = number("kept_files");
+  facts.lookback = duration("lookback");
+  return facts;
+}
 
 NodeKnowledge node_knowledge(const settings::Target& target, const std::optional<influxdb::NodeFacts>& facts) {
   const settings::Influxdb& set = target.influxdb;

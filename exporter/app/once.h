@@ -16,8 +16,8 @@ namespace walx::app {
 
 // Judges what it sees, without hysteresis and without the two minutes of 3.x.
 // Several targets: 2 if any is critical, else 3, 1, 0.
-[[nodiscard]] int run_once(const settings::Settings& settings, const Flags& flags, std::shared_ptr<Clock> clock, const Log& log,
-                           std::ostream& out);
+[[nodiscard]] int run_once(const settings::Settings& settings, const Flags& flags, std::shared_ptr<Clock> clock,
+                           const Log& log, std::ostream& out);
 
 // With what the state directory remembers (cooldown, backoff), where it can be read.
 [[nodiscard]] int run_explain(const settings::Settings& settings, const Flags& flags, std::shared_ptr<Clock> clock,

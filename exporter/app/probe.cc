@@ -32,8 +32,8 @@ ServerAnswer ServerQuestions::ask(const std::string& layout, const std::stop_tok
     auto metrics = influxdb::ask_wal_metrics(client_, target_.influxdb.url, token, target_.influxdb.timeout, stop);
     if (metrics) answer.metrics = *std::move(metrics);
   }
-  const bool is_node =
-      major_version(answer.server.version) == "3" || (answer.server.version.empty() && (fixed_version(target_) == "3" || layout == "3"));
+  const bool is_node = major_version(answer.server.version) == "3" ||
+                       (answer.server.version.empty() && (fixed_version(target_) == "3" || layout == "3"));
   if (!answer.server.up || !is_node) return answer;
   // Its settings can change only with a start; what could not be asked is asked
   // again now and then.

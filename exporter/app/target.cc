@@ -21,14 +21,10 @@ constexpr Duration kProbeInterval = std::chrono::seconds(15);
 constexpr Duration kLookSpacing = std::chrono::seconds(1);
 constexpr int kLookSpacingFactor = 20;
 constexpr Duration kLongestIdle = std::chrono::seconds(30);
+// What the limits of a 3.x node follow is asked for at the start.
+constexpr Duration kLimitsAtTheLatest = std::chrono::seconds(15);
 constexpr const char* kMemoryKey = "policy";
-constexpr const char* kAlertsKey = "alerts";
-
-// Unknown is a warning: nothing acts, and nobody knows how it goes on.
-events::Severity severity_of(std::optional<Health> health) {
-  if (health == Health::healthy) return events::Severity::info;
-  return health == Health::critical ? events::Severity::critical : events::Severity::warning;
-}
+constexpr const char* kNodeKey = "node";
 
 // As the audit has it; empty: none.
 std::string health_told_last(state::Store& store, const std::string& target) {
@@ -50,10 +46,13 @@ Target::Target(settings::Target settings, Services services, bool acts_unasked)
       services_(std::move(services)),
       forecast_rules_(forecast_rules_of(settings_)),
       acts_unasked_(acts_unasked),
+      judge_at_(services_.clock->steady() + kLimitsAtTheLatest),
       history_(std::max(forecast_rules_.short_window, forecast_rules_.long_window)) {
   {
     const MutexLock lock(mutex_);
     version_ = fixed_version(settings_);
+    const auto facts = services_.store->get(settings_.name, kNodeKey);
+    if (facts && *facts) remembered_facts_ = node_facts_from(**facts);
     refresh_rules();
     const auto stored = services_.store->get(settings_.name, kMemoryKey);
     if (stored && *stored) {
@@ -152,7 +151,10 @@ void Target::on_answer(ServerAnswer answer) {
   const MutexLock lock(mutex_);
   const bool was_up = server_ && server_->up;
   influxdb::ServerFacts& facts = answer.server;
-  if (facts.up && !was_up) services_.log->info("InfluxDB {} is up [{}]", facts.version, settings_.name);
+  if (facts.up && !was_up) {
+    services_.log->info("InfluxDB {} is up [{}]",
+                        facts.version.empty() ? "(which does not say its version)" : facts.version, settings_.name);
+  }
   if (!facts.up && (was_up || !server_)) {
     services_.log->warn("InfluxDB is not reachable: {} [{}]", facts.error, settings_.name);
   }
@@ -162,8 +164,15 @@ void Target::on_answer(ServerAnswer answer) {
   ++answers_;
   if (answer.node) {
     node_facts_ = std::move(answer.node);
+    if (node_facts_->snapshot_size) {
+      const auto put = services_.store->put(settings_.name, kNodeKey, to_text(*node_facts_));
+      if (!put && !std::exchange(state_failing_, true)) {
+        services_.log->error("{} [{}]", put.error().message, settings_.name);
+      }
+    }
     refresh_rules();
   }
+  judge_sample();
   // An empty directory takes the server's word for what it will be.
   if (version_.empty()) change_seen_ = true;
   changed_.notify_all();
@@ -171,7 +180,11 @@ void Target::on_answer(ServerAnswer answer) {
 
 // What is known of a 3.x node changes the limits and the floor between nudges.
 void Target::refresh_rules() {
-  NodeKnowledge node = node_knowledge(settings_, node_facts_);
+  // Until the server answers, what it said last holds.
+  const bool silent = !node_facts_ || !node_facts_->snapshot_size;
+  NodeKnowledge node = node_knowledge(settings_, silent && remembered_facts_ ? remembered_facts_ : node_facts_);
+  if (node_facts_)
+    node.warnings.insert(node.warnings.end(), node_facts_->problems.begin(), node_facts_->problems.end());
   const bool asked = settings_.influxdb.url.empty() || node_facts_;
   if (version_ == "3" && asked && node.warnings != warned_) {
     warned_ = node.warnings;
@@ -192,7 +205,6 @@ void Target::take_look(Look look) {
   }
   ++counters_.samples;
   counters_.sample_duration.observe(to_seconds(look.took));
-  const std::optional<Health> before = health_;
   if (!look.sample) {
     ++counters_.sample_failures;
     if (error_ != look.sample.error().message) {
@@ -210,6 +222,7 @@ void Target::take_look(Look look) {
   if (!look.version.empty() && look.version != version_) {
     version_ = look.version;
     refresh_rules();
+    if (!stopping_ && probe_ != nullptr) probe_->set_layout(version_);
     services_.log->info("{} is a WAL of InfluxDB {}.x [{}]", settings_.wal.directory.string(), version_,
                         settings_.name);
   }
@@ -217,64 +230,8 @@ void Target::take_look(Look look) {
   counters_.written = written_before_;
   counters_.written += sample_->written;
   history_.add({sample_->taken_at, sample_->pending});
-  memory_ = policy::observe(rules_, std::move(memory_), *sample_, services_.clock->now());
-  health_ = memory_.levels->worse();
-  samples_.add({sample_->taken_at, health_, sample_->pending, sample_->retained});
-  explain_pending();
-  note_health(before);
-}
-
-// The older service's lines, word for word, with the target behind them.
-void Target::log_sample(bool notable) {
-  const std::string numbers =
-      std::to_string(sample_->pending.files) + " files, " + format_seed_gigabytes(sample_->pending.bytes);
-  switch (*health_) {
-    case Health::healthy:
-      services_.log->log(notable ? spdlog::level::info : spdlog::level::debug, "WAL health normal: {} [{}]", numbers,
-                         settings_.name);
-      break;
-    case Health::warning:
-      services_.log->log(notable ? spdlog::level::warn : spdlog::level::debug, "WARNING WAL status: {} [{}]", numbers,
-                         settings_.name);
-      break;
-    case Health::critical:
-      services_.log->log(notable ? spdlog::level::err : spdlog::level::debug, "CRITICAL WAL status: {} [{}]", numbers,
-                         settings_.name);
-      break;
-  }
-}
-
-void Target::note_health(std::optional<Health> before) {
-  const bool changed = before != health_;
-  // As the older service did: a line per interval, and one for every change.
-  const SteadyTime steady = services_.clock->steady();
-  const bool notable = changed || steady >= next_line_;
-  if (notable) next_line_ = steady + settings_.sampling.interval;
-  if (health_) log_sample(notable);
-  if (!changed) return;
-  // A start of the exporter is no change of the health that hooks were told of.
-  if (std::exchange(told_before_start_, {}) == policy::to_string(health_)) return;
-  nlohmann::ordered_json detail;
-  detail["from"] = policy::to_string(before);
-  detail["to"] = policy::to_string(health_);
-  std::string summary =
-      "health " + std::string(policy::to_string(before)) + " -> " + std::string(policy::to_string(health_));
-  if (sample_ != nullptr) {
-    summary +=
-        ": " + std::to_string(sample_->pending.files) + " files, " + format_bytes(sample_->pending.bytes) + " pending";
-  }
-  if (!health_) summary += ": no fresh sample" + (error_.empty() ? std::string() : ": " + error_);
-  if (not_shrinking_) {
-    detail["not_shrinking"] = {{"cause", policy::to_string(not_shrinking_->cause)}, {"detail", not_shrinking_->detail}};
-  }
-  detail["recommendations"] = nlohmann::ordered_json::array();
-  if (health_) {
-    for (std::string& line : policy::recommend(*health_, *sample_, decision_, not_shrinking_)) {
-      detail["recommendations"].push_back(std::move(line));
-    }
-  }
-  services_.log->info("event {}: {} [{}]", events::to_string(events::Type::health), summary, settings_.name);
-  emit(events::Type::health, severity_of(health_), summary, std::move(detail));
+  judged_ = false;
+  judge_sample();
 }
 
 std::optional<NudgeOutlook> Target::outlook(std::optional<influxdb::NudgeMode> mode) const {
@@ -307,7 +264,7 @@ policy::Situation Target::situation(std::optional<influxdb::NudgeMode> mode) con
     if (choice.name == "nudge" && awaits_answers()) {
       situation.plan_blockers.emplace_back(policy::Blocker::server_unreachable,
                                            "its settings, which the plan rests on, are not known yet" +
-                                               (server_ ? ": " + server_->error : std::string()));
+                                               (server_ && !server_->error.empty() ? ": " + server_->error : ""));
     } else if (auto nudge = outlook(mode)) {
       situation.interval_binds_requests = true;
       situation.plan_blockers.insert(situation.plan_blockers.end(), nudge->blockers.begin(), nudge->blockers.end());
@@ -344,6 +301,7 @@ void Target::step() {
     change_seen_ = false;
     request_look();
   }
+  judge_sample();
   explain_pending();
   if (stale && health_) {
     const std::optional<Health> before = std::exchange(health_, std::nullopt);
@@ -395,6 +353,7 @@ SteadyTime Target::next_step() const {
   if (sample_ != nullptr) at(sample_->taken_at + 2 * rules_.sample_interval + std::chrono::milliseconds(1));
   at(policy::next_allowed(rules_, memory_, now));
   at(memory_.paused_until);
+  if (!judged_) next = std::min(next, std::max(judge_at_, steady));
   at(policy::cooldown_until(rules_, memory_, now));
   if (rules_.schedule && memory_.last_scheduled) at(*memory_.last_scheduled + *rules_.schedule);
   if (memory_.blocked_since) at(*memory_.blocked_since + rules_.restart_after_blocked);
@@ -448,46 +407,6 @@ std::int64_t Target::emit(events::Type type, events::Severity severity, const st
   const std::int64_t id = event.id > 0 ? event.id : ++last_id_;
   if (services_.bus != nullptr) services_.bus->publish(std::move(event));
   return id;
-}
-
-view::AlertAnswer Target::alert(const view::AlertCommand& command) {
-  using State = view::AlertAnswer::State;
-  std::vector<std::string> unserved;
-  std::string unreachable;
-  {
-    const MutexLock lock(mutex_);
-    unserved = alerts_.missing(command.instances);
-    if (server_ && !server_->up) unreachable = server_->error;
-  }
-  if (unserved.empty()) {
-    return {State::already_served, "each of these alerts has had its checkpoint", {}, std::nullopt};
-  }
-  // A person's request is tried all the same; an alert is sent again.
-  if (!unreachable.empty()) {
-    return {State::blocked,
-            "InfluxDB does not answer: " + unreachable,
-            {policy::Blocker::server_unreachable},
-            std::nullopt};
-  }
-  view::CheckpointCommand wanted;
-  wanted.target = command.target;
-  wanted.reason = policy::Reason::alert;
-  wanted.wait = Duration::zero();
-  wanted.actor = "alert " + escape_control(command.alert);
-  const view::CheckpointAnswer done = checkpoint(wanted);
-  view::AlertAnswer answer{State::started, done.message, done.blockers, std::nullopt};
-  if (done.run) answer.run_id = done.run->id;
-  if (done.state == view::CheckpointAnswer::State::gone) answer.state = State::gone;
-  if (done.state == view::CheckpointAnswer::State::blocked) answer.state = State::blocked;
-  if (done.state == view::CheckpointAnswer::State::no_op) answer.state = State::no_op;
-  if (answer.state != State::started && answer.state != State::no_op) return answer;
-  const MutexLock lock(mutex_);
-  alerts_.add(unserved, services_.clock->now());
-  const auto put = services_.store->put(settings_.name, kAlertsKey, alerts_.to_text());
-  if (!put && !std::exchange(state_failing_, true)) {
-    services_.log->error("{} [{}]", put.error().message, settings_.name);
-  }
-  return answer;
 }
 
 void Target::remember() {

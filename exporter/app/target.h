@@ -47,6 +47,9 @@ struct Services {
   std::shared_ptr<events::Bus> bus;  // nullptr: events go to the audit and the log alone
 };
 
+// Where a target's ledger of alerts is kept.
+inline constexpr const char* kAlertsKey = "alerts";
+
 class Target {
  public:
   // `acts_unasked`: false for the command line, where only requests are served.
@@ -86,6 +89,8 @@ class Target {
   void on_answer(ServerAnswer answer) WALX_EXCLUDES(mutex_);
 
   void take_look(Look look) WALX_REQUIRES(mutex_);
+  // Judges the last sample, unless what its limits follow is about to be known.
+  void judge_sample() WALX_REQUIRES(mutex_);
   void note_health(std::optional<policy::Health> before) WALX_REQUIRES(mutex_);
   void log_sample(bool notable) WALX_REQUIRES(mutex_);
   void step() WALX_REQUIRES(mutex_);
@@ -98,6 +103,7 @@ class Target {
   void request_look() WALX_REQUIRES(mutex_);
   // What InfluxDB was first asked is not answered yet.
   [[nodiscard]] bool awaits_answers() const WALX_REQUIRES(mutex_);
+  [[nodiscard]] bool awaits_limits() const WALX_REQUIRES(mutex_);
   void explain_pending() WALX_REQUIRES(mutex_);
   // Also waits for the first answers of the server.
   void wait_for_fresh_look(SteadyTime deadline) WALX_REQUIRES(mutex_);
@@ -156,6 +162,7 @@ class Target {
   const Services services_;
   const policy::ForecastRules forecast_rules_;
   const bool acts_unasked_;
+  const SteadyTime judge_at_;  // the first sample, whatever is not known by then
 
   mutable Mutex mutex_;  // guards what the target knows
   mutable CondVar changed_;
@@ -183,6 +190,8 @@ class Target {
   SteadyTime next_line_ WALX_GUARDED_BY(mutex_){};  // of the log, for an unchanged health
   SteadyTime earliest_look_ WALX_GUARDED_BY(mutex_){};
   std::optional<influxdb::NodeFacts> node_facts_ WALX_GUARDED_BY(mutex_);
+  std::optional<influxdb::NodeFacts> remembered_facts_ WALX_GUARDED_BY(mutex_);  // of an earlier process of ours
+  bool judged_ WALX_GUARDED_BY(mutex_) = true;                                   // the last sample
   std::optional<influxdb::WalMetrics> wal_metrics_ WALX_GUARDED_BY(mutex_);
   NodeKnowledge node_ WALX_GUARDED_BY(mutex_);
   std::vector<std::string> warned_ WALX_GUARDED_BY(mutex_);  // of node_, in the log

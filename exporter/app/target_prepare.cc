@@ -47,40 +47,6 @@ view::CheckpointPlan Target::plan(bool at_once) const {
   return plan;
 }
 
-view::PauseAnswer Target::pause(const view::PauseCommand& command) {
-  const MutexLock lock(mutex_);
-  view::PauseAnswer answer;
-  const Time now = services_.clock->now();
-  answer.timestamp = now;
-  if (stopping_) {
-    answer.done = false;
-    answer.message = "The exporter is shutting down, or the settings of this target are being changed; try again";
-    return answer;
-  }
-  if (command.length) {
-    memory_.paused_until = now + *command.length;
-    memory_.paused_by = command.actor;
-    answer.until = memory_.paused_until;
-    answer.message = "Actions on " + settings_.name + " are paused until " + format_time(*answer.until);
-  } else {
-    const bool was_paused = policy::paused_until(memory_, now).has_value();
-    memory_.paused_until.reset();
-    memory_.paused_by.clear();
-    answer.message = "Actions on " + settings_.name + (was_paused ? " are resumed" : " were not paused");
-  }
-  services_.log->warn("{} (by {}) [{}]", answer.message, command.actor, settings_.name);
-  record(command.length ? "pause" : "resume", answer.message, nlohmann::ordered_json{{"by", command.actor}}.dump());
-  remember();
-  if (memory_ != saved_) {
-    answer.done = false;
-    answer.message += ", but that could not be kept: a restart of this exporter forgets it; see its log";
-  }
-  decision_ = policy::decide(rules_, memory_, situation(std::nullopt));
-  publish();
-  changed_.notify_all();
-  return answer;
-}
-
 view::PrepareRestartAnswer Target::prepare_restart(const view::PrepareRestartCommand& command) {
   const MutexLock lock(mutex_);
   const SteadyTime deadline = services_.clock->steady() + command.max_wait;

@@ -59,7 +59,7 @@ void Target::publish() {
   std::string not_ready;
   if (looks_ == 0) {
     not_ready = settings_.name + ": the first look at the WAL has not ended";
-  } else if (!settings_.influxdb.url.empty() && !server_) {
+  } else if (!settings_.influxdb.url.empty() && (!server_ || !judged_)) {
     not_ready = settings_.name + ": InfluxDB has not answered yet";
   }
   {

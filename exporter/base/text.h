@@ -1,6 +1,7 @@
 // Small text helpers. Pure; safe from any thread.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,10 @@ namespace walx {
 
 // Bytes that are not UTF-8 replaced by U+FFFD, for JSON and label values.
 [[nodiscard]] std::string to_valid_utf8(std::string_view text);
+
+// Whether arrays and objects of a JSON text lie more than `depth` deep in each other:
+// to be asked before a parser whose values are copied and written recursively.
+[[nodiscard]] bool is_nested_deeper(std::string_view json, std::size_t depth);
 
 // "name, other and third"; for messages that list what would be right.
 template <class Range>

@@ -24,6 +24,13 @@ constexpr Duration kResolvedShown = std::chrono::minutes(15);
 constexpr int kResendsAhead = 4;
 constexpr std::size_t kLongestDescription = 2000;
 
+// Of the events that fire and end it.
+Type type_of(const std::string& name) {
+  if (name == kCheckpointFailed || name == kCheckpointUnverified) return Type::checkpoint;
+  if (name == kRestartConsidered) return Type::restart_consideration;
+  return name == kRestart ? Type::restart : Type::health;
+}
+
 // The same for every alert of a name, so that Alertmanager's groups read well.
 std::string summary_of(const Alert& alert) {
   if (alert.name == kHealth) {
@@ -124,6 +131,19 @@ bool AlertBook::apply(const Event& event, bool fires) {
       return detail.is_object() && text_of(detail, "step") == "ready" && resolve(kRestart, event.target, event.time);
   }
   return false;
+}
+
+bool AlertBook::keep_concerned(const HookFilter& filter, Time now) {
+  bool changed = false;
+  for (Alert& alert : alerts_) {
+    Event event;
+    event.target = alert.target;
+    event.type = type_of(alert.name);
+    if (concerns(filter, event) || (alert.ends && *alert.ends <= now)) continue;
+    alert.ends = std::max(alert.starts, now);
+    changed = true;
+  }
+  return changed;
 }
 
 bool AlertBook::keep_targets(const std::vector<std::string>& targets, Time now) {

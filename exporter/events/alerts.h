@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "events/event.h"
+#include "events/hook.h"
 #include "events/payload.h"
 
 namespace walx::events {
@@ -50,6 +51,8 @@ class AlertBook {
   // Whether anything changed. `fires` false: the event is below the severity that
   // is asked for; then it only resolves.
   bool apply(const Event& event, bool fires);
+  // Ends what the hook's filter would not hear the end of any more.
+  bool keep_concerned(const HookFilter& filter, Time now);
   // Resolves the alerts of targets that are not watched any more.
   bool keep_targets(const std::vector<std::string>& targets, Time now);
   // Drops what ended long enough ago.

@@ -112,6 +112,7 @@ class AlertChannel final : public Channel {
 
   void restore(const nlohmann::ordered_json& memory, Time now) override {
     book_.restore(memory);
+    book_.keep_concerned(config_.filter, now);
     if (!config_.known_targets.empty()) book_.keep_targets(config_.known_targets, now);
     // Whoever receives them may have been started anew meanwhile, too.
     news_ = !book_.alerts().empty();

@@ -84,7 +84,8 @@ constexpr std::array kUnits = {
     }
     return failure(ErrorKind::not_found, message + "; where this version does not tell, " + kSetByHand);
   }
-  Json rows = Json::parse(response->body, nullptr, false);
+  constexpr std::size_t kDeepest = 64;
+  Json rows = is_nested_deeper(response->body, kDeepest) ? Json() : Json::parse(response->body, nullptr, false);
   if (!rows.is_array() || !std::all_of(rows.begin(), rows.end(), [](const Json& row) { return row.is_object(); })) {
     return failure(ErrorKind::corrupt, what + "its answer is not a list of rows; " + kSetByHand);
   }

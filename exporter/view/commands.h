@@ -62,6 +62,8 @@ struct PrepareRestartAnswer {
   std::optional<CheckpointRun> run;
 };
 
+inline constexpr Duration kLongestPause = std::chrono::hours(24 * 30);
+
 // Nothing acts on a target until then; whoever asks, too.
 struct PauseCommand {
   std::string target;

@@ -275,7 +275,7 @@ Response Handler::checkpoint(const Call& call, const std::string& target, bool s
   }
   const Place place(waiting_, options->wait > Duration::zero() ? max_waiting_ : 0);
   // Who does not wait for the outcome still waits for a look.
-  const Place starting(starting_, max_waiting_);
+  const Place starting(starting_, place.held() ? 0 : max_waiting_);
   if (!place.held() && !starting.held()) {
     auto response =
         refuse(call.request, 503, "too many requests already wait for a look at a WAL", "try again in a moment");

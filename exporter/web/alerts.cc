@@ -13,6 +13,7 @@ namespace {
 
 using State = view::AlertAnswer::State;
 
+constexpr std::size_t kDeepest = 16;
 constexpr std::size_t kLongestTime = 64;
 constexpr std::size_t kLongestIdentity = 2048;
 constexpr std::size_t kMostAlerts = 5000;
@@ -75,6 +76,7 @@ const char* to_string(State state) {
 }
 
 Result<std::vector<ReceivedAlert>> parse_alerts(const std::string& body) {
+  if (is_nested_deeper(body, kDeepest)) return bad("it is nested too deeply");
   const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return bad("the body is not a JSON object");
   if (text_at(json, "version") != "4") return bad("its version is not \"4\"");

@@ -2,7 +2,6 @@
 
 #include "base/bytes.h"
 #include "base/text.h"
-#include "policy/engine.h"
 #include "view/json.h"
 
 namespace walx::web {
@@ -93,7 +92,7 @@ Result<Duration> parse_max_wait(const Parameters& parameters) {
 
 Result<Duration> parse_pause(const Parameters& parameters, Time now) {
   constexpr Duration kDefault = std::chrono::hours(1);
-  constexpr Duration kLongest = policy::kLongestPause;
+  constexpr Duration kLongest = view::kLongestPause;
   for (const auto& [name, value] : parameters) {
     if (name != "for" && name != "until") {
       return failure(ErrorKind::invalid, "there is no parameter \"" + escape_control(name) +

@@ -3,6 +3,7 @@
 command; what stands in its way is told apart."""
 
 import os
+import signal
 import socket
 import sys
 import threading
@@ -218,6 +219,14 @@ mv {seen}.new {seen}
         samples = self.counter(exporter, "influxdb_wal_samples_total")
         self.until(lambda: self.counter(exporter, "influxdb_wal_samples_total") >= samples + 3, "more looks")
         self.assertEqual(self.steps(exporter).count("restarting"), 1)
+
+    def test_is_seen_to_end_also_where_the_parent_ignored_sigchld(self):
+        before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        try:
+            _, exporter = self.watched("exit 0\n")
+        finally:
+            signal.signal(signal.SIGCHLD, before)
+        self.assertIn("exited with code 0", self.wait_step(exporter, "restarted")["message"])
 
     def test_is_not_run_where_nothing_prepared_it_and_that_is_not_allowed(self):
         marker = os.path.join(self.folder, "ran")

@@ -222,6 +222,27 @@ TEST_F(Command, ThatDoesNotEndAfterARequestToStopIsEnded) {
   EXPECT_THAT(describe(*end, 1min), HasSubstr("because this exporter is stopping"));
 }
 
+// As under a parent that ran `trap '' CHLD`: nobody is told how a child ended.
+TEST_F(Command, WhoseExitStatusIsLostHasEndedAllTheSame) {
+  const auto old = ::signal(SIGCHLD, SIG_IGN);
+  const auto end = run_process({{script("echo done")}, {}, 1min}, *clock_, {});
+  const std::string said = error_of({script("exit 0")});
+  const auto ended = run_process({{script("exec sleep 1000")}, {}, 300ms}, *clock_, {});
+  ::signal(SIGCHLD, old);
+  ASSERT_TRUE(end.has_value());
+  EXPECT_TRUE(end->status_lost);
+  EXPECT_LT(end->took, 50s);
+  EXPECT_EQ(end->exit_code, -1);
+  EXPECT_EQ(end->signal, 0);
+  EXPECT_FALSE(end->timed_out);
+  EXPECT_EQ(end->output, "done\n");
+  EXPECT_THAT(said, HasSubstr("ended after "));
+  EXPECT_THAT(said, HasSubstr(", and its exit status is not known: "));
+  ASSERT_TRUE(ended.has_value());
+  EXPECT_TRUE(ended->timed_out);
+  EXPECT_TRUE(ended->status_lost);
+}
+
 TEST_F(Command, IsNotStartedAfterARequestToStop) {
   std::stop_source stop;
   stop.request_stop();

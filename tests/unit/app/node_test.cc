@@ -122,5 +122,27 @@ TEST(Control, ReadsBackWhatWasWrittenForTheOwnerAlone) {
   std::filesystem::remove_all(name);
 }
 
+TEST(NodeFactsText, KeepsWhatTheServerSaid) {
+  influxdb::NodeFacts facts;
+  facts.snapshot_size = 20;
+  facts.flush_interval = std::chrono::milliseconds(100);
+  facts.gen1_duration = std::chrono::minutes(1);
+  facts.kept_files = 0;
+  const auto again = node_facts_from(to_text(facts));
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->snapshot_size, 20U);
+  EXPECT_EQ(again->flush_interval, facts.flush_interval);
+  EXPECT_EQ(again->gen1_duration, facts.gen1_duration);
+  EXPECT_EQ(again->kept_files, 0U);
+  EXPECT_EQ(again->lookback, std::nullopt);
+}
+
+TEST(NodeFactsText, RubbishSaysNothing) {
+  for (const char* text :
+       {"", "[", "{}", "[1]", R"({"snapshot_size":0})", R"({"snapshot_size":-1})", R"({"snapshot_size":"20"})"}) {
+    EXPECT_FALSE(node_facts_from(text)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace walx::app

@@ -83,5 +83,14 @@ TEST(ToValidUtf8, ReplacesWhatIsNot) {
   EXPECT_EQ(to_valid_utf8("\xED\xA0\x80"), "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");
 }
 
+TEST(NestedDeeper, CountsArraysAndObjectsOutsideOfTexts) {
+  EXPECT_FALSE(is_nested_deeper("", 0));
+  EXPECT_FALSE(is_nested_deeper(R"([{"a":1}])", 2));
+  EXPECT_TRUE(is_nested_deeper(R"([{"a":1}])", 1));
+  EXPECT_FALSE(is_nested_deeper("[][][]", 1));
+  EXPECT_FALSE(is_nested_deeper(R"(["[[[[\"[[[["])", 1));
+  EXPECT_TRUE(is_nested_deeper(R"(["\\",[["]])", 2));
+}
+
 }  // namespace
 }  // namespace walx

@@ -197,6 +197,18 @@ TEST(Alerts, OfATargetThatIsGoneEnd) {
   EXPECT_THAT(shown(book, kNow + 1s), ElementsAre("InfluxDBWALHealth/warning"));
 }
 
+TEST(Alerts, WhoseEndTheFilterWouldNotHearOfEnd) {
+  AlertBook book({}, 1min);
+  EXPECT_TRUE(book.apply(health_event(1, "warning", Severity::warning), true));
+  HookFilter filter;
+  filter.types = {Type::health};
+  filter.targets = {"plant"};
+  EXPECT_FALSE(book.keep_concerned(filter, kNow));
+  filter.types = {Type::restart};
+  EXPECT_TRUE(book.keep_concerned(filter, kNow + 1s));
+  EXPECT_EQ(book.alerts().front().ends, kNow + 1s);
+}
+
 TEST(Alerts, ComeBackFromMemoryAsTheyWere) {
   AlertBook book({{"team", "db"}}, 1min);
   EXPECT_TRUE(book.apply(health_event(1, "critical", Severity::critical), true));
