@@ -11,7 +11,8 @@
 namespace walx::app {
 
 policy::RestartRules restart_rules_of(const settings::Restart& restart) {
-  return {restart.enabled, restart.allow_v3, restart.max_per_day, restart.unprepared, restart.max_replay};
+  return {restart.enabled,    restart.allow_v3,   restart.max_per_day,
+          restart.unprepared, restart.max_replay, restart.ready_timeout};
 }
 
 std::unique_ptr<actions::RestartMethod> make_restart_method(const settings::Restart& restart,

@@ -159,6 +159,7 @@ void Target::on_answer(ServerAnswer answer) {
     services_.log->warn("InfluxDB is not reachable: {} [{}]", facts.error, settings_.name);
   }
   sampler_->set_server_version(facts.version);
+  if (facts.up) server_seen_up_ = services_.clock->steady();
   server_ = std::move(facts);
   wal_metrics_ = std::move(answer.metrics);
   ++answers_;

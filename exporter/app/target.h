@@ -29,6 +29,7 @@
 #include "policy/forecast.h"
 #include "policy/restart.h"
 #include "settings/settings.h"
+#include "state/lock.h"
 #include "state/store.h"
 #include "view/commands.h"
 #include "view/samples.h"
@@ -135,11 +136,16 @@ class Target {
   void run_restart(const std::stop_token& stop) WALX_EXCLUDES(mutex_);
   [[nodiscard]] bool settle_preparation(const view::PrepareRestartAnswer& prepared) WALX_REQUIRES(mutex_);
   void await_ready(const RestartStart& start, const std::string& done) WALX_REQUIRES(mutex_);
+  // What was considered goes on waiting; told once.
+  void hold_restart(const policy::RestartVerdict& verdict) WALX_REQUIRES(mutex_);
   void restart_step(const std::string& step, const std::string& summary, nlohmann::ordered_json more)
       WALX_REQUIRES(mutex_);
   void end_restart(const std::string& step, const std::string& summary, bool success, nlohmann::ordered_json more)
       WALX_REQUIRES(mutex_);
   void abandon_restart() WALX_REQUIRES(mutex_);
+  void leave_restart(bool success, const std::string& summary) WALX_REQUIRES(mutex_);
+  void keep_restart_result(bool success, const std::string& summary) WALX_REQUIRES(mutex_);
+  void rest_restart() WALX_REQUIRES(mutex_);
   [[nodiscard]] policy::RestartVerdict judge_restart() const WALX_REQUIRES(mutex_);
   [[nodiscard]] view::RestartView restart_view() const WALX_REQUIRES(mutex_);
   [[nodiscard]] std::optional<std::string> restart_advice() const WALX_REQUIRES(mutex_);
@@ -198,6 +204,8 @@ class Target {
   std::optional<policy::NotShrinking> not_shrinking_ WALX_GUARDED_BY(mutex_);
   std::optional<influxdb::ServerFacts> server_ WALX_GUARDED_BY(mutex_);
   std::uint64_t answers_ WALX_GUARDED_BY(mutex_) = 0;  // of the server's, up or not
+  // Or when we began to watch it, or restarted it.
+  SteadyTime server_seen_up_ WALX_GUARDED_BY(mutex_){};
   std::optional<view::CheckpointRun> running_ WALX_GUARDED_BY(mutex_);
   std::optional<view::CheckpointRun> last_run_ WALX_GUARDED_BY(mutex_);
   std::deque<view::CheckpointRun> ended_ WALX_GUARDED_BY(mutex_);
@@ -209,7 +217,8 @@ class Target {
   bool stopping_ WALX_GUARDED_BY(mutex_) = false;
   std::jthread worker_ WALX_GUARDED_BY(mutex_);
   RestartPhase restart_phase_ WALX_GUARDED_BY(mutex_) = RestartPhase::idle;
-  std::vector<policy::Blocker> restart_held_ WALX_GUARDED_BY(mutex_);  // as last told
+  std::optional<state::TargetLock> restart_lock_ WALX_GUARDED_BY(mutex_);  // from `restarting` on
+  std::vector<policy::Blocker> restart_held_ WALX_GUARDED_BY(mutex_);      // as last told
   std::string restart_held_why_ WALX_GUARDED_BY(mutex_);
   std::optional<view::RestartView::Result> restart_last_ WALX_GUARDED_BY(mutex_);
   std::jthread restart_thread_ WALX_GUARDED_BY(mutex_);

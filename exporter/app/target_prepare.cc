@@ -70,8 +70,12 @@ view::PrepareRestartAnswer Target::prepare_restart(const view::PrepareRestartCom
   if (running_) wait_for_end(running_->id, deadline);
   if (!stopping_ && !running_) wait_for_fresh_look(std::max(deadline, services_.clock->steady() + kLeastLook));
   if (stopping_) return finish(false, "Not safe: the exporter is shutting down", nullptr, forecast_rules_);
-  if (running_) return finish(false, "Not safe: a checkpoint is still running", sample_.get(), forecast_rules_);
+  if (running_) {
+    answer.blockers = {Blocker::in_flight};
+    return finish(false, "Not safe: a checkpoint is still running", sample_.get(), forecast_rules_);
+  }
   if (!is_fresh()) {
+    answer.blockers = {Blocker::sample_stale};
     return finish(false, "Not safe: nothing fresh is known about the WAL" + (error_.empty() ? "" : ": " + error_),
                   nullptr, forecast_rules_);
   }

@@ -8,7 +8,6 @@
 #include "app/restart.h"
 #include "app/target.h"
 #include "base/bytes.h"
-#include "state/lock.h"
 
 namespace walx::app {
 namespace {
@@ -27,6 +26,20 @@ Json extent(const wal::Extent& value) {
   return {{"files", value.files}, {"bytes", value.bytes}};
 }
 
+// Comes and goes, and is told elsewhere: a running checkpoint, a look that is late.
+bool is_passing(Blocker blocker) {
+  return blocker == Blocker::in_flight || blocker == Blocker::sample_stale;
+}
+
+// Of what held back a preparation: what ends by itself or by a person's hand.
+std::vector<Blocker> that_end(std::vector<Blocker> blockers) {
+  std::erase_if(blockers, [](Blocker blocker) {
+    return !is_passing(blocker) && blocker != Blocker::outside_window && blocker != Blocker::maintenance &&
+           blocker != Blocker::paused && blocker != Blocker::disk_headroom;
+  });
+  return blockers;
+}
+
 // A step that went as meant asks for nothing; InfluxDB that is not up again does.
 events::Severity severity_of(const std::string& step) {
   if (step == "failed") return events::Severity::critical;
@@ -36,6 +49,7 @@ events::Severity severity_of(const std::string& step) {
 }  // namespace
 
 void Target::load_restart() {
+  server_seen_up_ = services_.clock->steady();
   const auto stored = services_.store->get(settings_.name, kResultKey);
   if (stored && *stored) restart_last_ = restart_result_from(**stored);
 }
@@ -78,8 +92,15 @@ std::optional<std::string> Target::restart_advice() const {
 }
 
 RestartVerdict Target::judge_restart() const {
-  return policy::judge_restart(restart_rules_of(settings_.restart), rules_, memory_,
-                               situation(influxdb::NudgeMode::at_once), version_ == "3");
+  policy::Situation now = situation(influxdb::NudgeMode::at_once);
+  if (server_ && server_->port_closed) now.server_down_for = services_.clock->steady() - server_seen_up_;
+  RestartVerdict verdict =
+      policy::judge_restart(restart_rules_of(settings_.restart), rules_, memory_, now, version_ == "3");
+  // The last good look may be recent and the one after it have failed.
+  if (verdict.kind == RestartVerdict::Kind::go && !is_fresh()) {
+    verdict = {RestartVerdict::Kind::wait, {Blocker::sample_stale}, "nothing fresh is known about the WAL: " + error_};
+  }
+  return verdict;
 }
 
 void Target::restart_step(const std::string& step, const std::string& summary, Json more) {
@@ -102,17 +123,9 @@ void Target::step_restart() {
   }
   RestartVerdict verdict = judge_restart();
   if (verdict.kind == RestartVerdict::Kind::wait) {
-    // A running checkpoint, a WAL that has shrunk meanwhile, a look that is late:
-    // they come and go, and are told elsewhere.
-    std::erase(verdict.blockers, Blocker::in_flight);
-    std::erase(verdict.blockers, Blocker::sample_stale);
-    if (verdict.blockers.empty() || verdict.blockers == restart_held_) return;
-    restart_held_ = verdict.blockers;
-    restart_held_why_ = verdict.explanation;
-    Json blockers = Json::array();
-    for (const Blocker blocker : verdict.blockers) blockers.push_back(policy::to_string(blocker));
-    restart_step("refused", "not now, but when this ends: " + verdict.explanation,
-                 {{"waits", true}, {"blockers", std::move(blockers)}});
+    // Empty: the WAL has shrunk meanwhile.
+    std::erase_if(verdict.blockers, is_passing);
+    if (!verdict.blockers.empty() && verdict.blockers != restart_held_) hold_restart(verdict);
     return;
   }
   memory_ = policy::after_restart_settled(std::move(memory_));
@@ -124,27 +137,54 @@ void Target::step_restart() {
   restart_thread_ = std::jthread([this](const std::stop_token& stop) { run_restart(stop); });
 }
 
+void Target::hold_restart(const RestartVerdict& verdict) {
+  Json blockers = Json::array();
+  for (const Blocker blocker : verdict.blockers) blockers.push_back(policy::to_string(blocker));
+  restart_held_ = verdict.blockers;
+  std::erase_if(restart_held_, is_passing);
+  restart_held_why_ = verdict.explanation;
+  restart_step("refused", "not now, but when this ends: " + verdict.explanation,
+               {{"waits", true}, {"blockers", std::move(blockers)}});
+}
+
 void Target::end_restart(const std::string& step, const std::string& summary, bool success, Json more) {
   restart_step(step, summary, std::move(more));
   if (step == "failed") {
     ++counters_.restart_failures;
     services_.log->error("Restart failed: {} [{}]", summary, settings_.name);
   }
+  keep_restart_result(success, summary);
+  rest_restart();
+}
+
+// This exporter stops; what came of it is for the next one, or for a person, to see.
+void Target::leave_restart(bool success, const std::string& summary) {
+  services_.log->warn("The restart is not seen to its end: {} [{}]", summary, settings_.name);
+  keep_restart_result(success, summary);
+  rest_restart();
+}
+
+void Target::keep_restart_result(bool success, const std::string& summary) {
   restart_last_ = view::RestartView::Result{services_.clock->now(), success, summary};
   const auto put = services_.store->put(settings_.name, kResultKey, to_text(*restart_last_));
   if (!put && !std::exchange(state_failing_, true)) {
     services_.log->error("{} [{}]", put.error().message, settings_.name);
   }
+}
+
+// Nothing was done to InfluxDB yet: it is for a later time, or for the next one of us.
+void Target::abandon_restart() {
+  memory_ = policy::after_restart_wanted(std::move(memory_));
+  rest_restart();
+}
+
+// The last of every course: from here on checkpoints start again.
+void Target::rest_restart() {
+  restart_lock_.reset();
   restart_phase_ = RestartPhase::idle;
   remember();
   publish();
   changed_.notify_all();
-}
-
-// We were stopped before anything was done: the next one of us goes on.
-void Target::abandon_restart() {
-  memory_ = policy::after_restart_wanted(std::move(memory_));
-  restart_phase_ = RestartPhase::idle;
 }
 
 void Target::run_restart(const std::stop_token& stop) {
@@ -171,12 +211,13 @@ void Target::run_restart(const std::stop_token& stop) {
     restart_phase_ = RestartPhase::restarting;  // from here on no checkpoint starts
     publish();
   }
-  const auto lock_file = state::TargetLock::acquire(services_.state_directory, settings_.name);
+  auto lock_file = state::TargetLock::acquire(services_.state_directory, settings_.name);
   RestartStart start;
   {
     const MutexLock lock(mutex_);
     if (stopping_) return abandon_restart();
     if (!lock_file) return end_restart("refused", lock_file.error().message, false, {});
+    restart_lock_ = *std::move(lock_file);
     start = {services_.clock->steady(), sample_ != nullptr ? sample_->pending : wal::Extent{},
              server_ ? server_->process_id : std::string()};
     memory_ = policy::after_restart_begun(std::move(memory_), services_.clock->now());
@@ -187,6 +228,8 @@ void Target::run_restart(const std::stop_token& stop) {
   }
   const auto done = method->restart(stop);
   const MutexLock lock(mutex_);
+  server_seen_up_ = services_.clock->steady();
+  if (!done && done.error().kind == ErrorKind::cancelled) return leave_restart(false, done.error().message);
   if (!done) return end_restart("failed", done.error().message, false, {});
   ++counters_.restarts;
   restart_step("restarted", *done, {{"took_seconds", to_seconds(services_.clock->steady() - start.begun)}});
@@ -202,22 +245,28 @@ bool Target::settle_preparation(const view::PrepareRestartAnswer& prepared) {
              prepared.replay_estimate_seconds ? Json(*prepared.replay_estimate_seconds) : Json(nullptr)}};
   restart_step(prepared.safe ? "prepared" : "not_prepared", prepared.message, std::move(more));
   publish();
-  if (!prepared.safe) {
-    const auto why = policy::forbids_unprepared(restart_rules_of(settings_.restart), prepared.replay_estimate_seconds);
-    if (why) {
-      end_restart("refused", "it could not be prepared, and " + *why + ": " + prepared.message, false, {});
-      return false;
-    }
-  }
   const SteadyTime deadline = services_.clock->steady() + kRunEnds;
   while (running_ && !stopping_ && services_.clock->steady() < deadline) {
     services_.clock->wait_until(changed_, mutex_, deadline);
   }
   if (stopping_) return true;
   // Much may have changed since it was considered.
-  const RestartVerdict verdict = judge_restart();
+  RestartVerdict verdict = judge_restart();
+  if (verdict.kind == RestartVerdict::Kind::go && !prepared.safe) {
+    const auto why = policy::forbids_unprepared(restart_rules_of(settings_.restart), prepared.replay_estimate_seconds);
+    if (auto held = that_end(prepared.blockers); !held.empty()) {
+      verdict = {RestartVerdict::Kind::wait, std::move(held), prepared.message};
+    } else if (why) {
+      verdict = {RestartVerdict::Kind::refuse, {}, "it could not be prepared, and " + *why + ": " + prepared.message};
+    }
+  }
   if (verdict.kind == RestartVerdict::Kind::go) return true;
-  end_restart("refused", verdict.explanation, false, {});
+  if (verdict.kind == RestartVerdict::Kind::wait && !verdict.blockers.empty()) {
+    hold_restart(verdict);
+    abandon_restart();
+  } else {
+    end_restart("refused", verdict.explanation, false, {});
+  }
   return false;
 }
 
@@ -254,10 +303,7 @@ void Target::await_ready(const RestartStart& start, const std::string& done) {
     return end_restart("ready", summary, true, std::move(more));
   }
   if (stopping_) {
-    restart_last_ = view::RestartView::Result{services_.clock->now(), true,
-                                              done + "; this exporter stopped before InfluxDB was seen up again"};
-    restart_phase_ = RestartPhase::idle;
-    return;
+    return leave_restart(true, done + "; this exporter stopped before InfluxDB was seen up again");
   }
   end_restart("failed",
               "InfluxDB is not up " + format_duration_rough(took) + " after the restart began: " +

@@ -114,6 +114,8 @@ ServerFacts ask_server(http::Client& client, const std::string& url, const std::
   const auto ping = ask(client, *target, "/ping", token, timeout, clock, stop);
   if (!ping) {
     facts.error = ping.error().message;
+    // not_found: a Unix socket that is not there.
+    facts.port_closed = ping.error().kind == ErrorKind::unavailable || ping.error().kind == ErrorKind::not_found;
     if (ping.error().kind != ErrorKind::cancelled) {
       facts.error += "; check that InfluxDB runs and that influxdb.url is its address";
     }

@@ -55,6 +55,8 @@ struct Situation {
   std::string maintenance;
   bool server_unreachable = false;  // asked, and it did not answer
   std::string server_error;
+  // Its port is closed; since it was last seen up. Only a restart looks at it.
+  std::optional<Duration> server_down_for;
   std::string method_disabled;  // why the method can't be used and the remedy; empty: it can
 
   // What the method's own plan forbids (snapshot_budget, gen1_boundary, too_long),

@@ -13,15 +13,28 @@ std::uint64_t restarts_today(const Memory& memory, Time now) {
       std::count_if(memory.restarts.begin(), memory.restarts.end(), [&](Time time) { return now - time < kDay; }));
 }
 
+// By health and by the sample itself: hysteresis must not restart what the
+// preparation has just helped. Without a sample, that is what holds it back.
+bool is_critical(const Rules& rules, const Memory& memory, const wal::Sample* sample) {
+  if (!memory.levels || memory.levels->worse() != Health::critical) return false;
+  return sample == nullptr || judge(sample->pending, resolve(rules.thresholds, *sample)).worse() == Health::critical;
+}
+
 // What would hold back a checkpoint that is asked for, without what says nothing
 // about a restart.
-Decision lasting_blockers(const Rules& rules, Memory memory, Situation situation) {
+Decision lasting_blockers(const RestartRules& restart_rules, const Rules& rules, Memory memory, Situation situation) {
   memory.backoff_until.reset();
   memory.breaker_until.reset();
   situation.dry_run = false;
   situation.method_disabled.clear();
   situation.interval_binds_requests = false;
   std::erase_if(situation.plan_blockers, [](const auto& entry) { return entry.first != Blocker::in_flight; });
+  if (situation.server_down_for && *situation.server_down_for < restart_rules.ready_timeout) {
+    situation.plan_blockers.emplace_back(
+        Blocker::server_unreachable,
+        "InfluxDB's port is closed: it may be replaying its WAL, so a restart waits until " +
+            format_duration(restart_rules.ready_timeout) + " (restart.ready_timeout) after it was last up");
+  }
   return decide_on_request(rules, memory, situation, Reason::pre_restart, false);
 }
 
@@ -55,10 +68,10 @@ RestartVerdict judge_restart(const RestartRules& rules, const Rules& checkpoint_
             std::to_string(made) + (made == 1 ? " restart" : " restarts") +
                 " in the last 24 h, restart.max_per_day allows " + std::to_string(rules.max_per_day)};
   }
-  if (!memory.levels || memory.levels->worse() != Health::critical) {
+  if (!is_critical(checkpoint_rules, memory, situation.sample)) {
     return {Kind::wait, {}, "the WAL is not critical now, so no restart is needed"};
   }
-  const Decision decision = lasting_blockers(checkpoint_rules, memory, situation);
+  const Decision decision = lasting_blockers(rules, checkpoint_rules, memory, situation);
   if (!decision.blockers.empty()) return {Kind::wait, decision.blockers, decision.explanation};
   return {Kind::go, {}, "nothing holds it back"};
 }

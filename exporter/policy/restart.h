@@ -19,6 +19,7 @@ struct RestartRules {
   std::uint64_t max_per_day = 1;  // in any 24 h
   bool unprepared = false;
   Duration max_replay = std::chrono::minutes(5);
+  Duration ready_timeout = std::chrono::minutes(30);  // what a start may take, its replay included
 };
 
 struct RestartVerdict {
@@ -33,10 +34,12 @@ struct RestartVerdict {
 };
 
 // `version_3`: a restart empties nothing there. What holds back only checkpoints
-// (backoff, an open breaker, a server that can't be reached, a method that can't be
+// (backoff, an open breaker, a server that does not answer, a method that can't be
 // used) does not hold back a restart; windows, a pause, a running checkpoint, too
-// little space and an old sample do. `dry_run` is not looked at: it is the caller's
-// to stop before the act.
+// little space and an old sample do, and a closed port for as long as a start may
+// take: InfluxDB opens it when its replay is done, which a restart would begin anew.
+// Critical is what health says and the sample shows, without hysteresis. `dry_run`
+// is not looked at: it is the caller's to stop before the act.
 [[nodiscard]] RestartVerdict judge_restart(const RestartRules& rules, const Rules& checkpoint_rules,
                                            const Memory& memory, const Situation& situation, bool version_3);
 

@@ -36,7 +36,11 @@ class TargetRestart : public ::testing::Test {
   TargetRestart()
       : server_([this](Peer& peer) {
           const std::string asked = peer.read_request();
-          if (asked.starts_with("POST ")) ++checkpoints_;
+          if (closed_) return peer.reset();
+          if (asked.starts_with("POST ")) {
+            ++checkpoints_;
+            if (started_ && on_preparation_ && shown().state == "preparing") on_preparation_();
+          }
           if (!up_ || asked.starts_with("POST ")) {
             return peer.send("HTTP/1.1 500 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
           }
@@ -80,9 +84,14 @@ class TargetRestart : public ::testing::Test {
     auto store = state::open_store(state_, 10'000);
     ASSERT_TRUE(store.has_value());
     store_ = *std::move(store);
-    target_ = std::make_unique<Target>(settings_, Services{clock_, store_, null_log(), state_, [] {}, nullptr});
+    target_ = std::make_unique<Target>(settings_, Services{clock_, store_, null_log(), state_,
+                                                           [this] {
+                                                             if (started_ && on_change_) on_change_();
+                                                           },
+                                                           nullptr});
     until([&] { return target_->view()->health.has_value(); }, "the first look");
     ASSERT_EQ(target_->view()->health, policy::Health::critical);
+    started_ = true;
   }
 
   template <class Condition>
@@ -132,6 +141,12 @@ class TargetRestart : public ::testing::Test {
     for (const auto& detail : events("wal.restart")) out.push_back(detail.at("step"));
     return out;
   }
+  // Three checkpoints that fail, then the restart's own.
+  void with_checkpoints() {
+    settings_.checkpoint.method = settings::Method::http;
+    settings_.checkpoint.http.emplace();
+    settings_.checkpoint.http->path = "/checkpoint";
+  }
   [[nodiscard]] std::size_t considered() const { return target_->view()->counters.restart_considerations; }
   [[nodiscard]] long runs() const {
     std::ifstream in(path("ran"));
@@ -142,7 +157,14 @@ class TargetRestart : public ::testing::Test {
   TempDir folder_;
   const std::filesystem::path state_ = folder_.path() / "state";
   std::atomic<bool> up_ = true;
+  std::atomic<bool> closed_ = false;
   std::atomic<int> checkpoints_ = 0;  // requests for one, all of them refused
+  std::atomic<bool> started_ = false;
+  std::atomic<bool> once_ = true;  // what the two below may do once
+  std::atomic<int> over_ = 0;
+  std::atomic<int> held_ = 0;
+  std::function<void()> on_preparation_;  // while the restart's own checkpoint is asked for
+  std::function<void()> on_change_;       // of the view; with the target's lock held
   FakeServer server_;
   settings::Target settings_;
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(kStart);
@@ -184,10 +206,7 @@ TEST_F(TargetRestart, IsMadeAfterAQuarterOfAnHourBlockedAndOncePerEpisode) {
 }
 
 TEST_F(TargetRestart, IsMadeAfterThreeCheckpointsFiveMinutesApartThatDidNotHelp) {
-  settings_.checkpoint.method = settings::Method::http;
-  settings_.checkpoint.http.emplace();
-  settings_.checkpoint.http->path = "/checkpoint";
-  settings_.restart.unprepared = true;
+  with_checkpoints();
   start();
   pass(9min);
   EXPECT_GE(checkpoints_, 2);
@@ -263,6 +282,109 @@ TEST_F(TargetRestart, WaitsAsLongAsSomethingHoldsItBackAndSaysSoOnce) {
   pass_until("ready");
   EXPECT_EQ(runs(), 1);
   EXPECT_EQ(considered(), 0U) << "by this process";
+}
+
+TEST_F(TargetRestart, WaitsAgainWhereAPersonPausesWhileItIsPrepared) {
+  with_checkpoints();
+  on_preparation_ = [this] {
+    if (!once_.exchange(false)) return;
+    EXPECT_TRUE(target_->pause({"plant", 24h, "alice"}).until.has_value());
+  };
+  start();
+  pass_until("refused");
+  pass(20min);
+  EXPECT_THAT(steps(), ElementsAre("preparing", "not_prepared", "refused"));
+  EXPECT_EQ(events("wal.restart").back().at("waits"), true);
+  EXPECT_EQ(events("wal.restart").back().at("blockers"), (nlohmann::json{"paused"}));
+  EXPECT_EQ(shown().state, "waiting");
+  EXPECT_FALSE(shown().last.has_value()) << "it is not over";
+  EXPECT_EQ(runs(), 0);
+
+  EXPECT_FALSE(target_->pause({"plant", std::nullopt, "alice"}).until.has_value());
+  pass_until("ready");
+  EXPECT_EQ(runs(), 1);
+  EXPECT_EQ(considered(), 1U) << "the same episode";
+}
+
+TEST_F(TargetRestart, WaitsAgainWhereTheWalCanNotBeReadWhileItIsPrepared) {
+  const auto wal = settings_.wal.directory;
+  on_change_ = [this, wal] {
+    if (shown().state == "preparing" && once_.exchange(false)) std::filesystem::rename(wal, path("elsewhere"));
+  };
+  start();
+  pass(15min);
+  pass_until("refused");
+  EXPECT_EQ(events("wal.restart").back().at("blockers"), (nlohmann::json{"sample_stale"}));
+  const auto failures = [&] { return target_->view()->counters.sample_failures; };
+  until(
+      [&, before = failures()] {
+        clock_->advance(1s);
+        return failures() >= before + 2;
+      },
+      "more looks");
+  EXPECT_THAT(steps(), ElementsAre("preparing", "not_prepared", "refused")) << "not again and again";
+  std::filesystem::rename(path("elsewhere"), wal);
+  pass_until("ready");
+  EXPECT_EQ(runs(), 1);
+}
+
+TEST_F(TargetRestart, IsNotMadeWhereThePreparationBroughtTheWalBelowCritical) {
+  with_checkpoints();
+  on_preparation_ = [this] {
+    for (const char* shard : {"1", "2", "3"}) {
+      std::filesystem::remove_all(settings_.wal.directory / "db" / "autogen" / shard);
+    }
+  };
+  start();
+  pass_until("refused");
+  EXPECT_EQ(target_->view()->health, policy::Health::critical) << "2 files, the limit: not below 90 % of it";
+  EXPECT_THAT(events("wal.restart").back().at("message"), HasSubstr("the WAL is not critical now"));
+  pass(20min);
+  EXPECT_EQ(runs(), 0);
+}
+
+TEST_F(TargetRestart, WaitsWhileInfluxdbMayBeReplayingAndIsMadeWhenItHadItsTime) {
+  settings_.restart.ready_timeout = 30min;
+  start();
+  pass(14min + 30s);
+  closed_ = true;
+  const Time closed_at = clock_->now();
+  pass_until("refused");
+  EXPECT_EQ(events("wal.restart").back().at("blockers"), (nlohmann::json{"server_unreachable"}));
+  pass(20min);
+  EXPECT_THAT(steps(), ElementsAre("refused"));
+  EXPECT_EQ(shown().state, "waiting");
+  EXPECT_EQ(runs(), 0);
+  pass_until("restarted");
+  EXPECT_GE(clock_->now() - closed_at, 29min + 30s);
+  closed_ = false;
+  pass_until("ready");
+  EXPECT_EQ(runs(), 1);
+}
+
+TEST_F(TargetRestart, IsMadeWhenInfluxdbHasReplayedAndTheWalIsCriticalStill) {
+  start();
+  pass(14min + 30s);
+  closed_ = true;
+  pass_until("refused");
+  pass(5min);
+  EXPECT_EQ(runs(), 0);
+  closed_ = false;
+  pass_until("ready");
+  EXPECT_EQ(runs(), 1);
+}
+
+TEST_F(TargetRestart, LetsGoOfTheTargetBeforeItSaysThatItIsOver) {
+  on_change_ = [this] {
+    if (shown().state != "idle" || !shown().last) return;
+    ++over_;
+    if (!state::TargetLock::acquire(state_, "plant")) ++held_;
+  };
+  start();
+  pass(15min);
+  pass_until("ready");
+  until([&] { return over_ > 0; }, "the end");
+  EXPECT_EQ(held_, 0) << "a checkpoint that is asked for now would be busy";
 }
 
 TEST_F(TargetRestart, TheLimitPerDayOutlivesTheProcess) {
@@ -349,7 +471,12 @@ TEST_F(TargetRestart, ThatHangsIsEndedWithItsTargetAndNothingWaitsForIt) {
     clock_->advance(1s);
     ::poll(nullptr, 0, 10);
   }
-  EXPECT_THAT(steps(), Contains("failed"));
+  EXPECT_THAT(steps(), ElementsAre("preparing", "not_prepared", "restarting")) << "that we end is no failure of it";
+  EXPECT_EQ(shown().state, "idle");
+  EXPECT_EQ(target_->view()->counters.restart_failures, 0U);
+  ASSERT_TRUE(shown().last.has_value());
+  EXPECT_FALSE(shown().last->success);
+  EXPECT_THAT(shown().last->message, HasSubstr("because this exporter is stopping"));
 }
 
 }  // namespace

@@ -131,6 +131,7 @@ TEST_F(AskServer, AnotherServiceIsDown) {
   FakeServer server(answers({}));
   const auto facts = ask(server.url());
   EXPECT_FALSE(facts.up);
+  EXPECT_FALSE(facts.port_closed) << "somebody answers";
   EXPECT_THAT(facts.error, HasSubstr("/ping answered 404; check that influxdb.url"));
 }
 
@@ -138,8 +139,16 @@ TEST_F(AskServer, RefusedIsDownAndNamesTheAddress) {
   const ClosedPort port;
   const auto facts = ask("http://" + port.address());
   EXPECT_FALSE(facts.up);
+  EXPECT_TRUE(facts.port_closed);
   EXPECT_THAT(facts.error, HasSubstr("http://" + port.address() + "/ping"));
   EXPECT_EQ(facts.clock_offset, std::nullopt);
+}
+
+TEST_F(AskServer, WhoHangsUpIsDownAndAsGoodAsClosed) {
+  FakeServer server([](Peer& peer) { peer.reset(); });
+  const auto facts = ask(server.url());
+  EXPECT_FALSE(facts.up);
+  EXPECT_TRUE(facts.port_closed) << facts.error;
 }
 
 TEST_F(AskServer, AUrlThatIsNoneIsDown) {

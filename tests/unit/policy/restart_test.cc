@@ -24,6 +24,7 @@ struct World {
 
   World() {
     rules.enabled = true;
+    rules.ready_timeout = minutes(10);
     target.look(kCritical, seconds(0));
   }
   [[nodiscard]] RestartVerdict judge(Duration now = seconds(1)) const {
@@ -96,6 +97,20 @@ INSTANTIATE_TEST_SUITE_P(
              Kind::wait,
              {},
              "not critical now"},
+        // What preparing it left: health, with its hysteresis, is critical still.
+        Case{"a WAL just below critical",
+             [](World& w) {
+               w.target.look({60, 1000}, seconds(0));
+               ASSERT_EQ(w.target.health(), Health::critical);
+             },
+             Kind::wait,
+             {},
+             "not critical now"},
+        Case{"a WAL not looked at",
+             [](World& w) { w.target.sample.reset(); },
+             Kind::wait,
+             {Blocker::sample_stale},
+             "nothing fresh"},
         Case{"never judged", [](World& w) { w.target.memory.levels.reset(); }, Kind::wait, {}, "not critical now"},
         Case{"paused", [](World& w) { w.target.situation.paused = true; }, Kind::wait, {Blocker::paused}, "resume"},
         Case{"a running checkpoint",
@@ -136,6 +151,24 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"a recent start", [](World& w) { w.target.memory.last_start = kStart; }, Kind::go, {}, ""},
         Case{"a server that does not answer",
              [](World& w) { w.target.situation.server_unreachable = true; },
+             Kind::go,
+             {},
+             ""},
+        Case{"a port that was open a moment ago",
+             [](World& w) { w.target.situation.server_down_for = Duration::zero(); },
+             Kind::wait,
+             {Blocker::server_unreachable},
+             "it may be replaying its WAL, so a restart waits until 10m (restart.ready_timeout) after it was last up"},
+        Case{"a port that is closed almost as long as a start may take",
+             [](World& w) {
+               w.target.situation.server_down_for = minutes(10) - seconds(1);
+               w.target.situation.paused = true;
+             },
+             Kind::wait,
+             {Blocker::paused, Blocker::server_unreachable},
+             ""},
+        Case{"a port that is closed for longer than a start may take",
+             [](World& w) { w.target.situation.server_down_for = minutes(10); },
              Kind::go,
              {},
              ""},
