@@ -133,7 +133,7 @@ TEST(TargetJson, NamesThatAreNotUtf8NeverThrow) {
   target.name = target.wal_directory = target.version = target.method = target.error = target.watch_detail = bad;
   target.recommendations = {bad};
   target.decision.explanation = bad;
-  target.server = influxdb::ServerFacts{true, bad, bad, bad, std::nullopt, bad, kNow};
+  target.server = influxdb::ServerFacts{true, bad, bad, bad, std::nullopt, bad, false, kNow};
   influxdb::Outcome outcome;
   outcome.message = bad;
   target.running = target.last_run = CheckpointRun{1, policy::Reason::manual, kNow, kNow, outcome};
