@@ -84,7 +84,27 @@ std::string meant(const fs::path& directory) {
   return {};
 }
 
+// The folder of an InfluxDB 3 node that has not written yet. `wal` with folders in
+// it is that of 1.x, and this the folder around it.
+bool is_new_node(const fs::path& directory) {
+  const auto is_folder = [](const fs::path& path) {
+    std::error_code error;
+    return fs::symlink_status(path, error).type() == fs::file_type::directory;
+  };
+  for (const char* name : {"catalog", "catalogs", "snapshots"}) {
+    if (is_folder(directory / name)) return true;
+  }
+  if (!is_folder(directory / "wal")) return false;
+  std::error_code error;
+  for (auto entry = fs::directory_iterator(directory / "wal", error); !error && entry != fs::directory_iterator();
+       entry.increment(error)) {
+    if (is_folder(entry->path())) return false;
+  }
+  return true;
+}
+
 Result<Detected> no_layout(const fs::path& directory, bool bucket_ids) {
+  if (is_new_node(directory)) return Detected{DetectedLayout::none, bucket_ids};
   const auto foreign = foreign_entry(directory);
   if (!foreign) return Detected{DetectedLayout::none, bucket_ids};
   std::error_code error;
