@@ -147,7 +147,8 @@ constexpr std::array kFamilies{
         "wrong.",
         MetricType::Gauge,
         [](const TargetView& target, Collector& out) {
-          if (node_sample_of(target) == nullptr) return;
+          // From the first scrape on, of whatever is known to be a node.
+          if (node_sample_of(target) == nullptr && (!target.node || target.sample != nullptr)) return;
           for (const policy::Cause cause : policy::kCauses) {
             const bool holds = target.not_shrinking && target.not_shrinking->cause == cause;
             out.add("cause", policy::to_string(cause), holds ? 1 : 0);

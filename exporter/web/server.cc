@@ -129,7 +129,10 @@ int Core::serve(mg_connection* connection) {
 void Core::refuse(mg_connection* connection, int status, const std::string& reason) {
   handler_.count_refused(status);
   const char* remedy = status == 413 ? "send less; no address here needs a large request" : "";
-  write_response(connection, error_response(status, escape_control(reason), remedy), clock_.now(), false);
+  // As every answer to a POST has them; what was asked is not always known here.
+  const Json told = {
+      {"success", false}, {"timestamp", format_time(clock_.now())}, {"message", to_valid_utf8(escape_control(reason))}};
+  write_response(connection, error_response(status, escape_control(reason), remedy, told), clock_.now(), false);
 }
 
 void Core::note(const mg_connection* connection, const char* message) {

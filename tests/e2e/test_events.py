@@ -186,6 +186,23 @@ class Events(Case):
         self.assertEqual((answer.status, answer.json["results"][0]["blockers"]), (409, ["paused"]), answer.text)
         self.assertNotIn(TOKEN, exporter.log())
 
+    def test_an_alert_that_comes_while_influxdb_is_down_is_to_be_sent_again(self):
+        path = os.path.join(self.folder, "alerts-token")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(TOKEN)
+        exporter = self.start(top={"alerts": {"token_file": path}})
+        self.server.kill()
+        self.until(lambda: self.counter(exporter, "influxdb_wal_server_up") == 0, "InfluxDB is down")
+        answer = self.alert(exporter, self.message("plant"))
+        self.assertEqual((answer.status, answer.json["results"][0]["blockers"]), (503, ["server_unreachable"]))
+        self.assertEqual(answer.headers["Retry-After"], "30")
+        self.server.start()
+        self.until(lambda: self.counter(exporter, "influxdb_wal_server_up") == 1, "InfluxDB is up")
+        # InfluxDB closes the segment that it reopened at its start with the next write.
+        self.server.grow("plant", 1 * MIB)
+        self.assertEqual(self.alert(exporter, self.message("plant")).json["results"][0]["action"], "started")
+        self.wait_checkpoint(exporter, reason="alert", outcome="succeeded")
+
     def test_a_pause_binds_everyone_survives_a_restart_and_ends(self):
         exporter = self.start(thresholds={"max_size": "16MiB"})
         paused = exporter.post("/api/v1/targets/plant/pause?for=10m")

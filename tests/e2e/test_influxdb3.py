@@ -4,6 +4,7 @@ of a node, why its WAL does not shrink, the nudge, and the planned restart."""
 
 import base64
 import crypt
+import json
 import os
 import signal
 import subprocess
@@ -55,6 +56,35 @@ class Node(NodeCase):
 
 
 class Shown(Node):
+    def test_limits_follow_what_the_server_said_last_while_it_is_down(self):
+        node = self.node()
+        node.write(3)
+        exporter = self.begin(node)
+        def limit():
+            return self.counter(exporter, "influxdb_wal_threshold_files", level="warning")
+        expected = 20 + 10
+        self.until(lambda: limit() == expected, lambda: f"limit {expected}, not {limit()}")
+        exporter.stop()
+        node.kill()
+        exporter.start().wait_good_sample()
+        self.assertEqual(limit(), expected)
+        self.assertEqual(exporter.target()["node"]["snapshot_size"], 20)
+
+    def test_once_knows_our_own_trigger(self):
+        node = self.node()
+        node.write(3)
+        exporter = self.begin(node, nudge={"enabled": True})
+        answer = exporter.post("/api/v1/targets/plant/checkpoint?mode=at_once&wait=60s", timeout=90)
+        self.assertEqual(answer.status, 200, answer.text)
+        result = run("--once", "--format", "json", f"--config.file={exporter.config}",
+                     f"--state.directory={exporter.state}")
+        shown = json.loads(result.stdout)["targets"][0]
+        self.assertNotEqual((shown["not_shrinking"] or {}).get("cause"), "future_data")
+        self.assertIsNotNone(shown["checkpoint"]["last_checkpoint"])
+        # Without the state nobody can know whose point it is.
+        alone = run("--once", "--format", "json", f"--config.file={exporter.config}", "--state.directory=/nonexistent")
+        self.assertEqual(json.loads(alone.stdout)["targets"][0]["not_shrinking"]["cause"], "future_data")
+
     def test_pending_retained_and_snapshot_are_what_the_directory_holds(self):
         node = self.node(kept_files=3)
         node.write(29, time.time_ns() - 2 * node.gen1 * SECOND)
