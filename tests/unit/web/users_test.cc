@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "web/password.h"
@@ -66,17 +67,24 @@ TEST(Users, WithoutUsersNobodyLogsIn) {
 
 TEST(Users, ARememberedLoginIsCheap) {
   const auto hash = hash_password("secret", "$2b$08$abcdefghijklmnopqrstuu").value();
-  const auto users = Users::parse(file_with("alice", hash), "web.yml").value();
-  const auto timed = [&users](const char* name, const char* password) {
-    const auto start = std::chrono::steady_clock::now();
-    static_cast<void>(users.check(name, password));
-    return std::chrono::steady_clock::now() - start;
-  };
-  const auto first = timed("alice", "secret");
-  const auto again = timed("alice", "secret");
+  // The least of a few: whatever else the machine does only adds to it.
+  auto first = std::chrono::steady_clock::duration::max();
+  auto again = first;
+  auto unknown = first;
+  for (int round = 0; round < 4; ++round) {
+    const auto users = Users::parse(file_with("alice", hash), "web.yml").value();
+    const auto timed = [&users](const char* name) {
+      const auto start = std::chrono::steady_clock::now();
+      static_cast<void>(users.check(name, "secret"));
+      return std::chrono::steady_clock::now() - start;
+    };
+    first = std::min(first, timed("alice"));
+    for (int i = 0; i < 3; ++i) again = std::min(again, timed("alice"));
+    unknown = std::min(unknown, timed("bob"));
+  }
   EXPECT_LT(again * 5, first);
   // A name nobody has costs a bcrypt too.
-  EXPECT_GT(timed("bob", "secret") * 3, first);
+  EXPECT_GT(unknown * 3, first);
 }
 
 TEST(UsersFile, EmptyMeansNoLogins) {
