@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <regex>
 #include <set>
 
 #include "support.h"
@@ -40,12 +39,27 @@ class Page : public testing::Test {
   void publish(view::TargetView target) { world_.views.publish(view_of({std::move(target)})); }
   // Every address that the document names in this attribute.
   static std::set<std::string> addresses(const std::string& document, const std::string& attribute) {
-    const std::regex pattern(attribute + "=\"([^\"]*)\"");
+    const std::string begin = attribute + "=\"";
     std::set<std::string> found;
-    for (std::sregex_iterator match(document.begin(), document.end(), pattern), end; match != end; ++match) {
-      found.insert((*match)[1]);
+    for (auto at = document.find(begin); at != std::string::npos; at = document.find(begin, at)) {
+      at += begin.size();
+      found.insert(document.substr(at, document.find('"', at) - at));
     }
     return found;
+  }
+
+  static std::size_t count(const std::string& document, const std::string& text) {
+    std::size_t found = 0;
+    for (auto at = document.find(text); at != std::string::npos; at = document.find(text, at + 1)) ++found;
+    return found;
+  }
+  // An attribute such as onclick=.
+  static bool has_handler(const std::string& document) {
+    for (auto at = document.find(" on"); at != std::string::npos; at = document.find(" on", at + 1)) {
+      const auto end = document.find_first_not_of("abcdefghijklmnopqrstuvwxyz", at + 3);
+      if (end != std::string::npos && end > at + 3 && document[end] == '=') return true;
+    }
+    return false;
   }
 
   World world_;
@@ -113,8 +127,9 @@ TEST_F(Page, LetsNothingRunThatIsNotItsOwnFile) {
   // Nothing inline, which this policy would stop.
   EXPECT_THAT(response.body, Not(HasSubstr(" style=")));
   EXPECT_THAT(response.body, Not(HasSubstr("<style")));
-  EXPECT_FALSE(std::regex_search(response.body, std::regex(" on[a-z]+=")));
-  EXPECT_FALSE(std::regex_search(response.body, std::regex("<script(?! src=\"/assets/)")));
+  EXPECT_FALSE(has_handler(response.body));
+  EXPECT_GT(count(response.body, "<script"), 0U);
+  EXPECT_EQ(count(response.body, "<script"), count(response.body, "<script src=\"/assets/"));
 }
 
 TEST_F(Page, NamesNoOtherHost) {
