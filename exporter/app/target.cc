@@ -182,10 +182,12 @@ void Target::on_answer(ServerAnswer answer) {
 // What is known of a 3.x node changes the limits and the floor between nudges.
 void Target::refresh_rules() {
   // Until the server answers, what it said last holds.
-  const bool silent = !node_facts_ || !node_facts_->snapshot_size;
-  NodeKnowledge node = node_knowledge(settings_, silent && remembered_facts_ ? remembered_facts_ : node_facts_);
-  if (node_facts_)
+  const bool by_memory = remembered_facts_ && (!node_facts_ || !node_facts_->snapshot_size);
+  NodeKnowledge node = node_knowledge(settings_, by_memory ? remembered_facts_ : node_facts_);
+  // Why it does not say so now is worth knowing all the same.
+  if (by_memory && node_facts_) {
     node.warnings.insert(node.warnings.end(), node_facts_->problems.begin(), node_facts_->problems.end());
+  }
   const bool asked = settings_.influxdb.url.empty() || node_facts_;
   if (version_ == "3" && asked && node.warnings != warned_) {
     warned_ = node.warnings;

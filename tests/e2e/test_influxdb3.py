@@ -70,6 +70,13 @@ class Shown(Node):
         self.assertEqual(limit(), expected)
         self.assertEqual(exporter.target()["node"]["snapshot_size"], 20)
 
+    def test_each_warning_is_told_once(self):
+        node = self.node(token="right")
+        node.write(3)
+        exporter = self.begin(node)
+        warnings = self.until(lambda: exporter.target()["node"]["warnings"], "the refused token is told")
+        self.assertEqual(sorted(warnings), sorted(set(warnings)))
+
     def test_once_knows_our_own_trigger(self):
         node = self.node()
         node.write(3)
