@@ -28,6 +28,23 @@ namespace {
 constexpr Duration kDrainLimit = std::chrono::milliseconds(250);
 constexpr Duration kPokeInterval = std::chrono::milliseconds(20);
 
+// CivetWeb counts its users without a lock, and a server that was left alone ends
+// whenever its last request does: perhaps while another one starts.
+Mutex& library_mutex() {
+  static Mutex mutex;
+  return mutex;
+}
+
+void enter_library() {
+  const MutexLock lock(library_mutex());
+  mg_init_library(0);
+}
+
+void leave_library() {
+  const MutexLock lock(library_mutex());
+  mg_exit_library();
+}
+
 // What CivetWeb's threads use. Shared with the thread that ends them, so that it
 // outlives a request that does not end in time.
 class Core {
@@ -194,7 +211,7 @@ Result<void> Core::open() {
                                            ": the web server library (CivetWeb) was built without IPv6; give "
                                            "--web.listen-address an IPv4 address, and let a proxy take IPv6");
   }
-  mg_init_library(0);
+  enter_library();
   std::string messages;
   for (const auto& ports : *candidates) {
     if (open_at(ports)) break;
@@ -204,7 +221,7 @@ Result<void> Core::open() {
   }
   starting_ = false;
   if (context_ == nullptr) {
-    mg_exit_library();
+    leave_library();
     const bool taken = messages.find(std::strerror(EADDRINUSE)) != std::string::npos;
     return failure(taken ? ErrorKind::conflict : ErrorKind::unavailable,
                    "listening on " + options_.listen_address + ": " +
@@ -218,7 +235,7 @@ Result<void> Core::open() {
 
 void Core::close() {
   mg_stop(context_);
-  mg_exit_library();
+  leave_library();
 }
 
 void Core::poke() const {

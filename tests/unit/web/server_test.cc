@@ -24,7 +24,7 @@ class RunningServer : public testing::Test {
   std::unique_ptr<Server> start(ServerOptions options = {}) {
     options.listen_address = address_;
     options.client_timeout = client_timeout_;
-    options.stop_timeout = kTimeout;
+    options.stop_timeout = stop_timeout_;
     auto server = Server::start(std::move(options), world_.dependencies());
     EXPECT_TRUE(server) << server.error().message;
     return server ? std::move(*server) : nullptr;
@@ -32,6 +32,7 @@ class RunningServer : public testing::Test {
 
   std::string address_ = "127.0.0.1:0";
   Duration client_timeout_ = kTimeout;
+  Duration stop_timeout_ = std::chrono::seconds(30);  // a server left alone would outlive the world it uses
   World world_;
 };
 
@@ -309,6 +310,7 @@ TEST_F(RunningServer, StopsAtOnceAndFreesThePort) {
 }
 
 TEST_F(RunningServer, ARequestThatNeverEndsDoesNotHoldUpStopping) {
+  stop_timeout_ = kTimeout;
   auto server = start();
   world_.commands.hold(true);
   Client client(server->port());
