@@ -1,7 +1,6 @@
 #include "events/sender.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -46,16 +45,9 @@ Result<void> check_secret_url(const std::string& url, const std::string& file) {
   return {};
 }
 
-// Whole seconds; the form with a date is left alone.
-std::optional<Duration> pause_of(const http::Response& response) {
-  const auto found = response.headers.find("retry-after");
-  if (found == response.headers.end()) return std::nullopt;
-  std::int64_t seconds = 0;
-  const char* end = found->second.data() + found->second.size();
-  const auto parsed = std::from_chars(found->second.data(), end, seconds);
-  if (parsed.ec == std::errc::result_out_of_range) return kLongestPause;
-  if (parsed.ec != std::errc() || parsed.ptr != end || seconds < 0) return std::nullopt;
-  return std::min<Duration>(kLongestPause, std::chrono::seconds(std::min<std::int64_t>(seconds, 86'400)));
+std::optional<Duration> pause_of(const http::Response& response, Time now) {
+  const auto asked = http::retry_after(response, now);
+  return asked ? std::optional(std::min(*asked, kLongestPause)) : std::nullopt;
 }
 
 bool is_success(int status) {
@@ -186,7 +178,7 @@ Attempt Sender::send(std::size_t receiver, const Payload& payload, Time now, Dur
     attempt.message += ": " + escape_control(shortened(response->body, kShownAnswer));
   }
   if (can_pass(response->status)) {
-    attempt.retry_after = pause_of(*response);
+    attempt.retry_after = pause_of(*response, now);
   } else {
     attempt.verdict = Attempt::Verdict::refused;
   }

@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <ctime>
 #include <functional>
 #include <optional>
 #include <string_view>
@@ -23,6 +26,8 @@ constexpr long kBufferBytes = 16 * 1024;
 constexpr std::size_t kMaxHeaderBytes = 64 * 1024;
 // Of a single wait. A request to stop ends it at once.
 constexpr int kPollMilliseconds = 1000;
+// Nobody means more; a clock that is off might.
+constexpr std::chrono::seconds kLongestRetryAfter = std::chrono::hours(24 * 365);
 
 // libcurl wants this once per process, before anything else, and not at the same
 // time from two threads. Never undone: other threads may still be inside curl.
@@ -379,6 +384,25 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
   handle_->spoiled = broken_off;
   receiver.response.status = static_cast<int>(status);
   return std::move(receiver.response);
+}
+
+std::optional<Duration> retry_after(const Response& response, Time now) {
+  const auto found = response.headers.find("retry-after");
+  if (found == response.headers.end() || found->second.empty()) return std::nullopt;
+  const std::string& value = found->second;
+  if (std::all_of(value.begin(), value.end(), [](char c) { return c >= '0' && c <= '9'; })) {
+    std::int64_t seconds = 0;
+    const auto parsed = std::from_chars(value.data(), value.data() + value.size(), seconds);
+    if (parsed.ec != std::errc()) return kLongestRetryAfter;
+    return std::min(kLongestRetryAfter, std::chrono::seconds(seconds));
+  }
+  // A date begins with its day's name; curl would read a bare number as a date, too.
+  if (value.front() < 'A' || value.front() > 'z') return std::nullopt;
+  const std::time_t at = curl_getdate(value.c_str(), nullptr);
+  if (at < 0) return std::nullopt;
+  // In seconds: the year 9999 is beyond what nanoseconds count.
+  const auto wait = std::chrono::seconds(at) - std::chrono::floor<std::chrono::seconds>(now.time_since_epoch());
+  return std::clamp(wait, std::chrono::seconds(0), kLongestRetryAfter);
 }
 
 std::string percent_encode(const std::string& text) {

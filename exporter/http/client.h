@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -53,6 +54,11 @@ class Client {
   struct Handle;
   std::unique_ptr<Handle> handle_;
 };
+
+// How long the Retry-After header asks to wait, whole seconds or a date (RFC 9110,
+// 10.2.3); a date that has passed is no time at all; a year at most. nullopt: there is none that
+// makes sense.
+[[nodiscard]] std::optional<Duration> retry_after(const Response& response, Time now);
 
 // Percent-encodes everything but unreserved characters (RFC 3986).
 [[nodiscard]] std::string percent_encode(const std::string& text);

@@ -187,6 +187,11 @@ void read_receivers(const Section& section, Hook& hook, const std::filesystem::p
     // The path of the API follows.
     for (std::string& url : hook.urls) {
       while (url.ends_with('/')) url.pop_back();
+      if (url.ends_with("/api/v2/alerts") || url.ends_with("/api/v1/alerts") || url.ends_with("/api/v2")) {
+        complain(section, key,
+                 shown(url) + " ends in the path of the API, which is added to it; write " +
+                     shown(url.substr(0, url.rfind("/api/"))));
+      }
     }
   } else {
     read_file_name(section, "url_file", hook.url_file, folder);

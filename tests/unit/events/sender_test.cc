@@ -154,7 +154,8 @@ TEST(Sender, RetryAfterIsHeardUpToAnHour) {
   EXPECT_EQ(pause("86400"), Duration(1h));
   EXPECT_EQ(pause("99999999999999999999"), Duration(1h));
   EXPECT_EQ(pause("-1"), std::nullopt);
-  EXPECT_EQ(pause("Fri, 31 Dec 1999 23:59:59 GMT"), std::nullopt);
+  EXPECT_EQ(pause("Fri, 31 Dec 1999 23:59:59 GMT"), Duration(0s));
+  EXPECT_EQ(pause("Fri, 31 Dec 2100 23:59:59 GMT"), Duration(1h));
 }
 
 TEST(Sender, NoAnswerIsAFailureWithinItsTime) {

@@ -145,6 +145,21 @@ class Bench {
       if (notes_ == seen) system.wait_until(noted_, mutex_, deadline);
     }
   }
+  // Likewise, while the clock goes on by `step` again and again: for a pause whose
+  // beginning is not known. Between two steps the others get a moment, so that the
+  // clock does not run years ahead of a thread that has to wait for a processor.
+  template <class Condition>
+  [[nodiscard]] bool until(const Condition& condition, Duration step) {
+    SystemClock system;
+    const auto deadline = system.steady() + std::chrono::seconds(30);
+    while (!condition()) {
+      if (system.steady() >= deadline) return false;
+      clock->advance(step);
+      const MutexLock lock(mutex_);
+      system.wait_until(noted_, mutex_, system.steady() + std::chrono::milliseconds(1));
+    }
+    return true;
+  }
   void note() {
     const MutexLock lock(mutex_);
     ++notes_;

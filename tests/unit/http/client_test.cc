@@ -383,6 +383,21 @@ TEST(Client, ManyThreadsCanEachStartTheirFirstOne) {
   EXPECT_EQ(good, 8);
 }
 
+TEST(RetryAfter, IsSecondsOrADate) {
+  const Time now = std::chrono::system_clock::from_time_t(1'792'843'195);  // 2026-10-24T11:59:55Z
+  const auto asked = [&](const std::string& value) { return retry_after({503, {{"retry-after", value}}, ""}, now); };
+  EXPECT_EQ(asked("120"), std::chrono::seconds(120));
+  EXPECT_EQ(asked("0"), std::chrono::seconds(0));
+  EXPECT_EQ(asked("Sat, 24 Oct 2026 12:00:00 GMT"), std::chrono::seconds(5));
+  EXPECT_EQ(asked("Sat, 24 Oct 2026 11:00:00 GMT"), std::chrono::seconds(0));
+  EXPECT_EQ(asked("99999999999999999999"), Duration(std::chrono::hours(24 * 365)));
+  EXPECT_EQ(asked("Fri, 31 Dec 9999 23:59:59 GMT"), Duration(std::chrono::hours(24 * 365)));
+  for (const char* nonsense : {"", "-1", "1.5", "soon", "12 s", "\xff"}) {
+    EXPECT_EQ(asked(nonsense), std::nullopt) << nonsense;
+  }
+  EXPECT_EQ(retry_after({503, {}, ""}, now), std::nullopt);
+}
+
 TEST(PercentEncode, KeepsUnreservedCharactersAlone) {
   EXPECT_EQ(percent_encode("aZ09-._~"), "aZ09-._~");
   EXPECT_EQ(percent_encode("a b/ü\n&=+%"), "a%20b%2F%C3%BC%0A%26%3D%2B%25");

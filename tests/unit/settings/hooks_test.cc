@@ -110,6 +110,9 @@ TEST(Hooks, NeedANameATypeAndAnAddress) {
             "a.yml:5: hooks.url: it is missing; write url, or url_file where the URL is a secret");
   EXPECT_EQ(refused("- {name: a, type: alertmanager}\n"),
             "a.yml:5: hooks.urls: it is missing; write the Alertmanagers, such as [http://127.0.0.1:9093]");
+  EXPECT_THAT(refused("- {name: a, type: alertmanager, urls: [http://h/am/api/v2/alerts/]}\n"),
+              HasSubstr("'http://h/am/api/v2/alerts' ends in the path of the API, which is added to it; write "
+                        "'http://h/am'"));
   EXPECT_THAT(refused("- {name: a b, type: webhook, url: http://h/}\n"), HasSubstr("'a b' is not a name"));
   EXPECT_THAT(refused("- {name: a, type: webhook, url: http://h/}\n- {name: a, type: webhook, url: http://g/}\n"),
               StartsWith("a.yml:6: hooks.name: 'a' is the name of another hook too, on line 5"));
