@@ -142,7 +142,7 @@ class Target {
       WALX_REQUIRES(mutex_);
   void end_restart(const std::string& step, const std::string& summary, bool success, nlohmann::ordered_json more)
       WALX_REQUIRES(mutex_);
-  void abandon_restart() WALX_REQUIRES(mutex_);
+  void give_up_restart(const std::string& step, const std::string& summary) WALX_REQUIRES(mutex_);
   void leave_restart(bool success, const std::string& summary) WALX_REQUIRES(mutex_);
   void keep_restart_result(bool success, const std::string& summary) WALX_REQUIRES(mutex_);
   void rest_restart() WALX_REQUIRES(mutex_);

@@ -128,10 +128,11 @@ void Target::step_restart() {
     if (!verdict.blockers.empty() && verdict.blockers != restart_held_) hold_restart(verdict);
     return;
   }
-  memory_ = policy::after_restart_settled(std::move(memory_));
   restart_held_.clear();
   restart_held_why_.clear();
-  if (verdict.kind == RestartVerdict::Kind::refuse) return end_restart("refused", verdict.explanation, false, {});
+  if (verdict.kind == RestartVerdict::Kind::refuse) return give_up_restart("refused", verdict.explanation);
+  // It waits in the memory until the act, so that one of us that is killed while it
+  // prepares leaves it to the next.
   if (restart_thread_.joinable()) restart_thread_.join();  // has ended: the phase is idle
   restart_phase_ = RestartPhase::preparing;
   restart_thread_ = std::jthread([this](const std::stop_token& stop) { run_restart(stop); });
@@ -157,6 +158,12 @@ void Target::end_restart(const std::string& step, const std::string& summary, bo
   rest_restart();
 }
 
+// Nothing was done to InfluxDB, and nothing will be in this episode.
+void Target::give_up_restart(const std::string& step, const std::string& summary) {
+  memory_ = policy::after_restart_settled(std::move(memory_));
+  end_restart(step, summary, false, {});
+}
+
 // This exporter stops; what came of it is for the next one, or for a person, to see.
 void Target::leave_restart(bool success, const std::string& summary) {
   services_.log->warn("The restart is not seen to its end: {} [{}]", summary, settings_.name);
@@ -172,13 +179,8 @@ void Target::keep_restart_result(bool success, const std::string& summary) {
   }
 }
 
-// Nothing was done to InfluxDB yet: it is for a later time, or for the next one of us.
-void Target::abandon_restart() {
-  memory_ = policy::after_restart_wanted(std::move(memory_));
-  rest_restart();
-}
-
-// The last of every course: from here on checkpoints start again.
+// The last of every course: from here on checkpoints start again. A restart that
+// was not given up waits for a later time, or for the next one of us.
 void Target::rest_restart() {
   restart_lock_.reset();
   restart_phase_ = RestartPhase::idle;
@@ -193,10 +195,10 @@ void Target::run_restart(const std::stop_token& stop) {
                                       : method->check(stop);
   {
     const MutexLock lock(mutex_);
-    if (stopping_) return abandon_restart();
-    if (!plan) return end_restart("failed", plan.error().message, false, {});
+    if (stopping_) return rest_restart();
+    if (!plan) return give_up_restart("failed", plan.error().message);
     if (settings_.dry_run) {
-      return end_restart("dry_run", "would prepare it, then " + *plan + "; dry_run is set for this target", false, {});
+      return give_up_restart("dry_run", "would prepare it, then " + *plan + "; dry_run is set for this target");
     }
     restart_step("preparing", "then " + *plan, {});
     publish();
@@ -205,9 +207,9 @@ void Target::run_restart(const std::stop_token& stop) {
       {settings_.name, settings_.restart.prepare_wait, "restart", /*override_soft=*/true, /*in_any_window=*/false});
   {
     const MutexLock lock(mutex_);
-    if (stopping_) return abandon_restart();
+    if (stopping_) return rest_restart();
     if (!settle_preparation(prepared)) return;
-    if (stopping_) return abandon_restart();
+    if (stopping_) return rest_restart();
     restart_phase_ = RestartPhase::restarting;  // from here on no checkpoint starts
     publish();
   }
@@ -215,8 +217,8 @@ void Target::run_restart(const std::stop_token& stop) {
   RestartStart start;
   {
     const MutexLock lock(mutex_);
-    if (stopping_) return abandon_restart();
-    if (!lock_file) return end_restart("refused", lock_file.error().message, false, {});
+    if (stopping_) return rest_restart();
+    if (!lock_file) return give_up_restart("refused", lock_file.error().message);
     restart_lock_ = *std::move(lock_file);
     start = {services_.clock->steady(), sample_ != nullptr ? sample_->pending : wal::Extent{},
              server_ ? server_->process_id : std::string()};
@@ -263,9 +265,9 @@ bool Target::settle_preparation(const view::PrepareRestartAnswer& prepared) {
   if (verdict.kind == RestartVerdict::Kind::go) return true;
   if (verdict.kind == RestartVerdict::Kind::wait && !verdict.blockers.empty()) {
     hold_restart(verdict);
-    abandon_restart();
+    rest_restart();
   } else {
-    end_restart("refused", verdict.explanation, false, {});
+    give_up_restart("refused", verdict.explanation);
   }
   return false;
 }

@@ -32,7 +32,7 @@ struct Memory {
   std::optional<Time> last_critical_failure;  // the last one counted
   std::optional<Time> blocked_since;          // critical and blocked without a break
   bool restart_considered = false;
-  bool restart_waits = false;  // considered, to be made, and not yet begun or refused
+  bool restart_waits = false;  // considered, to be made, and neither done nor refused yet
   // When the exporter restarted InfluxDB, well or not, in the last 24 h; ascending.
   std::vector<Time> restarts;
 

@@ -101,7 +101,7 @@ Memory after_restart_settled(Memory memory) {
 Memory after_restart_begun(Memory memory, Time now) {
   std::erase_if(memory.restarts, [&](Time time) { return now - time >= kDay; });
   memory.restarts.push_back(now);
-  return memory;
+  return after_restart_settled(std::move(memory));
 }
 
 }  // namespace walx::policy

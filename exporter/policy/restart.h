@@ -51,10 +51,10 @@ struct RestartVerdict {
 // How many more may be made now.
 [[nodiscard]] std::uint64_t restarts_left(const RestartRules& rules, const Memory& memory, Time now);
 
-// The consideration leads to a restart; it is begun, or refused.
+// The consideration leads to a restart; it is made, or refused.
 [[nodiscard]] Memory after_restart_wanted(Memory memory);
 [[nodiscard]] Memory after_restart_settled(Memory memory);
-// InfluxDB is about to be told to restart.
+// InfluxDB is about to be told to restart: settled, and counted.
 [[nodiscard]] Memory after_restart_begun(Memory memory, Time now);
 
 }  // namespace walx::policy

@@ -284,6 +284,24 @@ TEST_F(TargetRestart, WaitsAsLongAsSomethingHoldsItBackAndSaysSoOnce) {
   EXPECT_EQ(considered(), 0U) << "by this process";
 }
 
+TEST_F(TargetRestart, OfAProcessThatWasKilledWhilePreparingIsMadeByTheNext) {
+  with_checkpoints();
+  std::string left;  // what a killed one leaves in its state
+  on_preparation_ = [&] {
+    if (once_.exchange(false)) left = store_->get("plant", "policy").value().value();
+  };
+  start();
+  pass_until("ready");
+  EXPECT_EQ(runs(), 1);
+  target_.reset();
+  ASSERT_TRUE(store_->put("plant", "policy", left));
+  start();
+  until([&] { return pass(5s, 5s), runs() == 2; }, "the restart of the next process");
+  pass(20min);
+  EXPECT_EQ(runs(), 2);
+  EXPECT_EQ(considered(), 0U) << "by this process";
+}
+
 TEST_F(TargetRestart, WaitsAgainWhereAPersonPausesWhileItIsPrepared) {
   with_checkpoints();
   on_preparation_ = [this] {

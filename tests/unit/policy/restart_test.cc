@@ -228,11 +228,13 @@ TEST(RestartWanted, IsForgottenWhenTheTargetIsHealthyAgain) {
   EXPECT_FALSE(target.memory.restart_waits);
 }
 
-TEST(RestartWanted, SurvivesARestartOfTheExporter) {
-  const Memory memory = from_text(to_text(after_restart_begun(after_restart_wanted({}), kStart))).value();
-  EXPECT_TRUE(memory.restart_waits);
-  EXPECT_THAT(memory.restarts, ElementsAre(kStart));
-  EXPECT_FALSE(after_restart_settled(memory).restart_waits);
+TEST(RestartWanted, SurvivesARestartOfTheExporterUntilItIsBegun) {
+  const Memory waiting = from_text(to_text(after_restart_wanted({}))).value();
+  EXPECT_TRUE(waiting.restart_waits);
+  EXPECT_FALSE(after_restart_settled(waiting).restart_waits);
+  const Memory begun = from_text(to_text(after_restart_begun(waiting, kStart))).value();
+  EXPECT_FALSE(begun.restart_waits);
+  EXPECT_THAT(begun.restarts, ElementsAre(kStart));
 }
 
 TEST(Unprepared, IsForbiddenUnlessAllowedAndTheReplayIsKnownAndShort) {
