@@ -126,7 +126,9 @@ Response Handler::post_reload(const Call& call) {
   const auto done = dependencies_.commands.reload();
   if (abandoned_) return error_response(503, "the exporter is shutting down");
   if (!done) {
-    return refuse(call.request, 500, "the settings were not reloaded, the old ones stay: " + done.error().message, {});
+    const int status = done.error().kind == ErrorKind::conflict ? 409 : 500;  // try again later; mend the file
+    return refuse(call.request, status, "the settings were not reloaded, the old ones stay: " + done.error().message,
+                  {});
   }
   return json_response(
       200,

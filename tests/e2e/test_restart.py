@@ -236,6 +236,23 @@ mv {seen}.new {seen}
         self.assertIn("restart.unprepared is false", refused["message"])
         self.assertFalse(os.path.exists(marker))
 
+    def test_under_way_is_not_cut_off_by_a_reload(self):
+        go = os.path.join(self.folder, "go")
+        running = os.path.join(self.folder, "running")
+        server, exporter = self.watched(f"touch {running}\nwhile [ ! -e {go} ]; do sleep 0.1; done\n")
+        self.until(lambda: os.path.exists(running), "the command runs")
+        self.assertEqual(exporter.post("/-/reload").status, 200, "which changes nothing of the target")
+        exporter.configure(settings(target(server)))
+        refused = exporter.post("/-/reload")
+        self.assertEqual(refused.status, 409, refused.text)
+        self.assertIn("is being restarted", refused.text)
+        self.assertIn("reload again when that has ended", refused.text)
+        with open(go, "w", encoding="ascii"):
+            pass
+        self.wait_step(exporter, "ready")
+        self.until(lambda: exporter.post("/-/reload").status == 200, "a reload after it")
+        self.assertFalse(exporter.target()["restart"]["enabled"])
+
     def test_that_hangs_does_not_keep_the_exporter_from_stopping(self):
         pid = os.path.join(self.folder, "pid")
         _, exporter = self.watched(f"trap '' TERM\necho $$ >{pid}\nwhile :; do sleep 1; done\n")

@@ -389,6 +389,8 @@ TEST_F(Routes, AReloadThatFailsSaysWhy) {
   const auto response = post("/-/reload");
   EXPECT_EQ(response.status, 500);
   EXPECT_THAT(json(response)["error"].get<std::string>(), HasSubstr("config.yml:3"));
+  world_.commands.reload_with(failure(ErrorKind::conflict, "InfluxDB of target plant is being restarted"));
+  EXPECT_EQ(post("/-/reload").status, 409);
 }
 
 TEST_F(Routes, APlanIsOneFlatObjectAndTakesAMode) {
