@@ -137,6 +137,7 @@ void HookRunner::restore() {
   const auto cursor = memory.is_object() ? memory.find("cursor") : memory.end();
   if (memory.is_object() && cursor != memory.end() && cursor->is_number_integer()) {
     read_ = cursor->get<std::int64_t>();
+    backlog_ = backlog_of(memory, read_);
     if (memory.contains("channel")) channel_->restore(memory["channel"], services_.clock->now());
   } else {
     const auto newest = services_.memory->newest_id();
@@ -178,9 +179,12 @@ void HookRunner::collect() {
     const bool last = events->size() < kBatch;
     for (Event& event : *events) {
       const std::int64_t id = event.id;
-      if (channel_->take(event)) queue_.push_back(std::move(event));
+      const bool taken = channel_->take(event);
+      if (taken) queue_.push_back(std::move(event));
+      find_backlog(id, taken);
       read_ = std::max(read_, id);
     }
+    if (last || (backlog_ && read_ >= backlog_->read)) settle_backlog();
     drop_surplus();
     if (last) break;
   }
@@ -193,6 +197,31 @@ void HookRunner::collect() {
     if (channel_->take(event)) queue_.push_back(std::move(event));
   }
   drop_surplus();
+}
+
+std::optional<HookRunner::Backlog> HookRunner::backlog_of(const Json& memory, std::int64_t cursor) {
+  const auto read = memory.find("read");
+  const auto waiting = memory.find("waiting");
+  if (read == memory.end() || !read->is_number_integer()) return std::nullopt;
+  if (waiting == memory.end() || !waiting->is_number_unsigned()) return std::nullopt;
+  return Backlog{cursor, read->get<std::int64_t>(), waiting->get<std::uint64_t>(), 0, std::nullopt};
+}
+
+void HookRunner::find_backlog(std::int64_t id, bool taken) {
+  if (!backlog_) return;
+  if (!backlog_->trimmed) backlog_->trimmed = id > backlog_->cursor + 1;
+  if (taken && id <= backlog_->read) ++backlog_->found;
+}
+
+// The audit is kept up to history_limit. What it lost while this hook was not at work
+// is told where the first that waited is gone; else only the filter has changed.
+void HookRunner::settle_backlog() {
+  const std::optional<Backlog> backlog = std::exchange(backlog_, std::nullopt);
+  if (!backlog || backlog->found >= backlog->waiting || !backlog->trimmed.value_or(true)) return;
+  const std::uint64_t lost = backlog->waiting - backlog->found;
+  services_.log->warn("hook {}: {} dropped, because the audit (history_limit) no longer has what waited", config_.name,
+                      events_text(lost));
+  update([&](HookStatus& status) { status.dropped += lost; });
 }
 
 void HookRunner::drop_surplus() {
@@ -320,6 +349,10 @@ void HookRunner::remember(bool at_once) {
   const auto kept = std::find_if(queue_.begin(), queue_.end(), [](const Event& event) { return event.id > 0; });
   Json memory;
   memory["cursor"] = kept == queue_.end() ? read_ : kept->id - 1;
+  if (kept != queue_.end()) {
+    memory["read"] = read_;
+    memory["waiting"] = std::count_if(kept, queue_.end(), [](const Event& event) { return event.id > 0; });
+  }
   if (Json channel = channel_->memory(); !channel.is_null()) memory["channel"] = std::move(channel);
   std::string text = memory.dump(-1, ' ', false, Json::error_handler_t::replace);
   if (text != saved_) {

@@ -79,6 +79,15 @@ class HookRunner {
   [[nodiscard]] HookHandover hand_over() WALX_EXCLUDES(mutex_);
 
  private:
+  // What waited when this hook was last at work.
+  struct Backlog {
+    std::int64_t cursor = 0;  // the first that waited is the one after it
+    std::int64_t read = 0;    // the last that had been read
+    std::uint64_t waiting = 0;
+    std::uint64_t found = 0;
+    std::optional<bool> trimmed;  // whether the first is gone from the audit
+  };
+
   void run(const std::stop_token& stop) WALX_EXCLUDES(mutex_);
   void work(const std::stop_token& stop) WALX_EXCLUDES(mutex_);
   void note_unforeseen(const char* what) WALX_EXCLUDES(mutex_);
@@ -87,6 +96,9 @@ class HookRunner {
   void restore();
   [[nodiscard]] Result<void> begin_at(std::int64_t newest);
   void collect() WALX_EXCLUDES(mutex_);
+  [[nodiscard]] static std::optional<Backlog> backlog_of(const nlohmann::ordered_json& memory, std::int64_t cursor);
+  void find_backlog(std::int64_t id, bool taken);
+  void settle_backlog() WALX_EXCLUDES(mutex_);
   void drop_surplus() WALX_EXCLUDES(mutex_);
   void drop(std::size_t count, const std::string& why) WALX_EXCLUDES(mutex_);
   [[nodiscard]] std::optional<SteadyTime> due() const;
@@ -105,7 +117,8 @@ class HookRunner {
   // Of the thread alone, from its start on.
   std::unique_ptr<Channel> channel_;
   bool restored_ = false;
-  std::int64_t read_ = 0;  // events up to this id have been read
+  std::int64_t read_ = 0;           // events up to this id have been read
+  std::optional<Backlog> backlog_;  // nullopt: it has been found again
   std::deque<Event> queue_;
   std::string saved_;
   SteadyTime last_saved_{};

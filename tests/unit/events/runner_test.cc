@@ -22,7 +22,8 @@ struct Script {
   std::optional<Duration> retry_after WALX_GUARDED_BY(mutex);
   std::vector<std::int64_t> delivered WALX_GUARDED_BY(mutex);
   std::vector<std::int64_t> tried WALX_GUARDED_BY(mutex);
-  int throws WALX_GUARDED_BY(mutex) = 0;  // deliveries that throw
+  int throws WALX_GUARDED_BY(mutex) = 0;     // deliveries that throw
+  bool takes WALX_GUARDED_BY(mutex) = true;  // what is a warning or worse
 
   void answer(Verdict with, std::optional<Duration> pause = std::nullopt) {
     const MutexLock lock(mutex);
@@ -39,7 +40,10 @@ class ScriptedChannel final : public Channel {
  public:
   explicit ScriptedChannel(std::shared_ptr<Script> script) : script_(std::move(script)) {}
   [[nodiscard]] Result<void> check() const override { return {}; }
-  [[nodiscard]] bool take(const Event& event) override { return event.severity != Severity::info; }
+  [[nodiscard]] bool take(const Event& event) override {
+    const MutexLock lock(script_->mutex);
+    return script_->takes && event.severity != Severity::info;
+  }
   [[nodiscard]] Delivery deliver(const std::deque<Event>& queue, Time, Duration, const std::stop_token&) override {
     const MutexLock lock(script_->mutex);
     Delivery out;
@@ -261,6 +265,54 @@ TEST_F(Runner, WhatWasDroppedIsNotReadAgainAfterARestart) {
   start();
   ASSERT_TRUE(until_delivered(1));
   EXPECT_THAT(script_->seen(), ElementsAre(3));
+  EXPECT_EQ(runner_->status().dropped, 0U);
+}
+
+TEST_F(Runner, WhatTheAuditLostWhileItWasNotAtWorkIsCountedAsDropped) {
+  script_->answer(Verdict::failed);
+  start();
+  for (int id = 1; id <= 5; ++id) happen(id);
+  ASSERT_TRUE(bench_.until([&] { return runner_->status().queue_length == 5; }));
+  runner_.reset();
+  bench_.memory->trim(3);
+  script_->answer(Verdict::delivered);
+  start();
+  happen(6);
+  ASSERT_TRUE(until_delivered(3));
+  EXPECT_THAT(script_->seen(), ElementsAre(4, 5, 6));
+  EXPECT_EQ(runner_->status().dropped, 3U);
+  runner_.reset();
+  start();
+  happen(7);
+  ASSERT_TRUE(until_delivered(1));
+  EXPECT_EQ(runner_->status().dropped, 0U) << "told once";
+}
+
+TEST_F(Runner, WhatTheAuditLostAltogetherIsCountedAsDropped) {
+  script_->answer(Verdict::failed);
+  start();
+  for (int id = 1; id <= 5; ++id) happen(id);
+  ASSERT_TRUE(bench_.until([&] { return runner_->status().queue_length == 5; }));
+  runner_.reset();
+  bench_.memory->trim(5);
+  start();
+  EXPECT_TRUE(bench_.until([&] { return runner_->status().dropped == 5; }));
+}
+
+TEST_F(Runner, WhatAChangedFilterPassesOverIsNotDropped) {
+  script_->answer(Verdict::failed);
+  start();
+  for (int id = 1; id <= 3; ++id) happen(id);
+  ASSERT_TRUE(bench_.until([&] { return runner_->status().queue_length == 3; }));
+  runner_.reset();
+  {
+    const MutexLock lock(script_->mutex);
+    script_->takes = false;
+  }
+  start();
+  ASSERT_TRUE(bench_.until([&] { return bench_.memory->read() == 3; }));
+  runner_->finish(bench_.clock->steady());
+  ASSERT_TRUE(bench_.until([&] { return runner_->finished(); }));
   EXPECT_EQ(runner_->status().dropped, 0U);
 }
 

@@ -80,6 +80,10 @@ class FakeMemory final : public HookMemory {
     const MutexLock lock(mutex_);
     events_.push_back(std::move(event));
   }
+  void trim(std::int64_t up_to) {
+    const MutexLock lock(mutex_);
+    std::erase_if(events_, [&](const Event& event) { return event.id <= up_to; });
+  }
   void fail(bool fails) {
     const MutexLock lock(mutex_);
     fails_ = fails;
