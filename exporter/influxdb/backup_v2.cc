@@ -23,6 +23,7 @@ constexpr std::size_t kMaxAnswerBytes = 64 * 1024;
 constexpr Rhythm kSettle = {milliseconds(20), milliseconds(500), seconds(1)};
 // After a 200 that emptied nothing: each question closes the open segment, so few.
 constexpr std::array<Duration, 2> kRetryPauses = {seconds(1), seconds(5)};
+constexpr Duration kLastQuestion = seconds(2);  // with its answer and the look after it
 
 class BackupV2 final : public ShardBackup {
  public:
@@ -70,7 +71,8 @@ std::optional<BackupV2::Trouble> BackupV2::back_up(Run& run, const wal::Shard& s
     if (!settled) return Trouble{OutcomeKind::failed, settled.error().message, true};
     moved = moved || open_segment_moved(*before, run.lookout.latest(), shard);
     if (!moved) return std::nullopt;  // asking on does not help: unverified
-    if (attempt >= kRetryPauses.size()) break;
+    // Cut off by its time limit another question would tell nothing but that.
+    if (attempt >= kRetryPauses.size() || run.lookout.left() < kRetryPauses[attempt] + kLastQuestion) break;
     log_->debug("Shard {}: the server says that it is done, but its files are there; asking again in {}",
                 shard_name(shard), format_duration(kRetryPauses[attempt]));
     const auto ended =

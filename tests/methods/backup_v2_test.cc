@@ -121,6 +121,18 @@ TEST_F(BackupV2, A200WhileAnotherSnapshotRunsIsBusyAndSucceedsOnceItEnds) {
   EXPECT_EQ(pending(), wal::Extent{});
 }
 
+TEST_F(BackupV2, A200WhileAnotherSnapshotRunsIsBusyAlsoWhereTheTimeIsTooShortToAskAgain) {
+  clock_ = std::make_shared<FastClock>(Time(seconds(1'800'000'000)), 5);
+  options_.timeout = seconds(8);
+  start();
+  write("plant", 1000);
+  server_->tell("hold-snapshots?value=true");
+  write("plant", 1000);
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::busy) << outcome.message;
+  EXPECT_LT(outcome.steps, 3U);
+}
+
 TEST_F(BackupV2, AnotherServersDirectoryIsUnverifiedAndNamesTheSettings) {
   FakeServer server([](Peer& peer) {
     while (!peer.read_request().empty()) {
