@@ -53,7 +53,8 @@ tl::expected<Flags, UsageError> parse_flags(const std::vector<std::string>& argu
                   "Bring what a restart would replay to the minimum; exit 0 only when it is safe to go on");
   modes->add_flag("--version", version, "Print the version");
   modes->require_option(0, 1);
-  app.add_option("--target", flags.target, "Of --prepare-restart: the target's name; all unless given");
+  app.add_option("--target", flags.target,
+                 "Of --once, --explain and --prepare-restart: the target's name; all unless given");
   app.add_option("--max-wait", max_wait, "Of --prepare-restart: how long it may take, 60s unless given");
   app.add_option("--format", format, "Of --once and --explain: text or json")->check(CLI::IsMember({"text", "json"}));
 
@@ -82,6 +83,10 @@ tl::expected<Flags, UsageError> parse_flags(const std::vector<std::string>& argu
   if (check) flags.mode = Mode::config_check;
   if (healthcheck) flags.mode = Mode::healthcheck;
   if (prepare) flags.mode = Mode::prepare_restart;
+  if (!flags.target.empty() && !once && !explain && !prepare) {
+    return tl::unexpected(
+        UsageError{"--target is for --once, --explain and --prepare-restart; leave it out", kExitFailure});
+  }
   const auto parsed_wait = parse_duration(max_wait);
   if (!parsed_wait) return tl::unexpected(UsageError{"--max-wait: " + parsed_wait.error().message, kExitFailure});
   flags.max_wait = *parsed_wait;

@@ -124,6 +124,17 @@ int serve(const Flags& flags, const settings::Settings& settings, const std::sha
   }
 }
 
+Result<settings::Settings> with_target_alone(settings::Settings settings, const std::string& name) {
+  if (name.empty()) return settings;
+  std::vector<std::string> names;
+  for (const settings::Target& target : settings.targets) names.push_back(escape_control(target.name));
+  std::erase_if(settings.targets, [&](const settings::Target& target) { return target.name != name; });
+  if (!settings.targets.empty()) return settings;
+  return failure(ErrorKind::not_found, "--target: there is no target named " + escape_control(name) +
+                                           " in the settings; there " + (names.size() == 1 ? "is " : "are ") +
+                                           join(names, ", "));
+}
+
 int run(const std::vector<std::string>& arguments) {
   const auto environment = settings::process_environment();
   const auto flags = parse_flags(arguments, environment);
@@ -147,7 +158,8 @@ int run(const std::vector<std::string>& arguments) {
     std::cerr << log.error().message << "\n";
     return failure;
   }
-  const auto settings = settings::load(flags->sources, environment);
+  auto settings = settings::load(flags->sources, environment);
+  if (settings) settings = with_target_alone(*std::move(settings), flags->target);
   if (!settings) {
     (*log)->error("{}", settings.error().message);
     return failure;

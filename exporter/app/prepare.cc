@@ -47,11 +47,8 @@ std::optional<bool> ask_daemon(const Flags& flags, const std::string& target, st
 int run_prepare_restart(const settings::Settings& settings, const Flags& flags, std::shared_ptr<Clock> clock,
                         const Log& log, std::ostream& out) {
   bool all_safe = true;
-  bool any = false;
   std::shared_ptr<state::Store> store;
   for (const settings::Target& target : settings.targets) {
-    if (!flags.target.empty() && target.name != flags.target) continue;
-    any = true;
     if (const auto safe = ask_daemon(flags, target.name, out)) {
       all_safe = all_safe && *safe;
       continue;
@@ -71,10 +68,6 @@ int run_prepare_restart(const settings::Settings& settings, const Flags& flags, 
         {target.name, flags.max_wait, "command line", /*override_soft=*/false, /*in_any_window=*/true});
     out << escape_control(target.name) << ": " << escape_control(answer.message) << "\n";
     all_safe = all_safe && answer.safe;
-  }
-  if (!any) {
-    out << "there is no target named " << escape_control(flags.target) << " in the settings\n";
-    return kExitFailure;
   }
   return all_safe ? kExitOk : kExitFailure;
 }

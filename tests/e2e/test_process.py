@@ -96,6 +96,17 @@ class Once(Case):
                        f"  - name: b\n    wal: {{directory: {self.wal}/missing}}\n")
         self.assertEqual(run("--once", f"--config.file={self.config}").returncode, 3)
 
+    def test_one_of_several(self):
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(f"targets:\n  - name: a\n    wal: {{directory: {self.wal}}}\n"
+                       f"  - name: b\n    wal: {{directory: {self.wal}/missing}}\n")
+        result = run("--once", f"--config.file={self.config}", "--target=a", "--format=json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual([target["name"] for target in json.loads(result.stdout)["targets"]], ["a"])
+        unknown = run("--once", f"--config.file={self.config}", "--target=z")
+        self.assertEqual(unknown.returncode, 3)
+        self.assertIn("there is no target named z in the settings; there are a, b", unknown.stderr)
+
     def test_explain(self):
         self.once("1MiB")
         result = run("--explain", f"--config.file={self.config}")

@@ -52,6 +52,17 @@ TEST(Flags, AUsageErrorOfOnceIsThree) {
   EXPECT_EQ(parse({"--once", "--explain"}).error().exit_code, 3);
 }
 
+TEST(Flags, ATargetIsForOneLookOrAPreparation) {
+  for (const char* mode : {"--once", "--explain", "--prepare-restart"}) {
+    EXPECT_EQ(parse({mode, "--target=b"}).value().target, "b");
+  }
+  for (const char* mode : {"--config.check", "--healthcheck", "--log.level=info"}) {
+    const auto refused = parse({mode, "--target=b"});
+    ASSERT_FALSE(refused) << mode;
+    EXPECT_THAT(refused.error().message, HasSubstr("--target is for --once, --explain and"));
+  }
+}
+
 // An unset variable in a unit must not make the next flag its value.
 TEST(Flags, AnEmptyValueIsRefusedAndSwallowsNothing) {
   const auto flags = parse({"--wal.directory=", "--once"});
