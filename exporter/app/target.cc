@@ -320,11 +320,7 @@ void Target::step() {
     memory_ = policy::after_schedule(std::move(memory_), now);
   }
   if (const auto why = policy::restart_consideration(rules_, memory_, now); why && !stale) {
-    memory_ = policy::after_restart_considered(std::move(memory_));
-    ++counters_.restart_considerations;
-    services_.log->warn("Restart consideration: {} [{}]", *why, settings_.name);
-    emit(events::Type::restart_consideration, events::Severity::critical, *why, {{"why", *why}});
-    if (settings_.restart.enabled && acts_unasked_) memory_ = policy::after_restart_wanted(std::move(memory_));
+    consider_restart(*why);
   }
   step_restart();
   const bool news = decision_.action != recorded_.action || decision_.reason != recorded_.reason ||

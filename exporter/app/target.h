@@ -93,6 +93,8 @@ class Target {
   // Judges the last sample, unless what its limits follow is about to be known.
   void judge_sample() WALX_REQUIRES(mutex_);
   void note_health(std::optional<policy::Health> before) WALX_REQUIRES(mutex_);
+  [[nodiscard]] std::vector<std::string> advice() const WALX_REQUIRES(mutex_);
+  void consider_restart(const std::string& why) WALX_REQUIRES(mutex_);
   void log_sample(bool notable) WALX_REQUIRES(mutex_);
   void step() WALX_REQUIRES(mutex_);
   [[nodiscard]] SteadyTime next_step() const WALX_REQUIRES(mutex_);

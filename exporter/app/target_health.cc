@@ -4,6 +4,7 @@
 
 #include "app/target.h"
 #include "base/bytes.h"
+#include "base/text.h"
 #include "policy/recommend.h"
 
 namespace walx::app {
@@ -32,7 +33,39 @@ void Target::judge_sample() {
   health_ = memory_.levels->worse();
   samples_.add({sample_->taken_at, health_, sample_->pending, sample_->retained});
   explain_pending();
+  // What is told of the change says what holds a checkpoint back now, not at the last step.
+  decision_ = policy::decide(rules_, memory_, situation(std::nullopt));
   note_health(before);
+}
+
+// What an event tells a person to do; what is about the server's settings is for the
+// view alone.
+std::vector<std::string> Target::advice() const {
+  if (!health_) return {};
+  std::vector<std::string> out = policy::recommend(*health_, *sample_, decision_, not_shrinking_);
+  if (auto of_restart = restart_advice()) out.push_back(*std::move(of_restart));
+  return out;
+}
+
+void Target::consider_restart(const std::string& why) {
+  memory_ = policy::after_restart_considered(std::move(memory_));
+  ++counters_.restart_considerations;
+  nlohmann::ordered_json detail{{"why", why}};
+  std::string summary = why;
+  if (memory_.critical_failures > 0 && last_run_ && last_run_->outcome) {
+    summary += "; the last checkpoint: " + std::string(influxdb::to_string(last_run_->outcome->kind)) + ": " +
+               last_run_->outcome->message;
+  }
+  if (!decision_.blockers.empty()) {
+    std::vector<std::string> names;
+    for (const policy::Blocker blocker : decision_.blockers) names.emplace_back(policy::to_string(blocker));
+    summary += "; now blocked by " + join(names, ", ");
+    detail["blockers"] = names;
+  }
+  detail["recommendations"] = advice();
+  services_.log->warn("Restart consideration: {} [{}]", summary, settings_.name);
+  emit(events::Type::restart_consideration, events::Severity::critical, summary, std::move(detail));
+  if (settings_.restart.enabled && acts_unasked_) memory_ = policy::after_restart_wanted(std::move(memory_));
 }
 
 // The older service's lines, word for word, with the target behind them.
@@ -78,12 +111,7 @@ void Target::note_health(std::optional<Health> before) {
   if (not_shrinking_) {
     detail["not_shrinking"] = {{"cause", policy::to_string(not_shrinking_->cause)}, {"detail", not_shrinking_->detail}};
   }
-  detail["recommendations"] = nlohmann::ordered_json::array();
-  if (health_) {
-    for (std::string& line : policy::recommend(*health_, *sample_, decision_, not_shrinking_)) {
-      detail["recommendations"].push_back(std::move(line));
-    }
-  }
+  detail["recommendations"] = advice();
   services_.log->info("event {}: {} [{}]", events::to_string(events::Type::health), summary, settings_.name);
   emit(events::Type::health, severity_of(health_), summary, std::move(detail));
 }

@@ -14,6 +14,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
 using walx::testing::TempDir;
 
 // 2026-01-01T00:00:00Z
@@ -55,17 +57,28 @@ class TargetHealth : public ::testing::Test {
       ::poll(nullptr, 0, 5);
     }
   }
-  // "from -> to" of each event, the oldest first.
-  std::vector<std::string> told() {
-    std::vector<std::string> out;
+  std::vector<nlohmann::json> events() {
+    std::vector<nlohmann::json> out;
     state::EventQuery query;
     query.kind = "wal.health";
     query.oldest_first = true;
     const auto entries = store_->events(query);
-    for (const state::AuditEntry& entry : entries.value()) {
-      const auto detail = nlohmann::json::parse(entry.detail);
+    for (const state::AuditEntry& entry : entries.value()) out.push_back(nlohmann::json::parse(entry.detail));
+    return out;
+  }
+  // "from -> to" of each event, the oldest first.
+  std::vector<std::string> told() {
+    std::vector<std::string> out;
+    for (const nlohmann::json& detail : events()) {
       out.push_back(detail.at("from").get<std::string>() + " -> " + detail.at("to").get<std::string>());
     }
+    return out;
+  }
+  // What the last event advises, in one text.
+  std::string advised() {
+    std::string out;
+    const nlohmann::json last = events().back();
+    for (const auto& line : last.at("recommendations")) out += line.get<std::string>() + "\n";
     return out;
   }
 
@@ -108,6 +121,24 @@ TEST_F(TargetHealth, IsToldAgainAfterAnEndInWhichItWasUnknown) {
   std::filesystem::rename(folder_.path() / "away", settings_.wal.directory);
   start();
   EXPECT_THAT(told(), ElementsAre("unknown -> critical", "critical -> unknown", "unknown -> critical"));
+}
+
+TEST_F(TargetHealth, IsToldWithWhatHoldsACheckpointBackNow) {
+  start();
+  EXPECT_THAT(advised(), HasSubstr("blocked by method_disabled"));
+  EXPECT_THAT(advised(), Not(HasSubstr("sample_stale"))) << "that was before the look";
+  files(0);
+  clock_->advance(1min);
+  until([&] { return target_->view()->health == policy::Health::healthy; });
+  EXPECT_FALSE(target_->pause({"plant", 1h, "alice"}).until == std::nullopt);
+  files(2);
+  clock_->advance(1min);
+  until([&] { return target_->view()->health == policy::Health::warning; });
+  EXPECT_THAT(advised(), HasSubstr("paused"));
+  files(5);
+  clock_->advance(1min);
+  until([&] { return target_->view()->health == policy::Health::critical; });
+  EXPECT_THAT(advised(), HasSubstr("limit for critical"));
 }
 
 }  // namespace

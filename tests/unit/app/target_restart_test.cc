@@ -136,6 +136,14 @@ class TargetRestart : public ::testing::Test {
     }
     return out;
   }
+  // Of the newest.
+  std::string summary_of(const std::string& kind) {
+    const auto entries = store_->history("plant", std::nullopt, 10'000);
+    for (const state::AuditEntry& entry : entries.value()) {
+      if (entry.kind == kind) return entry.summary;
+    }
+    return {};
+  }
   std::vector<std::string> steps() {
     std::vector<std::string> out;
     for (const auto& detail : events("wal.restart")) out.push_back(detail.at("step"));
@@ -184,6 +192,9 @@ TEST_F(TargetRestart, IsMadeAfterAQuarterOfAnHourBlockedAndOncePerEpisode) {
   EXPECT_EQ(told.at(2).at("pending"), (nlohmann::json{{"files", 5}, {"bytes", 5000}}));
   EXPECT_EQ(told.at(4).at("pending_before"), told.at(4).at("pending_after"));
   EXPECT_EQ(told.at(4).at("method"), "command");
+  const nlohmann::json why = events("wal.restart_consideration").at(0);
+  EXPECT_EQ(why.at("blockers"), nlohmann::json{"method_disabled"});
+  EXPECT_THAT(why.at("recommendations"), Contains(HasSubstr("No checkpoint is started now: ")));
   until([&] { return shown().state == "idle" && shown().last; }, "the view");
   EXPECT_TRUE(shown().last->success);
   EXPECT_THAT(shown().last->message, HasSubstr("InfluxDB is up again"));
@@ -217,6 +228,7 @@ TEST_F(TargetRestart, IsMadeAfterThreeCheckpointsFiveMinutesApartThatDidNotHelp)
   EXPECT_EQ(runs(), 1);
   const auto told = events("wal.restart");
   EXPECT_THAT(told.at(1).at("message"), HasSubstr("Not safe: "));
+  EXPECT_THAT(summary_of("wal.restart_consideration"), HasSubstr("; the last checkpoint: failed: "));
   EXPECT_EQ(events("wal.checkpoint").back().at("reason"), "pre_restart") << "the backoff does not hold it back";
 }
 
