@@ -1,6 +1,7 @@
 #include "base/clock.h"
 
 #include <algorithm>
+#include <vector>
 
 namespace walx {
 
@@ -29,30 +30,55 @@ SteadyTime ManualClock::steady() const {
 }
 
 // The waiter registers while it holds `mutex`, and advance() takes that mutex
-// before it notifies, so a wake-up can't fall between the two.
+// before it notifies, so a wake-up can't fall between the two. Whoever waits may take
+// condition and mutex with it when this returns, so an advance() that has begun is
+// waited for, without the mutex, which it needs.
 void ManualClock::wait_until(CondVar& condition, Mutex& mutex, SteadyTime deadline) {
-  const Waiter waiter{&condition, &mutex};
+  Waiters::iterator waiter;
   {
     const MutexLock lock(mutex_);
     if (steady_ >= deadline) return;
-    waiters_.push_back(waiter);
+    waiter = waiters_.insert(waiters_.end(), {&condition, &mutex});
   }
   condition.condition_.wait(mutex);
+  while (!leave(waiter)) {
+    mutex.unlock();
+    wait_until_woken(waiter);
+    mutex.lock();
+  }
+}
+
+bool ManualClock::leave(Waiters::iterator waiter) {
   const MutexLock lock(mutex_);
-  waiters_.erase(std::find(waiters_.begin(), waiters_.end(), waiter));
+  if (waiter->advancing > 0) return false;
+  waiters_.erase(waiter);
+  return true;
+}
+
+void ManualClock::wait_until_woken(Waiters::iterator waiter) {
+  const MutexLock lock(mutex_);
+  while (waiter->advancing > 0) woken_.condition_.wait(mutex_);
 }
 
 void ManualClock::advance(Duration duration) {
-  std::vector<Waiter> waiters;
+  std::vector<Waiters::iterator> waiters;
   {
     const MutexLock lock(mutex_);
     now_ += duration;
     steady_ += duration;
-    waiters = waiters_;
+    for (auto waiter = waiters_.begin(); waiter != waiters_.end(); ++waiter) {
+      ++waiter->advancing;
+      waiters.push_back(waiter);
+    }
   }
-  for (const Waiter& waiter : waiters) {
-    const MutexLock lock(*waiter.mutex);
-    waiter.condition->notify_all();
+  for (const Waiters::iterator waiter : waiters) {
+    {
+      const MutexLock lock(*waiter->mutex);
+      waiter->condition->notify_all();
+    }
+    const MutexLock lock(mutex_);
+    --waiter->advancing;
+    woken_.notify_all();
   }
 }
 

@@ -3,8 +3,8 @@
 // Safe from any thread.
 #pragma once
 
+#include <list>
 #include <memory>
-#include <vector>
 
 #include "base/mutex.h"
 #include "base/time.h"
@@ -48,13 +48,19 @@ class ManualClock final : public Clock {
   struct Waiter {
     CondVar* condition;
     Mutex* mutex;
-    friend bool operator==(const Waiter&, const Waiter&) = default;
+    int advancing = 0;  // calls of advance() that are about to wake it
   };
+  using Waiters = std::list<Waiter>;
+
+  // False: an advance() is about to wake it, and needs its condition and mutex.
+  [[nodiscard]] bool leave(Waiters::iterator waiter);
+  void wait_until_woken(Waiters::iterator waiter);
 
   mutable Mutex mutex_;
   Time now_ WALX_GUARDED_BY(mutex_);
   SteadyTime steady_ WALX_GUARDED_BY(mutex_){};
-  std::vector<Waiter> waiters_ WALX_GUARDED_BY(mutex_);
+  Waiters waiters_ WALX_GUARDED_BY(mutex_);
+  CondVar woken_;
 };
 
 }  // namespace walx
