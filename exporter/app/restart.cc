@@ -67,4 +67,30 @@ std::optional<view::RestartView::Result> restart_result_from(const std::string& 
   return view::RestartView::Result{*when, success->get<bool>(), message->get<std::string>()};
 }
 
+std::string to_text(const RestartStart& start) {
+  return nlohmann::json{{"time", format_time(start.at)},
+                        {"plan", to_valid_utf8(start.plan)},
+                        {"files", start.pending.files},
+                        {"bytes", start.pending.bytes},
+                        {"process_id", to_valid_utf8(start.process_id)},
+                        {"done", start.done ? nlohmann::json(to_valid_utf8(*start.done)) : nlohmann::json(nullptr)}}
+      .dump();
+}
+
+std::optional<RestartStart> restart_start_from(const std::string& text) {
+  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return std::nullopt;
+  try {
+    const auto at = parse_time(json.at("time").get<std::string>());
+    if (!at) return std::nullopt;
+    return RestartStart{*at,
+                        json.at("plan").get<std::string>(),
+                        {json.at("files").get<std::uint64_t>(), json.at("bytes").get<std::uint64_t>()},
+                        json.at("process_id").get<std::string>(),
+                        json.at("done").is_null() ? std::nullopt : std::optional(json.at("done").get<std::string>())};
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
+}
+
 }  // namespace walx::app

@@ -24,8 +24,21 @@ namespace walx::app {
 [[nodiscard]] view::RestartView restart_view_of(const settings::Restart& restart, const policy::Memory& memory,
                                                 Time now);
 
+// A restart that is under way, with what was there before it.
+struct RestartStart {
+  Time at{};
+  std::string plan;  // what is done, in words
+  wal::Extent pending;
+  std::string process_id;           // of InfluxDB 3; empty: not known
+  std::optional<std::string> done;  // what was done; nullopt: it was not seen to end
+
+  friend bool operator==(const RestartStart&, const RestartStart&) = default;
+};
+
 [[nodiscard]] std::string to_text(const view::RestartView::Result& result);
+[[nodiscard]] std::string to_text(const RestartStart& start);
 // nullopt: it can't be read.
 [[nodiscard]] std::optional<view::RestartView::Result> restart_result_from(const std::string& text);
+[[nodiscard]] std::optional<RestartStart> restart_start_from(const std::string& text);
 
 }  // namespace walx::app

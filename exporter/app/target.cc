@@ -82,6 +82,7 @@ Target::Target(settings::Target settings, Services services, bool acts_unasked)
     probe_ = std::make_unique<ServerProbe>(settings_, interval, services_.clock,
                                            [this](ServerAnswer answer) { on_answer(std::move(answer)); });
   }
+  take_up_restart();
   control_ = std::jthread([this] { control(); });
 }
 

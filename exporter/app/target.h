@@ -18,6 +18,7 @@
 #include "app/alert_ledger.h"
 #include "app/node.h"
 #include "app/probe.h"
+#include "app/restart.h"
 #include "app/sampling.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -126,18 +127,14 @@ class Target {
       WALX_REQUIRES(mutex_);
   [[nodiscard]] view::CheckpointAnswer no_op(const view::CheckpointCommand& command) WALX_REQUIRES(mutex_);
 
-  // What was there when InfluxDB was told to restart.
-  struct RestartStart {
-    SteadyTime begun{};
-    wal::Extent pending;
-    std::string process_id;  // 3.x
-  };
   enum class RestartPhase { idle, preparing, restarting, starting };
   void load_restart() WALX_REQUIRES(mutex_);
   void step_restart() WALX_REQUIRES(mutex_);
   void run_restart(const std::stop_token& stop) WALX_EXCLUDES(mutex_);
   [[nodiscard]] bool settle_preparation(const view::PrepareRestartAnswer& prepared) WALX_REQUIRES(mutex_);
-  void await_ready(const RestartStart& start, const std::string& done) WALX_REQUIRES(mutex_);
+  [[nodiscard]] bool begin_restart(const RestartStart& start) WALX_REQUIRES(mutex_);
+  void await_ready(const RestartStart& start, SteadyTime begun, SteadyTime deadline) WALX_REQUIRES(mutex_);
+  void take_up_restart() WALX_EXCLUDES(mutex_);
   // What was considered goes on waiting; told once.
   void hold_restart(const policy::RestartVerdict& verdict) WALX_REQUIRES(mutex_);
   void restart_step(const std::string& step, const std::string& summary, nlohmann::ordered_json more)
@@ -219,6 +216,7 @@ class Target {
   bool stopping_ WALX_GUARDED_BY(mutex_) = false;
   std::jthread worker_ WALX_GUARDED_BY(mutex_);
   RestartPhase restart_phase_ WALX_GUARDED_BY(mutex_) = RestartPhase::idle;
+  std::optional<RestartStart> restart_begun_ WALX_GUARDED_BY(mutex_);      // kept until its end has been told
   std::optional<state::TargetLock> restart_lock_ WALX_GUARDED_BY(mutex_);  // from `restarting` on
   std::vector<policy::Blocker> restart_held_ WALX_GUARDED_BY(mutex_);      // as last told
   std::string restart_held_why_ WALX_GUARDED_BY(mutex_);

@@ -21,6 +21,7 @@ using Json = nlohmann::ordered_json;
 constexpr Duration kRunEnds = std::chrono::seconds(60);
 constexpr Duration kFreshLook = std::chrono::seconds(10);
 constexpr const char* kResultKey = "restart";
+constexpr const char* kBegunKey = "restart_begun";
 
 Json extent(const wal::Extent& value) {
   return {{"files", value.files}, {"bytes", value.bytes}};
@@ -52,6 +53,27 @@ void Target::load_restart() {
   server_seen_up_ = services_.clock->steady();
   const auto stored = services_.store->get(settings_.name, kResultKey);
   if (stored && *stored) restart_last_ = restart_result_from(**stored);
+  if (!acts_unasked_ || settings_.influxdb.url.empty()) return;
+  const auto begun = services_.store->get(settings_.name, kBegunKey);
+  if (begun && *begun) restart_begun_ = restart_start_from(**begun);
+  if (restart_begun_) restart_phase_ = RestartPhase::starting;
+}
+
+// One that a process of ours began and did not see the end of: nobody else would
+// look whether InfluxDB came up again.
+void Target::take_up_restart() {
+  const MutexLock lock(mutex_);
+  if (!restart_begun_) return;
+  services_.log->warn("This exporter was ended while InfluxDB was being restarted ({}); looking what came of it [{}]",
+                      restart_begun_->plan, settings_.name);
+  restart_thread_ = std::jthread([this, start = *restart_begun_] {
+    auto lock_file = state::TargetLock::acquire(services_.state_directory, settings_.name);
+    const MutexLock inner(mutex_);
+    if (lock_file) restart_lock_ = *std::move(lock_file);
+    const Duration ago = std::max(Duration::zero(), Duration(services_.clock->now() - start.at));
+    const SteadyTime now = services_.clock->steady();
+    await_ready(start, now - ago, now + settings_.restart.ready_timeout);
+  });
 }
 
 view::RestartView Target::restart_view() const {
@@ -164,8 +186,9 @@ void Target::give_up_restart(const std::string& step, const std::string& summary
   end_restart(step, summary, false, {});
 }
 
-// This exporter stops; what came of it is for the next one, or for a person, to see.
+// This exporter stops; what came of it is for the next one to see.
 void Target::leave_restart(bool success, const std::string& summary) {
+  restart_begun_.reset();  // in the state it stays
   services_.log->warn("The restart is not seen to its end: {} [{}]", summary, settings_.name);
   keep_restart_result(success, summary);
   rest_restart();
@@ -182,6 +205,12 @@ void Target::keep_restart_result(bool success, const std::string& summary) {
 // The last of every course: from here on checkpoints start again. A restart that
 // was not given up waits for a later time, or for the next one of us.
 void Target::rest_restart() {
+  if (std::exchange(restart_begun_, std::nullopt)) {
+    const auto put = services_.store->put(settings_.name, kBegunKey, "");
+    if (!put && !std::exchange(state_failing_, true)) {
+      services_.log->error("{} [{}]", put.error().message, settings_.name);
+    }
+  }
   restart_lock_.reset();
   restart_phase_ = RestartPhase::idle;
   remember();
@@ -215,15 +244,20 @@ void Target::run_restart(const std::stop_token& stop) {
   }
   auto lock_file = state::TargetLock::acquire(services_.state_directory, settings_.name);
   RestartStart start;
+  SteadyTime begun{};
   {
     const MutexLock lock(mutex_);
     if (stopping_) return rest_restart();
     if (!lock_file) return give_up_restart("refused", lock_file.error().message);
     restart_lock_ = *std::move(lock_file);
-    start = {services_.clock->steady(), sample_ != nullptr ? sample_->pending : wal::Extent{},
-             server_ ? server_->process_id : std::string()};
-    memory_ = policy::after_restart_begun(std::move(memory_), services_.clock->now());
-    remember();
+    start = {services_.clock->now(), *plan, sample_ != nullptr ? sample_->pending : wal::Extent{},
+             server_ ? server_->process_id : std::string(), std::nullopt};
+    begun = services_.clock->steady();
+    if (!begin_restart(start)) {
+      return give_up_restart("refused",
+                             "that it was made can't be kept, so restart.max_per_day would not hold: free space for "
+                             "--state.directory, or make it writable");
+    }
     restart_step("restarting", *plan, {{"pending", extent(start.pending)}});
     services_.log->warn("Restarting InfluxDB: {} [{}]", *plan, settings_.name);
     publish();
@@ -234,10 +268,27 @@ void Target::run_restart(const std::stop_token& stop) {
   if (!done && done.error().kind == ErrorKind::cancelled) return leave_restart(false, done.error().message);
   if (!done) return end_restart("failed", done.error().message, false, {});
   ++counters_.restarts;
-  restart_step("restarted", *done, {{"took_seconds", to_seconds(services_.clock->steady() - start.begun)}});
+  restart_step("restarted", *done, {{"took_seconds", to_seconds(services_.clock->steady() - begun)}});
   restart_phase_ = RestartPhase::starting;
+  start.done = *done;
+  restart_begun_ = start;
+  static_cast<void>(services_.store->put(settings_.name, kBegunKey, to_text(start)));  // else the next says: not known
   publish();
-  await_ready(start, *done);
+  await_ready(start, begun, begun + settings_.restart.ready_timeout);
+}
+
+// False: the state can't be written, and nothing has begun.
+bool Target::begin_restart(const RestartStart& start) {
+  const policy::Memory before = memory_;
+  memory_ = policy::after_restart_begun(std::move(memory_), start.at);
+  remember();
+  const auto put = services_.store->put(settings_.name, kBegunKey, to_text(start));
+  if (memory_ == saved_ && put) {
+    restart_begun_ = start;
+    return true;
+  }
+  memory_ = before;
+  return false;
 }
 
 // Whether the restart goes on; where not, it is ended.
@@ -273,10 +324,9 @@ bool Target::settle_preparation(const view::PrepareRestartAnswer& prepared) {
 }
 
 // InfluxDB opens its port when the replay is done; then what is pending is compared.
-void Target::await_ready(const RestartStart& start, const std::string& done) {
+void Target::await_ready(const RestartStart& start, SteadyTime begun, SteadyTime deadline) {
   const Time acted = services_.clock->now();
   const std::uint64_t answers = answers_;
-  const SteadyTime deadline = start.begun + settings_.restart.ready_timeout;
   // An answer to a question from before the act says nothing.
   const auto up = [&]() WALX_NO_ANALYSIS {
     return server_ && server_->up && (server_->asked_at >= acted || answers_ >= answers + 2);
@@ -284,7 +334,7 @@ void Target::await_ready(const RestartStart& start, const std::string& done) {
   while (!up() && !stopping_ && services_.clock->steady() < deadline) {
     services_.clock->wait_until(changed_, mutex_, deadline);
   }
-  const Duration took = services_.clock->steady() - start.begun;
+  const Duration took = services_.clock->steady() - begun;
   Json more{{"took_seconds", to_seconds(took)}, {"pending_before", extent(start.pending)}};
   if (up()) {
     wait_for_fresh_look(services_.clock->steady() + kFreshLook);
@@ -294,18 +344,25 @@ void Target::await_ready(const RestartStart& start, const std::string& done) {
       summary += ", " + influxdb::extent_text(sample_->pending) + " now";
       more["pending_after"] = extent(sample_->pending);
     }
-    if (!start.process_id.empty() && !server_->process_id.empty()) {
-      more["new_process"] = server_->process_id != start.process_id;
-      if (server_->process_id == start.process_id) {
-        return end_restart("failed", "InfluxDB answers, but as the same process as before: " + done, false,
-                           std::move(more));
-      }
+    const bool known = !start.process_id.empty() && !server_->process_id.empty();
+    if (known) more["new_process"] = server_->process_id != start.process_id;
+    if (known && server_->process_id == start.process_id) {
+      return end_restart("failed",
+                         "InfluxDB answers, but as the same process as before: " + start.done.value_or(start.plan),
+                         false, std::move(more));
+    }
+    if (!start.done && !known) {
+      return end_restart("failed",
+                         "InfluxDB answers, but this exporter was ended while it restarted it (" + start.plan +
+                             "), so whether that came to its end is not known; look at InfluxDB's log; " + summary,
+                         false, std::move(more));
     }
     services_.log->info("Restart completed: {} [{}]", summary, settings_.name);
     return end_restart("ready", summary, true, std::move(more));
   }
   if (stopping_) {
-    return leave_restart(true, done + "; this exporter stopped before InfluxDB was seen up again");
+    return leave_restart(start.done.has_value(),
+                         start.done.value_or(start.plan) + "; this exporter stopped before InfluxDB was seen up again");
   }
   end_restart("failed",
               "InfluxDB is not up " + format_duration_rough(took) + " after the restart began: " +

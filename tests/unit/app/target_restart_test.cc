@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "../http/fake_server.h"
@@ -30,6 +31,33 @@ using walx::testing::TempDir;
 // 2026-01-01T00:00:00Z
 constexpr Time kStart{std::chrono::seconds(1'767'225'600)};
 constexpr Duration kInterval = 1min;
+
+// A disk that gets full.
+class FullStore final : public state::Store {
+ public:
+  explicit FullStore(std::shared_ptr<state::Store> store) : store_(std::move(store)) {}
+  Result<std::optional<std::string>> get(const std::string& target, const std::string& key) override {
+    return store_->get(target, key);
+  }
+  Result<void> put(const std::string& target, const std::string& key, const std::string& value) override {
+    if (full) return failure(ErrorKind::unavailable, "no space left");
+    return store_->put(target, key, value);
+  }
+  Result<std::int64_t> append(const state::AuditEntry& entry) override { return store_->append(entry); }
+  Result<std::vector<state::AuditEntry>> history(const std::string& target, std::optional<std::int64_t> before,
+                                                 std::size_t limit) override {
+    return store_->history(target, before, limit);
+  }
+  Result<std::vector<state::AuditEntry>> events(const state::EventQuery& query) override {
+    return store_->events(query);
+  }
+  Result<std::int64_t> newest_id() override { return store_->newest_id(); }
+
+  std::atomic<bool> full = false;
+
+ private:
+  std::shared_ptr<state::Store> store_;
+};
 
 class TargetRestart : public ::testing::Test {
  protected:
@@ -83,7 +111,7 @@ class TargetRestart : public ::testing::Test {
   void start() {
     auto store = state::open_store(state_, 10'000);
     ASSERT_TRUE(store.has_value());
-    store_ = *std::move(store);
+    store_ = std::make_shared<FullStore>(*std::move(store));
     target_ = std::make_unique<Target>(settings_, Services{clock_, store_, null_log(), state_,
                                                            [this] {
                                                              if (started_ && on_change_) on_change_();
@@ -176,7 +204,7 @@ class TargetRestart : public ::testing::Test {
   FakeServer server_;
   settings::Target settings_;
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(kStart);
-  std::shared_ptr<state::Store> store_;
+  std::shared_ptr<FullStore> store_;
   std::unique_ptr<Target> target_;
 };
 
@@ -312,6 +340,70 @@ TEST_F(TargetRestart, OfAProcessThatWasKilledWhilePreparingIsMadeByTheNext) {
   pass(20min);
   EXPECT_EQ(runs(), 2);
   EXPECT_EQ(considered(), 0U) << "by this process";
+}
+
+TEST_F(TargetRestart, IsNotMadeWhereItCanNotBeKeptThatItWas) {
+  settings_.restart.max_per_day = 1;
+  start();
+  pass(14min);
+  store_->full = true;
+  pass_until("refused");
+  EXPECT_EQ(runs(), 0);
+  EXPECT_THAT(events("wal.restart").back().at("message"), HasSubstr("restart.max_per_day would not hold"));
+  EXPECT_EQ(shown().remaining_today, 1U);
+}
+
+// What a killed process leaves in its state while its restart is under way.
+class TargetRestartKilled : public TargetRestart {
+ protected:
+  static constexpr const char* kKeys[] = {"policy", "restart", "restart_begun"};
+
+  // Has the restart made by a process that is killed in `state`, then starts the next.
+  void kill_while(const std::string& state) {
+    on_change_ = [this, state] {
+      if (shown().state != state || left_of("restart_begun").empty() || !once_.exchange(false)) return;
+      for (const char* key : kKeys) left_[key] = left_of(key);
+    };
+    start();
+    pass(15min);
+    pass_until("ready");
+    EXPECT_FALSE(left_["restart_begun"].empty());
+    started_ = false;  // for on_change_, which looks at the target
+    target_.reset();
+    on_change_ = nullptr;
+    for (const char* key : kKeys) ASSERT_TRUE(store_->put("plant", key, left_[key]));
+    before_ = steps().size();
+    start();
+    until([&] { return pass(5s, 5s), steps().size() > before_; }, "the end of the restart");
+    until([&] { return shown().state == "idle"; }, "the view");
+  }
+
+  std::string left_of(const char* key) { return store_->get("plant", key).value().value_or(""); }
+
+  std::map<std::string, std::string> left_;
+  std::size_t before_ = 0;
+};
+
+TEST_F(TargetRestartKilled, WhileTheCommandRanIsToldByTheNextProcessAsNotKnown) {
+  kill_while("restarting");
+  EXPECT_EQ(steps().back(), "failed");
+  EXPECT_THAT(events("wal.restart").back().at("message"), HasSubstr("whether that came to its end is not known"));
+  EXPECT_EQ(events("wal.restart").back().at("pending_before"), (nlohmann::json{{"files", 5}, {"bytes", 5000}}));
+  pass(5min);
+  EXPECT_EQ(runs(), 1) << "it is not made again";
+  EXPECT_EQ(steps().size(), before_ + 1);
+
+  // Told once: the one after that knows nothing of it.
+  target_.reset();
+  start();
+  EXPECT_EQ(shown().state, "idle");
+}
+
+TEST_F(TargetRestartKilled, AfterTheCommandIsSeenToItsEndByTheNextProcess) {
+  kill_while("starting");
+  EXPECT_EQ(steps().back(), "ready");
+  EXPECT_TRUE(shown().last->success);
+  EXPECT_THAT(shown().last->message, HasSubstr("InfluxDB is up again"));
 }
 
 TEST_F(TargetRestart, WaitsAgainWhereAPersonPausesWhileItIsPrepared) {
