@@ -70,8 +70,12 @@ void add(const CronWindow& cron, const Zone& zone, LocalDays day, const Take& ta
     if (!cron.hours[hour]) continue;
     for (unsigned minute = 0; minute < 60; ++minute) {
       if (!cron.minutes[minute]) continue;
-      const Time begin = zone.to_time(LocalTime(day) + std::chrono::hours(hour) + minutes(minute), Zone::Choose::first);
-      take({begin, begin + cron.length});
+      // A time that comes twice, when clocks are put back, begins twice.
+      const LocalTime local = LocalTime(day) + std::chrono::hours(hour) + minutes(minute);
+      const Time first = zone.to_time(local, Zone::Choose::first);
+      const Time last = zone.to_time(local, Zone::Choose::last);
+      take({first, first + cron.length});
+      if (last != first) take({last, last + cron.length});
     }
   }
 }
@@ -86,8 +90,9 @@ void each_interval(const Window& window, LocalDays day, const Take& take) {
 }
 
 // All of a cron window's intervals are as long as each other, so that the one that
-// began last ends last. nullopt: none began within its length.
-std::optional<Time> last_begin(const CronWindow& cron, const Zone& zone, Time now) {
+// began last ends last. Of times that come twice only those that are chosen: so the
+// later local time is the later one. nullopt: none began within its length.
+std::optional<Time> last_begin(const CronWindow& cron, const Zone& zone, Zone::Choose choose, Time now) {
   const LocalDays today = date::floor<date::days>(zone.to_local(now));
   const LocalDays first = today - date::days(1 + cron.length / std::chrono::hours(24));
   for (LocalDays day = today + date::days(1); day >= first; day -= date::days(1)) {
@@ -96,8 +101,7 @@ std::optional<Time> last_begin(const CronWindow& cron, const Zone& zone, Time no
       if (!cron.hours[static_cast<std::size_t>(hour)]) continue;
       for (int minute = 59; minute >= 0; --minute) {
         if (!cron.minutes[static_cast<std::size_t>(minute)]) continue;
-        const Time begin =
-            zone.to_time(LocalTime(day) + std::chrono::hours(hour) + minutes(minute), Zone::Choose::first);
+        const Time begin = zone.to_time(LocalTime(day) + std::chrono::hours(hour) + minutes(minute), choose);
         if (begin <= now) return begin;
       }
     }
@@ -116,8 +120,10 @@ std::optional<Time> end_of(const Window& window, Time now) {
     return end;
   }
   if (const auto* cron = std::get_if<CronWindow>(&window.when)) {
-    const auto begin = last_begin(*cron, window.zone, now);
-    if (begin && now < *begin + cron->length) end = *begin + cron->length;
+    for (const Zone::Choose choose : {Zone::Choose::first, Zone::Choose::last}) {
+      const auto begin = last_begin(*cron, window.zone, choose, now);
+      if (begin) take({*begin, *begin + cron->length});
+    }
     return end;
   }
   const LocalDays today = date::floor<date::days>(window.zone.to_local(now));

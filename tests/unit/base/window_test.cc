@@ -141,6 +141,25 @@ TEST(CronWindow, OverlappingOnesEndWithTheLast) {
   EXPECT_EQ(state.until, at("2026-11-25T04:15:00Z"));
 }
 
+TEST(CronWindow, ATimeThatComesTwiceBeginsTwice) {
+  // Clocks are put back at 01:00Z from 03:00 to 02:00.
+  const auto windows = one(cron("0 2-4 * * *", std::chrono::hours(1)), "Europe/Berlin");
+  EXPECT_FALSE(is_inside(windows, at("2026-10-24T23:59:59Z")));
+  for (const char* time : {"2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", "2026-10-25T02:30:00Z"}) {
+    const auto state = look(windows, at(time));
+    EXPECT_TRUE(state.inside) << time;
+    EXPECT_EQ(state.until, at("2026-10-25T04:00:00Z")) << time;
+  }
+  EXPECT_EQ(look(windows, at("2026-10-24T20:00:00Z")).until, at("2026-10-25T00:00:00Z"));
+  const auto minutely = one(cron("* * * * *", std::chrono::minutes(1)), "Europe/Berlin");
+  EXPECT_TRUE(is_inside(minutely, at("2026-10-25T01:30:00Z")));
+  // Between the two the clock shows 02:59, then 02:00 again.
+  const auto short_one = one(cron("0 2 * * *", std::chrono::minutes(10)), "Europe/Berlin");
+  EXPECT_FALSE(is_inside(short_one, at("2026-10-25T00:30:00Z")));
+  EXPECT_EQ(look(short_one, at("2026-10-25T00:30:00Z")).until, at("2026-10-25T01:00:00Z"));
+  EXPECT_TRUE(is_inside(short_one, at("2026-10-25T01:05:00Z")));
+}
+
 TEST(CronWindow, NamedDaysOfBothKindsAreEither) {
   const auto windows = one(cron("0 0 13 * fri", std::chrono::hours(1)));
   EXPECT_TRUE(is_inside(windows, at("2026-11-27T00:30:00Z")));  // a Friday
