@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "http/target.h"
 #include "influxdb/api.h"
 #include "influxdb/lookout.h"
 
@@ -86,6 +87,7 @@ class Nudge final : public CheckpointMethod {
   [[nodiscard]] std::optional<Trouble> write(Run& run, Lookout& lookout, Time date);
   [[nodiscard]] std::optional<Trouble> trigger(Run& run, Lookout& lookout);
   [[nodiscard]] std::optional<Trouble> wait(Run& run, Lookout& lookout, Duration duration);
+  [[nodiscard]] std::optional<Trouble> wait_to_be_seen(Run& run, Lookout& lookout);
   [[nodiscard]] std::optional<Trouble> wait_for_proof(Run& run, Lookout& lookout);
   [[nodiscard]] std::optional<Trouble> look(Run& run, Lookout& lookout);
   void report_trigger(Run& run, const wal::Sample& sample) const;
@@ -178,10 +180,26 @@ std::optional<Nudge::Trouble> Nudge::drive(Run& run, Lookout& lookout) {
     if (run.triggered || run.written >= run.plan.points) return wait_for_proof(run, lookout);
     const wal::Sample& sample = lookout.latest();
     const bool snapshotted = covered_to(sample) != covered_to(*run.start);
+    if (run.written > 0 && !snapshotted && run.newest == run.start->periods.back().number) {
+      if (auto trouble = wait_to_be_seen(run, lookout)) return trouble;
+      continue;
+    }
     const NudgeStep step = next_step(run.plan, sample.periods.size(), run.written, snapshotted, clock_->now());
     if (auto trouble = take(step, run, lookout)) return trouble;
   }
   return std::nullopt;
+}
+
+// A point is a file by the time it is answered, but what was written does not show: a
+// directory seen over a network lags, or it is another server's.
+std::optional<Nudge::Trouble> Nudge::wait_to_be_seen(Run& run, Lookout& lookout) {
+  if (clock_->steady() - run.newest_since < options_.proof_timeout) return wait(run, lookout, milliseconds(500));
+  return Trouble{OutcomeKind::unverified, http::printable_url(options_.url) + " took " +
+                                              count_of(run.written, "point") +
+                                              ", but no new WAL file came "
+                                              "within " +
+                                              format_duration_rough(options_.proof_timeout) +
+                                              "; check that influxdb.url and wal.directory belong to the same server"};
 }
 
 std::optional<Nudge::Trouble> Nudge::take(NudgeStep step, Run& run, Lookout& lookout) {

@@ -307,6 +307,22 @@ TEST_F(Nudge, LiveWritersThatReleaseTheFrontBeforeAFutureFileEndItAsFailed) {
   EXPECT_THAT(outcome.message, HasSubstr("(14 of 39 points written, 16 files pending); of what was there, 20 files"));
 }
 
+TEST_F(Nudge, ThroughTheUrlOfAnotherServerIsUnverifiedAfterOnePoint) {
+  start();
+  write(12, kStart - minutes(5));
+  TempDir other;
+  ServerProcess another("influxdb3.py", {"--data-dir", other.path(), "--node-id", "n1", "--gen1-duration", "1m",
+                                         "--wal-flush-interval", "1ms", "--without-auth"});
+  options_.url = another.url();
+  options_.proof_timeout = seconds(20);
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::unverified) << outcome.message;
+  EXPECT_EQ(outcome.steps, 1U);
+  EXPECT_EQ(another.counters()["points"].value("wal_checkpoint", std::uint64_t{0}), 1U);
+  EXPECT_THAT(outcome.message, HasSubstr("check that influxdb.url and wal.directory belong to the same server"));
+  EXPECT_EQ(points(), 0U);
+}
+
 TEST_F(Nudge, TooManyPointsOrTooLongWritesNothing) {
   start();
   write(12, kStart);
