@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "app/convert.h"
-#include "base/file.h"
+#include "influxdb/api.h"
 
 namespace walx::app {
 namespace {
@@ -14,17 +14,11 @@ constexpr int kAsksUntilRetry = 20;
 
 ServerAnswer ServerQuestions::ask(const std::string& layout, const std::stop_token& stop) {
   ServerAnswer answer;
-  std::string token;
-  if (!target_.influxdb.token_file.empty()) {
-    auto read = read_secret(target_.influxdb.token_file, "influxdb.token_file");
-    if (!read) {
-      answer.server.error = read.error().message;
-      answer.server.asked_at = clock_->now();
-      return answer;
-    }
-    token = *std::move(read);
-  }
+  const auto read = influxdb::read_token(target_.influxdb.token_file);
+  const std::string token = read.value_or("");
+  // Whether it is up shows without a token, too: a server that wants one is.
   answer.server = influxdb::ask_server(client_, target_.influxdb.url, token, target_.influxdb.timeout, *clock_, stop);
+  if (!read && answer.server.up) answer.server.error = read.error().message;
   const Version known = fixed_version(target_);
   if (answer.server.up && (known == "2" || (known.empty() && !answer.server.version.starts_with("1.") &&
                                             major_version(answer.server.version) != "3"))) {
@@ -38,6 +32,11 @@ ServerAnswer ServerQuestions::ask(const std::string& layout, const std::stop_tok
   // Its settings can change only with a start; what could not be asked is asked
   // again now and then.
   if (asked_process_ == answer.server.process_id && --asks_until_retry_ != 0) return answer;
+  if (!read) {
+    answer.node.emplace().problems = {read.error().message};
+    asked_process_.reset();  // asked as soon as there is a token
+    return answer;
+  }
   answer.node = influxdb::ask_node(client_, target_.influxdb.url, token, target_.wal.directory.filename().string(),
                                    target_.influxdb.timeout, stop);
   asked_process_ = answer.server.process_id;

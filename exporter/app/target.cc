@@ -159,6 +159,9 @@ void Target::on_answer(ServerAnswer answer) {
   if (!facts.up && (was_up || !server_)) {
     services_.log->warn("InfluxDB is not reachable: {} [{}]", facts.error, settings_.name);
   }
+  if (facts.up && !facts.error.empty() && (!server_ || server_->error != facts.error)) {
+    services_.log->warn("InfluxDB is up, but {} [{}]", facts.error, settings_.name);
+  }
   sampler_->set_server_version(facts.version);
   if (facts.up) server_seen_up_ = services_.clock->steady();
   server_ = std::move(facts);

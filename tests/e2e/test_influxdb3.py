@@ -154,6 +154,19 @@ class Shown(Node):
         self.assertEqual({value for key, value in told.items() if key.endswith("_from")}, {"settings"})
         self.assertEqual((shown["thresholds"]["warning_files"], told["warnings"]), (150, []))
 
+    def test_a_token_that_can_not_be_read_does_not_make_the_server_unreachable(self):
+        node = self.node(token="right", kept_files=7)
+        node.write(3)
+        token = os.path.join(self.folder, "token")
+        exporter = self.begin(node, influxdb={"token_file": token})
+        self.until(lambda: self.counter(exporter, "influxdb_wal_server_up") == 1, "the server is up")
+        warnings = self.until(lambda: exporter.target()["node"]["warnings"], "the token is told")
+        self.assertTrue(any("influxdb.token_file" in warning and token in warning for warning in warnings), warnings)
+        self.assertNotIn("not reachable", exporter.log())
+        self.assertIn("InfluxDB is up, but", exporter.log())
+        self.file("token", "right\n")
+        self.until(lambda: exporter.target()["node"]["kept_files"] == 7, "the server's own settings")
+
     def test_a_token_that_may_not_read_them_leaves_defaults_and_warnings(self):
         node = self.node(token="right", open_routes=("ping", "health"))
         node.write()
