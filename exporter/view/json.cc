@@ -1,5 +1,6 @@
 #include "view/json.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -186,7 +187,8 @@ std::string unknown_reason(const TargetView& target, Time now) {
 
 std::int64_t cooldown_remaining_ms(const TargetView& target, Time now) {
   if (!target.cooldown_until || *target.cooldown_until <= now) return 0;
-  return std::chrono::ceil<std::chrono::milliseconds>(*target.cooldown_until - now).count();
+  // A clock that was put back since the view was made does not make it longer.
+  return std::chrono::ceil<std::chrono::milliseconds>(std::min(*target.cooldown_until - now, target.cooldown)).count();
 }
 
 Json to_json(const TargetView& target, Time now) {

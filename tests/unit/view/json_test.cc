@@ -44,6 +44,7 @@ TargetView full_target() {
   target.stale_at = kNow + std::chrono::minutes(4);
   target.recommendations = {"Schedule checkpoint soon"};
   target.decision = {policy::Action::none, policy::Reason::warning, {policy::Blocker::cooldown}, "too soon"};
+  target.cooldown = std::chrono::minutes(5);
   target.cooldown_until = kNow + std::chrono::microseconds(1500);
   return target;
 }
@@ -165,6 +166,7 @@ TEST(CooldownRemaining, IsRoundedUpAndNeverNegative) {
   EXPECT_EQ(cooldown_remaining_ms(target, *target.cooldown_until), 0);
   EXPECT_EQ(cooldown_remaining_ms(target, kNow + std::chrono::hours(1)), 0);
   EXPECT_EQ(cooldown_remaining_ms(TargetView{}, kNow), 0);
+  EXPECT_EQ(cooldown_remaining_ms(target, kNow - std::chrono::hours(24)), 300'000) << "a clock that was put back";
 }
 
 TEST(RunJson, AnEndedRunHasItsOutcome) {
