@@ -194,8 +194,12 @@ class NodeSource final : public WalSource {
     }
     const char* why = nullptr;
     if (folder_ && identity && *folder_ != *identity) why = "was replaced by another directory";
-    if (index_.newest() && (listed.empty() || listed.back() < *index_.newest())) why = "lost its newest file";
-    if ((newest ? newest->wal_file_sequence : 0) < last_snapshotted_) why = "belongs to an older snapshot than before";
+    const std::uint64_t covered = newest ? newest->wal_file_sequence : 0;
+    // One that a snapshot covers may go: the server may keep none of those.
+    if (index_.newest() && *index_.newest() > covered && (listed.empty() || listed.back() < *index_.newest())) {
+      why = "lost its newest file";
+    }
+    if (covered < last_snapshotted_) why = "belongs to an older snapshot than before";
     if (why != nullptr) {
       const std::string note = escape_control(path.string()) + " " + why + ": everything in it is read again";
       log_->warn("{}", note);

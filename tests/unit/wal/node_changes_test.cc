@@ -252,6 +252,40 @@ TEST_F(Node, NumbersThatStartOverAreReadAfresh) {
   EXPECT_EQ(sample->pending, (Extent{1, wal_file(1, 90).size()}));
 }
 
+TEST_F(Node, ANewestFileThatVanishesUncoveredIsSaidAndEverythingReadAfresh) {
+  put_range(1, 5);
+  write_all(snapshot(1), snapshot_json(1, 4));
+  const auto source = open();
+  ASSERT_EQ(look(*source)->pending.files, 1U);
+  std::filesystem::remove(wal(5));
+  const auto sample = look(*source);
+  ASSERT_EQ(sample->notes.size(), 1U);
+  EXPECT_THAT(sample->notes[0], HasSubstr("lost its newest file"));
+}
+
+// As a server that keeps no snapshotted files does (kept_files 0).
+TEST_F(Node, ANewestFileThatASnapshotCoversMayGo) {
+  put_range(1, 5);
+  const auto source = open();
+  ASSERT_EQ(look(*source)->pending.files, 5U);
+  write_all(snapshot(1), snapshot_json(1, 5));
+  for (std::uint64_t number = 1; number <= 5; ++number) std::filesystem::remove(wal(number));
+  const auto sample = look(*source);
+  EXPECT_TRUE(sample->notes.empty()) << sample->notes[0];
+  EXPECT_EQ(sample->pending, Extent{});
+  EXPECT_EQ(sample->retained, Extent{});
+  EXPECT_EQ(sample->newest_file, std::nullopt);
+
+  put(6);
+  write_all(snapshot(2), snapshot_json(2, 6));
+  put(7);
+  std::filesystem::remove(wal(6));
+  const auto after = look(*source);
+  EXPECT_TRUE(after->notes.empty());
+  EXPECT_EQ(after->pending.files, 1U);
+  EXPECT_EQ(after->written, (Extent{1, wal_file(7).size()}));
+}
+
 TEST_F(Node, ANewestFileReplacedUnderItsNumberIsReadAgain) {
   put_range(1, 3);
   const auto source = open();
