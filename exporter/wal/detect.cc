@@ -53,7 +53,7 @@ std::optional<fs::path> foreign_entry(const fs::path& directory) {
        !error && entry != fs::recursive_directory_iterator() && ++entries < kMostEntries; entry.increment(error)) {
     const auto name = entry->path().filename().string();
     const auto type = entry->symlink_status(error).type();
-    if (name == "lost+found") {
+    if (name == kLostAndFound) {
       entry.disable_recursion_pending();
       continue;
     }

@@ -50,6 +50,10 @@ EntryType type_of(int directory, const char* name, std::uint8_t type) {
 
 }  // namespace
 
+bool is_found_by_fsck(const std::filesystem::path& top, const std::filesystem::path& parent, std::string_view name) {
+  return name.starts_with('#') && parent == top / kLostAndFound;
+}
+
 Error access_error(int errno_value, std::string_view operation, const std::filesystem::path& path) {
   Error error = system_error(errno_value, operation, escape_control(path.string()));
   if (error.kind == ErrorKind::permission) {

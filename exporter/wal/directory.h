@@ -14,6 +14,15 @@
 
 namespace walx::wal {
 
+// At the top of a filesystem, and for root alone: where fsck puts what it finds, as
+// "#" and an inode number. A database may have that name too, so it is passed over
+// only where it may not be read or holds no segments.
+inline constexpr std::string_view kLostAndFound = "lost+found";
+
+// Whether fsck put `name`, in the folder `parent` of the WAL at `top`, there.
+[[nodiscard]] bool is_found_by_fsck(const std::filesystem::path& top, const std::filesystem::path& parent,
+                                    std::string_view name);
+
 enum class EntryType { file, directory, symlink, other };
 
 // Opens the directory a person named; it may itself be a symbolic link. Errors

@@ -150,6 +150,7 @@ class NodeSource final : public WalSource {
     RootContent content;
     std::vector<std::string> folders;
     auto listed = for_each_entry(root, options_.directory, stop, [&](std::string_view name, EntryType type) {
+      if (name == kLostAndFound) return;
       content.empty = false;
       if (type == EntryType::file && parse_node_file_name(name)) content.holds_wal_files = true;
       if (type != EntryType::directory) return;

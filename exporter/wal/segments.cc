@@ -87,19 +87,22 @@ class SegmentSource final : public WalSource {
     auto result = directories(
         root->get(), options_.directory, sample, stop,
         [&](int fd, const std::string& database, const std::filesystem::path& path) {
-          ++databases;
-          if (is_bucket_id(database)) ++buckets;
-          return directories(fd, path, sample, stop,
-                             [&](int policy_fd, const std::string& policy, const std::filesystem::path& policy_path) {
-                               return directories(
-                                   policy_fd, policy_path, sample, stop,
+          const std::size_t shards = sample.shards.size();
+          auto done = directories(
+              fd, path, sample, stop,
+              [&](int policy_fd, const std::string& policy, const std::filesystem::path& policy_path) {
+                return directories(policy_fd, policy_path, sample, stop,
                                    [&](int shard_fd, const std::string& id, const std::filesystem::path& shard_path) {
                                      const auto number = parse_number(id);
                                      if (!number) return Result<void>{};
                                      return shard(shard_fd, Shard{database, policy, *number, {}, {}}, shard_path,
                                                   sample, before, now, stop);
                                    });
-                             });
+              });
+          if (database == kLostAndFound && sample.shards.size() == shards) return done;
+          ++databases;
+          if (is_bucket_id(database)) ++buckets;
+          return done;
         });
     if (!result) return result;
     sample.bucket_ids = databases > 0 && databases == buckets;
@@ -114,7 +117,7 @@ class SegmentSource final : public WalSource {
                            const Visit& visit) {
     std::vector<std::string> names;
     auto listed = for_each_entry(fd, path, stop, [&](std::string_view name, EntryType type) {
-      if (type == EntryType::directory) names.emplace_back(name);
+      if (type == EntryType::directory && !is_found_by_fsck(options_.directory, path, name)) names.emplace_back(name);
       if (type == EntryType::symlink) note_symlink(sample, path / name);
     });
     if (!listed) return tl::unexpected(listed.error());
@@ -122,6 +125,10 @@ class SegmentSource final : public WalSource {
       const std::filesystem::path below = path / name;
       const auto directory = open_below(fd, name, below);
       if (!directory && directory.error().kind == ErrorKind::not_found) continue;
+      if (!directory && directory.error().kind == ErrorKind::permission &&
+          below == options_.directory / kLostAndFound) {
+        continue;
+      }
       if (!directory) return tl::unexpected(directory.error());
       auto visited = visit(directory->get(), name, below);
       if (!visited && visited.error().kind != ErrorKind::not_found) return visited;

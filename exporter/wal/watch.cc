@@ -110,7 +110,8 @@ class InotifyWatch final : public DirectoryWatch {
     if (level >= depth()) return;
     std::vector<std::string> names;
     const auto listed = for_each_entry(fd, path, std::stop_token{}, [&](std::string_view name, EntryType type) {
-      if (type == EntryType::directory && is_of_interest(level, name)) names.emplace_back(name);
+      if (type != EntryType::directory || !is_of_interest(level, name)) return;
+      if (!is_found_by_fsck(directory_, path, name)) names.emplace_back(name);
     });
     if (!listed) {
       degraded_ = listed.error().message;
@@ -119,7 +120,9 @@ class InotifyWatch final : public DirectoryWatch {
     for (const std::string& name : names) {
       const auto below = open_below(fd, name, path / name);
       if (below) watch_below(path / name, below->get(), level + 1);
-      if (!below && below.error().kind != ErrorKind::not_found) degraded_ = below.error().message;
+      if (below || below.error().kind == ErrorKind::not_found) continue;
+      if (level == 0 && name == kLostAndFound && below.error().kind == ErrorKind::permission) continue;
+      degraded_ = below.error().message;
     }
   }
 

@@ -53,6 +53,8 @@ class Access(Case):
                 os.chmod(folder, 0o755)
                 for name in names:
                     os.chmod(os.path.join(folder, name), 0o644)
+            # As where the WAL lies on a filesystem of its own.
+            os.mkdir(os.path.join(server.wal, "lost+found"), mode=0o700)
             wrapper = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs", "--"]
         else:
             for folder, _, _ in os.walk(server.wal):
@@ -69,6 +71,7 @@ class Access(Case):
         else:
             exporter.start(wrapper).wait_good_sample()
         self.assertEqual(self.counter(exporter, "influxdb_wal_last_sample_success"), 1)
+        self.assertEqual(self.counter(exporter, "influxdb_wal_watch_degraded"), 0)
 
     def test_a_directory_it_may_not_read_is_named_with_the_remedy(self):
         server = self.influxd(databases=("plant",))

@@ -4,13 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <thread>
 
 #include "paths.h"
 #include "temporary_tree.h"
+#include "unit/wal/without_rights.h"
 #include "wal/detect.h"
 
 namespace walx::wal {
@@ -36,6 +36,16 @@ class Segments : public testing::Test {
     auto sample = source(integrity)->look({});
     EXPECT_TRUE(sample.has_value()) << sample.error().message;
     return sample ? *sample : std::make_shared<const Sample>();
+  }
+  // What was found, or the error.
+  std::string look_without_rights() {
+    return without_rights([this] {
+      const auto sample = source()->look({});
+      if (!sample) return sample.error().message;
+      const Extent pending = (*sample)->pending;
+      return std::to_string(pending.files) + " files, " + std::to_string(pending.bytes) + " bytes, " +
+             std::to_string((*sample)->notes.size()) + " notes";
+    });
   }
   TemporaryTree tree_;
 };
@@ -186,24 +196,48 @@ TEST_F(Segments, AMissingDirectoryIsNamedWithTheRemedy) {
   EXPECT_THAT(sample.error().message, HasSubstr("set wal.directory"));
 }
 
-// Root may read anything, so the look happens in a child with another user.
 TEST_F(Segments, AShardThatMayNotBeReadFailsTheLookAndIsNamed) {
   tree_.write("plant/autogen/1/_00001.wal", entry(10));
-  std::filesystem::permissions(tree_.root(), std::filesystem::perms(0755));
-  std::filesystem::permissions(tree_.root() / "plant/autogen/1", std::filesystem::perms(0));
-  const pid_t child = fork();
-  if (child == 0) {
-    if (geteuid() == 0 && setuid(65534) != 0) _exit(3);
-    const auto sample = source()->look({});
-    const bool right = !sample && sample.error().kind == ErrorKind::permission &&
-                       sample.error().message.find("plant/autogen/1") != std::string::npos &&
-                       sample.error().message.find("setfacl") != std::string::npos;
-    _exit(right ? 0 : 1);
-  }
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-  std::filesystem::permissions(tree_.root() / "plant/autogen/1", std::filesystem::perms(0755));
+  tree_.forbid("plant/autogen/1");
+  const std::string said = look_without_rights();
+  EXPECT_THAT(said, HasSubstr("plant/autogen/1: Permission denied"));
+  EXPECT_THAT(said, HasSubstr("setfacl"));
+}
+
+// A filesystem of its own has it at its top, for root alone.
+TEST_F(Segments, AFilesystemsLostAndFoundIsPassedOver) {
+  tree_.write("plant/autogen/1/_00001.wal", entry(10));
+  std::filesystem::create_directory(tree_.root() / "lost+found");
+  tree_.forbid("lost+found");
+  EXPECT_EQ(look_without_rights(), "1 files, 10 bytes, 0 notes");
+  EXPECT_EQ(without_rights([&] {
+              const auto found = detect(tree_.root(), {});
+              return found ? "" : found.error().message;
+            }),
+            "");
+}
+
+TEST_F(Segments, OnlyAtTheTopIsLostAndFoundTheFilesystems) {
+  tree_.write("plant/lost+found/1/_00001.wal", entry(10));
+  tree_.forbid("plant/lost+found");
+  EXPECT_THAT(look_without_rights(), HasSubstr("plant/lost+found: Permission denied"));
+}
+
+TEST_F(Segments, LostAndFoundAmongBucketsIsNoDatabase) {
+  tree_.write("0123456789abcdef/autogen/1/_00001.wal", entry(10));
+  std::filesystem::create_directory(tree_.root() / "lost+found");
+  EXPECT_TRUE(look()->bucket_ids);
+  tree_.write("lost+found/#1234/1/_00001.wal", entry(10));  // a policy's folder that fsck found
+  EXPECT_TRUE(look()->bucket_ids);
+  EXPECT_EQ(look()->pending, (Extent{1, 10}));
+}
+
+TEST_F(Segments, ADatabaseMayBeCalledLostAndFound) {
+  tree_.write("0123456789abcdef/autogen/1/_00001.wal", entry(10));
+  tree_.write("lost+found/autogen/2/_00001.wal", entry(20));
+  const auto sample = look();
+  EXPECT_EQ(sample->pending, (Extent{2, 30}));
+  EXPECT_FALSE(sample->bucket_ids);
 }
 
 TEST_F(Segments, AStopEndsTheLook) {

@@ -19,6 +19,7 @@ class TemporaryTree {
   }
   ~TemporaryTree() {
     std::error_code ignored;
+    if (!forbidden_.empty()) std::filesystem::permissions(forbidden_, std::filesystem::perms(0700), ignored);
     std::filesystem::remove_all(root_, ignored);
   }
   TemporaryTree(const TemporaryTree&) = delete;
@@ -30,9 +31,16 @@ class TemporaryTree {
     std::ofstream(root_ / path, std::ios::binary) << content;
     return root_ / path;
   }
+  // Takes all rights to `folder` away, and lets others enter the root.
+  void forbid(const std::string& folder) {
+    std::filesystem::permissions(root_, std::filesystem::perms(0755));
+    forbidden_ = root_ / folder;
+    std::filesystem::permissions(forbidden_, std::filesystem::perms(0));
+  }
 
  private:
   std::filesystem::path root_;
+  std::filesystem::path forbidden_;
 };
 
 }  // namespace walx::wal

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "temporary_tree.h"
+#include "unit/wal/without_rights.h"
 
 namespace walx::wal {
 namespace {
@@ -59,6 +60,22 @@ TEST(Watch, AMissingDirectoryIsDegradedUntilItIsThere) {
   EXPECT_EQ(watch->degraded(), "");
   tree.write("later/wal/00000000001.wal", "x");
   EXPECT_TRUE(changes.wait_beyond(0));
+}
+
+TEST(Watch, AFilesystemsLostAndFoundIsNotMissed) {
+  TemporaryTree tree;
+  tree.write("plant/autogen/1/_00001.wal", "x");
+  std::filesystem::create_directory(tree.root() / "lost+found");
+  tree.forbid("lost+found");
+  EXPECT_EQ(without_rights([&] { return watch_directory(tree.root(), Layout::segments, [] {})->degraded(); }), "");
+}
+
+TEST(Watch, AFolderThatMayNotBeReadIsNamed) {
+  TemporaryTree tree;
+  tree.write("plant/autogen/1/_00001.wal", "x");
+  tree.forbid("plant/autogen");
+  EXPECT_THAT(without_rights([&] { return watch_directory(tree.root(), Layout::segments, [] {})->degraded(); }),
+              HasSubstr("plant/autogen: Permission denied"));
 }
 
 TEST(Watch, AReplacedDirectoryIsDegradedAndArmedAnew) {
