@@ -42,10 +42,11 @@ Result<bool> holds(int root, const std::filesystem::path& path, const std::strin
 
 namespace fs = std::filesystem;
 
-// What lies where a WAL without shards has folders alone: <db>/<rp>. nullopt:
-// nothing. Bounded; what can't be read tells nothing.
+// What lies where a WAL without segments has folders alone: <db>/<rp>/<shard>. Looked
+// for as deep as 2.x keeps data below engine/. nullopt: nothing. Bounded; what can't
+// be read tells nothing.
 std::optional<fs::path> foreign_entry(const fs::path& directory) {
-  constexpr int kDeepest = 2;
+  constexpr int kDeepest = 4;
   constexpr int kMostEntries = 10'000;
   std::error_code error;
   int entries = 0;
@@ -53,18 +54,22 @@ std::optional<fs::path> foreign_entry(const fs::path& directory) {
        !error && entry != fs::recursive_directory_iterator() && ++entries < kMostEntries; entry.increment(error)) {
     const auto name = entry->path().filename().string();
     const auto type = entry->symlink_status(error).type();
-    if (name == kLostAndFound) {
+    if (name == kLostAndFound || name.starts_with('.')) {
       entry.disable_recursion_pending();
       continue;
     }
-    if (type != fs::file_type::directory && !name.starts_with('.')) return entry->path();
+    if (type != fs::file_type::directory) return entry->path();
     if (entry.depth() >= kDeepest) entry.disable_recursion_pending();
   }
   return std::nullopt;
 }
 
-// Where the WAL is that was meant, one level down; empty: not seen.
-std::string meant(const fs::path& directory) {
+// Where the WAL is that was meant: around the segment found in `directory`, one or
+// two levels down, or beside it; empty: not seen.
+std::string meant(const fs::path& directory, const fs::path& found) {
+  if (parse_segment_name(found.filename().string()) && is_digits(found.parent_path().filename().string())) {
+    return "; perhaps it is " + found.parent_path().parent_path().parent_path().parent_path().string();
+  }
   std::error_code error;
   int entries = 0;
   for (auto child = fs::directory_iterator(directory, error);
@@ -81,11 +86,14 @@ std::string meant(const fs::path& directory) {
   for (const char* below : {"wal", "engine/wal"}) {
     if (fs::is_directory(directory / below, error)) return "; perhaps it is " + (directory / below).string();
   }
+  const fs::path itself = (directory / "").lexically_normal().parent_path();
+  const fs::path beside = itself.parent_path() / "wal";
+  if (beside != itself && fs::is_directory(beside, error)) return "; perhaps it is " + beside.string();
   return {};
 }
 
 // The folder of an InfluxDB 3 node that has not written yet. `wal` with folders in
-// it is that of 1.x, and this the folder around it.
+// it, or beside `data`, is that of 1.x or 2.x, and this the folder around it.
 bool is_new_node(const fs::path& directory) {
   const auto is_folder = [](const fs::path& path) {
     std::error_code error;
@@ -94,7 +102,7 @@ bool is_new_node(const fs::path& directory) {
   for (const char* name : {"catalog", "catalogs", "snapshots"}) {
     if (is_folder(directory / name)) return true;
   }
-  if (!is_folder(directory / "wal")) return false;
+  if (!is_folder(directory / "wal") || is_folder(directory / "data")) return false;
   std::error_code error;
   for (auto entry = fs::directory_iterator(directory / "wal", error); !error && entry != fs::directory_iterator();
        entry.increment(error)) {
@@ -117,7 +125,7 @@ Result<Detected> no_layout(const fs::path& directory, bool bucket_ids) {
   return failure(ErrorKind::invalid, directory.string() + " is not the WAL of an InfluxDB: " + what +
                                          " does not belong into one; set wal.directory to wal-dir (1.x), engine/wal "
                                          "(2.x) or the node's folder (3.x)" +
-                                         meant(directory));
+                                         meant(directory, *foreign));
 }
 
 }  // namespace

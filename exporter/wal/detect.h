@@ -19,8 +19,9 @@ struct Detected {
   bool bucket_ids = false;  // segments: every database folder is 16 hex digits
 };
 
-// A directory without a layout that holds anything but folders: an error that says
-// what does not belong there, and where the WAL seems to be.
+// A directory without a layout that holds anything but folders, itself or below: an
+// error that says what does not belong there, and where the WAL seems to be. Looked for
+// only where there is no segment, and among a bounded number of entries.
 [[nodiscard]] Result<Detected> detect(const std::filesystem::path& directory, const std::stop_token& stop);
 
 }  // namespace walx::wal

@@ -2,6 +2,7 @@
 """What the program does to the WAL directory: it reads. Seen from outside with
 strace, and by running as a user who may only read."""
 
+import json
 import os
 import re
 import shutil
@@ -9,7 +10,7 @@ import sys
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from harness import PROGRAM, Case, main, settings, target  # noqa: E402
+from harness import PROGRAM, Case, main, run, settings, target  # noqa: E402
 
 CHANGES = ("creat(", "rename", "unlink", "mkdir", "rmdir", "truncate", "chmod", "chown", "link(", "linkat(",
            "symlink", "utime", "mknod", "fallocate", "setxattr", "removexattr")
@@ -95,6 +96,14 @@ class Access(Case):
         self.assertIn("ermission", error)
         self.assertEqual(exporter.get("/wal-management/health").status, 503)
         self.assertEqual(self.counter(exporter, "influxdb_wal_last_sample_success"), 0)
+
+    def test_the_data_directory_is_told_with_the_wal_beside_it(self):
+        server = self.influxd(databases=("plant",))
+        result = run("--once", "--format=json", f"--wal.directory={server.folder}/data")
+        self.assertEqual(result.returncode, 3, result.stdout)
+        error = json.loads(result.stdout)["targets"][0]["error"]
+        self.assertIn("does not belong into one", error)
+        self.assertIn(f"perhaps it is {server.wal}", error)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ namespace walx::wal {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 class Detect : public ::testing::Test {
@@ -25,8 +26,8 @@ class Detect : public ::testing::Test {
     fs::create_directories((root() / path).parent_path());
     std::ofstream(root() / path) << content;
   }
-  static std::string refusal() {
-    const auto found = detect(root(), {});
+  static std::string refusal(const std::string& folder = "") {
+    const auto found = detect(folder.empty() ? root() : root() / folder, {});
     return found ? "taken" : found.error().message;
   }
 };
@@ -62,6 +63,52 @@ TEST_F(Detect, TheFolderAroundTheWalOf1IsToldWithTheWal) {
   file("wal/plant/autogen/1/_00001.wal");
   file("meta/meta.db");
   EXPECT_THAT(refusal(), HasSubstr("perhaps it is " + (root() / "wal").string()));
+}
+
+TEST_F(Detect, TheDataOf1IsToldWithTheWalBesideIt) {
+  fs::create_directories(root() / "wal");
+  file("data/plant/autogen/1/000000001-000000001.tsm");
+  const std::string said = refusal("data/");
+  EXPECT_THAT(said, HasSubstr("000000001-000000001.tsm does not belong into one"));
+  EXPECT_THAT(said, EndsWith("perhaps it is " + (root() / "wal").string()));
+}
+
+TEST_F(Detect, TheDataOfADatabaseWithoutAShardIsNoWal) {
+  file("plant/_series/00/0000");
+  EXPECT_THAT(refusal(), HasSubstr("does not belong into one"));
+}
+
+TEST_F(Detect, TheEngineOf2IsToldWithItsWal) {
+  fs::create_directories(root() / "engine/wal");
+  file("engine/data/0123456789abcdef/autogen/1/000000001-000000001.tsm");
+  EXPECT_THAT(refusal("engine"), EndsWith("perhaps it is " + (root() / "engine/wal").string()));
+  EXPECT_THAT(refusal("engine/data"), EndsWith("perhaps it is " + (root() / "engine/wal").string()));
+}
+
+TEST_F(Detect, AFolderAboveOrBelowTheWalIsToldWithIt) {
+  file("elsewhere/0123456789abcdef/autogen/1/_00001.wal", "");
+  const std::string right = "perhaps it is " + (root() / "elsewhere").string();
+  for (const char* folder : {"", "elsewhere/0123456789abcdef", "elsewhere/0123456789abcdef/autogen",
+                             "elsewhere/0123456789abcdef/autogen/1"}) {
+    EXPECT_THAT(refusal(folder), EndsWith(right)) << folder;
+  }
+  EXPECT_EQ(refusal("elsewhere"), "taken");
+}
+
+TEST_F(Detect, ANewWalMayHoldFoldersAlone) {
+  fs::create_directories(root() / "plant");
+  fs::create_directories(root() / "office/autogen/2");
+  EXPECT_EQ(refusal(), "taken");
+  file("office/autogen/3/_00001.wal", "");
+  ASSERT_EQ(refusal(), "taken");
+  EXPECT_EQ(detect(root(), {})->layout, DetectedLayout::segments);
+}
+
+TEST_F(Detect, HiddenFoldersAreNotLookedInto) {
+  fs::create_directories(root() / "plant/autogen");
+  file(".snapshot/list");
+  file(".snapshot/hourly/data/1");
+  EXPECT_EQ(refusal(), "taken");
 }
 
 TEST_F(Detect, ALinkIsNotFollowedAndSaidSo) {
