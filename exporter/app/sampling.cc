@@ -12,11 +12,11 @@ Looker::Looker(const settings::Target& target, bool only_look, std::shared_ptr<C
     : target_(target), only_look_(only_look), clock_(std::move(clock)), log_(std::move(log)) {}
 
 Result<void> Looker::find_layout(const std::string& server_version, const std::stop_token& stop) {
-  if (certain_) return {};
+  if (certain_ && !no_segments_) return {};
   const Version fixed = fixed_version(target_);
   wal::Layout layout = fixed == "3" ? wal::Layout::node : wal::Layout::segments;
-  certain_ = !fixed.empty();
-  if (certain_ && layout == wal::Layout::segments) {
+  if (!fixed.empty()) certain_ = true;
+  if (!fixed.empty() && layout == wal::Layout::segments) {
     // A node's folder has no shards, and would look like an empty WAL of 1.x for good.
     const auto found = wal::detect(target_.wal.directory, stop);
     certain_ = found.has_value();
@@ -27,11 +27,11 @@ Result<void> Looker::find_layout(const std::string& server_version, const std::s
                                              " is a node's folder of InfluxDB 3, but influxdb.version is " + fixed +
                                              "; correct one of them");
     }
-  } else if (!certain_) {
+  } else if (fixed.empty()) {
     const auto found = wal::detect(target_.wal.directory, stop);
     if (!found) return tl::unexpected(found.error());
     const Version major = major_version(server_version);
-    certain_ = found->layout != wal::DetectedLayout::none || !major.empty();
+    certain_ = certain_ || found->layout != wal::DetectedLayout::none || !major.empty();
     const bool node =
         found->layout == wal::DetectedLayout::node || (found->layout == wal::DetectedLayout::none && major == "3");
     layout = node ? wal::Layout::node : wal::Layout::segments;
@@ -58,6 +58,7 @@ Look Looker::look(const std::string& server_version, const std::stop_token& stop
   look.sample = layout ? source_->look(stop) : tl::unexpected(layout.error());
   look.took = clock_->steady() - begin;
   look.source = source_;
+  if (look.sample) no_segments_ = layout_ == wal::Layout::segments && (*look.sample)->shards.empty();
   if (look.version.empty() && certain_) {
     const bool buckets = look.sample && (*look.sample)->bucket_ids;
     look.version = layout_ == wal::Layout::node ? "3" : version_of_segments(server_version, buckets);

@@ -50,7 +50,8 @@ class Looker {
   const Log log_;
   std::shared_ptr<wal::WalSource> source_;
   wal::Layout layout_ = wal::Layout::segments;
-  bool certain_ = false;  // the layout was seen or set, not assumed
+  bool certain_ = false;      // the layout was seen or set, not assumed
+  bool no_segments_ = false;  // at the last look: an empty WAL, or a wrong folder that fills later
   std::uint64_t number_ = 0;
 };
 
