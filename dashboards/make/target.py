@@ -107,7 +107,7 @@ def the_wal():
          (8, graph(21, "A restart would replay for", "Replay time over time, estimated from what is pending and a rate in the settings.",
                    "s", [query(wal("replay_estimate_seconds"), "pending")], coloured("pending"), minimum=0,
                    calcs=("lastNotNull", "max"))),
-         (8, graph(22, "Age of the data in the WAL", "How long the oldest pending file has waited, and how long ago InfluxDB last "
+         (8, graph(22, "Age of the data in the WAL", "How long the oldest pending data has waited, and how long ago InfluxDB last "
                    "wrote to its WAL.", "s",
                    [query(f"time() - {wal('oldest_pending_timestamp_seconds')}", "oldest pending"),
                     query(f"time() - {wal('newest_file_timestamp_seconds')}", "last write")], minimum=0)),

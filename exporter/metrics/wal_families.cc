@@ -77,13 +77,15 @@ constexpr std::array kFamilies{
                out.add("state", "retained", static_cast<double>(sample->retained.bytes));
              }
            }},
-    Family{"influxdb_wal_oldest_pending_timestamp_seconds",
-           "When the oldest pending WAL file was written; how long data has waited to be persisted. Absent while "
-           "nothing is pending.",
-           MetricType::Gauge,
-           [](const TargetView& target, Collector& out) {
-             if (const auto* sample = sample_of(target)) out.add_known(sample->oldest_pending);
-           }},
+    Family{
+        "influxdb_wal_oldest_pending_timestamp_seconds",
+        "When the oldest pending WAL data was written; how long data has waited to be persisted. InfluxDB 1 and 2: at "
+        "most the time between two looks too early, but what the first look finds is taken to be as old as its file. "
+        "Absent while nothing is pending.",
+        MetricType::Gauge,
+        [](const TargetView& target, Collector& out) {
+          if (const auto* sample = sample_of(target)) out.add_known(sample->oldest_pending);
+        }},
     Family{"influxdb_wal_newest_file_timestamp_seconds",
            "When the newest WAL file was last written; InfluxDB has logged no write since.", MetricType::Gauge,
            [](const TargetView& target, Collector& out) {

@@ -56,8 +56,8 @@ struct Segment {
   std::uint64_t number = 0;
   std::uint64_t inode = 0;
   std::uint64_t bytes = 0;
-  Time modified{};  // last write
-  Time born{};      // the earlier of birth (where the filesystem knows it) and last write
+  Time modified{};     // last write
+  Time oldest_data{};  // when its first data was written, at the earliest (see segments.h); empty: its birth
 
   friend bool operator==(const Segment&, const Segment&) = default;
 };
@@ -101,7 +101,7 @@ struct Sample {
 
   Extent pending;
   Extent retained;
-  std::optional<Time> oldest_pending;
+  std::optional<Time> oldest_pending;  // when the oldest pending data was written; 1.x, 2.x: at the earliest
   std::optional<Time> newest_file;
   std::vector<InvalidFile> invalid;
   bool newest_file_damaged = false;

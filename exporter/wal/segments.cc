@@ -41,13 +41,25 @@ struct Checked {
   std::optional<SegmentFault> fault;
 };
 
-using Checks = std::unordered_map<std::uint64_t, Checked>;  // by inode
-
-// What an earlier look saw under an inode.
+// A segment as one look saw it.
 struct Seen {
   std::uint64_t shard = 0;
   std::uint64_t number = 0;
   std::uint64_t bytes = 0;
+  std::optional<Time> birth;  // where the filesystem knows it
+  Time oldest_data{};         // while it is empty: when it was seen so
+
+  // Inodes and names are used again.
+  [[nodiscard]] bool is_same_file(const Seen& other) const {
+    return shard == other.shard && number == other.number && birth == other.birth;
+  }
+};
+
+// What one look leaves to the next; both by inode.
+struct Memory {
+  std::unordered_map<std::uint64_t, Checked> checked;
+  std::unordered_map<std::uint64_t, Seen> seen;
+  Extent grown;  // since the look before
 };
 
 class SegmentSource final : public WalSource {
@@ -66,7 +78,6 @@ class SegmentSource final : public WalSource {
     std::sort(sample.shards.begin(), sample.shards.end(), [](const Shard& a, const Shard& b) {
       return std::tie(a.database, a.retention_policy, a.id) < std::tie(b.database, b.retention_policy, b.id);
     });
-    remember(sample);
     sample.written = written_;
     sample.took = clock_->steady() - begin;
     return std::make_shared<const Sample>(std::move(sample));
@@ -80,8 +91,10 @@ class SegmentSource final : public WalSource {
     if (!available) return tl::unexpected(available.error());
     sample.filesystem_avail_bytes = *available;
 
-    const Checks before = std::exchange(checked_, {});
-    Checks now;
+    const Memory& before = memory_;
+    Memory now;
+    now.checked.reserve(before.checked.size());
+    now.seen.reserve(before.seen.size());
     std::size_t databases = 0;
     std::size_t buckets = 0;
     auto result = directories(
@@ -106,7 +119,9 @@ class SegmentSource final : public WalSource {
         });
     if (!result) return result;
     sample.bucket_ids = databases > 0 && databases == buckets;
-    checked_ = std::move(now);
+    if (looked_) written_ += now.grown;
+    memory_ = std::move(now);
+    looked_ = true;
     return {};
   }
 
@@ -136,8 +151,8 @@ class SegmentSource final : public WalSource {
     return {};
   }
 
-  Result<void> shard(int fd, Shard shard, const std::filesystem::path& path, Sample& sample, const Checks& before,
-                     Checks& now, const std::stop_token& stop) {
+  Result<void> shard(int fd, Shard shard, const std::filesystem::path& path, Sample& sample, const Memory& before,
+                     Memory& now, const std::stop_token& stop) {
     std::vector<std::pair<std::uint64_t, std::string>> names;
     auto listed = for_each_entry(fd, path, stop, [&](std::string_view name, EntryType type) {
       const auto number = parse_segment_name(name);
@@ -155,17 +170,23 @@ class SegmentSource final : public WalSource {
         return tl::unexpected(access_error(errno, "looking at", path / name));
       }
       if (!S_ISREG(status.stx_mode)) continue;
-      Segment segment{
-          name, number, status.stx_ino, status.stx_size, to_time(status.stx_mtime), to_time(status.stx_mtime)};
-      if ((status.stx_mask & STATX_BTIME) != 0) segment.born = std::min(segment.born, to_time(status.stx_btime));
-      shard.segments.push_back(std::move(segment));
+      const Time modified = to_time(status.stx_mtime);
+      Seen seen{shard.id, number, status.stx_size, std::nullopt, {}};
+      if ((status.stx_mask & STATX_BTIME) != 0) seen.birth = to_time(status.stx_btime);
+      seen.oldest_data = std::min(modified, seen.birth.value_or(modified));
+      compare(seen, modified, status.stx_ino, before, now);
+      shard.segments.push_back({name, number, status.stx_ino, seen.bytes, modified, seen.oldest_data});
+      if (seen.bytes == 0) seen.oldest_data = sample.taken_at;
+      now.seen[status.stx_ino] = seen;
     }
     if (shard.segments.empty()) return {};
     for (const Segment& segment : shard.segments) {
       const bool open = &segment == &shard.segments.back();
       if (segment.bytes > 0) {
         shard.pending += Extent{1, segment.bytes};
-        if (!sample.oldest_pending || segment.born < *sample.oldest_pending) sample.oldest_pending = segment.born;
+        if (!sample.oldest_pending || segment.oldest_data < *sample.oldest_pending) {
+          sample.oldest_pending = segment.oldest_data;
+        }
       }
       if (!sample.newest_file || segment.modified > *sample.newest_file) sample.newest_file = segment.modified;
       judge(fd, segment, open, path, sample, before, now, stop);
@@ -176,8 +197,18 @@ class SegmentSource final : public WalSource {
     return {};
   }
 
+  // With the look before: how much it has grown, and since when it holds data.
+  static void compare(Seen& seen, Time modified, std::uint64_t inode, const Memory& before, Memory& now) {
+    const auto found = before.seen.find(inode);
+    const bool known = found != before.seen.end() && found->second.is_same_file(seen);
+    if (known) seen.oldest_data = std::min(modified, found->second.oldest_data);
+    const std::uint64_t old_bytes = known ? found->second.bytes : 0;
+    if (old_bytes == 0 && seen.bytes > 0) ++now.grown.files;
+    if (seen.bytes > old_bytes) now.grown.bytes += seen.bytes - old_bytes;
+  }
+
   void judge(int fd, const Segment& segment, bool open, const std::filesystem::path& path, Sample& sample,
-             const Checks& before, Checks& now, const std::stop_token& stop) {
+             const Memory& before, Memory& now, const std::stop_token& stop) {
     const auto report = [&](InvalidReason reason, std::string detail) {
       sample.invalid.push_back(InvalidFile{(path / segment.name).lexically_relative(options_.directory).string(),
                                            reason, false, std::move(detail)});
@@ -188,8 +219,8 @@ class SegmentSource final : public WalSource {
     }
     if (options_.integrity == Integrity::off) return;
     std::optional<SegmentFault> fault;
-    const auto known = before.find(segment.inode);
-    if (!open && known != before.end() && known->second.number == segment.number &&
+    const auto known = before.checked.find(segment.inode);
+    if (!open && known != before.checked.end() && known->second.number == segment.number &&
         known->second.bytes == segment.bytes) {
       fault = known->second.fault;
     } else {
@@ -204,7 +235,7 @@ class SegmentSource final : public WalSource {
     }
     if (fault) report(fault->reason, fault->detail);
     if (!open && !stop.stop_requested()) {
-      now[segment.inode] = Checked{segment.number, segment.bytes, std::move(fault)};
+      now.checked[segment.inode] = Checked{segment.number, segment.bytes, std::move(fault)};
     }
   }
 
@@ -214,30 +245,11 @@ class SegmentSource final : public WalSource {
                            "; watch what it points to as a target of its own");
   }
 
-  void remember(const Sample& sample) WALX_REQUIRES(mutex_) {
-    std::unordered_map<std::uint64_t, Seen> seen;
-    for (const Shard& shard : sample.shards) {
-      for (const Segment& segment : shard.segments) {
-        seen[segment.inode] = Seen{shard.id, segment.number, segment.bytes};
-        if (!looked_) continue;
-        const auto before = seen_.find(segment.inode);
-        const bool same =
-            before != seen_.end() && before->second.shard == shard.id && before->second.number == segment.number;
-        const std::uint64_t old_bytes = same ? before->second.bytes : 0;
-        if (old_bytes == 0 && segment.bytes > 0) ++written_.files;
-        if (segment.bytes > old_bytes) written_.bytes += segment.bytes - old_bytes;
-      }
-    }
-    seen_ = std::move(seen);
-    looked_ = true;
-  }
-
   const SegmentOptions options_;
   const std::shared_ptr<Clock> clock_;
 
   Mutex mutex_;  // guards what earlier looks left behind
-  Checks checked_ WALX_GUARDED_BY(mutex_);
-  std::unordered_map<std::uint64_t, Seen> seen_ WALX_GUARDED_BY(mutex_);
+  Memory memory_ WALX_GUARDED_BY(mutex_);
   Extent written_ WALX_GUARDED_BY(mutex_);
   bool looked_ WALX_GUARDED_BY(mutex_) = false;
 };

@@ -20,6 +20,10 @@ class Checkpoint(Case):
         self.assertGreater(self.before_bytes, 20 * MIB)
         return self.exporter(settings(target(self.server, **sections)))
 
+    def wait_looks(self, exporter, count):
+        before = self.counter(exporter, "influxdb_wal_samples_total")
+        self.until(lambda: self.counter(exporter, "influxdb_wal_samples_total") > before + count, f"{count} more looks")
+
     def assert_emptied(self, exporter, reason):
         self.wait_checkpoint(exporter, reason=reason, outcome="succeeded")
         self.assertEqual([path for path, size in self.server.wal_files().items() if size > 0], [])
@@ -101,6 +105,18 @@ class Checkpoint(Case):
         decision = exporter.target()["decision"]
         # One start per 60 s binds critical too; the cooldown does not.
         self.assertEqual((decision["reason"], decision["blockers"]), ("critical", ["min_interval"]))
+
+    def test_new_data_is_not_as_old_as_the_segment_the_checkpoint_left(self):
+        exporter = self.start()
+        self.assertTrue(exporter.post("/wal-management/checkpoint").json["success"])
+        self.until(lambda: exporter.target()["pending"]["files"] == 0, "an empty WAL")
+        self.wait_looks(exporter, 5)
+        seen_empty = exporter.target()["sampled_at"]
+        self.wait_looks(exporter, 1)
+        self.server.write("plant", b"late value=1")
+        pending = self.until(lambda: exporter.target()["pending"]["files"] and exporter.target()["pending"],
+                             "the new data")
+        self.assertGreaterEqual(pending["oldest_time"], seen_empty)
 
     def test_writes_go_on_meanwhile(self):
         exporter = self.start(thresholds={"max_size": "16MiB"})

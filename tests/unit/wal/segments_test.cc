@@ -16,6 +16,7 @@
 namespace walx::wal {
 namespace {
 
+using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::SizeIs;
 
@@ -165,13 +166,96 @@ TEST_F(Segments, TheOpenSegmentMayEndInsideAnEntry) {
   EXPECT_THAT(look(Integrity::full)->invalid, SizeIs(0));
 }
 
-TEST_F(Segments, OldestIsTheEarlierOfBirthAndLastWrite) {
-  const auto path = tree_.write("plant/autogen/1/_00001.wal", entry(10));
-  const timespec times[2] = {{1000, 0}, {1000, 500}};
-  ASSERT_EQ(utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
-  const auto sample = look();
-  EXPECT_EQ(sample->oldest_pending, Time(std::chrono::seconds(1000) + std::chrono::nanoseconds(500)));
-  EXPECT_EQ(sample->newest_file, sample->oldest_pending);
+// What is told of the age of pending data. The clock of the looks is an hour ahead of
+// the files' births, so that these can be told from times of looks.
+class Oldest : public Segments {
+ protected:
+  void write(std::size_t bytes, Time modified, const char* path = "plant/autogen/1/_00001.wal") const {
+    const auto file = tree_.write(path, bytes == 0 ? "" : entry(bytes));
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(modified.time_since_epoch());
+    const timespec stamp{seconds.count(), (modified.time_since_epoch() - seconds).count()};
+    const timespec stamps[] = {stamp, stamp};
+    ASSERT_EQ(::utimensat(AT_FDCWD, file.c_str(), stamps, 0), 0);
+  }
+  [[nodiscard]] bool has_birth(const char* path) const {
+    struct statx status {};
+    const std::string file = (tree_.root() / path).string();
+    return ::statx(AT_FDCWD, file.c_str(), 0, STATX_BTIME, &status) == 0 && (status.stx_mask & STATX_BTIME) != 0;
+  }
+  std::optional<Time> look() { return watched_->look({}).value()->oldest_pending; }
+
+  const Time now_ = SystemClock().now() + 1h;
+  const std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(now_);
+  const std::shared_ptr<WalSource> watched_ = make_segment_source({tree_.root(), Integrity::off}, clock_);
+};
+
+// As a checkpoint leaves it, and a quiet night after.
+TEST_F(Oldest, DataInASegmentLeftEmptyIsAsOldAsTheLastLookThatSawItEmpty) {
+  write(0, now_ - 1h);
+  EXPECT_EQ(look(), std::nullopt);
+  clock_->advance(8h);
+  EXPECT_EQ(look(), std::nullopt);
+  clock_->advance(2min);
+  write(100, now_ + 8h + 1min);
+  EXPECT_EQ(look(), now_ + 8h);
+  clock_->advance(2min);
+  write(200, now_ + 8h + 3min);
+  EXPECT_EQ(look(), now_ + 8h) << "more data makes the first no younger";
+}
+
+TEST_F(Oldest, ItIsNeverLaterThanTheLastWrite) {
+  write(0, now_ - 1h);
+  ASSERT_EQ(look(), std::nullopt);
+  clock_->set_wall(now_ - 10min);
+  write(100, now_ - 9min);
+  EXPECT_EQ(look(), now_ - 9min) << "the clock was set back";
+  write(200, now_ - 8min);
+  EXPECT_EQ(look(), now_ - 9min);
+}
+
+TEST_F(Oldest, AFailedLookForgetsNothing) {
+  write(0, now_ - 1h);
+  ASSERT_EQ(look(), std::nullopt);
+  std::filesystem::rename(tree_.root(), tree_.root().string() + "-away");
+  EXPECT_FALSE(watched_->look({}).has_value());
+  std::filesystem::rename(tree_.root().string() + "-away", tree_.root());
+  write(100, now_ + 1min);
+  EXPECT_EQ(look(), now_);
+}
+
+// What was never seen empty may be as old as the file.
+TEST_F(Oldest, AtTheFirstLookTheBirthStandsForIt) {
+  write(100, now_);
+  if (!has_birth("plant/autogen/1/_00001.wal")) GTEST_SKIP() << "this filesystem keeps no births";
+  EXPECT_LT(look(), now_ - 50min);
+}
+
+TEST_F(Oldest, AnotherFileUnderTheNameIsNotTheOneThatWasEmpty) {
+  write(0, now_ - 1h);
+  ASSERT_EQ(look(), std::nullopt);
+  write(100, now_ + 1min, "plant/autogen/1/new");
+  if (!has_birth("plant/autogen/1/new")) GTEST_SKIP() << "this filesystem keeps no births";
+  std::filesystem::rename(tree_.root() / "plant/autogen/1/new", tree_.root() / "plant/autogen/1/_00001.wal");
+  EXPECT_LT(look(), now_ - 50min);
+}
+
+TEST_F(Oldest, IsThatOfTheOldestSegmentOfAllShards) {
+  for (const char* shard : {"plant/autogen/1/_00003.wal", "plant/autogen/2/_00001.wal"}) write(0, now_ - 1h, shard);
+  ASSERT_EQ(look(), std::nullopt);
+  write(100, now_ + 1min, "plant/autogen/2/_00001.wal");
+  clock_->advance(2min);
+  ASSERT_EQ(look(), now_);
+  write(0, now_ + 3min, "plant/autogen/2/_00002.wal");
+  std::filesystem::remove(tree_.root() / "plant/autogen/2/_00001.wal");
+  write(100, now_ + 3min, "plant/autogen/1/_00003.wal");
+  clock_->advance(2min);
+  EXPECT_EQ(look(), now_ + 2min);
+}
+
+TEST_F(Oldest, AFileThatSaysItWasWrittenBeforeItsBirthIsAsOldAsItSays) {
+  write(100, Time(1000s + 500ns));
+  EXPECT_EQ(look(), Time(1000s + 500ns));
+  EXPECT_EQ(watched_->look({}).value()->newest_file, Time(1000s + 500ns));
 }
 
 TEST_F(Segments, WrittenCountsWhatAppearsAfterTheFirstLook) {
