@@ -25,7 +25,7 @@ SegmentProof prove(const std::vector<wal::Shard>& asked, const std::vector<wal::
   for (const auto& shard : asked) {
     const auto found = left.find(key_of(shard));
     for (const auto& segment : shard.segments) {
-      if (segment.bytes == 0) continue;
+      if (!segment.has_data()) continue;
       const wal::Extent one{1, segment.bytes};
       proof.asked += one;
       const bool there = found != left.end() && found->second.contains(SegmentKey(segment.name, segment.inode));

@@ -8,7 +8,7 @@
 namespace walx::influxdb {
 
 struct SegmentProof {
-  wal::Extent asked;      // non-empty segments of the asked shards at the start
+  wal::Extent asked;      // segments with data of the asked shards at the start
   wal::Extent reclaimed;  // those of them that are gone
   [[nodiscard]] bool complete() const { return reclaimed.files == asked.files; }
 };

@@ -56,8 +56,12 @@ struct Segment {
   std::uint64_t number = 0;
   std::uint64_t inode = 0;
   std::uint64_t bytes = 0;
-  Time modified{};     // last write
-  Time oldest_data{};  // when its first data was written, at the earliest (see segments.h); empty: its birth
+  Time modified{};             // last write
+  Time oldest_data{};          // when its first data was written, at the earliest (see segments.h); empty: its birth
+  bool refused_alone = false;  // holds nothing but refused writes (see segment_entries.h)
+
+  // What a restart would apply.
+  [[nodiscard]] bool has_data() const { return bytes > 0 && !refused_alone; }
 
   friend bool operator==(const Segment&, const Segment&) = default;
 };
@@ -66,7 +70,7 @@ struct Shard {
   std::string database;          // 2.x: the bucket id
   std::string retention_policy;  // 2.x: autogen
   std::uint64_t id = 0;
-  Extent pending;                 // non-empty segments
+  Extent pending;                 // segments with data
   std::vector<Segment> segments;  // by number; the last one is the open one
 
   friend bool operator==(const Shard&, const Shard&) = default;

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -11,6 +12,9 @@ namespace {
 
 constexpr std::uint64_t kHeaderBytes = 5;
 constexpr std::uint8_t kLastKnownType = 3;
+// Type 1 (write), length 1, and the block that snappy makes of nothing.
+constexpr std::array<std::uint8_t, 6> kRefusedWrite = {1, 0, 0, 0, 1, 0};
+constexpr std::uint64_t kMostRefused = 64 * 1024;
 
 }  // namespace
 
@@ -42,6 +46,26 @@ std::optional<SegmentFault> check_segment(int file, std::uint64_t bytes, Integri
     offset += kHeaderBytes + length;
   }
   return std::nullopt;
+}
+
+bool may_be_refused_alone(std::uint64_t bytes) {
+  return bytes > 0 && bytes % kRefusedWrite.size() == 0 && bytes <= kMostRefused;
+}
+
+bool holds_refused_writes_alone(int file, std::uint64_t bytes) {
+  if (!may_be_refused_alone(bytes)) return false;
+  std::array<std::uint8_t, 512 * kRefusedWrite.size()> piece{};
+  for (std::uint64_t offset = 0; offset < bytes;) {
+    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), bytes - offset));
+    const ssize_t got = ::pread(file, piece.data(), wanted, static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(got); ++i) {
+      if (piece[i] != kRefusedWrite[(offset + i) % kRefusedWrite.size()]) return false;
+    }
+    offset += static_cast<std::uint64_t>(got);
+  }
+  return true;
 }
 
 }  // namespace walx::wal

@@ -27,4 +27,13 @@ struct SegmentFault {
 [[nodiscard]] std::optional<SegmentFault> check_segment(int file, std::uint64_t bytes, Integrity integrity,
                                                         bool open_ended, const std::stop_token& stop);
 
+// Whether an open file of `bytes` bytes holds nothing but writes of no value, which
+// InfluxDB logs where it refuses all points of a write: a field of another type, say
+// (1.6.7, measured: 01 00000001 00 each). A restart reads them and applies nothing,
+// and a snapshot leaves them, as there is nothing to snapshot. False also where that
+// can't be read, and where the length says that there is more (64 KiB at most).
+[[nodiscard]] bool holds_refused_writes_alone(int file, std::uint64_t bytes);
+// By the length alone, so that few files are opened for this.
+[[nodiscard]] bool may_be_refused_alone(std::uint64_t bytes);
+
 }  // namespace walx::wal

@@ -27,6 +27,11 @@ bool is_bucket_id(std::string_view name) {
   return name.size() == 16 && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
+// -1 with errno where it can't be opened.
+int open_segment(int directory, const std::string& name) {
+  return ::openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+}
+
 std::optional<std::uint64_t> parse_number(std::string_view digits) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
@@ -47,7 +52,8 @@ struct Seen {
   std::uint64_t number = 0;
   std::uint64_t bytes = 0;
   std::optional<Time> birth;  // where the filesystem knows it
-  Time oldest_data{};         // while it is empty: when it was seen so
+  Time oldest_data{};         // while it has no data: when it was seen so
+  bool refused_alone = false;
 
   // Inodes and names are used again.
   [[nodiscard]] bool is_same_file(const Seen& other) const {
@@ -174,15 +180,20 @@ class SegmentSource final : public WalSource {
       Seen seen{shard.id, number, status.stx_size, std::nullopt, {}};
       if ((status.stx_mask & STATX_BTIME) != 0) seen.birth = to_time(status.stx_btime);
       seen.oldest_data = std::min(modified, seen.birth.value_or(modified));
-      compare(seen, modified, status.stx_ino, before, now);
-      shard.segments.push_back({name, number, status.stx_ino, seen.bytes, modified, seen.oldest_data});
-      if (seen.bytes == 0) seen.oldest_data = sample.taken_at;
+      const bool as_before = compare(seen, modified, status.stx_ino, before, now);
+      if (!as_before && may_be_refused_alone(seen.bytes)) {
+        const Fd file(open_segment(fd, name));
+        seen.refused_alone = file.valid() && holds_refused_writes_alone(file.get(), seen.bytes);
+      }
+      shard.segments.push_back(
+          {name, number, status.stx_ino, seen.bytes, modified, seen.oldest_data, seen.refused_alone});
+      if (!shard.segments.back().has_data()) seen.oldest_data = sample.taken_at;
       now.seen[status.stx_ino] = seen;
     }
     if (shard.segments.empty()) return {};
     for (const Segment& segment : shard.segments) {
       const bool open = &segment == &shard.segments.back();
-      if (segment.bytes > 0) {
+      if (segment.has_data()) {
         shard.pending += Extent{1, segment.bytes};
         if (!sample.oldest_pending || segment.oldest_data < *sample.oldest_pending) {
           sample.oldest_pending = segment.oldest_data;
@@ -197,14 +208,18 @@ class SegmentSource final : public WalSource {
     return {};
   }
 
-  // With the look before: how much it has grown, and since when it holds data.
-  static void compare(Seen& seen, Time modified, std::uint64_t inode, const Memory& before, Memory& now) {
+  // With the look before: how much it has grown, and since when it holds data. Whether
+  // it is as long as then, so that what was found in it holds.
+  static bool compare(Seen& seen, Time modified, std::uint64_t inode, const Memory& before, Memory& now) {
     const auto found = before.seen.find(inode);
     const bool known = found != before.seen.end() && found->second.is_same_file(seen);
     if (known) seen.oldest_data = std::min(modified, found->second.oldest_data);
     const std::uint64_t old_bytes = known ? found->second.bytes : 0;
     if (old_bytes == 0 && seen.bytes > 0) ++now.grown.files;
     if (seen.bytes > old_bytes) now.grown.bytes += seen.bytes - old_bytes;
+    if (!known || seen.bytes != old_bytes) return false;
+    seen.refused_alone = found->second.refused_alone;
+    return true;
   }
 
   void judge(int fd, const Segment& segment, bool open, const std::filesystem::path& path, Sample& sample,
@@ -224,7 +239,7 @@ class SegmentSource final : public WalSource {
         known->second.bytes == segment.bytes) {
       fault = known->second.fault;
     } else {
-      const Fd file(::openat(fd, segment.name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+      const Fd file(open_segment(fd, segment.name));
       if (!file.valid() && errno == ENOENT) return;
       if (!file.valid()) {
         fault = SegmentFault{InvalidReason::unreadable, access_error(errno, "opening", path / segment.name).message};

@@ -7,7 +7,7 @@ import sys
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from harness import MIB, Case, FakeServer, main, settings, target  # noqa: E402
+from harness import MIB, Case, FakeServer, main, request, settings, target  # noqa: E402
 
 DATABASES = ("plant", "office")
 
@@ -105,6 +105,33 @@ class Checkpoint(Case):
         decision = exporter.target()["decision"]
         # One start per 60 s binds critical too; the cooldown does not.
         self.assertEqual((decision["reason"], decision["blockers"]), ("critical", ["min_interval"]))
+
+    def test_refused_writes_alone_are_nothing_to_persist(self):
+        self.server = self.influxd(databases=("typed", "plant"), grow=0)
+        self.server.write("typed", 'm f="text"')
+        self.server.write("plant", "m f=1")
+        exporter = self.exporter(settings(target(self.server)))
+        self.assertEqual(exporter.post("/wal-management/checkpoint").status, 200)
+        for _ in range(3):
+            # Of another type: InfluxDB refuses it, and logs a write of no value all the same.
+            self.assertEqual(request("POST", f"{self.server.url}/write?db=typed", body="m f=1").status, 400)
+        self.assertEqual(self.server.wal_bytes(), 18)
+        self.wait_looks(exporter, 2)
+        self.assertEqual(exporter.target()["pending"]["files"], 0)
+        again = exporter.post("/wal-management/checkpoint")
+        self.assertEqual((again.status, again.json["success"]), (200, True), again.text)
+        prepared = exporter.post("/api/v1/targets/plant/prepare-restart?max_wait=5s")
+        self.assertEqual((prepared.status, prepared.json["safe"]), (200, True), prepared.text)
+        # Beside data they hold nothing up, and go with it.
+        self.server.write("plant", "m f=2")
+        self.until(lambda: exporter.target()["pending"]["files"] == 1, "the data")
+        answer = exporter.post("/wal-management/checkpoint")
+        self.assertEqual((answer.status, answer.json["success"]), (200, True), answer.text)
+        self.server.write("typed", 'm f="more"')
+        self.until(lambda: exporter.target()["pending"]["files"] == 1, "the data beside them")
+        answer = exporter.post("/wal-management/checkpoint")
+        self.assertEqual((answer.status, answer.json["success"]), (200, True), answer.text)
+        self.assertEqual(self.server.wal_bytes(), 0)
 
     def test_new_data_is_not_as_old_as_the_segment_the_checkpoint_left(self):
         exporter = self.start()

@@ -70,6 +70,33 @@ TEST_F(Segments, CountsAllShardsOfAllDatabases) {
   EXPECT_GT(sample->filesystem_avail_bytes.value_or(0), 0U);
 }
 
+// Of a client whose fields have the wrong type: no snapshot ever takes them, and each
+// asked for would only close one more segment.
+TEST_F(Segments, OfRefusedWritesAloneAreNeitherPendingNorDamaged) {
+  const std::string refused("\1\0\0\0\1\0", 6);
+  tree_.write("plant/autogen/1/_00002.wal", refused + refused);
+  tree_.write("plant/autogen/1/_00003.wal", refused);
+  for (const Integrity integrity : {Integrity::off, Integrity::header, Integrity::full}) {
+    const auto sample = look(integrity);
+    EXPECT_EQ(sample->pending, Extent{});
+    EXPECT_FALSE(sample->oldest_pending.has_value());
+    EXPECT_THAT(sample->invalid, SizeIs(0));
+    EXPECT_TRUE(sample->shards.at(0).segments.at(0).refused_alone);
+  }
+  // One value among them, and they are pending as ever.
+  const auto kept = source();
+  ASSERT_EQ((*kept->look({}))->pending, Extent{});
+  tree_.write("plant/autogen/1/_00003.wal", refused + entry(30));
+  EXPECT_EQ((*kept->look({}))->pending, (Extent{1, 36}));
+  tree_.write("plant/autogen/1/_00003.wal", refused + std::string("\2\0\0\0\1\0", 6));
+  EXPECT_EQ((*kept->look({}))->pending, (Extent{1, 12})) << "a deletion is something to apply";
+  // What would take long to look through is left alone.
+  std::string many;
+  for (int i = 0; i < 11'000; ++i) many += refused;
+  tree_.write("plant/autogen/1/_00003.wal", many);
+  EXPECT_EQ((*kept->look({}))->pending, (Extent{1, 66'000}));
+}
+
 TEST_F(Segments, AnEmptyNewestSegmentIsOpenAndNeitherPendingNorDamaged) {
   tree_.write("plant/autogen/1/_00004.wal", "");
   const auto sample = look();
