@@ -10,8 +10,9 @@ import warnings
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from harness import MIB, ROOT, Case, FakeServer, free_port, main, settings, target  # noqa: E402
+from harness import MIB, ROOT, FakeServer, free_port, main, settings, target  # noqa: E402
 from browser import Browser  # noqa: E402
+from nodes import NodeCase  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 
 with warnings.catch_warnings():
@@ -25,7 +26,7 @@ ARABIC = "مصنع الخرسانة \u202eabc"
 LONG = "n" * 200
 
 
-class Page(Case):
+class Page(NodeCase):
     def setUp(self):
         super().setUp()
         self.browser = Browser()
@@ -347,6 +348,32 @@ class Page(Case):
         self.until(lambda: browser.focused() == "start", "the plan has the focus")
         browser.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
         self.until(lambda: browser.focused() == "checkpoint", "the focus goes back")
+        self.clean(exporter)
+
+    def test_choosing_a_mode_leaves_the_focus_on_it(self):
+        node = self.node()
+        node.write(3)
+        exporter = self.exporter(settings(self.node_target(node)))
+        self.until(lambda: (exporter.target()["server"] or {}).get("up"), "the server is known")
+        self.open(exporter)
+        browser = self.browser
+        press = lambda key: browser.driver.switch_to.active_element.send_keys(key)  # noqa: E731
+        mode = "const e = document.activeElement; return e.name === 'mode' && e.checked && e.value"
+        browser.one("#checkpoint").click()
+        self.until(lambda: browser.focused() == "start", "the plan has the focus")
+        self.assertIn("Mode patient", browser.text("#dialog-body"))
+        browser.run("document.querySelector('#dialog input:checked').focus()")
+        for key, value, text in ((Keys.ARROW_DOWN, "at_once", "at once"), (Keys.ARROW_UP, "patient", "patient")):
+            press(key)
+            self.wait_text("#dialog-body", f"Mode {text}")
+            self.assertEqual(browser.run(mode), value, f"the focus is on {browser.focused()}")
+            press(Keys.SPACE)
+        self.assertEqual(browser.text("#start"), "Start the checkpoint")
+        self.assertIsNone(exporter.target()["checkpoint"]["running"])
+        self.assertEqual(node.points(), 0, "a point was written")
+        press(Keys.TAB)
+        press(Keys.TAB)
+        self.assertEqual(browser.focused(), "start")
         self.clean(exporter)
 
     def axe(self, what):

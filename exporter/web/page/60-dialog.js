@@ -23,6 +23,7 @@ class CheckpointDialog {
     this.opener = opener;
     this.target = target;
     this.mode = 'patient';
+    this.parts = null;
     this.show(['Checkpoint of ', nameOf(target.name)], [this.working('Working out what it would do')], [this.closing('Cancel')]);
     this.dialog.showModal();
     $('dialog-title').focus();
@@ -62,18 +63,31 @@ class CheckpointDialog {
     if (plan.duration_seconds > 0) facts.push(['Takes about', formatSeconds(plan.duration_seconds)]);
     if (plan.not_before) facts.push(['Not before', formatMoment(plan.not_before)]);
     if (plan.snapshot_budget_remaining !== null) facts.push(['Snapshots left', plan.snapshot_budget_remaining.toLocaleString('en')]);
-    const body = [make('p', null, why), make('dl', null, facts.map(([term, value]) => [make('dt', null, term), make('dd', null, value)]))];
-    if (plan.method === 'nudge') body.push(this.modes());
-    if (blockers.length > 0) body.push(make('p', null, make('strong', null, 'It would be refused now:')), blockerList(blockers));
-    const start = make('button', {type: 'button', class: 'primary', id: 'start', onclick: () => this.start()},
-                       blockers.length > 0 ? 'Ask for it anyway' : 'Start the checkpoint');
-    this.show(null, body, [this.closing('Cancel'), start]);
-    start.focus();
+    const terms = make('dl', null, facts.map(([term, value]) => [make('dt', null, term), make('dd', null, value)]));
+    const held = blockers.length > 0 ? [make('p', null, make('strong', null, 'It would be refused now:')), blockerList(blockers)] : [];
+    const choice = blockers.length > 0 ? 'Ask for it anyway' : 'Start the checkpoint';
+    const {parts} = this;
+    if (parts && plan.method === 'nudge') {
+      // Of another mode: the rest stays in its place, and the focus with it.
+      fill(parts.plan, make('p', null, why), terms);
+      fill(parts.held, held);
+      setText(parts.start, choice);
+      parts.start.disabled = false;
+      return;
+    }
+    this.parts = {plan: make('div', {'aria-live': 'polite'}, make('p', null, why), terms), held: make('div', {class: 'held'}, held),
+                  start: make('button', {type: 'button', class: 'primary', id: 'start', onclick: () => this.start()}, choice)};
+    // Who is about to cancel must not find the other button there.
+    const cancelling = $('dialog-buttons').contains(document.activeElement);
+    this.show(null, [this.parts.plan, plan.method === 'nudge' && this.modes(), this.parts.held].filter(Boolean), [this.closing('Cancel'), this.parts.start]);
+    (cancelling ? $('dialog-buttons').firstChild : this.parts.start).focus();
   }
 
   modes() {
     const radio = (value, text) => make('label', null, make('input', {type: 'radio', name: 'mode', value, checked: this.mode === value, onchange: () => {
       this.mode = value;
+      // Until what it would do is known.
+      this.parts.start.disabled = true;
       this.plan();
     }}), ` ${text}`);
     return make('fieldset', null, make('legend', null, 'How'),
