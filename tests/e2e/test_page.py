@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import socket
 import sys
 import threading
@@ -375,6 +376,68 @@ class Page(NodeCase):
         press(Keys.TAB)
         self.assertEqual(browser.focused(), "start")
         self.clean(exporter)
+
+    def test_events_are_those_of_the_chosen_target(self):
+        self.server = self.influxd(databases=("plant",), grow=1 * MIB)
+        other = self.influxd("other", databases=("office",), grow=1 * MIB)
+        exporter = self.exporter(settings(target(self.server, "quiet"), target(other, "busy")))
+        for name in ("quiet", "busy"):
+            self.assertEqual(exporter.post(f"/api/v1/targets/{name}/checkpoint").json["success"], True)
+
+        def do_nothing(times):
+            for _ in range(times):
+                self.assertEqual(exporter.post("/api/v1/targets/busy/checkpoint").json["state"], "no_op")
+        do_nothing(120)
+        self.assertEqual({event["target"] for event in exporter.get("/api/v1/events?limit=100").json["events"]}, {"busy"})
+        count = lambda: len(exporter.get("/api/v1/events?target=quiet").json["events"])  # noqa: E731
+        before = count()
+        browser = self.browser
+        # Of the one that nobody looks at first, so that it has to be chosen.
+        self.open(exporter, "#target=busy")
+        self.wait_text("#events", "checkpoint no_op")
+        browser.one("#targets a[title=quiet]").click()
+        self.wait_text("#events", "checkpoint succeeded")
+        self.assertEqual(len(browser.all("#events li")), before)
+        self.until(lambda: browser.attribute("#link", "data-link") == "live", "live")
+        do_nothing(310)
+        browser.one("#events-all").click()
+        self.wait_text("#events", "busy")
+        self.assertEqual(len(browser.all("#events li")), 60)
+        browser.one("#events-all").click()
+        self.wait_text("#events", "checkpoint succeeded")
+        self.assertEqual(len(browser.all("#events li")), before)
+        # What happens now is told of the chosen one too.
+        exporter.post("/api/v1/targets/quiet/checkpoint")
+        self.wait_text("#events", "checkpoint no_op")
+        self.assertEqual((count(), len(browser.all("#events li"))), (before + 1, before + 1))
+        self.clean(exporter)
+
+    def test_a_new_state_directory_is_shown_as_it_is(self):
+        exporter = self.start(listen=f"127.0.0.1:{free_port()}")
+        post = lambda: exporter.post("/api/v1/targets/plant/checkpoint").json  # noqa: E731
+        self.assertEqual(post()["outcome"], "succeeded")
+        for _ in range(5):
+            self.assertEqual(post()["state"], "no_op")
+        self.open(exporter)
+        ids = lambda: [event["id"] for event in exporter.get("/api/v1/events").json["events"]]  # noqa: E731
+        before = ids()
+        self.until(lambda: len(self.browser.all("#events li")) == len(before), "the events of before")
+        self.until(lambda: self.browser.attribute("#link", "data-link") == "live", "live")
+        exporter.kill()
+        shutil.rmtree(exporter.state)
+        self.server.grow("plant", 1 * MIB)
+        exporter.start().wait_good_sample()
+        self.assertEqual(post()["outcome"], "succeeded")
+        events = exporter.get("/api/v1/events").json["events"]
+        self.assertLess(events[0]["id"], before[0])
+        times = "return [...document.querySelectorAll('#events time')].map((e) => e.dateTime)"
+        self.until(lambda: self.browser.run(times) == [event["time"] for event in events],
+                   lambda: f"the new events alone; it shows {self.browser.text('#events')}")
+        self.until(lambda: len(self.browser.all("#runs tbody tr")) == 1, "the new checkpoint alone")
+        self.until(lambda: self.browser.attribute("#link", "data-link") == "live", "live again")
+        self.assertEqual(post()["state"], "no_op")
+        self.wait_text("#events", "checkpoint no_op")
+        self.assertEqual(len(self.browser.all("#events li")), len(events) + 1)
 
     def axe(self, what):
         """What axe-core finds in the page as it is."""

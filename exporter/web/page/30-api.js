@@ -22,21 +22,16 @@ const ask = async (path, {method = 'GET', seconds = 15} = {}) => {
   return {body, status: response.status, location: response.headers.get('Location')};
 };
 
-// Events as they happen, from the last one known on. Calls back with each event, and
-// with whether the stream is there. Where the exporter has no place left for
-// another stream, it is asked again after a while.
-const openStream = (lastId, onEvent, onState) => {
+// Events as they happen, from now on. Calls back with each event, and with whether the
+// stream is there. Where the exporter has no place left for another stream, it is
+// asked again after a while.
+const openStream = (onEvent, onState) => {
   const kinds = ['wal.health', 'wal.checkpoint', 'wal.restart_consideration', 'wal.restart'];
   let source = null;
-  let last = lastId;
   let timer = 0;
   const connect = () => {
-    source = new EventSource(`${location.origin}/api/v1/events/stream${last ? `?last_event_id=${last}` : ''}`);
-    const take = (message) => {
-      const event = JSON.parse(message.data);
-      if (event.id) last = Math.max(last, event.id);
-      onEvent(event);
-    };
+    source = new EventSource(`${location.origin}/api/v1/events/stream`);
+    const take = (message) => onEvent(JSON.parse(message.data));
     for (const kind of kinds) source.addEventListener(kind, take);
     source.addEventListener('open', () => onState(true));
     source.addEventListener('error', () => {

@@ -80,8 +80,15 @@ const showDecision = (target) => {
        next && Date.parse(next) > now() && make('p', {class: 'quiet'}, 'The next one by itself is allowed ', ago(next), '.'));
 };
 
+// Of what comes from the exporter, and may not have come yet.
+const notKnownYet = (tag) => make(tag, {class: 'quiet'}, 'Not known yet.');
+
 const showRuns = (runs, running) => {
-  if (runs.length === 0 && !running) {
+  if (!runs && !running) {
+    fill($('runs'), notKnownYet('p'));
+    return;
+  }
+  if (!running && runs.length === 0) {
     fill($('runs'), make('p', {class: 'quiet'}, 'None yet.'));
     return;
   }
@@ -92,16 +99,15 @@ const showRuns = (runs, running) => {
     cell('Took', 'number nowrap', typeof run.duration_seconds === 'number' ? formatSeconds(run.duration_seconds) : '–'));
   const head = ['When', 'Asked for', 'Outcome', 'Freed', 'Took'];
   fill($('runs'), make('table', {class: 'stack'}, make('thead', null, make('tr', null, head.map((text, column) =>
-    make('th', {scope: 'col', class: column > 2 ? 'number' : null}, text)))), make('tbody', null, (running ? [running] : []).concat(runs).slice(0, 8).map(row))));
+    make('th', {scope: 'col', class: column > 2 ? 'number' : null}, text)))), make('tbody', null, (running ? [running] : []).concat(runs || []).slice(0, 8).map(row))));
 };
 
-const showEvents = (events, target, all) => {
-  const shown = events.filter((event) => all || event.target === target).slice(0, 60);
-  if (shown.length === 0) {
-    fill($('events'), make('li', {class: 'quiet'}, 'Nothing has happened yet.'));
+const showEvents = (events, target) => {
+  if (!events || events.length === 0) {
+    fill($('events'), events ? make('li', {class: 'quiet'}, 'Nothing has happened yet.') : notKnownYet('li'));
     return;
   }
-  fill($('events'), shown.map((event) => make('li', {'data-type': event.type},
+  fill($('events'), events.slice(0, 60).map((event) => make('li', {'data-type': event.type},
     make('div', {class: 'meta'}, chip(event.severity || 'info'), ago(event.time), event.target !== target && nameOf(event.target)),
     make('div', null, event.summary))));
 };

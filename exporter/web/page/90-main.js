@@ -6,7 +6,13 @@ const MANY = 20;
 const POLL_MANY = 12000;
 
 const state = {
-  targets: [], selected: null, events: [], runs: [], status: null,
+  targets: [], selected: null, status: null,
+  // Newest first; null: not known yet. Of the chosen target, and of all once somebody wants to see those.
+  events: null, eventsOfAll: null,
+  // What the stream brought since it began.
+  live: [],
+  // Checkpoints of the chosen target, likewise.
+  runs: null,
   listRead: 0, historyOf: '', lost: null, streaming: false, healths: new Map(),
 };
 const chart = new Chart();
@@ -14,7 +20,7 @@ const dialog = new CheckpointDialog(() => refresh(true));
 let stopStream = null;
 let timer = 0;
 let reading = null;
-let again = false;
+let again = null;
 
 const current = () => state.targets.find((target) => target.name === state.selected) || null;
 
@@ -25,8 +31,22 @@ const choose = () => {
   return state.targets.length > 0 ? [...state.targets].sort(byNeed)[0].name : null;
 };
 
+const wantsAll = () => state.targets.length > 1 && $('events-all').checked;
+
+// What is known of one target is not shown of another.
+const adopt = () => {
+  const name = choose();
+  if (name === state.selected) return;
+  state.selected = name;
+  state.events = null;
+  state.runs = null;
+  state.historyOf = '';
+  chart.forget();
+  chart.points = [];
+};
+
 const show = () => {
-  state.selected = choose();
+  adopt();
   $('static').hidden = true;
   $('app').hidden = state.targets.length === 0;
   showList(state.targets, state.selected);
@@ -35,7 +55,7 @@ const show = () => {
   if (!target) return;
   showTarget(target);
   showRuns(state.runs, target.checkpoint.running);
-  showEvents(state.events, target.name, $('events-all').checked);
+  showEvents(wantsAll() ? state.eventsOfAll : state.events, target.name);
   chart.add(target);
 };
 
@@ -88,22 +108,38 @@ const readStatus = async () => {
   if (before && before.started !== state.status.started) {
     announce('The exporter was restarted.');
     state.historyOf = '';
-    await readEvents();
   }
 };
 
-const readEvents = async () => {
-  const {body} = await ask('/api/v1/events?limit=100').catch((error) => {
-    if (error instanceof Refusal) return {body: {events: []}};
+// An exporter that can't read them now has said nothing of them.
+const askForEvents = async (query) => {
+  try {
+    return (await ask(`/api/v1/events?limit=100${query}`)).body.events;
+  } catch (error) {
+    if (error instanceof Refusal) return null;
     throw error;
-  });
-  takeEvents(body.events);
+  }
 };
 
-const takeEvents = (events) => {
-  const known = new Set(state.events.map((event) => event.id));
-  const fresh = events.filter((event) => !event.id || !known.has(event.id));
-  state.events = fresh.concat(state.events).sort((left, right) => Date.parse(right.time) - Date.parse(left.time) || right.id - left.id).slice(0, 300);
+const merged = (fresh, known) => {
+  const ids = new Set(fresh.map((event) => event.id));
+  return fresh.concat(known.filter((event) => !ids.has(event.id)))
+    .sort((left, right) => Date.parse(right.time) - Date.parse(left.time) || right.id - left.id).slice(0, 300);
+};
+
+// Of the chosen target by itself: among those of all, one that is busy leaves no room for it.
+const readEvents = async () => {
+  const name = state.selected;
+  const both = wantsAll();
+  const [own, all] = await Promise.all([askForEvents(`&target=${encodeURIComponent(name)}`), both ? askForEvents('') : null]);
+  if (own && name === state.selected) state.events = merged(state.live.filter((event) => event.target === name), own);
+  if (all || !both) state.eventsOfAll = all && merged(state.live, all);
+};
+
+const takeEvent = (event) => {
+  state.live = merged([event], state.live);
+  if (state.events && event.target === state.selected) state.events = merged([event], state.events);
+  if (state.eventsOfAll) state.eventsOfAll = merged([event], state.eventsOfAll);
 };
 
 // Of the chosen target: samples and checkpoints; again after each checkpoint.
@@ -127,10 +163,9 @@ const read = async (whole) => {
     if (state.lost) {
       announce('The exporter answers again.');
       state.lost = null;
-      await readEvents();
     }
-    state.selected = choose();
-    if (!state.streaming) await readEvents();
+    adopt();
+    if (state.selected && (!state.streaming || !state.events || (wantsAll() && !state.eventsOfAll))) await readEvents();
     noteChanges();
     show();
     await readHistory();
@@ -148,16 +183,17 @@ const read = async (whole) => {
 // One at a time; one that is asked for meanwhile follows. `whole`: all targets.
 const refresh = async (whole = false) => {
   if (reading) {
-    again = again || whole;
+    again = whole || again === true;
     return;
   }
   clearTimeout(timer);
   reading = read(whole);
   await reading;
   reading = null;
-  if (again) {
-    again = false;
-    refresh(true);
+  if (again !== null) {
+    whole = again;
+    again = null;
+    refresh(whole);
   } else if (!document.hidden) {
     timer = setTimeout(refresh, state.lost ? 2000 : POLL);
   }
@@ -169,33 +205,30 @@ const listen = () => {
   stopStream = null;
   state.streaming = false;
   if (document.hidden) return;
-  const last = state.events.reduce((most, event) => Math.max(most, event.id || 0), 0);
-  stopStream = openStream(last, (event) => {
-    takeEvents([event]);
+  stopStream = openStream((event) => {
+    takeEvent(event);
     refresh(true);
   }, (there) => {
     state.streaming = there;
-    if (!there) refresh();
+    state.live = [];
+    // It begins with what comes: what was before that is asked for.
+    if (there && state.selected) readEvents().then(show, () => {});
+    else refresh();
     showNotices();
   });
 };
 
 const select = (focus) => {
-  const before = state.selected;
-  state.selected = choose();
-  if (before !== state.selected) {
-    state.runs = [];
-    state.historyOf = '';
-    chart.forget();
-    chart.points = [];
-  }
   show();
   refresh();
   if (focus) $('name').focus();
 };
 
 $('filter').addEventListener('input', () => showList(state.targets, state.selected));
-$('events-all').addEventListener('change', show);
+$('events-all').addEventListener('change', () => {
+  show();
+  refresh();
+});
 $('checkpoint').addEventListener('click', (event) => dialog.open(current(), event.currentTarget));
 $('notices').addEventListener('click', (event) => {
   if (event.target.closest('[data-reload]')) location.reload();
@@ -211,7 +244,6 @@ setInterval(() => {
 }, 1000);
 
 (async () => {
-  await readEvents().catch(() => {});
   await refresh(true);
   listen();
 })();
