@@ -412,6 +412,26 @@ class Page(NodeCase):
         self.assertEqual((count(), len(browser.all("#events li"))), (before + 1, before + 1))
         self.clean(exporter)
 
+    def test_checkpoints_stay_in_their_list_whatever_else_is_recorded(self):
+        exporter = self.start(grow=1 * MIB)
+        for _ in range(3):
+            self.server.grow("plant", 1 * MIB)
+            self.assertEqual(exporter.post("/api/v1/targets/plant/checkpoint").json["outcome"], "succeeded")
+        for _ in range(110):
+            exporter.post("/api/v1/targets/plant/pause")
+            exporter.post("/api/v1/targets/plant/resume")
+        self.assertNotIn("wal.checkpoint", {entry["kind"] for entry in exporter.history("plant", 200)})
+        self.open(exporter)
+        self.wait_text("#runs", "succeeded")
+        rows = [row.text.split("\n")[0] for row in self.browser.all("#runs tbody tr")]
+        self.assertEqual(len(rows), 3)
+        for row in rows:
+            self.assertRegex(row, r"manual succeeded \d+ files?, [\d.]+ [KM]iB [\d.]+m?s$")
+        # One that does nothing is in the list too, at once.
+        exporter.post("/api/v1/targets/plant/checkpoint")
+        self.wait_text("#runs", "no_op")
+        self.clean(exporter)
+
     def test_a_new_state_directory_is_shown_as_it_is(self):
         exporter = self.start(listen=f"127.0.0.1:{free_port()}")
         post = lambda: exporter.post("/api/v1/targets/plant/checkpoint").json  # noqa: E731

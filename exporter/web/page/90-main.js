@@ -142,18 +142,21 @@ const takeEvent = (event) => {
   if (state.eventsOfAll) state.eventsOfAll = merged([event], state.eventsOfAll);
 };
 
-// Of the chosen target: samples and checkpoints; again after each checkpoint.
+// Of the chosen target: samples and checkpoints; again after each checkpoint, one that did nothing too.
 const readHistory = async () => {
   const target = current();
   if (!target) return;
   const {running, last_run: last} = target.checkpoint;
-  const key = JSON.stringify([target.name, running && running.id, last && last.id, Math.floor(Date.now() / 300000)]);
+  const told = (state.events || []).find((event) => event.type === 'wal.checkpoint');
+  const key = JSON.stringify([target.name, running && running.id, last && last.id, told && told.id, Math.floor(Date.now() / 300000)]);
   if (key === state.historyOf) return;
-  const [samples, history] = await Promise.all([ask(pathOf(target.name, '/samples')), ask(pathOf(target.name, '/history?limit=200'))]);
+  // Not from its history: whatever else is recorded there leaves no room for them.
+  const checkpoints = `/api/v1/events?limit=200&type=wal.checkpoint&target=${encodeURIComponent(target.name)}`;
+  const [samples, {body}] = await Promise.all([ask(pathOf(target.name, '/samples')), ask(checkpoints)]);
   if (target.name !== state.selected) return;
   state.historyOf = key;
-  state.runs = history.body.entries.filter((entry) => entry.kind === 'wal.checkpoint' && entry.detail && entry.detail.outcome)
-    .map((entry) => ({...entry.detail, time: entry.time, ended: entry.detail.ended || entry.time}));
+  state.runs = body.events.filter((event) => event.detail.outcome)
+    .map((event) => ({...event.detail, time: event.time, ended: event.detail.ended || event.time}));
   chart.set(samples.body.samples, target.thresholds, state.runs);
 };
 
