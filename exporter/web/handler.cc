@@ -172,7 +172,11 @@ Response Handler::dispatch(const Request& request, const Users& users, std::stri
                              user.has_value(), open);
   if (verdict.status == 401) {
     auto response = refuse(request, 401, verdict.reason, verdict.remedy);
-    response.headers.emplace_back("WWW-Authenticate", R"(Basic realm="influxdb_wal_exporter", charset="UTF-8")");
+    // What a script of a page asks for waits in a browser that knows the scheme, until
+    // somebody has typed a login. The page tells what happened, so there it is no known one.
+    const bool by_script = !header_values(request.headers, "X-Requested-With").empty();
+    response.headers.emplace_back("WWW-Authenticate", std::string(by_script ? "X-" : "") +
+                                                          R"(Basic realm="influxdb_wal_exporter", charset="UTF-8")");
     return response;
   }
   if (!segments) return refuse(request, segments.error());

@@ -4,6 +4,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import sys
 import threading
@@ -260,9 +261,7 @@ class Page(NodeCase):
 
     def test_logins(self):
         path = os.path.join(self.folder, "web.yml")
-        with open(path, "w", encoding="utf-8") as file:
-            hashed = crypt.crypt("s3cret", crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=1 << 5))
-            file.write(f'basic_auth_users:\n  alice: "{hashed}"\n')
+        self.write_user(path, "s3cret")
         self.server = self.influxd(databases=("plant",), grow=2 * MIB)
         exporter = self.exporter(settings(target(self.server)), arguments=[f"--web.config.file={path}"])
         self.browser.open(f"http://alice:s3cret@127.0.0.1:{exporter.port}/")
@@ -458,6 +457,45 @@ class Page(NodeCase):
         self.assertEqual(post()["state"], "no_op")
         self.wait_text("#events", "checkpoint no_op")
         self.assertEqual(len(self.browser.all("#events li")), len(events) + 1)
+
+    def write_user(self, path, password):
+        hashed = crypt.crypt(password, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=1 << 5))
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f'basic_auth_users:\n  alice: "{hashed}"\n')
+
+    def test_a_login_that_is_no_longer_taken_is_told_as_that(self):
+        path = os.path.join(self.folder, "web.yml")
+        self.write_user(path, "before")
+        self.server = self.influxd(databases=("plant",), grow=1 * MIB)
+        exporter = self.exporter(settings(target(self.server)), arguments=[f"--web.config.file={path}"])
+        browser = self.browser
+        browser.open(f"http://alice:before@127.0.0.1:{exporter.port}/")
+        self.wait_text("#health", "healthy")
+        self.write_user(path, "after")
+        exporter.signal(signal.SIGHUP)
+        self.wait_text("#notices", "login")
+        self.assertIn("Load", browser.text("#notices button"))
+        self.assertNotIn("does not answer", browser.text("#notices"))
+        self.assertEqual(browser.text("#link"), "login refused")
+        self.assertEqual(browser.text("#health"), "healthy", "what was known stays")
+        self.assertIn("login", browser.text("#announce"))
+        # What will hardly be taken is not asked again and again.
+        self.browser.take_logs()
+        asked = len(browser.requested)
+        browser.run("window.later = false; setTimeout(() => { window.later = true; }, 7000)")
+        self.until(lambda: browser.run("return window.later"), "two rounds pass")
+        self.browser.take_logs()
+        self.assertEqual(browser.requested[asked:], [])
+        browser.open(f"http://alice:after@127.0.0.1:{exporter.port}/")
+        self.wait_text("#health", "healthy")
+        self.assertEqual(browser.text("#notices"), "")
+        # As from a proxy that lets one no longer through, for a while.
+        browser.run("window.known = window.fetch; window.fetch = async () => "
+                    "new Response('{\"error\": \"alice may not\"}', {status: 403})")
+        self.wait_text("#notices", "alice may not")
+        self.assertNotIn("does not answer", browser.text("#notices"))
+        browser.run("window.fetch = window.known")
+        self.until(lambda: not browser.text("#notices"), "it goes on")
 
     def axe(self, what):
         """What axe-core finds in the page as it is."""

@@ -13,11 +13,14 @@ const state = {
   live: [],
   // Checkpoints of the chosen target, likewise.
   runs: null,
-  listRead: 0, historyOf: '', lost: null, streaming: false, healths: new Map(),
+  // Since when what is shown is old, and why.
+  lost: null, trouble: null,
+  listRead: 0, historyOf: '', streaming: false, healths: new Map(),
 };
 const chart = new Chart();
 const dialog = new CheckpointDialog(() => refresh(true));
 let stopStream = null;
+let listenAfter = 0;
 let timer = 0;
 let reading = null;
 let again = null;
@@ -59,25 +62,41 @@ const show = () => {
   chart.add(target);
 };
 
+// Why what is shown is old, and in how many milliseconds it is asked again. A refused
+// login hardly becomes right by itself, and each one costs the exporter a hash.
+const troubleOf = (error) => {
+  const why = error.message;
+  const goesOn = {pause: 2000, text: 'it is asked again every few seconds.'};
+  if (error.status === 401) return {title: 'The login is refused', link: 'login refused', why, reload: true, pause: 30000, text: 'load the page again to log in.'};
+  if (error.status === 403) return {...goesOn, title: 'The exporter refuses to answer', link: 'refused', why, reload: true};
+  // Without a word of the exporter's a status is that of a proxy, which got no answer.
+  if (error.body && error.body.error) return {...goesOn, title: 'The exporter answers with an error', link: 'error', why};
+  return {...goesOn, title: 'The exporter does not answer', link: 'no answer'};
+};
+
 const showNotices = () => {
   const notices = [];
   const add = (level, title, text, button) => notices.push(make('p', {class: 'notice', 'data-level': level}, make('strong', null, title), make('span', null, text), button || null));
-  const {status} = state;
-  if (state.lost) add('critical', 'The exporter does not answer', `since ${formatMoment(state.lost)}. What you see is from then; it is asked again every few seconds.`);
-  if (status && !state.lost) {
+  const {status, lost, trouble} = state;
+  const load = () => make('button', {type: 'button', 'data-reload': ''}, 'Load it again');
+  if (lost) {
+    add('critical', trouble.title, `since ${formatMoment(lost)}${trouble.why ? `: ${trouble.why}` : ''}. What you see is from then; ${trouble.text}`,
+        trouble.reload && load());
+  }
+  if (status && !lost) {
     if (status.waiting_for.length > 0) add('warning', 'Not ready yet', status.waiting_for.slice(0, 3).join('; ') + (status.waiting_for.length > 3 ? ` and ${status.waiting_for.length - 3} more` : ''));
     if (!status.reload.successful) add('critical', 'The last reload of the settings failed', `the old ones stay: ${status.reload.error}`);
     if (status.page !== document.querySelector('meta[name=walx-page]').content) {
-      add('warning', 'The exporter was updated', 'this page is the old one.', make('button', {type: 'button', 'data-reload': ''}, 'Load it again'));
+      add('warning', 'The exporter was updated', 'this page is the old one.', load());
     }
     setText($('about'), `influxdb_wal_exporter ${status.version}, running for ${formatSeconds((now() - Date.parse(status.started)) / 1000).split(' ')[0]}`);
   }
   fill($('notices'), notices);
   const link = $('link');
   link.hidden = false;
-  const kind = state.lost ? 'lost' : state.streaming ? 'live' : 'polling';
+  const kind = lost ? 'lost' : state.streaming ? 'live' : 'polling';
   setAttribute(link, 'data-link', kind);
-  setText($('link-text'), {lost: 'no answer', live: 'live', polling: `every ${POLL / 1000} s`}[kind]);
+  setText($('link-text'), {lost: lost && trouble.link, live: 'live', polling: `every ${POLL / 1000} s`}[kind]);
 };
 
 const noteChanges = () => {
@@ -130,6 +149,7 @@ const merged = (fresh, known) => {
 // Of the chosen target by itself: among those of all, one that is busy leaves no room for it.
 const readEvents = async () => {
   const name = state.selected;
+  if (name === null) return;
   const both = wantsAll();
   const [own, all] = await Promise.all([askForEvents(`&target=${encodeURIComponent(name)}`), both ? askForEvents('') : null]);
   if (own && name === state.selected) state.events = merged(state.live.filter((event) => event.target === name), own);
@@ -166,18 +186,23 @@ const read = async (whole) => {
     if (state.lost) {
       announce('The exporter answers again.');
       state.lost = null;
+      state.trouble = null;
     }
     adopt();
-    if (state.selected && (!state.streaming || !state.events || (wantsAll() && !state.eventsOfAll))) await readEvents();
+    if (!state.streaming || !state.events || (wantsAll() && !state.eventsOfAll)) await readEvents();
     noteChanges();
     show();
     await readHistory();
     show();
+    listen();
   } catch (error) {
     if (error instanceof Refusal && error.status === 404) state.listRead = 0;
-    else if (!state.lost) {
-      state.lost = new Date().toISOString();
-      announce('The exporter does not answer.');
+    else {
+      const before = state.trouble;
+      state.trouble = troubleOf(error);
+      state.lost = state.lost || new Date().toISOString();
+      if (!before || before.title !== state.trouble.title) announce(`${state.trouble.title}.`);
+      if (error.status === 401) stopListening();
     }
   }
   showNotices();
@@ -198,25 +223,33 @@ const refresh = async (whole = false) => {
     again = null;
     refresh(whole);
   } else if (!document.hidden) {
-    timer = setTimeout(refresh, state.lost ? 2000 : POLL);
+    timer = setTimeout(refresh, state.trouble ? state.trouble.pause : POLL);
   }
+};
+
+const stopListening = () => {
+  if (stopStream) stopStream();
+  stopStream = null;
+  state.streaming = false;
 };
 
 // Only while somebody looks: each stream takes one of the exporter's few places.
 const listen = () => {
-  if (stopStream) stopStream();
-  stopStream = null;
-  state.streaming = false;
-  if (document.hidden) return;
+  if (stopStream || document.hidden || Date.now() < listenAfter) return;
+  state.live = [];
   stopStream = openStream((event) => {
     takeEvent(event);
     refresh(true);
-  }, (there) => {
-    state.streaming = there;
-    state.live = [];
+  }, () => {
+    state.streaming = true;
+    showNotices();
     // It begins with what comes: what was before that is asked for.
-    if (there && state.selected) readEvents().then(show, () => {});
-    else refresh();
+    readEvents().then(show, () => {});
+  }, () => {
+    // Where it did not begin there is no place left.
+    listenAfter = Date.now() + (state.streaming ? 3000 : 20000);
+    stopListening();
+    refresh();
     showNotices();
   });
 };
@@ -239,14 +272,11 @@ $('notices').addEventListener('click', (event) => {
 addEventListener('hashchange', () => select(nameInHash() !== null));
 document.addEventListener('visibilitychange', () => {
   clearTimeout(timer);
-  listen();
-  if (!document.hidden) refresh(true);
+  if (document.hidden) stopListening();
+  else refresh(true);
 });
 setInterval(() => {
   for (const element of document.querySelectorAll('[data-ago]')) setText(element, formatAgo(element.dateTime));
 }, 1000);
 
-(async () => {
-  await refresh(true);
-  listen();
-})();
+refresh(true);

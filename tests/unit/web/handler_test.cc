@@ -383,6 +383,13 @@ TEST_F(Routes, WithUsersEverythingButHealthyAndReadyNeedsALogin) {
   EXPECT_EQ(post("/-/reload", kLogin).status, 200);
 }
 
+TEST_F(Routes, AScriptOfAPageIsToldThatALoginIsNeededWithoutABrowsersOwnQuestion) {
+  with_users();
+  const auto response = ask("GET", "/api/v1/targets", {{"X-Requested-With", "fetch"}});
+  EXPECT_EQ(response.status, 401);
+  EXPECT_EQ(header(response, "WWW-Authenticate"), R"(X-Basic realm="influxdb_wal_exporter", charset="UTF-8")");
+}
+
 TEST_F(Routes, AReloadThatFailsSaysWhy) {
   EXPECT_EQ(post("/-/reload").status, 200);
   world_.commands.reload_with(failure(ErrorKind::invalid, "config.yml:3: unknown key \"x\""));
