@@ -9,6 +9,7 @@
 namespace walx::web {
 namespace {
 
+// `html`: one element or one text; on a phone each would be a column of its own.
 std::string cell(std::string_view name, const std::string& html) {
   return "<td data-name=\"" + std::string(name) + "\">" + html + "</td>";
 }
@@ -24,13 +25,13 @@ std::string moment(Time time) {
 }
 
 std::string last_checkpoint(const view::TargetView& target) {
-  if (target.running) return "running since " + moment(target.running->started);
+  if (target.running) return "<span>running since " + moment(target.running->started) + "</span>";
   if (!target.last_checkpoint) return "none yet";
-  std::string out = moment(*target.last_checkpoint);
+  std::string out = "<span>" + moment(*target.last_checkpoint);
   if (target.last_run && target.last_run->outcome) {
     out += ", " + std::string(influxdb::to_string(target.last_run->outcome->kind));
   }
-  return out;
+  return out + "</span>";
 }
 
 std::string pending(const view::TargetView& target) {
@@ -55,6 +56,10 @@ std::string note(const view::TargetView& target, Time now) {
   if (target.not_shrinking) {
     note += "; does not shrink (" + std::string(policy::to_string(target.not_shrinking->cause)) +
             "): " + target.not_shrinking->detail;
+  }
+  if (target.server && !target.server->up) {
+    note += "; InfluxDB does not answer";
+    if (!target.server->error.empty()) note += ": " + target.server->error;
   }
   if (target.paused) note += "; paused";
   if (target.dry_run) note += "; dry run";

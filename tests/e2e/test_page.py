@@ -497,6 +497,20 @@ class Page(NodeCase):
         browser.run("window.fetch = window.known")
         self.until(lambda: not browser.text("#notices"), "it goes on")
 
+    def test_without_scripts_a_cell_on_a_phone_is_one_piece(self):
+        exporter = self.start(grow=1 * MIB, influxdb={"url": "http://127.0.0.1:9"})
+        self.assertEqual(exporter.post("/api/v1/targets/plant/checkpoint").json["outcome"], "succeeded")
+        self.until(lambda: exporter.target()["server"] and not exporter.target()["server"]["up"], "InfluxDB is down")
+        browser = self.browser
+        browser.scripts(False)
+        browser.look(390)
+        browser.open(exporter.url + "/")
+        self.assertIn("UTC, succeeded", browser.one("#static [data-name='Last checkpoint']").text)
+        self.assertIn("InfluxDB does not answer: ", browser.one("#static [data-name=Decision]").text)
+        browser.scripts(True)
+        pieces = browser.run("return [...document.querySelectorAll('#static td')].map((e) => e.childNodes.length)")
+        self.assertEqual(set(pieces), {1}, "each piece would be a column of its own")
+
     def axe(self, what):
         """What axe-core finds in the page as it is."""
         with open(AXE, encoding="utf-8") as file:

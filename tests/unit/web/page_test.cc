@@ -95,6 +95,33 @@ TEST_F(Page, SaysWithoutScriptsWhatIsKnown) {
   EXPECT_THAT(body, HasSubstr("does not shrink (idle): nothing came for 2h; paused; watch degraded: no inotify"));
 }
 
+TEST_F(Page, SaysWithoutScriptsThatInfluxDBDoesNotAnswer) {
+  auto target = healthy_target("plant");
+  target.decision.explanation = "nothing to do";
+  target.server = influxdb::ServerFacts{};
+  target.server->error = "connection <refused>";
+  publish(target);
+  EXPECT_THAT(get("/").body, HasSubstr("nothing to do; InfluxDB does not answer: connection &lt;refused&gt;</bdi>"));
+  target.server->up = true;
+  publish(target);
+  EXPECT_THAT(get("/").body, HasSubstr("<bdi>nothing to do</bdi>"));
+}
+
+TEST_F(Page, ACellIsOnePieceSoThatAPhoneDoesNotSplitIt) {
+  auto target = healthy_target("plant");
+  target.last_run = view::CheckpointRun{};
+  target.last_run->outcome = influxdb::Outcome{};
+  target.last_run->outcome->kind = influxdb::OutcomeKind::succeeded;
+  publish(target);
+  EXPECT_THAT(get("/").body,
+              HasSubstr("<td data-name=\"Last checkpoint\"><span><time datetime=\"2026-11-23T09:30:00.000Z\">"
+                        "2026-11-23 09:30:00 UTC</time>, succeeded</span></td>"));
+  target.running = view::CheckpointRun{};
+  target.running->started = kNow;
+  publish(target);
+  EXPECT_THAT(get("/").body, HasSubstr("<td data-name=\"Last checkpoint\"><span>running since <time"));
+}
+
 TEST_F(Page, ATargetThatWasNeverSeenIsUnknown) {
   view::TargetView target;
   target.name = "plant";
