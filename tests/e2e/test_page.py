@@ -497,6 +497,53 @@ class Page(NodeCase):
         browser.run("window.fetch = window.known")
         self.until(lambda: not browser.text("#notices"), "it goes on")
 
+    def test_a_target_that_goes_is_named_and_nothing_is_done_to_another(self):
+        self.server = self.influxd(databases=("plant",), grow=2 * MIB)
+        office, plant = (target(self.server, name) for name in ("office", "plant"))
+        exporter = self.exporter(settings(office, plant))
+        browser = self.browser
+
+        def reload(*targets):
+            exporter.configure(settings(*targets))
+            self.assertEqual(exporter.post("/-/reload").status, 200)
+
+        def shown():
+            return (browser.text("#name"), browser.run("return location.hash"), browser.one("#checkpoint").is_enabled())
+        self.open(exporter, "#target=plant")
+        self.assertEqual(shown(), ("plant", "#target=plant", True))
+        reload(office)
+        self.wait_text("#notices", "plant")
+        self.assertIn("plant", browser.text("#announce"))
+        self.assertEqual(shown(), ("office", "#target=office", False))
+        # It comes back: it is still what was chosen.
+        reload(office, plant)
+        self.until(lambda: not browser.text("#notices"), "the notice goes")
+        self.assertEqual(shown(), ("plant", "#target=plant", True))
+        # It goes while its dialog is open: that asks for no other.
+        browser.one("#checkpoint").click()
+        self.until(lambda: browser.all("#start"), "a plan")
+        reload(office)
+        self.wait_text("#notices", "plant")
+        browser.one("#start").click()
+        self.wait_text("#dialog .result", "plant")
+        browser.one("#dialog-buttons button").click()
+        self.assertEqual(exporter.get("/api/v1/events?type=wal.checkpoint").json["events"], [])
+        browser.one("#notices button").click()
+        self.until(lambda: not browser.text("#notices"), "the notice goes")
+        self.assertEqual(shown(), ("office", "#target=office", True))
+        # Another takes its place, and is chosen in the list.
+        reload(plant, target(self.server, "site"))
+        self.wait_text("#notices", "office")
+        name = browser.text("#name")
+        browser.one(f"#targets a[title={name}]").click()
+        self.until(lambda: not browser.text("#notices"), "the notice goes")
+        self.assertEqual(shown(), (name, f"#target={name}", True))
+        # An address of one that is not there.
+        browser.open("about:blank")
+        self.open(exporter, "#target=laboratory")
+        self.wait_text("#notices", "laboratory")
+        self.assertFalse(browser.one("#checkpoint").is_enabled())
+
     def test_without_scripts_a_cell_on_a_phone_is_one_piece(self):
         exporter = self.start(grow=1 * MIB, influxdb={"url": "http://127.0.0.1:9"})
         self.assertEqual(exporter.post("/api/v1/targets/plant/checkpoint").json["outcome"], "succeeded")

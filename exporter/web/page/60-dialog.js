@@ -15,7 +15,8 @@ class CheckpointDialog {
     this.dialog = $('dialog');
     this.dialog.addEventListener('close', () => {
       this.turn += 1;
-      if (this.opener && this.opener.isConnected) this.opener.focus();
+      // Its target may be gone meanwhile.
+      (this.opener.disabled ? $('name') : this.opener).focus();
     });
   }
 

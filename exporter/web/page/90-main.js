@@ -6,7 +6,8 @@ const MANY = 20;
 const POLL_MANY = 12000;
 
 const state = {
-  targets: [], selected: null, status: null,
+  // `wanted`: what a person chose, or saw first. Where it is not there, another is shown, and nothing is done to that.
+  targets: [], wanted: null, selected: null, status: null,
   // Newest first; null: not known yet. Of the chosen target, and of all once somebody wants to see those.
   events: null, eventsOfAll: null,
   // What the stream brought since it began.
@@ -28,11 +29,12 @@ let again = null;
 const current = () => state.targets.find((target) => target.name === state.selected) || null;
 
 const choose = () => {
-  const wanted = nameInHash();
-  if (wanted !== null && state.targets.some((target) => target.name === wanted)) return wanted;
-  if (state.targets.some((target) => target.name === state.selected)) return state.selected;
-  return state.targets.length > 0 ? [...state.targets].sort(byNeed)[0].name : null;
+  if (state.targets.length === 0) return null;
+  const first = [...state.targets].sort(byNeed)[0].name;
+  if (state.wanted === null) state.wanted = nameInHash() ?? first;
+  return [state.wanted, state.selected].find((name) => state.targets.some((target) => target.name === name)) ?? first;
 };
+const isStandIn = () => state.selected !== null && state.selected !== state.wanted;
 
 const wantsAll = () => state.targets.length > 1 && $('events-all').checked;
 
@@ -46,6 +48,7 @@ const adopt = () => {
   state.historyOf = '';
   chart.forget();
   chart.points = [];
+  if (isStandIn()) announce(`${state.wanted} is not there. ${name} is shown instead`);
 };
 
 const show = () => {
@@ -56,6 +59,8 @@ const show = () => {
   $('events-choice').hidden = state.targets.length < 2;
   const target = current();
   if (!target) return;
+  if (nameInHash() !== null && nameInHash() !== target.name) history.replaceState(null, '', hashOf(target.name));
+  $('checkpoint').disabled = isStandIn();
   showTarget(target);
   showRuns(state.runs, target.checkpoint.running);
   showEvents(wantsAll() ? state.eventsOfAll : state.events, target.name);
@@ -82,6 +87,11 @@ const showNotices = () => {
   if (lost) {
     add('critical', trouble.title, `since ${formatMoment(lost)}${trouble.why ? `: ${trouble.why}` : ''}. What you see is from then; ${trouble.text}`,
         trouble.reload && load());
+  }
+  if (isStandIn()) {
+    add('warning', state.healths.has(state.wanted) ? 'The target is gone' : 'There is no such target',
+        [nameOf(state.wanted), ' is not in the settings. ', nameOf(state.selected), ' is shown instead; nothing is done to it before you choose it.'],
+        make('button', {type: 'button', 'data-choose': ''}, 'Choose it'));
   }
   if (status && !lost) {
     if (status.waiting_for.length > 0) add('warning', 'Not ready yet', status.waiting_for.slice(0, 3).join('; ') + (status.waiting_for.length > 3 ? ` and ${status.waiting_for.length - 3} more` : ''));
@@ -254,10 +264,12 @@ const listen = () => {
   });
 };
 
-const select = (focus) => {
+const turnTo = (name) => {
+  state.wanted = name;
   show();
+  showNotices();
   refresh();
-  if (focus) $('name').focus();
+  $('name').focus();
 };
 
 $('filter').addEventListener('input', () => showList(state.targets, state.selected));
@@ -268,8 +280,15 @@ $('events-all').addEventListener('change', () => {
 $('checkpoint').addEventListener('click', (event) => dialog.open(current(), event.currentTarget));
 $('notices').addEventListener('click', (event) => {
   if (event.target.closest('[data-reload]')) location.reload();
+  if (event.target.closest('[data-choose]')) turnTo(state.selected);
 });
-addEventListener('hashchange', () => select(nameInHash() !== null));
+// One whose address is there already makes no change of it.
+$('targets').addEventListener('click', (event) => {
+  if (event.target.closest('a')?.title === nameInHash()) turnTo(nameInHash());
+});
+addEventListener('hashchange', () => {
+  if (nameInHash() !== null) turnTo(nameInHash());
+});
 document.addEventListener('visibilitychange', () => {
   clearTimeout(timer);
   if (document.hidden) stopListening();
