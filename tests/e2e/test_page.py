@@ -8,13 +8,14 @@ import signal
 import socket
 import sys
 import threading
+import time
 import warnings
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from harness import MIB, ROOT, FakeServer, free_port, main, settings, target  # noqa: E402
 from browser import Browser  # noqa: E402
-from nodes import NodeCase  # noqa: E402
+from nodes import SECOND, NodeCase  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 
 with warnings.catch_warnings():
@@ -543,6 +544,14 @@ class Page(NodeCase):
         self.open(exporter, "#target=laboratory")
         self.wait_text("#notices", "laboratory")
         self.assertFalse(browser.one("#checkpoint").is_enabled())
+
+    def test_the_wal_card_says_the_name_of_a_file_once(self):
+        node = self.node()
+        node.write(1, when=(int(time.time()) + 3 * 86400) * SECOND)
+        exporter = self.exporter(settings(self.node_target(node)))
+        self.open(exporter)
+        self.wait_text("#wal .big", "future_data")
+        self.assertEqual(self.browser.text("#wal .say").count("00000000001.wal"), 1, self.browser.text("#wal .say"))
 
     def test_without_scripts_a_cell_on_a_phone_is_one_piece(self):
         exporter = self.start(grow=1 * MIB, influxdb={"url": "http://127.0.0.1:9"})

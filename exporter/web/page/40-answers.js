@@ -44,7 +44,7 @@ const walAnswer = (target) => {
     // Too few files is how a healthy server spends most of its time.
     const own = {too_few_files: 'healthy', stalled: 'critical'}[cause.cause] || 'warning';
     return {level: bySeverity[own] < bySeverity[level] ? own : level, big: `does not shrink: ${cause.cause}`,
-            say: [`${cause.file ? `${cause.file}: ` : ''}${cause.detail}`]};
+            say: [cause.detail]};
   }
   const over = level === 'healthy' ? '' : `is at ${level}, `;
   if (!growth) return {level, big: over ? `is at ${level}` : 'is calm', say: ['How fast it grows is not known yet.']};
