@@ -588,6 +588,9 @@ class Page(NodeCase):
         browser = self.browser
         self.open(exporter)
         self.until(lambda: browser.all("#chart canvas"), "a chart")
+        exporter.configure("targets: 7\n")
+        exporter.post("/-/reload")
+        self.wait_text("#notices", "The last reload of the settings failed")
         for dark in (False, True):
             for width in WIDTHS:
                 browser.look(width, dark)
