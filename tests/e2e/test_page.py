@@ -566,6 +566,9 @@ class Page(NodeCase):
         browser.scripts(True)
         pieces = browser.run("return [...document.querySelectorAll('#static td')].map((e) => e.childNodes.length)")
         self.assertEqual(set(pieces), {1}, "each piece would be a column of its own")
+        for width in WIDTHS:
+            browser.look(width)
+            self.assertLessEqual(browser.run("return document.documentElement.scrollWidth"), width)
 
     def axe(self, what):
         """What axe-core finds in the page as it is."""
