@@ -18,22 +18,6 @@ namespace {
 // none. More than one that can't be believed is already past anything seen.
 constexpr std::size_t kMostTried = 8;
 
-// Snapshots older than this are not looked for at a start: the server's default of
-// --gen1-lookback-duration, a month.
-constexpr Duration kLookback = std::chrono::seconds(2'630'016);
-
-// How many of `sequences` (ascending; written in that order) were written after
-// `time`: a few questions by bisection instead of one for each.
-std::uint64_t newer_than(int folder, const std::vector<std::uint64_t>& sequences, Time time) {
-  const auto older = [&](std::uint64_t sequence, Time limit) {
-    struct stat status {};
-    if (::fstatat(folder, snapshot_name(sequence).c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return false;
-    return Time(std::chrono::seconds(status.st_mtim.tv_sec) + std::chrono::nanoseconds(status.st_mtim.tv_nsec)) < limit;
-  };
-  const auto first = std::lower_bound(sequences.begin(), sequences.end(), time, older);
-  return static_cast<std::uint64_t>(sequences.end() - first);
-}
-
 // The highest snapshot that the server's own monthly metadata checkpoints cover:
 // snapshot-checkpoints/<YYYY-MM>/<20 digits>.checkpoint.json, numbered as the
 // snapshots are. nullopt: there is none.
@@ -90,7 +74,41 @@ Result<std::optional<Fd>> open_node_folder(int root, const std::filesystem::path
   return tl::unexpected(folder.error());
 }
 
-Result<SnapshotsFound> NodeSnapshots::look(int root, const std::filesystem::path& path, Time now, ReadCounter& counter,
+Result<void> NodeSnapshots::ask_times(int folder, const std::filesystem::path& path,
+                                      const std::vector<std::uint64_t>& sequences, ReadCounter& counter,
+                                      const std::stop_token& stop) {
+  std::vector<Timed> timed;
+  timed.reserve(std::min(sequences.size(), kMostTimed));
+  auto before = timed_.begin();
+  const auto skipped = sequences.size() - std::min(sequences.size(), kMostTimed);
+  for (auto sequence = sequences.begin() + static_cast<std::ptrdiff_t>(skipped); sequence != sequences.end();
+       ++sequence) {
+    while (before != timed_.end() && before->sequence < *sequence) ++before;
+    if (before != timed_.end() && before->sequence == *sequence) {
+      timed.push_back(*before);
+      continue;
+    }
+    if (known_ && known_->snapshot.sequence == *sequence) {
+      timed.push_back({*sequence, known_->snapshot.written});
+      continue;
+    }
+    if (stop.stop_requested())
+      return failure(ErrorKind::cancelled, "stopped while looking at " + escape_control(path.string()));
+    counter.statted.fetch_add(1, std::memory_order_relaxed);
+    struct stat status {};
+    const std::string name = snapshot_name(*sequence);
+    if (::fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) continue;
+      return tl::unexpected(access_error(errno, "looking at", path / name));
+    }
+    timed.push_back({*sequence, Time(std::chrono::seconds(status.st_mtim.tv_sec) +
+                                     std::chrono::nanoseconds(status.st_mtim.tv_nsec))});
+  }
+  timed_ = std::move(timed);
+  return {};
+}
+
+Result<SnapshotsFound> NodeSnapshots::look(int root, const std::filesystem::path& path, ReadCounter& counter,
                                            const std::stop_token& stop) {
   const std::filesystem::path whole = path / "snapshots";
   SnapshotsFound found;
@@ -100,6 +118,10 @@ Result<SnapshotsFound> NodeSnapshots::look(int root, const std::filesystem::path
     forget();
     return found;
   }
+  struct stat whole_status {};
+  if (::fstat((*folder)->get(), &whole_status) != 0) return tl::unexpected(access_error(errno, "looking at", whole));
+  if (inode_ != whole_status.st_ino) timed_.clear();
+  inode_ = whole_status.st_ino;
 
   std::vector<std::uint64_t> all;
   std::vector<std::uint64_t> candidates;  // highest first
@@ -115,16 +137,13 @@ Result<SnapshotsFound> NodeSnapshots::look(int root, const std::filesystem::path
     if (candidates.size() > kMostTried) candidates.pop_back();
   });
   if (!listed) return tl::unexpected(listed.error());
-  if (!known_listed) forget();
+  if (known_ && !known_listed) forget();
   std::sort(all.begin(), all.end());
-  found.counted = newer_than((*folder)->get(), all, now - kLookback);
-  found.last_day = newer_than((*folder)->get(), all, now - std::chrono::hours(24));
   const auto covered = newest_metadata_checkpoint(root, path, stop);
   if (!covered) return tl::unexpected(covered.error());
   // One beyond the newest snapshot is numbered in a way that is not known here.
   if (*covered && !all.empty() && **covered <= all.back()) {
-    const auto beyond = all.end() - std::upper_bound(all.begin(), all.end(), **covered);
-    found.counted = std::min(found.counted, static_cast<std::uint64_t>(beyond));
+    found.covered = static_cast<std::uint64_t>(std::upper_bound(all.begin(), all.end(), **covered) - all.begin());
   }
 
   for (const std::uint64_t sequence : candidates) {
@@ -140,6 +159,7 @@ Result<SnapshotsFound> NodeSnapshots::look(int root, const std::filesystem::path
         status.st_ino, static_cast<std::uint64_t>(status.st_size),
         Time(std::chrono::seconds(status.st_ctim.tv_sec) + std::chrono::nanoseconds(status.st_ctim.tv_nsec))};
     if (is_known && known_->identity == identity) break;
+    if (is_known) timed_.clear();  // another file of that name: so may the others be
     counter.opened.fetch_add(1, std::memory_order_relaxed);
     const auto snapshot = read_snapshot((*folder)->get(), whole, sequence, stop);
     if (snapshot) {
@@ -152,6 +172,10 @@ Result<SnapshotsFound> NodeSnapshots::look(int root, const std::filesystem::path
     if (is_known) break;
   }
   if (known_) found.newest = known_->snapshot;
+  auto timed = ask_times((*folder)->get(), whole, all, counter, stop);
+  if (!timed) return tl::unexpected(timed.error());
+  found.times.reserve(timed_.size());
+  for (auto snapshot = timed_.rbegin(); snapshot != timed_.rend(); ++snapshot) found.times.push_back(snapshot->written);
   return found;
 }
 

@@ -1,5 +1,6 @@
-// The newest snapshot of a 3.x node, remembered from look to look, so that a file
-// is read once. Not thread-safe: the source that owns it serialises its looks.
+// The snapshots of a 3.x node: the newest, and when each was written. Remembered from
+// look to look, so that a file is read once and asked about once. Not thread-safe: the
+// source that owns it serialises its looks.
 #pragma once
 
 #include <cstdint>
@@ -19,30 +20,48 @@ namespace walx::wal {
 struct SnapshotsFound {
   std::optional<Snapshot> newest;  // the newest that can be believed
   std::uint64_t files = 0;
-  std::uint64_t counted = 0;       // newer than the lookback and than the newest metadata checkpoint
-  std::uint64_t last_day = 0;      // written within a day before now
+  std::vector<Time> times;         // newest first; at most kMostTimed
+  std::uint64_t covered = 0;       // the oldest so many: by the newest metadata checkpoint
   std::vector<std::string> notes;  // about those that can't be
 };
 
 class NodeSnapshots {
  public:
+  // More than a server reads at its start that keeps a month in gen1 blocks of a
+  // minute, the shortest there are.
+  static constexpr std::size_t kMostTimed = 50'000;
+
   // Lists `root`/snapshots, where `root` is the node's open folder and `path` its
   // path for messages. No such folder: no snapshots yet. A folder or a file that
   // may not be read is an error: without it nobody can tell what is pending. A
   // file that is not whole is passed over in favour of the one before it, and
   // read again at the next look; one that was good at an earlier look stays good.
-  [[nodiscard]] Result<SnapshotsFound> look(int root, const std::filesystem::path& path, Time now, ReadCounter& counter,
+  [[nodiscard]] Result<SnapshotsFound> look(int root, const std::filesystem::path& path, ReadCounter& counter,
                                             const std::stop_token& stop);
-
-  void forget() { known_.reset(); }
 
  private:
   struct Known {
     Snapshot snapshot;
     FileIdentity identity;
   };
+  struct Timed {
+    std::uint64_t sequence = 0;
+    Time written{};
+  };
+
+  // Asks when each of `sequences` (ascending) was written that it does not know yet.
+  [[nodiscard]] Result<void> ask_times(int folder, const std::filesystem::path& path,
+                                       const std::vector<std::uint64_t>& sequences, ReadCounter& counter,
+                                       const std::stop_token& stop);
+
+  void forget() {
+    known_.reset();
+    timed_.clear();
+  }
 
   std::optional<Known> known_;
+  std::vector<Timed> timed_;            // ascending
+  std::optional<std::uint64_t> inode_;  // of the folder they are in
 };
 
 // Opens the folder `name` of `root` without following a symbolic link. nullopt:

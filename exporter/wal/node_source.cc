@@ -86,7 +86,7 @@ class NodeSource final : public WalSource {
     }
     // After the files: a snapshot made between the two then only makes some of
     // the files retained, and those that InfluxDB deletes are no gap.
-    const auto snapshots = snapshots_.look(root->get(), options_.directory, sample.taken_at, *options_.counter, stop);
+    const auto snapshots = snapshots_.look(root->get(), options_.directory, *options_.counter, stop);
     if (!snapshots) return tl::unexpected(snapshots.error());
     if (!*folder) {
       auto fine = judge_missing_wal(root->get(), *snapshots, sample, stop);
@@ -94,8 +94,8 @@ class NodeSource final : public WalSource {
     }
     sample.snapshot = snapshots->newest;
     sample.snapshot_files = snapshots->files;
-    sample.snapshots_counted = snapshots->counted;
-    sample.snapshots_last_day = snapshots->last_day;
+    sample.snapshot_times = snapshots->times;
+    sample.snapshots_covered = snapshots->covered;
     for (const std::string& note : snapshots->notes) add_note(sample, note);
 
     const std::uint64_t last = snapshots->newest ? snapshots->newest->wal_file_sequence : 0;

@@ -121,9 +121,9 @@ struct Sample {
   std::vector<Period> periods;  // by number
   std::optional<Snapshot> snapshot;
   std::uint64_t snapshot_files = 0;
-  std::uint64_t snapshots_counted = 0;   // of those: within the lookback, and not covered by a metadata checkpoint
-  std::uint64_t snapshots_last_day = 0;  // of those: written within the last day
-  std::optional<Time> max_data_time;     // of any pending file
+  std::vector<Time> snapshot_times;     // when they were written: the newest 50,000, newest first
+  std::uint64_t snapshots_covered = 0;  // the oldest so many: by a metadata checkpoint of the server's own
+  std::optional<Time> max_data_time;    // of any pending file
 
   // What appeared since the source was opened; never falls. A file that came and
   // went between two looks is not seen, so this is a lower bound.

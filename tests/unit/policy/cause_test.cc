@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "paths.h"
-#include "policy/budget.h"
 #include "wal/node_source.h"
 
 namespace walx::policy {
@@ -115,37 +114,6 @@ TEST(NotShrinking, ThreeTimesTheSizeIsDueWhateverTheTimes) {
   ASSERT_TRUE(found.has_value());
   EXPECT_EQ(found->cause, Cause::stalled);
   EXPECT_EQ(found->since, sample.periods[59].persisted);
-}
-
-TEST(SnapshotBudget, IsWhatAStartReadsLessWhatIsThere) {
-  wal::Sample sample;
-  sample.layout = wal::Layout::node;
-  sample.snapshots_counted = 383;
-  sample.snapshots_last_day = 1000;
-  const auto budget = snapshot_budget(sample, kRules);
-  ASSERT_TRUE(budget.has_value());
-  EXPECT_EQ(budget->limit, 4383U);
-  EXPECT_EQ(budget->remaining, 4000U);
-  EXPECT_DOUBLE_EQ(budget->days_left.value(), 4.0);
-}
-
-TEST(SnapshotBudget, IsNeverBelowAHundredNorNegative) {
-  wal::NodeRules rules = kRules;
-  rules.lookback = 10min;
-  wal::Sample sample;
-  sample.layout = wal::Layout::node;
-  sample.snapshots_counted = 5000;
-  EXPECT_EQ(snapshot_budget(sample, rules)->limit, 100U);
-  EXPECT_EQ(snapshot_budget(sample, rules)->remaining, 0U);
-  sample.layout = wal::Layout::segments;
-  EXPECT_FALSE(snapshot_budget(sample, rules).has_value());
-}
-
-TEST(SnapshotsTooOften, IsThreeTimesSTimesFBelowG) {
-  EXPECT_TRUE(snapshots_too_often(kRules));
-  wal::NodeRules rules = kRules;
-  rules.flush_interval = 10s;  // 3 x 20 x 10 s = 10 min
-  EXPECT_FALSE(snapshots_too_often(rules));
 }
 
 }  // namespace

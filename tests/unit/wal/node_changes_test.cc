@@ -51,6 +51,59 @@ TEST_F(Node, ALookOpensOnlyFilesItHasNotReadBefore) {
   EXPECT_EQ(counter_->opened - opened, 1U) << "the new snapshot";
 }
 
+TEST_F(Node, EachSnapshotIsAskedOnceWhenItWasWritten) {
+  const auto make = [&](std::uint64_t sequence, Time time) {
+    write_all(snapshot(sequence), snapshot_json(sequence, sequence));
+    set_modified(snapshot(sequence), time);
+  };
+  using std::chrono::minutes;
+  for (std::uint64_t sequence = 1; sequence <= 1000; ++sequence) make(sequence, kTestNow - minutes(1001 - sequence));
+  const auto source = open();
+  const auto first = look(*source);
+  ASSERT_EQ(first->snapshot_times.size(), 1000U);
+  EXPECT_EQ(first->snapshot_times.front(), kTestNow - minutes(1));
+  EXPECT_EQ(first->snapshot_times.back(), kTestNow - minutes(1000));
+  EXPECT_EQ(counter_->statted, 1000U);
+  make(1001, kTestNow);
+  std::filesystem::remove(snapshot(1));
+  std::uint64_t statted = counter_->statted;
+  const auto second = look(*source);
+  ASSERT_EQ(second->snapshot_times.size(), 1000U);
+  EXPECT_EQ(second->snapshot_times.front(), kTestNow);
+  EXPECT_EQ(second->snapshot_times.back(), kTestNow - minutes(999));
+  EXPECT_EQ(counter_->statted - statted, 1U);
+  // Another folder with the same numbers in it.
+  std::filesystem::rename(node_ / "snapshots", top_ / "before");
+  for (std::uint64_t sequence = 2; sequence <= 1001; ++sequence) make(sequence, kTestNow - minutes(5));
+  EXPECT_EQ(look(*source)->snapshot_times, std::vector<Time>(1000, kTestNow - minutes(5)));
+}
+
+TEST_F(Node, TheNewestSnapshotsAreTimedAloneWhereThereAreVeryMany) {
+  std::filesystem::create_directories(node_ / "snapshots");
+  const int folder = ::open((node_ / "snapshots").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  for (std::uint64_t sequence = 1; sequence <= 50'009; ++sequence) {
+    ASSERT_EQ(::mknodat(folder, snapshot_name(sequence).c_str(), S_IFREG | 0600, 0), 0);
+  }
+  ::close(folder);
+  set_modified(snapshot(50'009), kTestNow);
+  const auto sample = look_once();
+  EXPECT_EQ(sample->snapshot_files, 50'009U);
+  ASSERT_EQ(sample->snapshot_times.size(), 50'000U);
+  EXPECT_EQ(sample->snapshot_times.front(), kTestNow);
+}
+
+TEST_F(Node, SnapshotsBehindTheServersOwnMetadataCheckpointAreCovered) {
+  for (std::uint64_t sequence = 1; sequence <= 9; ++sequence) {
+    write_all(snapshot(sequence), snapshot_json(sequence, sequence));
+  }
+  EXPECT_EQ(look_once()->snapshots_covered, 0U);
+  const auto month = node_ / "snapshot-checkpoints" / "2026-10";
+  std::filesystem::create_directories(month);
+  std::string name = snapshot_name(6);
+  write_all(month / name.replace(name.find(".info"), 5, ".checkpoint"), "{}");
+  EXPECT_EQ(look_once()->snapshots_covered, 6U);
+}
+
 TEST_F(Node, FilesThatAppearCountAsWrittenAndThoseOfTheFirstLookDoNot) {
   put_range(1, 3);
   const auto source = open();
@@ -343,6 +396,7 @@ TEST_F(Node, EveryLookSeesARowOfChangesAsAFreshReaderDoes) {
     ASSERT_EQ(seen->invalid, fresh->invalid) << round;
     ASSERT_EQ(seen->sequence_gaps, fresh->sequence_gaps) << round;
     ASSERT_EQ(seen->newest_file, fresh->newest_file) << round;
+    ASSERT_EQ(seen->snapshot_times, fresh->snapshot_times) << round;
     ASSERT_EQ(seen->newest_file_damaged, fresh->newest_file_damaged) << round;
     ASSERT_EQ(seen->max_data_time, fresh->max_data_time) << round;
   }
