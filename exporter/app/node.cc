@@ -109,11 +109,11 @@ NudgeOutlook nudge_outlook(const settings::Target& target, const wal::Sample& sa
   }
   outlook.plan = *plan;
   if (const auto budget = policy::snapshot_budget(sample, rules); budget && budget->remaining < budget->floor) {
-    outlook.blockers.emplace_back(Blocker::snapshot_budget, std::to_string(budget->remaining) + " of " +
-                                                                std::to_string(budget->limit) +
-                                                                " snapshots are left that a restart would read, and " +
-                                                                std::to_string(budget->floor) +
-                                                                " are kept free; more of them would hide older data");
+    outlook.blockers.emplace_back(
+        Blocker::snapshot_budget,
+        std::to_string(budget->remaining) + " of " + std::to_string(budget->limit) +
+            " snapshots are left until old data goes unseen after a restart, and a checkpoint leaves the last " +
+            std::to_string(budget->floor) + " to the server");
   }
   if (plan->points == 0) return outlook;
   const settings::Nudge& nudge = target.checkpoint.nudge;
@@ -159,16 +159,16 @@ std::vector<std::string> node_recommendations(const settings::Target& target, co
                                               const std::string& server_version, const policy::Memory& memory,
                                               Time now) {
   std::vector<std::string> out = node.warnings;
-  if (node.budget && node.budget->remaining < 2 * node.budget->floor) {
+  if (node.budget && node.budget->is_low()) {
     std::string line = "Only " + std::to_string(node.budget->remaining) + " of " + std::to_string(node.budget->limit) +
-                       " snapshots are left that a restart would read";
-    if (node.budget->days_left) {
+                       " snapshots are left until old data goes unseen after a restart";
+    if (node.budget->remaining > 0 && node.budget->days_left) {
       line += ", " +
               format_duration_rough(std::chrono::duration_cast<Duration>(
                   std::chrono::duration<double>(*node.budget->days_left * 86400))) +
-              " at the rate of the last day";
+              " at this rate";
     }
-    out.push_back(line + ": older data would not be seen after it; snapshot less often (larger --wal-snapshot-size)");
+    out.push_back(line + "; snapshot less often (larger --wal-snapshot-size)");
   }
   if (snapshots_by_age(server_version) && choose_nudge(target)) {
     out.push_back("InfluxDB " + server_version +

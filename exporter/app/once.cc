@@ -220,7 +220,7 @@ void explain_text(const Looked& looked, std::ostream& out) {
       << "\n";
   if (target.node && target.node->budget) {
     out << "  budget   " << target.node->budget->remaining << " of " << target.node->budget->limit
-        << " snapshots left that a restart would read\n";
+        << " snapshots left until old data goes unseen after a restart\n";
   }
   for (const auto& [blocker, why] : looked.outlook->blockers) {
     out << "  plan blocked by " << policy::to_string(blocker) << ": " << escape_control(why) << "\n";

@@ -137,8 +137,8 @@ constexpr std::array kFamilies{
            }},
     Family{
         "influxdb_wal_snapshot_budget_remaining",
-        "How many more snapshots (InfluxDB 3) until a restart would no longer see the oldest data; it reads only the "
-        "newest ones.",
+        "How many more snapshots (InfluxDB 3) until old data goes unseen after a restart, which reads only the newest "
+        "ones. It does not fall where they come once per gen1 duration or less often.",
         MetricType::Gauge,
         [](const TargetView& target, Collector& out) {
           if (target.node && target.node->budget) out.add(static_cast<double>(target.node->budget->remaining));

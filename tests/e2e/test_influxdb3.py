@@ -599,6 +599,47 @@ class Nudge(Node):
             self.assertEqual((answer.status, answer.json["blocker"]), (409, "snapshot_budget"), answer.text)
         self.assertEqual(node.points(), 0)
 
+    def assert_budget_is_no_matter(self, node, limit):
+        node.write(3)
+        exporter = self.begin(node)
+        self.wait_pending(exporter, 3)
+        shown = exporter.target()
+        budget = shown["node"]["snapshot_budget"]
+        self.assertEqual(budget["limit"], limit)
+        # The newest was made just now, and is paid back by the time the next is due.
+        self.assertGreaterEqual(budget["remaining"], limit - 1)
+        self.assertIsNone(budget["days_left"])
+        self.assertFalse([line for line in shown["recommendations"] if "snapshots are left" in line])
+        plan = exporter.get(PLAN).json
+        self.assertEqual((plan["blockers"], plan["snapshot_budget_remaining"]), ([], budget["remaining"]))
+        answer = self.post(exporter, "mode=at_once&wait=28s")
+        self.assertEqual((answer.status, answer.json["outcome"]), (200, "succeeded"), answer.text)
+
+    def test_where_the_snapshots_of_a_month_came_once_per_generation(self):
+        self.made_snapshots(i * 604 for i in range(4354))
+        self.assert_budget_is_no_matter(self.node(gen1=600), 4383)
+
+    def test_where_those_of_the_servers_own_lookback_came_once_per_generation(self):
+        self.made_snapshots(i * 600 for i in range(1000))
+        node = self.node(gen1=600)
+        node.server.cli_params["gen1-lookback-duration"] = "24h"
+        self.assert_budget_is_no_matter(node, 144)
+
+    def test_none_where_snapshots_of_every_minute_fill_the_budget(self):
+        # Two days and 21 hours at 1,440 a day: 243 more, or 4 h.
+        self.made_snapshots(30 + i * 60 for i in range(4140))
+        node = self.node(gen1=600)
+        node.write(3)
+        exporter = self.begin(node)
+        self.wait_pending(exporter, 3)
+        shown = exporter.target()
+        budget = shown["node"]["snapshot_budget"]
+        self.assertEqual((budget["limit"], budget["remaining"], budget["floor"]), (4383, 243, 219))
+        self.assertAlmostEqual(budget["days_left"], 243 / 1440, places=2)
+        self.assertTrue(any("Only 243 of 4383 snapshots are left" in line and "4h" in line
+                            for line in shown["recommendations"]), shown["recommendations"])
+        self.assertEqual(exporter.get(PLAN).json["blockers"], [])
+
     def test_by_critical_without_anybody_asking(self):
         node = self.node()
         exporter = self.begin(node, thresholds={"max_size": 300})

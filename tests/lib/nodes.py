@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "servers"))
 from engine3 import Options  # noqa: E402
 from influxdb2 import InfluxDB2  # noqa: E402
 from influxdb3 import InfluxDB3  # noqa: E402
+from wal3 import encode_snapshot, snapshot_name  # noqa: E402
 
 SECOND = 10**9
 CLOSED = re.compile(r"[0-9]{11}\.wal")
@@ -144,6 +145,18 @@ class Writers:
 
 
 class NodeCase(Case):
+    def made_snapshots(self, ages):
+        """What a node has that made snapshots `ages` seconds ago; before it is started."""
+        folder = os.path.join(self.folder, "data", "n1", "snapshots")
+        os.makedirs(folder)
+        now = time.time()
+        for sequence, age in enumerate(sorted(ages, reverse=True), 1):
+            path = os.path.join(folder, snapshot_name(sequence))
+            with open(path, "wb") as file:
+                file.write(encode_snapshot({"snapshot_sequence_number": sequence, "wal_file_sequence_number": 1,
+                                            "next_file_id": 1}))
+            os.utime(path, (now - age, now - age))
+
     def node(self, token=None, **options):
         node = Node3(os.path.join(self.folder, "data"), token, **options)
         self.addCleanup(node.stop)

@@ -131,7 +131,11 @@ const showDetails = (target) => {
   if (target.node) {
     add('Snapshot size', `${target.node.snapshot_size} files (${target.node.snapshot_size_from})`);
     add('Gen1 duration', `${formatSeconds(target.node.gen1_duration_seconds)} (${target.node.gen1_duration_from})`);
-    if (target.node.snapshot_budget) add('Snapshots left', target.node.snapshot_budget.remaining.toLocaleString('en'));
+    const budget = target.node.snapshot_budget;
+    if (budget) {
+      add('Snapshots left', `${budget.remaining.toLocaleString('en')} of ${budget.limit.toLocaleString('en')}`,
+          budget.days_left === null ? '' : `, ${formatSeconds(budget.days_left * 86400)} at this rate`);
+    }
   }
   if (target.watch_degraded) add('Watch', `degraded: ${target.watch_detail || ''}`);
   for (const note of target.notes || []) add('Note', note);

@@ -13,6 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
@@ -101,6 +102,51 @@ TEST(NudgeOutlook, ADamagedNewestFileForbidsEveryPoint) {
   ASSERT_EQ(outlook.blockers.size(), 1U);
   EXPECT_EQ(outlook.blockers[0].first, policy::Blocker::method_disabled);
   EXPECT_THAT(outlook.blockers[0].second, HasSubstr("damaged"));
+}
+
+// As `periods`, of a node that has made a snapshot each `every`.
+wal::Sample with_snapshots(std::size_t count, Duration every, Time now) {
+  auto sample = periods(40, now - 40s, 1s);
+  sample.taken_at = now;
+  sample.snapshot_files = count;
+  for (std::size_t i = 0; i < count; ++i) {
+    sample.snapshot_times.push_back(now - static_cast<std::int64_t>(i) * every);
+  }
+  return sample;
+}
+
+TEST(SnapshotBudget, AServerAtOneSnapshotPerGenerationIsNeitherBlockedNorAdvised) {
+  const Time now = at("2026-11-23T02:05:00Z");
+  const auto sample = with_snapshots(4354, 604s, now);
+  for (const auto mode : {influxdb::NudgeMode::patient, influxdb::NudgeMode::at_once}) {
+    EXPECT_THAT(nudge_outlook(nudging(), sample, {}, mode, true, now).blockers, IsEmpty());
+  }
+  influxdb::NodeFacts facts;
+  facts.snapshot_size = 600;
+  facts.flush_interval = 1s;
+  facts.gen1_duration = 10min;
+  const auto node = node_knowledge(nudging(), facts);
+  EXPECT_THAT(node_recommendations(nudging(), node_view(node, &sample), "3.10.0", {}, now), IsEmpty());
+}
+
+TEST(SnapshotBudget, ASnapshotEachMinuteIsAdvisedAgainstAndBlocksBelowTheFloor) {
+  const Time now = at("2026-11-23T02:05:00Z");
+  const wal::NodeRules rules{20, 1s, 10min, 300, std::chrono::seconds(2'630'016)};
+  const auto blockers = [&](const wal::Sample& sample) {
+    return nudge_outlook(nudging(), sample, rules, influxdb::NudgeMode::patient, true, now).blockers;
+  };
+  const auto near = with_snapshots(4164, 1min, now);
+  EXPECT_THAT(blockers(near), IsEmpty());
+  view::NodeView node{rules, "", "", "", "", {}, policy::snapshot_budget(near, rules)};
+  EXPECT_THAT(node_recommendations(nudging(), node, "3.10.0", {}, now),
+              ElementsAre("Only 219 of 4383 snapshots are left until old data goes unseen after a restart, 3h 39m at "
+                          "this rate; snapshot less often (larger --wal-snapshot-size)"));
+  const auto below = blockers(with_snapshots(4165, 1min, now));
+  ASSERT_EQ(below.size(), 1U);
+  EXPECT_EQ(below[0].first, policy::Blocker::snapshot_budget);
+  EXPECT_EQ(below[0].second,
+            "218 of 4383 snapshots are left until old data goes unseen after a restart, and a checkpoint leaves the "
+            "last 219 to the server");
 }
 
 TEST(Control, ReadsBackWhatWasWrittenForTheOwnerAlone) {
