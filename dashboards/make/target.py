@@ -179,10 +179,9 @@ def damage_and_room():
          (6, stat(38, "Gaps in the sequence", "Numbers missing between WAL files; the server passes over them silently. " + NODE_ONLY, "none",
                   [now(wal("sequence_gaps"), "gaps")], thresholds=steps(GOOD, (1, BAD)), nothing="–", decimals=0,
                   links=runbooks("SequenceGap"))),
-         (6, stat(39, "Snapshot budget left", "Share of the snapshots that a restart reads which is left; at 0 it would no longer see the "
-                  "oldest data. " + NODE_ONLY, "percentunit",
-                  [now(f"{wal('snapshot_budget_remaining')}"
-                       f" / ({wal('snapshot_budget_remaining')} + {wal('snapshot_files')})", "left")],
+         (6, stat(39, "Snapshot budget left", "How much is left of the snapshots that a restart reads; at 0 old data goes unseen after "
+                  "one. Nearly all of it where they come once per gen1 duration or less often. " + NODE_ONLY, "percentunit",
+                  [now(f"{wal('snapshot_budget_remaining')} / {wal('snapshot_budget_limit')}", "left")],
                   thresholds=steps(WARNING, (0.1, GOOD)), nothing="–", decimals=0,
                   links=runbooks("SnapshotBudgetLow"))),
          (6, stat(40, "Last snapshot", "When the server's newest snapshot was written. " + NODE_ONLY, "dateTimeFromNow",
@@ -191,9 +190,9 @@ def damage_and_room():
          (8, graph(41, "Damaged files", "WAL files that InfluxDB can't read whole, by what is wrong with them; their writes are lost silently "
                    "at its next start.", "none", [query(wal("invalid_files"), "{{reason}}")], minimum=0, decimals=0,
                    links=runbooks("DamagedFile"))),
-         (8, graph(42, "Snapshot budget", "Snapshot files of the node, and how many more until a restart would no longer see the oldest "
-                   "data. " + NODE_ONLY, "none",
-                   [query(wal("snapshot_files"), "snapshots"), query(wal("snapshot_budget_remaining"), "left")], minimum=0, decimals=0,
+         (8, graph(42, "Snapshot budget", "How many more snapshots until old data goes unseen after a restart, at the rate of the last "
+                   "day, and how many a restart reads. " + NODE_ONLY, "none",
+                   [query(wal("snapshot_budget_remaining"), "left"), query(wal("snapshot_budget_limit"), "limit")], minimum=0, decimals=0,
                    links=runbooks("SnapshotBudgetLow"))),
          (8, graph(43, "Free space", "Free bytes for unprivileged users where the WAL lies.", "bytes",
                    [query(wal("filesystem_avail_bytes"), "free")], minimum=0, decimals=1,

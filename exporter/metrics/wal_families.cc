@@ -135,6 +135,13 @@ constexpr std::array kFamilies{
              const auto* sample = node_sample_of(target);
              if (sample != nullptr && sample->snapshot) out.add_known(sample->snapshot->written);
            }},
+    Family{"influxdb_wal_snapshot_budget_limit",
+           "How many snapshots (InfluxDB 3) a restart reads, the newest ones: as many as gen1 durations lie within the "
+           "lookback, and 100 at least.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             if (target.node && target.node->budget) out.add(static_cast<double>(target.node->budget->limit));
+           }},
     Family{
         "influxdb_wal_snapshot_budget_remaining",
         "How many more snapshots (InfluxDB 3) until old data goes unseen after a restart, which reads only the newest "

@@ -111,6 +111,7 @@ class Shown(Node):
         self.assertEqual(self.counter(exporter, "influxdb_wal_bytes", state="pending"), sum(pending.values()))
         self.assertEqual(self.counter(exporter, "influxdb_wal_snapshot_files"), 1)
         limit = max(100, 2_630_016 // node.gen1)
+        self.assertEqual(self.counter(exporter, "influxdb_wal_snapshot_budget_limit"), limit)
         self.assertEqual(self.counter(exporter, "influxdb_wal_snapshot_budget_remaining"), limit - 1)
 
     def test_new_files_are_seen(self):

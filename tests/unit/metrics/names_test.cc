@@ -66,6 +66,7 @@ Names everything() {
                 {"influxdb_wal_sequence_gaps", "gauge"},
                 {"influxdb_wal_snapshot_files", "gauge"},
                 {"influxdb_wal_last_snapshot_timestamp_seconds", "gauge"},
+                {"influxdb_wal_snapshot_budget_limit", "gauge"},
                 {"influxdb_wal_snapshot_budget_remaining", "gauge"},
                 {"influxdb_wal_pending_cause", "gauge"},
                 {"influxdb_wal_growth_files_per_second", "gauge"},

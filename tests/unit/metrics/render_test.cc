@@ -110,7 +110,10 @@ TEST(Render, TheBudgetOfSnapshotsIsAbsentWhereItIsNotKnown) {
   view::TargetView target = full_target();
   EXPECT_THAT(rendered(target, "influxdb_wal_snapshot_budget_remaining"),
               ElementsAre("influxdb_wal_snapshot_budget_remaining{target=\"plant\"} 83"));
+  EXPECT_THAT(rendered(target, "influxdb_wal_snapshot_budget_limit"),
+              ElementsAre("influxdb_wal_snapshot_budget_limit{target=\"plant\"} 100"));
   target.node->budget.reset();
+  EXPECT_THAT(rendered(target, "influxdb_wal_snapshot_budget_limit"), IsEmpty());
   EXPECT_THAT(rendered(target, "influxdb_wal_snapshot_budget_remaining"), IsEmpty());
 }
 

@@ -54,6 +54,7 @@ inline view::TargetView full_target(std::string name = "plant") {
   target.decision.blockers = {policy::Blocker::in_flight, policy::Blocker::cooldown};
   target.node.emplace();
   target.node->budget.emplace();
+  target.node->budget->limit = 100;
   target.node->budget->remaining = 83;
   target.not_shrinking.emplace();
   target.not_shrinking->cause = policy::Cause::future_data;
