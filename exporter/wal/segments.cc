@@ -97,7 +97,7 @@ class SegmentSource final : public WalSource {
     if (!available) return tl::unexpected(available.error());
     sample.filesystem_avail_bytes = *available;
 
-    const Memory& before = memory_;
+    Memory before = std::move(memory_);
     Memory now;
     now.checked.reserve(before.checked.size());
     now.seen.reserve(before.seen.size());
@@ -123,7 +123,10 @@ class SegmentSource final : public WalSource {
           if (is_bucket_id(database)) ++buckets;
           return done;
         });
-    if (!result) return result;
+    if (!result) {
+      memory_ = std::move(before);  // a look that failed forgets nothing
+      return result;
+    }
     sample.bucket_ids = databases > 0 && databases == buckets;
     if (looked_) written_ += now.grown;
     memory_ = std::move(now);
