@@ -367,8 +367,9 @@ class TargetRestartKilled : public TargetRestart {
     start();
     pass(15min);
     pass_until("ready");
+    target_->stop();  // with it end the threads that call on_change_, which looks at the target
     EXPECT_FALSE(left_["restart_begun"].empty());
-    started_ = false;  // for on_change_, which looks at the target
+    started_ = false;
     target_.reset();
     on_change_ = nullptr;
     for (const char* key : kKeys) ASSERT_TRUE(store_->put("plant", key, left_[key]));
