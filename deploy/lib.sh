@@ -2,34 +2,34 @@
 # unpacked beside the build, and the build itself. Sourced by bash, not run.
 # shellcheck shell=bash
 
-walx_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-walx_servers=$walx_root/build/servers
+wal_exporter_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+wal_exporter_servers=$wal_exporter_root/build/servers
 
 # Where ccache is there, it serves every checkout of the same sources.
-export CCACHE_BASEDIR=$walx_root CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros}
+export CCACHE_BASEDIR=$wal_exporter_root CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros}
 
-walx_say() { printf '== %s\n' "$*" >&2; }
-walx_fail() {
+wal_exporter_say() { printf '== %s\n' "$*" >&2; }
+wal_exporter_fail() {
   printf 'error: %s\n' "$*" >&2
   exit 1
 }
 
 # The names in the given sections of deploy/packages.
-walx_packages() {
+wal_exporter_packages() {
   awk -v sections=" $* " '
     /^[[:space:]]*(#|$)/ { next }
     /^\[/ { gsub(/[][[:space:]]/, ""); wanted = index(sections, " " $0 " "); next }
-    wanted { print $1 }' "$walx_root/deploy/packages" | sort -u
+    wanted { print $1 }' "$wal_exporter_root/deploy/packages" | sort -u
 }
 
 # Those of the given packages that are not installed.
-walx_missing() {
+wal_exporter_missing() {
   comm -23 <(printf '%s\n' "$@" | sort -u) \
     <(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | awk '$1 == "installed" { print $2 }' | sort -u)
 }
 
 # Runs a command as root, by sudo where we are not. `$1` says what for.
-walx_as_root() {
+wal_exporter_as_root() {
   local purpose=$1
   shift
   if [ "$(id -u)" -eq 0 ]; then
@@ -40,106 +40,106 @@ walx_as_root() {
     [ -t 0 ] || ask=(-n)
     sudo "${ask[@]}" "$@"
   else
-    walx_fail "$purpose needs root, and there is no sudo. As root, run: $*"
+    wal_exporter_fail "$purpose needs root, and there is no sudo. As root, run: $*"
   fi
 }
 
-walx_apt() {
-  walx_as_root "installing Debian packages" env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 \
+wal_exporter_apt() {
+  wal_exporter_as_root "installing Debian packages" env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 \
     apt-get -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@" >&2
 }
 
-walx_apt_update() {
-  [ -z "${walx_updated:-}" ] || return 0
-  walx_apt update || walx_fail "apt-get update failed: see above. Is the network there, and /etc/apt/sources.list right?"
-  walx_updated=1
+wal_exporter_apt_update() {
+  [ -z "${wal_exporter_updated:-}" ] || return 0
+  wal_exporter_apt update || wal_exporter_fail "apt-get update failed: see above. Is the network there, and /etc/apt/sources.list right?"
+  wal_exporter_updated=1
 }
 
 # Installs what the given sections name and this machine lacks; where it lacks
 # nothing, this costs one look at dpkg's database.
-walx_install() {
-  command -v apt-get >/dev/null || walx_fail "this needs Debian 12 (there is no apt-get here)"
+wal_exporter_install() {
+  command -v apt-get >/dev/null || wal_exporter_fail "this needs Debian 12 (there is no apt-get here)"
   local wanted missing
-  mapfile -t wanted < <(walx_packages "$@")
-  mapfile -t missing < <(walx_missing "${wanted[@]}")
+  mapfile -t wanted < <(wal_exporter_packages "$@")
+  mapfile -t missing < <(wal_exporter_missing "${wanted[@]}")
   [ "${#missing[@]}" -gt 0 ] || return 0
-  walx_say "installing ${#missing[@]} packages: ${missing[*]}"
-  walx_apt_update
-  walx_apt install -y --no-install-recommends "${missing[@]}" ||
-    walx_fail "apt-get could not install the packages above. The names are those of Debian 12 (bookworm)."
+  wal_exporter_say "installing ${#missing[@]} packages: ${missing[*]}"
+  wal_exporter_apt_update
+  wal_exporter_apt install -y --no-install-recommends "${missing[@]}" ||
+    wal_exporter_fail "apt-get could not install the packages above. The names are those of Debian 12 (bookworm)."
 }
 
 # Downloads a package and unpacks it into build/servers; nothing is installed,
 # and no script of the package runs.
-walx_unpack_one() {
+wal_exporter_unpack_one() {
   local package=$1 sandbox=() folder
   # apt's own download user may not be able to write below a home directory.
   [ "$(id -u)" -ne 0 ] || sandbox=(-o APT::Sandbox::User=root)
-  folder=$(mktemp -d "$walx_servers/.download.XXXXXX")
+  folder=$(mktemp -d "$wal_exporter_servers/.download.XXXXXX")
   if ! (cd "$folder" && apt-get -q "${sandbox[@]}" download "$package" >download.log 2>&1); then
     # No package lists yet, or lists that name a version that is gone.
-    walx_apt_update
+    wal_exporter_apt_update
     (cd "$folder" && apt-get -q "${sandbox[@]}" download "$package" >download.log 2>&1) ||
-      walx_fail "could not download $package: $(tail -n 3 "$folder/download.log")"
+      wal_exporter_fail "could not download $package: $(tail -n 3 "$folder/download.log")"
   fi
-  dpkg -x "$folder"/*.deb "$walx_servers" || walx_fail "could not unpack $package into $walx_servers"
+  dpkg -x "$folder"/*.deb "$wal_exporter_servers" || wal_exporter_fail "could not unpack $package into $wal_exporter_servers"
   rm -rf "$folder"
 }
 
-walx_library_path() { printf '%s' "$walx_servers/usr/lib/$(uname -m)-linux-gnu:$walx_servers/lib/$(uname -m)-linux-gnu"; }
+wal_exporter_library_path() { printf '%s' "$wal_exporter_servers/usr/lib/$(uname -m)-linux-gnu:$wal_exporter_servers/lib/$(uname -m)-linux-gnu"; }
 
 # Programs in build/servers that lack a shared library.
-walx_incomplete() {
+wal_exporter_incomplete() {
   local program
-  for program in "$walx_servers"/usr/bin/* "$walx_servers"/usr/sbin/*; do
+  for program in "$wal_exporter_servers"/usr/bin/* "$wal_exporter_servers"/usr/sbin/*; do
     if [ ! -f "$program" ] || [ ! -x "$program" ]; then continue; fi
-    if LD_LIBRARY_PATH=$(walx_library_path) ldd "$program" 2>/dev/null | grep -q 'not found'; then
+    if LD_LIBRARY_PATH=$(wal_exporter_library_path) ldd "$program" 2>/dev/null | grep -q 'not found'; then
       printf '%s\n' "$program"
     fi
   done
 }
 
 # Unpacks the servers that the given sections name, with the libraries they need.
-walx_unpack() {
-  mkdir -p "$walx_servers/.unpacked"
+wal_exporter_unpack() {
+  mkdir -p "$wal_exporter_servers/.unpacked"
   (
     # Two runs at once: the second waits, and then finds everything there.
     flock 9
     local package new=()
-    for package in $(walx_packages "$@"); do
-      [ -e "$walx_servers/.unpacked/$package" ] && continue
-      walx_say "unpacking $package (not installed, nothing is started)"
-      walx_unpack_one "$package"
+    for package in $(wal_exporter_packages "$@"); do
+      [ -e "$wal_exporter_servers/.unpacked/$package" ] && continue
+      wal_exporter_say "unpacking $package (not installed, nothing is started)"
+      wal_exporter_unpack_one "$package"
       new+=("$package")
     done
     [ "${#new[@]}" -gt 0 ] || exit 0
-    if [ -n "$(walx_incomplete)" ]; then
+    if [ -n "$(wal_exporter_incomplete)" ]; then
       local library libraries
       libraries=$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
         --no-enhances "${new[@]}" | awk '/Depends:/ && $NF ~ /^lib/ && $NF !~ /^libjs-/ { print $NF }' | sort -u)
       # shellcheck disable=SC2086 # one name per word
-      for library in $(walx_missing $libraries); do
-        walx_unpack_one "$library"
+      for library in $(wal_exporter_missing $libraries); do
+        wal_exporter_unpack_one "$library"
       done
-      [ -z "$(walx_incomplete)" ] || walx_fail "shared libraries are still missing for: $(walx_incomplete | tr '\n' ' ')"
+      [ -z "$(wal_exporter_incomplete)" ] || wal_exporter_fail "shared libraries are still missing for: $(wal_exporter_incomplete | tr '\n' ' ')"
     fi
-    for package in "${new[@]}"; do : >"$walx_servers/.unpacked/$package"; done
-  ) 9>"$walx_servers/.lock" || exit 1
+    for package in "${new[@]}"; do : >"$wal_exporter_servers/.unpacked/$package"; done
+  ) 9>"$wal_exporter_servers/.lock" || exit 1
 }
 
 # axe-core, for the test of the status page alone: into build/axe-core, with npm.
-walx_axe() {
-  local version=4.10.2 folder=$walx_root/build/axe-core
+wal_exporter_axe() {
+  local version=4.10.2 folder=$wal_exporter_root/build/axe-core
   [ ! -e "$folder/package/axe.min.js" ] || return 0
   mkdir -p "$folder"
   (
     flock 9
     [ ! -e "$folder/package/axe.min.js" ] || exit 0
     # Not every npm is Debian's: one that is there is used as it is.
-    command -v npm >/dev/null || walx_install test-npm
-    walx_say "fetching axe-core $version"
+    command -v npm >/dev/null || wal_exporter_install test-npm
+    wal_exporter_say "fetching axe-core $version"
     cd "$folder" || exit 1
-    npm pack --silent "axe-core@$version" >npm.log 2>&1 || walx_fail "npm could not fetch axe-core: $(tail -n 3 npm.log)"
+    npm pack --silent "axe-core@$version" >npm.log 2>&1 || wal_exporter_fail "npm could not fetch axe-core: $(tail -n 3 npm.log)"
     rm -rf package.new && mkdir package.new
     tar -xzf "axe-core-$version.tgz" -C package.new && mv package.new/package package && rm -rf package.new
   ) 9>"$folder/.lock" || exit 1
@@ -147,20 +147,20 @@ walx_axe() {
 
 # Configures where that has not been done, then builds. `$1` is a preset; the
 # rest goes to the build ("--target x").
-walx_build() {
+wal_exporter_build() {
   local preset=$1
   shift
-  local folder=$walx_root/build/$preset
+  local folder=$wal_exporter_root/build/$preset
   mkdir -p "$folder"
   (
     flock 9
-    cd "$walx_root" || exit 1
+    cd "$wal_exporter_root" || exit 1
     if [ ! -e "$folder/build.ninja" ]; then
-      cmake --preset "$preset" -DWALX_TESTS=OFF >"$folder/configure.log" 2>&1 || {
+      cmake --preset "$preset" -DWAL_EXPORTER_TESTS=OFF >"$folder/configure.log" 2>&1 || {
         cat "$folder/configure.log" >&2
-        walx_fail "cmake could not configure the $preset preset: see above"
+        wal_exporter_fail "cmake could not configure the $preset preset: see above"
       }
     fi
     cmake --build "$folder" "$@" >&2
-  ) 9>"$folder/.walx.lock" || walx_fail "the build of the $preset preset failed: see above"
+  ) 9>"$folder/.wal_exporter.lock" || wal_exporter_fail "the build of the $preset preset failed: see above"
 }

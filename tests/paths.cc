@@ -1,8 +1,8 @@
 #include "paths.h"
 
-namespace walx::tests {
+namespace wal_exporter::tests {
 
-const char* const kFixtures = WALX_SOURCE "/tests/fixtures";
-const char* const kSource = WALX_SOURCE;
+const char* const kFixtures = WAL_EXPORTER_SOURCE "/tests/fixtures";
+const char* const kSource = WAL_EXPORTER_SOURCE;
 
-}  // namespace walx::tests
+}  // namespace wal_exporter::tests

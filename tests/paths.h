@@ -2,9 +2,9 @@
 // folder the sources are in, and a compiler cache serves every checkout.
 #pragma once
 
-namespace walx::tests {
+namespace wal_exporter::tests {
 
 extern const char* const kFixtures;  // tests/fixtures
 extern const char* const kSource;    // the top of the repository
 
-}  // namespace walx::tests
+}  // namespace wal_exporter::tests

@@ -10,11 +10,11 @@
 
 #include "base/text.h"
 
-namespace walx::actions {
+namespace wal_exporter::actions {
 namespace {
 
 // How long a request to stop, or a clock that was moved, may go unseen.
-constexpr Duration kSlice = std::chrono::milliseconds(50);
+constexpr Duration kBusSlice = std::chrono::milliseconds(50);
 constexpr const char* kSystemBus = "unix:path=/run/dbus/system_bus_socket";
 
 [[nodiscard]] Error bus_error(int result, const std::string& operation, const std::string& address) {
@@ -85,7 +85,7 @@ Result<void> Bus::wait(const std::function<bool()>& done, const Patience& patien
     const int fd = library_->bus_get_fd(bus_.get());
     const int events = library_->bus_get_events(bus_.get());
     if (fd < 0 || events < 0) return tl::unexpected(bus_error(std::min(fd, events), "talking over", address_));
-    const auto slice = std::chrono::ceil<std::chrono::milliseconds>(std::min(left, kSlice));
+    const auto slice = std::chrono::ceil<std::chrono::milliseconds>(std::min(left, kBusSlice));
     pollfd entry{fd, static_cast<short>(events), 0};
     if (::poll(&entry, 1, static_cast<int>(slice.count())) < 0 && errno != EINTR) {
       return tl::unexpected(system_error(errno, "waiting for the bus", address_));
@@ -138,4 +138,4 @@ BusResult<Slot> Bus::listen(const Destination& from, std::function<void(sd_bus_m
   return slot;
 }
 
-}  // namespace walx::actions
+}  // namespace wal_exporter::actions

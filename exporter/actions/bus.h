@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 
-namespace walx::actions {
+namespace wal_exporter::actions {
 
 struct Patience {
   const Clock& clock;
@@ -70,4 +70,4 @@ class Bus {
   Connection bus_;
 };
 
-}  // namespace walx::actions
+}  // namespace wal_exporter::actions

@@ -10,7 +10,7 @@
 #include "actions/process.h"
 #include "base/text.h"
 
-namespace walx::actions {
+namespace wal_exporter::actions {
 namespace {
 
 // As a person would type it, on one line and not too long.
@@ -79,4 +79,4 @@ std::unique_ptr<RestartMethod> make_command_restart(CommandOptions options, std:
   return std::make_unique<CommandRestart>(std::move(options), std::move(clock));
 }
 
-}  // namespace walx::actions
+}  // namespace wal_exporter::actions

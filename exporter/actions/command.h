@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "actions/restart.h"
+#include "actions/restart_method.h"
 #include "base/clock.h"
 
-namespace walx::actions {
+namespace wal_exporter::actions {
 
 struct CommandOptions {
   std::vector<std::string> arguments;              // the first is the absolute path of the program; no shell reads them
@@ -21,4 +21,4 @@ struct CommandOptions {
 [[nodiscard]] std::unique_ptr<RestartMethod> make_command_restart(CommandOptions options,
                                                                   std::shared_ptr<const Clock> clock);
 
-}  // namespace walx::actions
+}  // namespace wal_exporter::actions

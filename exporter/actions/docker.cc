@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "http/client.h"
 
-namespace walx::actions {
+namespace wal_exporter::actions {
 namespace {
 
 using Json = nlohmann::json;
@@ -257,4 +257,4 @@ std::unique_ptr<RestartMethod> make_docker_restart(DockerOptions options) {
   return std::make_unique<DockerRestart>(std::move(options));
 }
 
-}  // namespace walx::actions
+}  // namespace wal_exporter::actions

@@ -5,10 +5,10 @@
 #include <memory>
 #include <string>
 
-#include "actions/restart.h"
+#include "actions/restart_method.h"
 #include "base/time.h"
 
-namespace walx::actions {
+namespace wal_exporter::actions {
 
 struct DockerOptions {
   std::string socket = "/run/docker.sock";
@@ -21,4 +21,4 @@ struct DockerOptions {
 
 [[nodiscard]] std::unique_ptr<RestartMethod> make_docker_restart(DockerOptions options);
 
-}  // namespace walx::actions
+}  // namespace wal_exporter::actions

@@ -4,7 +4,7 @@
 
 #include <string>
 
-namespace walx::actions {
+namespace wal_exporter::actions {
 namespace {
 
 constexpr const char* kLibrary = "libsystemd.so.0";
@@ -56,4 +56,4 @@ Result<const Libsystemd*> libsystemd() {
   return &loaded.functions;
 }
 
-}  // namespace walx::actions
+}  // namespace wal_exporter::actions

@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 
-namespace walx::actions {
+namespace wal_exporter::actions {
 
 struct Libsystemd {
   decltype(&::sd_bus_new) bus_new = nullptr;
@@ -36,4 +36,4 @@ struct Libsystemd {
 // Never unloaded. An error where the library is not installed.
 [[nodiscard]] Result<const Libsystemd*> libsystemd();
 
-}  // namespace walx::actions
+}  // namespace wal_exporter::actions

@@ -18,7 +18,7 @@
 #include "base/file.h"
 #include "base/text.h"
 
-namespace walx::actions {
+namespace wal_exporter::actions {
 namespace {
 
 // How long a request to stop, or a clock that was moved, may go unseen.
@@ -231,4 +231,4 @@ std::string describe(const ProcessEnd& end, Duration timeout) {
   return "exited with code " + std::to_string(end.exit_code) + after;
 }
 
-}  // namespace walx::actions
+}  // namespace wal_exporter::actions

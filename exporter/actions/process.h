@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 
-namespace walx::actions {
+namespace wal_exporter::actions {
 
 inline constexpr std::size_t kOutputKept = 4096;  // bytes, the last ones
 
@@ -53,4 +53,4 @@ struct ProcessEnd {
 // "exited with code 3 after 2s", "was ended by SIGSEGV after 1s", "did not end within 2m and was ended".
 [[nodiscard]] std::string describe(const ProcessEnd& end, Duration timeout);
 
-}  // namespace walx::actions
+}  // namespace wal_exporter::actions

@@ -8,7 +8,7 @@
 #include "actions/bus.h"
 #include "base/text.h"
 
-namespace walx::actions {
+namespace wal_exporter::actions {
 namespace {
 
 constexpr const char* kService = "org.freedesktop.systemd1";
@@ -197,4 +197,4 @@ std::unique_ptr<RestartMethod> make_systemd_restart(SystemdOptions options, std:
   return std::make_unique<SystemdRestart>(std::move(options), std::move(clock));
 }
 
-}  // namespace walx::actions
+}  // namespace wal_exporter::actions

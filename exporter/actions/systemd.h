@@ -4,10 +4,10 @@
 #include <memory>
 #include <string>
 
-#include "actions/restart.h"
+#include "actions/restart_method.h"
 #include "base/clock.h"
 
-namespace walx::actions {
+namespace wal_exporter::actions {
 
 struct SystemdOptions {
   std::string unit;  // "influxdb.service"
@@ -19,4 +19,4 @@ struct SystemdOptions {
 [[nodiscard]] std::unique_ptr<RestartMethod> make_systemd_restart(SystemdOptions options,
                                                                   std::shared_ptr<const Clock> clock);
 
-}  // namespace walx::actions
+}  // namespace wal_exporter::actions

@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 constexpr std::size_t kMost = 500;
@@ -47,4 +47,4 @@ AlertLedger AlertLedger::from_text(const std::string& text) {
   return ledger;
 }
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -10,7 +10,7 @@
 #include "base/result.h"
 #include "base/time.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 
 class AlertLedger {
  public:
@@ -28,4 +28,4 @@ class AlertLedger {
   std::map<std::string, Time> served_;
 };
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 // Another process (the command line) may write to the same audit.
@@ -104,4 +104,4 @@ void EventFeed::stop() {
   told_.notify_all();
 }
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -13,7 +13,7 @@
 #include "state/store.h"
 #include "view/commands.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 
 class EventFeed {
  public:
@@ -26,11 +26,12 @@ class EventFeed {
   [[nodiscard]] Result<view::EventPage> page(const view::EventFilter& filter, std::optional<std::int64_t> before,
                                              std::size_t limit) const;
   [[nodiscard]] Result<std::vector<events::Event>> after(const view::EventFilter& filter, std::int64_t after,
-                                                         std::size_t limit, Duration wait) WALX_EXCLUDES(mutex_);
+                                                         std::size_t limit, Duration wait)
+      WAL_EXPORTER_EXCLUDES(mutex_);
   [[nodiscard]] Result<std::int64_t> newest() const;
 
   // Lets go of whoever waits, now and from now on.
-  void stop() WALX_EXCLUDES(mutex_);
+  void stop() WAL_EXPORTER_EXCLUDES(mutex_);
 
  private:
   const std::shared_ptr<state::Store> store_;
@@ -40,12 +41,12 @@ class EventFeed {
 
   Mutex mutex_;  // guards how many were told, and whether to stop
   CondVar told_;
-  std::uint64_t count_ WALX_GUARDED_BY(mutex_) = 0;
-  bool stopping_ WALX_GUARDED_BY(mutex_) = false;
+  std::uint64_t count_ WAL_EXPORTER_GUARDED_BY(mutex_) = 0;
+  bool stopping_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;
 };
 
 // What a row of the audit says; a kind that is no event becomes wal.health.
 [[nodiscard]] events::Event to_event(state::AuditEntry entry);
 [[nodiscard]] std::vector<events::Event> to_events(std::vector<state::AuditEntry> entries);
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

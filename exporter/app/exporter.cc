@@ -5,12 +5,12 @@
 #include <iterator>
 #include <utility>
 
-#include "app/control.h"
+#include "app/control_file.h"
 #include "app/hooks.h"
 #include "base/file.h"
 #include "base/text.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 constexpr Duration kReadyAtTheLatest = std::chrono::seconds(15);
@@ -406,4 +406,4 @@ void Exporter::publish_loop() {
   }
 }
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -26,7 +26,7 @@
 #include "view/view.h"
 #include "web/server.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 
 // Who may do what: the users of --web.config.file, and the token for alerts.
 [[nodiscard]] Result<web::Users> load_users(const Flags& flags, const settings::Settings& settings);
@@ -40,14 +40,14 @@ class Exporter final : public view::Commands, public view::Queries {
 
   // Takes no more work, lets running checkpoints come to a safe point, closes the
   // port, flushes the state.
-  void stop() WALX_EXCLUDES(targets_mutex_, reload_mutex_);
+  void stop() WAL_EXPORTER_EXCLUDES(targets_mutex_, reload_mutex_);
   [[nodiscard]] int port() const { return server_->port(); }
 
   [[nodiscard]] view::CheckpointAnswer checkpoint(const view::CheckpointCommand& command) override;
   [[nodiscard]] view::PrepareRestartAnswer prepare_restart(const view::PrepareRestartCommand& command) override;
   [[nodiscard]] view::AlertAnswer alert(const view::AlertCommand& command) override;
   [[nodiscard]] view::PauseAnswer pause(const view::PauseCommand& command) override;
-  [[nodiscard]] Result<void> reload() override WALX_EXCLUDES(reload_mutex_);
+  [[nodiscard]] Result<void> reload() override WAL_EXPORTER_EXCLUDES(reload_mutex_);
   [[nodiscard]] Result<view::HistoryPage> history(const std::string& target, std::optional<std::int64_t> before,
                                                   std::size_t limit) override;
   [[nodiscard]] Result<std::vector<view::SamplePoint>> samples(const std::string& target, std::optional<Time> since,
@@ -68,11 +68,11 @@ class Exporter final : public view::Commands, public view::Queries {
   Exporter(Flags flags, settings::Environment environment, std::shared_ptr<Clock> clock, Log log,
            std::shared_ptr<state::Store> store, std::optional<state::TargetLock> state_lock, std::string control_token);
 
-  [[nodiscard]] Result<void> apply(const settings::Settings& settings) WALX_EXCLUDES(targets_mutex_);
-  [[nodiscard]] std::shared_ptr<Target> find(const std::string& name) const WALX_EXCLUDES(targets_mutex_);
-  void mark_changed() WALX_EXCLUDES(publish_mutex_);
-  void publish_loop() WALX_EXCLUDES(publish_mutex_);
-  void publish_now() WALX_EXCLUDES(targets_mutex_, building_mutex_);
+  [[nodiscard]] Result<void> apply(const settings::Settings& settings) WAL_EXPORTER_EXCLUDES(targets_mutex_);
+  [[nodiscard]] std::shared_ptr<Target> find(const std::string& name) const WAL_EXPORTER_EXCLUDES(targets_mutex_);
+  void mark_changed() WAL_EXPORTER_EXCLUDES(publish_mutex_);
+  void publish_loop() WAL_EXPORTER_EXCLUDES(publish_mutex_);
+  void publish_now() WAL_EXPORTER_EXCLUDES(targets_mutex_, building_mutex_);
 
   const Flags flags_;
   const settings::Environment environment_;
@@ -92,25 +92,25 @@ class Exporter final : public view::Commands, public view::Queries {
   metrics::MetricsPage page_;
 
   Mutex reload_mutex_;  // guards one reload at a time and none beside the end, and whether there are logins
-  bool ending_ WALX_GUARDED_BY(reload_mutex_) = false;
-  bool has_users_ WALX_GUARDED_BY(reload_mutex_) = false;
+  bool ending_ WAL_EXPORTER_GUARDED_BY(reload_mutex_) = false;
+  bool has_users_ WAL_EXPORTER_GUARDED_BY(reload_mutex_) = false;
   Mutex status_mutex_;  // guards what the last reload said
-  bool reload_successful_ WALX_GUARDED_BY(status_mutex_) = true;
-  Time reload_success_ WALX_GUARDED_BY(status_mutex_){};
-  std::string reload_error_ WALX_GUARDED_BY(status_mutex_);
+  bool reload_successful_ WAL_EXPORTER_GUARDED_BY(status_mutex_) = true;
+  Time reload_success_ WAL_EXPORTER_GUARDED_BY(status_mutex_){};
+  std::string reload_error_ WAL_EXPORTER_GUARDED_BY(status_mutex_);
 
   mutable Mutex targets_mutex_;  // guards the list of targets
-  std::vector<std::shared_ptr<Target>> targets_ WALX_GUARDED_BY(targets_mutex_);
+  std::vector<std::shared_ptr<Target>> targets_ WAL_EXPORTER_GUARDED_BY(targets_mutex_);
 
   Mutex building_mutex_;  // guards the order of published views
   Mutex publish_mutex_;   // guards whether there is something to publish
   CondVar publish_wanted_;
-  bool dirty_ WALX_GUARDED_BY(publish_mutex_) = false;
-  bool stopping_ WALX_GUARDED_BY(publish_mutex_) = false;
+  bool dirty_ WAL_EXPORTER_GUARDED_BY(publish_mutex_) = false;
+  bool stopping_ WAL_EXPORTER_GUARDED_BY(publish_mutex_) = false;
   std::jthread publisher_;
   events::Hooks hooks_;  // applied and stopped with the targets, never under a lock of theirs
 
   std::unique_ptr<web::Server> server_;
 };
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

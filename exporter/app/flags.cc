@@ -3,7 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 constexpr const char* kDefaultState = "/var/lib/influxdb_wal_exporter";
@@ -95,4 +95,4 @@ tl::expected<Flags, UsageError> parse_flags(const std::vector<std::string>& argu
   return flags;
 }
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -8,7 +8,7 @@
 #include "base/result.h"
 #include "settings/load.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 
 enum class Mode { serve, once, explain, config_check, healthcheck, prepare_restart, version, help };
 
@@ -40,4 +40,4 @@ struct UsageError {
 [[nodiscard]] tl::expected<Flags, UsageError> parse_flags(const std::vector<std::string>& arguments,
                                                           const settings::Environment& environment);
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

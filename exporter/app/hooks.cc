@@ -5,7 +5,7 @@
 
 #include "app/event_feed.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 events::HookType type_of(settings::HookType type) {
@@ -47,7 +47,7 @@ class StoreMemory final : public events::HookMemory {
   const std::shared_ptr<state::Store> store_;
 };
 
-double random_jitter() {
+double hook_jitter() {
   thread_local std::minstd_rand random{std::random_device{}()};
   return std::uniform_real_distribution<double>(-1, 1)(random);
 }
@@ -115,7 +115,7 @@ std::shared_ptr<events::HookMemory> hook_memory(std::shared_ptr<state::Store> st
 events::HookServices hook_services(std::shared_ptr<Clock> clock, Log log, std::shared_ptr<events::Bus> bus,
                                    std::shared_ptr<state::Store> store, std::function<void()> changed) {
   return {std::move(clock),   std::move(log), std::move(bus), hook_memory(std::move(store)),
-          std::move(changed), &random_jitter};
+          std::move(changed), &hook_jitter};
 }
 
 std::vector<view::HookView> hook_views(const std::vector<events::HookStatus>& statuses) {
@@ -148,4 +148,4 @@ std::vector<view::HookView> hook_views(const settings::Settings& settings) {
   return out;
 }
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -13,7 +13,7 @@
 #include "state/store.h"
 #include "view/view.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 
 [[nodiscard]] std::vector<events::HookConfig> hook_configs(const settings::Settings& settings);
 
@@ -32,4 +32,4 @@ namespace walx::app {
 // Before any of them runs.
 [[nodiscard]] std::vector<view::HookView> hook_views(const settings::Settings& settings);
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -17,7 +17,7 @@
 #include "base/text.h"
 #include "web/listen.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 constexpr Duration kLongestShutdown = std::chrono::seconds(17);
@@ -55,7 +55,7 @@ class ShutdownLimit {
  private:
   Mutex mutex_;
   CondVar ended_;
-  bool done_ WALX_GUARDED_BY(mutex_) = false;
+  bool done_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;
   std::jthread thread_;
 };
 
@@ -93,8 +93,8 @@ class Reloader {
   Exporter& exporter_;
   Mutex mutex_;
   CondVar changed_;
-  bool asked_ WALX_GUARDED_BY(mutex_) = false;
-  bool done_ WALX_GUARDED_BY(mutex_) = false;
+  bool asked_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;
+  bool done_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;
   std::jthread thread_;
 };
 
@@ -147,7 +147,7 @@ int run(const std::vector<std::string>& arguments) {
     return kExitOk;
   }
   if (flags->mode == Mode::version) {
-    std::cout << "influxdb_wal_exporter " << WALX_VERSION << "\n";
+    std::cout << "influxdb_wal_exporter " << WAL_EXPORTER_VERSION << "\n";
     return kExitOk;
   }
   if (flags->mode == Mode::healthcheck) return run_healthcheck(*flags, std::cout);
@@ -197,7 +197,7 @@ int run(const std::vector<std::string>& arguments) {
 }
 
 }  // namespace
-}  // namespace walx::app
+}  // namespace wal_exporter::app
 
 int main(int argc, char** argv) {
   // Few threads allocate much: two arenas keep the resident set small.
@@ -205,9 +205,9 @@ int main(int argc, char** argv) {
   // Inherited as ignored (a parent's `trap '' CHLD`), it would hide how a command ended.
   ::signal(SIGCHLD, SIG_DFL);
   const std::vector<std::string> arguments(argv + 1, argv + argc);
-  const int code = walx::app::run(arguments);
+  const int code = wal_exporter::app::run(arguments);
   // A result that could not be written is none.
   if (std::cout.flush()) return code;
   const bool once = std::find(arguments.begin(), arguments.end(), "--once") != arguments.end();
-  return once ? walx::app::kExitOnceNoSample : walx::app::kExitFailure;
+  return once ? wal_exporter::app::kExitOnceNoSample : wal_exporter::app::kExitFailure;
 }

@@ -7,7 +7,7 @@
 #include "influxdb/nudge.h"
 #include "influxdb/request_method.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 std::string name_of(settings::Method method, const Version& version) {
@@ -119,4 +119,4 @@ std::unique_ptr<influxdb::CheckpointMethod> make_method(const settings::Target& 
   return influxdb::make_backup_v1(std::move(options), std::move(source), std::move(clock), log);
 }
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -8,11 +8,11 @@
 #include "app/convert.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "influxdb/method.h"
+#include "influxdb/checkpoint_method.h"
 #include "influxdb/nudge_plan.h"
 #include "settings/settings.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 
 struct MethodChoice {
   std::string name;      // backup, nudge, http or none; empty: not known yet
@@ -35,4 +35,4 @@ struct NudgeRun {
                                                                       std::shared_ptr<wal::WalSource> source,
                                                                       std::shared_ptr<Clock> clock, const Log& log);
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <tuple>
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 // Settings first, then the server; says where the value came from.
@@ -49,23 +49,23 @@ std::string to_text(const influxdb::NodeFacts& facts) {
 
 std::optional<influxdb::NodeFacts> node_facts_from(const std::string& text) {
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  const auto number = [&](const char* key) -> std::optional<std::uint64_t> {
+  const auto unsigned_of = [&](const char* key) -> std::optional<std::uint64_t> {
     if (!json.is_object() || !json.contains(key) || !json[key].is_number_unsigned()) return std::nullopt;
     return json[key].get<std::uint64_t>();
   };
-  const auto duration = [&](const char* key) -> std::optional<Duration> {
-    const auto nanoseconds = number(key);
-    constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-    if (!nanoseconds || *nanoseconds == 0 || *nanoseconds > kMost) return std::nullopt;
+  const auto duration_of = [&](const char* key) -> std::optional<Duration> {
+    const auto nanoseconds = unsigned_of(key);
+    constexpr auto kLargest = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    if (!nanoseconds || *nanoseconds == 0 || *nanoseconds > kLargest) return std::nullopt;
     return Duration(static_cast<std::int64_t>(*nanoseconds));
   };
   influxdb::NodeFacts facts;
-  facts.snapshot_size = number("snapshot_size");
+  facts.snapshot_size = unsigned_of("snapshot_size");
   if (!facts.snapshot_size || *facts.snapshot_size == 0) return std::nullopt;
-  facts.flush_interval = duration("flush_interval");
-  facts.gen1_duration = duration("gen1_duration");
-  facts.kept_files = number("kept_files");
-  facts.lookback = duration("lookback");
+  facts.flush_interval = duration_of("flush_interval");
+  facts.gen1_duration = duration_of("gen1_duration");
+  facts.kept_files = unsigned_of("kept_files");
+  facts.lookback = duration_of("lookback");
   return facts;
 }
 
@@ -182,4 +182,4 @@ std::vector<std::string> node_recommendations(const settings::Target& target, co
   return out;
 }
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -18,7 +18,7 @@
 #include "view/view.h"
 #include "wal/node_rules.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 
 struct NodeKnowledge {
   wal::NodeRules rules;
@@ -64,4 +64,4 @@ struct NudgeOutlook {
                                                             const std::string& server_version,
                                                             const policy::Memory& memory, Time now);
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -22,7 +22,7 @@
 #include "view/json.h"
 #include "view/view.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 using policy::Health;
@@ -279,4 +279,4 @@ int run_healthcheck(const Flags& flags, std::ostream& out) {
   return response->status == 200 ? kExitOk : kExitFailure;
 }
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "settings/settings.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 
 // Judges what it sees, without hysteresis and without the two minutes of 3.x.
 // Several targets: 2 if any is critical, else 3, 1, 0.
@@ -25,4 +25,4 @@ namespace walx::app {
 
 [[nodiscard]] int run_healthcheck(const Flags& flags, std::ostream& out);
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

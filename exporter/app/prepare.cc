@@ -4,13 +4,13 @@
 #include <optional>
 #include <ostream>
 
-#include "app/control.h"
+#include "app/control_file.h"
 #include "app/target.h"
 #include "base/text.h"
 #include "http/client.h"
 #include "state/store.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 constexpr Duration kLookMargin = std::chrono::seconds(25);  // two fresh looks and the way
@@ -72,4 +72,4 @@ int run_prepare_restart(const settings::Settings& settings, const Flags& flags, 
   return all_safe ? kExitOk : kExitFailure;
 }
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

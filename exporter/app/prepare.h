@@ -11,10 +11,10 @@
 #include "base/log.h"
 #include "settings/settings.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 
 // 0 only when it is safe to go on with every target asked for.
 [[nodiscard]] int run_prepare_restart(const settings::Settings& settings, const Flags& flags,
                                       std::shared_ptr<Clock> clock, const Log& log, std::ostream& out);
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

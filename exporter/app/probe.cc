@@ -5,7 +5,7 @@
 #include "app/convert.h"
 #include "influxdb/api.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 constexpr int kAsksUntilRetry = 20;
@@ -91,4 +91,4 @@ void ServerProbe::run(const std::stop_token& stop) {
   }
 }
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

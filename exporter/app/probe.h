@@ -11,11 +11,11 @@
 
 #include "base/clock.h"
 #include "influxdb/node_facts.h"
-#include "influxdb/server.h"
+#include "influxdb/server_facts.h"
 #include "influxdb/wal_metrics.h"
 #include "settings/settings.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 
 struct ServerAnswer {
   influxdb::ServerFacts server;
@@ -50,7 +50,7 @@ class ServerProbe {
   ~ServerProbe();
 
   // What the directory tells; asks again at once where that is news.
-  void set_layout(const std::string& version) WALX_EXCLUDES(mutex_);
+  void set_layout(const std::string& version) WAL_EXPORTER_EXCLUDES(mutex_);
 
  private:
   void run(const std::stop_token& stop);
@@ -61,10 +61,10 @@ class ServerProbe {
   const std::function<void(ServerAnswer)> on_answer_;
   Mutex mutex_;  // guards the wish to stop
   CondVar woken_;
-  bool stopping_ WALX_GUARDED_BY(mutex_) = false;
-  std::string layout_ WALX_GUARDED_BY(mutex_);
-  bool news_ WALX_GUARDED_BY(mutex_) = false;
+  bool stopping_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;
+  std::string layout_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  bool news_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;
   std::jthread thread_;
 };
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

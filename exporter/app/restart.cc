@@ -8,7 +8,7 @@
 #include "actions/systemd.h"
 #include "base/text.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 
 policy::RestartRules restart_rules_of(const settings::Restart& restart) {
   return {restart.enabled,    restart.allow_v3,   restart.max_per_day,
@@ -93,4 +93,4 @@ std::optional<RestartStart> restart_start_from(const std::string& text) {
   }
 }
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

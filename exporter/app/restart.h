@@ -6,13 +6,13 @@
 #include <optional>
 #include <string>
 
-#include "actions/restart.h"
+#include "actions/restart_method.h"
 #include "base/clock.h"
-#include "policy/restart.h"
+#include "policy/restart_verdict.h"
 #include "settings/settings.h"
 #include "view/view.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 
 [[nodiscard]] policy::RestartRules restart_rules_of(const settings::Restart& restart);
 
@@ -41,4 +41,4 @@ struct RestartStart {
 [[nodiscard]] std::optional<view::RestartView::Result> restart_result_from(const std::string& text);
 [[nodiscard]] std::optional<RestartStart> restart_start_from(const std::string& text);
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

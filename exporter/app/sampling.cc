@@ -6,7 +6,7 @@
 #include "wal/node_source.h"
 #include "wal/segments.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 
 Looker::Looker(const settings::Target& target, bool only_look, std::shared_ptr<Clock> clock, Log log)
     : target_(target), only_look_(only_look), clock_(std::move(clock)), log_(std::move(log)) {}
@@ -125,4 +125,4 @@ void Sampler::run(const std::stop_token& stop) {
   }
 }
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -21,7 +21,7 @@
 #include "wal/source.h"
 #include "wal/watch.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 
 struct Look {
   std::uint64_t number = 0;  // growing
@@ -62,8 +62,8 @@ class Sampler {
   ~Sampler();
 
   // Returns the number of the look that will serve this request.
-  std::uint64_t request() WALX_EXCLUDES(mutex_);
-  void set_server_version(std::string version) WALX_EXCLUDES(mutex_);
+  std::uint64_t request() WAL_EXPORTER_EXCLUDES(mutex_);
+  void set_server_version(std::string version) WAL_EXPORTER_EXCLUDES(mutex_);
 
  private:
   void run(const std::stop_token& stop);
@@ -77,11 +77,11 @@ class Sampler {
 
   Mutex mutex_;  // guards what is asked of the thread
   CondVar asked_;
-  bool wanted_ WALX_GUARDED_BY(mutex_) = false;
-  bool stopping_ WALX_GUARDED_BY(mutex_) = false;
-  std::uint64_t begun_ WALX_GUARDED_BY(mutex_) = 0;  // looks begun
-  std::string server_version_ WALX_GUARDED_BY(mutex_);
+  bool wanted_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;
+  bool stopping_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;
+  std::uint64_t begun_ WAL_EXPORTER_GUARDED_BY(mutex_) = 0;  // looks begun
+  std::string server_version_ WAL_EXPORTER_GUARDED_BY(mutex_);
   std::jthread thread_;
 };
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -11,7 +11,7 @@
 #include "policy/recommend.h"
 #include "view/json.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 using policy::Health;
@@ -423,4 +423,4 @@ void Target::remember() {
   }
 }
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

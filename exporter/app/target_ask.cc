@@ -5,7 +5,7 @@
 #include "app/target.h"
 #include "base/text.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 
 view::AlertAnswer Target::alert(const view::AlertCommand& command) {
   using State = view::AlertAnswer::State;
@@ -81,4 +81,4 @@ view::PauseAnswer Target::pause(const view::PauseCommand& command) {
   return answer;
 }
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "policy/recommend.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 using policy::Health;
@@ -116,4 +116,4 @@ void Target::note_health(std::optional<Health> before) {
   emit(events::Type::health, severity_of(health_), summary, std::move(detail));
 }
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

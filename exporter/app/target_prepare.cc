@@ -7,7 +7,7 @@
 #include "app/target.h"
 #include "base/bytes.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 using influxdb::NudgeMode;
@@ -136,4 +136,4 @@ view::PrepareRestartAnswer Target::prepare_restart(const view::PrepareRestartCom
   return finish(done, (done ? "Safe to restart: " : "Not safe: ") + said, sample_.get(), forecast_rules_);
 }
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -9,7 +9,7 @@
 #include "app/target.h"
 #include "base/bytes.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 using policy::Blocker;
@@ -19,7 +19,7 @@ using Json = nlohmann::ordered_json;
 
 // A checkpoint that prepare-restart gave up on comes to its safe point meanwhile.
 constexpr Duration kRunEnds = std::chrono::seconds(60);
-constexpr Duration kFreshLook = std::chrono::seconds(10);
+constexpr Duration kFreshLookWithin = std::chrono::seconds(10);
 constexpr const char* kResultKey = "restart";
 constexpr const char* kBegunKey = "restart_begun";
 
@@ -328,7 +328,7 @@ void Target::await_ready(const RestartStart& start, SteadyTime begun, SteadyTime
   const Time acted = services_.clock->now();
   const std::uint64_t answers = answers_;
   // An answer to a question from before the act says nothing.
-  const auto up = [&]() WALX_NO_ANALYSIS {
+  const auto up = [&]() WAL_EXPORTER_NO_ANALYSIS {
     return server_ && server_->up && (server_->asked_at >= acted || answers_ >= answers + 2);
   };
   while (!up() && !stopping_ && services_.clock->steady() < deadline) {
@@ -337,7 +337,7 @@ void Target::await_ready(const RestartStart& start, SteadyTime begun, SteadyTime
   const Duration took = services_.clock->steady() - begun;
   Json more{{"took_seconds", to_seconds(took)}, {"pending_before", extent(start.pending)}};
   if (up()) {
-    wait_for_fresh_look(services_.clock->steady() + kFreshLook);
+    wait_for_fresh_look(services_.clock->steady() + kFreshLookWithin);
     std::string summary = "InfluxDB is up again " + format_duration_rough(took) +
                           " after the restart began; pending: " + influxdb::extent_text(start.pending) + " before";
     if (is_fresh()) {
@@ -370,4 +370,4 @@ void Target::await_ready(const RestartStart& start, SteadyTime begun, SteadyTime
               false, std::move(more));
 }
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

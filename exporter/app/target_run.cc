@@ -10,7 +10,7 @@
 #include "state/lock.h"
 #include "view/json.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 using influxdb::OutcomeKind;
@@ -180,7 +180,7 @@ bool Target::is_fresh() const {
 
 void Target::wait_for_fresh_look(SteadyTime deadline) {
   const std::uint64_t wanted = sampler_->request();
-  const auto waits = [&]() WALX_NO_ANALYSIS {
+  const auto waits = [&]() WAL_EXPORTER_NO_ANALYSIS {
     const bool unanswered = !settings_.influxdb.url.empty() && !server_;
     return looks_ < wanted || unanswered || (version_.empty() && change_seen_);
   };
@@ -233,4 +233,4 @@ view::CheckpointAnswer Target::checkpoint(const view::CheckpointCommand& command
   return finish(State::ended, answer.run->outcome->message);
 }
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -4,7 +4,7 @@
 
 #include "app/target.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 constexpr const char* kSamplesKey = "samples";
@@ -49,4 +49,4 @@ void Target::remember_samples(bool at_once) {
   }
 }
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -3,7 +3,7 @@
 #include "app/target.h"
 #include "policy/recommend.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 
 void Target::publish() {
   auto view = std::make_shared<view::TargetView>();
@@ -70,4 +70,4 @@ void Target::publish() {
   services_.changed();
 }
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -6,24 +6,24 @@
 #include <charconv>
 #include <cmath>
 
-namespace walx {
+namespace wal_exporter {
 namespace {
 
-struct Unit {
+struct SizeUnit {
   std::string_view name;
   double bytes;
 };
 
-constexpr std::array<Unit, 10> kUnits{{{"", 1},
-                                       {"B", 1},
-                                       {"KiB", 1024.0},
-                                       {"MiB", 1024.0 * 1024},
-                                       {"GiB", 1024.0 * 1024 * 1024},
-                                       {"TiB", 1024.0 * 1024 * 1024 * 1024},
-                                       {"KB", 1e3},
-                                       {"MB", 1e6},
-                                       {"GB", 1e9},
-                                       {"TB", 1e12}}};
+constexpr std::array<SizeUnit, 10> kSizeUnits{{{"", 1},
+                                               {"B", 1},
+                                               {"KiB", 1024.0},
+                                               {"MiB", 1024.0 * 1024},
+                                               {"GiB", 1024.0 * 1024 * 1024},
+                                               {"TiB", 1024.0 * 1024 * 1024 * 1024},
+                                               {"KB", 1e3},
+                                               {"MB", 1e6},
+                                               {"GB", 1e9},
+                                               {"TB", 1e12}}};
 
 }  // namespace
 
@@ -39,7 +39,7 @@ Result<std::uint64_t> parse_bytes(std::string_view text) {
   if (error != std::errc{} || !std::isfinite(number)) return bad("it does not begin with a number");
   std::string_view name = text.substr(static_cast<std::size_t>(end - text.data()));
   while (!name.empty() && name.front() == ' ') name.remove_prefix(1);
-  for (const Unit& unit : kUnits) {
+  for (const SizeUnit& unit : kSizeUnits) {
     if (unit.name != name) continue;
     const double bytes = number * unit.bytes;
     if (bytes >= 9.2e18) return bad("it is too large");
@@ -64,4 +64,4 @@ std::string format_seed_gigabytes(std::uint64_t bytes) {
   return fmt::format("{:.2f}GB", static_cast<double>(bytes) / static_cast<double>(kGiB));
 }
 
-}  // namespace walx
+}  // namespace wal_exporter

@@ -7,7 +7,7 @@
 
 #include "base/result.h"
 
-namespace walx {
+namespace wal_exporter {
 
 inline constexpr std::uint64_t kKiB = 1024;
 inline constexpr std::uint64_t kMiB = 1024 * kKiB;
@@ -23,4 +23,4 @@ inline constexpr std::uint64_t kGiB = 1024 * kMiB;
 // GiB as the seed service logged it, two decimals: "0.50GB".
 [[nodiscard]] std::string format_seed_gigabytes(std::uint64_t bytes);
 
-}  // namespace walx
+}  // namespace wal_exporter

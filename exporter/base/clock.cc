@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-namespace walx {
+namespace wal_exporter {
 
 Time SystemClock::now() const {
   return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
@@ -87,4 +87,4 @@ void ManualClock::set_wall(Time now) {
   now_ = now;
 }
 
-}  // namespace walx
+}  // namespace wal_exporter

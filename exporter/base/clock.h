@@ -9,7 +9,7 @@
 #include "base/mutex.h"
 #include "base/time.h"
 
-namespace walx {
+namespace wal_exporter {
 
 class Clock {
  public:
@@ -20,14 +20,14 @@ class Clock {
 
   // Gives up `mutex` until `condition` is notified or steady() has reached
   // `deadline`, and takes it again. May return early: callers loop.
-  virtual void wait_until(CondVar& condition, Mutex& mutex, SteadyTime deadline) WALX_REQUIRES(mutex) = 0;
+  virtual void wait_until(CondVar& condition, Mutex& mutex, SteadyTime deadline) WAL_EXPORTER_REQUIRES(mutex) = 0;
 };
 
 class SystemClock final : public Clock {
  public:
   [[nodiscard]] Time now() const override;
   [[nodiscard]] SteadyTime steady() const override;
-  void wait_until(CondVar& condition, Mutex& mutex, SteadyTime deadline) override WALX_REQUIRES(mutex);
+  void wait_until(CondVar& condition, Mutex& mutex, SteadyTime deadline) override WAL_EXPORTER_REQUIRES(mutex);
 };
 
 // Stands still until told otherwise: for tests.
@@ -37,7 +37,7 @@ class ManualClock final : public Clock {
 
   [[nodiscard]] Time now() const override;
   [[nodiscard]] SteadyTime steady() const override;
-  void wait_until(CondVar& condition, Mutex& mutex, SteadyTime deadline) override WALX_REQUIRES(mutex);
+  void wait_until(CondVar& condition, Mutex& mutex, SteadyTime deadline) override WAL_EXPORTER_REQUIRES(mutex);
 
   // Moves both clocks forward and wakes every waiter.
   void advance(Duration duration);
@@ -57,10 +57,10 @@ class ManualClock final : public Clock {
   void wait_until_woken(Waiters::iterator waiter);
 
   mutable Mutex mutex_;
-  Time now_ WALX_GUARDED_BY(mutex_);
-  SteadyTime steady_ WALX_GUARDED_BY(mutex_){};
-  Waiters waiters_ WALX_GUARDED_BY(mutex_);
+  Time now_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  SteadyTime steady_ WAL_EXPORTER_GUARDED_BY(mutex_){};
+  Waiters waiters_ WAL_EXPORTER_GUARDED_BY(mutex_);
   CondVar woken_;
 };
 
-}  // namespace walx
+}  // namespace wal_exporter

@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 
-namespace walx {
+namespace wal_exporter {
 
 Fd& Fd::operator=(Fd&& other) noexcept {
   if (this != &other) {
@@ -87,4 +87,4 @@ Result<void> write_file_atomically(const std::filesystem::path& path, std::strin
   return {};
 }
 
-}  // namespace walx
+}  // namespace wal_exporter

@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 
-namespace walx {
+namespace wal_exporter {
 
 // Owns one file descriptor. Not thread-safe.
 class Fd {
@@ -43,4 +43,4 @@ class Fd {
 [[nodiscard]] Result<void> write_file_atomically(const std::filesystem::path& path, std::string_view content,
                                                  unsigned mode);
 
-}  // namespace walx
+}  // namespace wal_exporter

@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "base/time.h"
 
-namespace walx {
+namespace wal_exporter {
 namespace {
 
 std::string_view level_name(spdlog::level::level_enum level) {
@@ -111,4 +111,4 @@ Log null_log() {
   return std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::null_sink_mt>());
 }
 
-}  // namespace walx
+}  // namespace wal_exporter

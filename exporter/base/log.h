@@ -11,7 +11,7 @@
 
 #include "base/result.h"
 
-namespace walx {
+namespace wal_exporter {
 
 enum class LogFormat { text, json };
 
@@ -27,4 +27,4 @@ using Log = std::shared_ptr<spdlog::logger>;
 // Swallows everything: for tests and for --once.
 [[nodiscard]] Log null_log();
 
-}  // namespace walx
+}  // namespace wal_exporter

@@ -6,37 +6,37 @@
 #include <mutex>
 
 #if defined(__clang__)
-#define WALX_THREAD_ANNOTATION(x) __attribute__((x))
+#define WAL_EXPORTER_THREAD_ANNOTATION(x) __attribute__((x))
 #else
-#define WALX_THREAD_ANNOTATION(x)
+#define WAL_EXPORTER_THREAD_ANNOTATION(x)
 #endif
 
-#define WALX_CAPABILITY(x) WALX_THREAD_ANNOTATION(capability(x))
-#define WALX_SCOPED_CAPABILITY WALX_THREAD_ANNOTATION(scoped_lockable)
-#define WALX_GUARDED_BY(x) WALX_THREAD_ANNOTATION(guarded_by(x))
-#define WALX_REQUIRES(...) WALX_THREAD_ANNOTATION(requires_capability(__VA_ARGS__))
-#define WALX_ACQUIRE(...) WALX_THREAD_ANNOTATION(acquire_capability(__VA_ARGS__))
-#define WALX_RELEASE(...) WALX_THREAD_ANNOTATION(release_capability(__VA_ARGS__))
-#define WALX_TRY_ACQUIRE(...) WALX_THREAD_ANNOTATION(try_acquire_capability(__VA_ARGS__))
-#define WALX_EXCLUDES(...) WALX_THREAD_ANNOTATION(locks_excluded(__VA_ARGS__))
-#define WALX_NO_ANALYSIS WALX_THREAD_ANNOTATION(no_thread_safety_analysis)
+#define WAL_EXPORTER_CAPABILITY(x) WAL_EXPORTER_THREAD_ANNOTATION(capability(x))
+#define WAL_EXPORTER_SCOPED_CAPABILITY WAL_EXPORTER_THREAD_ANNOTATION(scoped_lockable)
+#define WAL_EXPORTER_GUARDED_BY(x) WAL_EXPORTER_THREAD_ANNOTATION(guarded_by(x))
+#define WAL_EXPORTER_REQUIRES(...) WAL_EXPORTER_THREAD_ANNOTATION(requires_capability(__VA_ARGS__))
+#define WAL_EXPORTER_ACQUIRE(...) WAL_EXPORTER_THREAD_ANNOTATION(acquire_capability(__VA_ARGS__))
+#define WAL_EXPORTER_RELEASE(...) WAL_EXPORTER_THREAD_ANNOTATION(release_capability(__VA_ARGS__))
+#define WAL_EXPORTER_TRY_ACQUIRE(...) WAL_EXPORTER_THREAD_ANNOTATION(try_acquire_capability(__VA_ARGS__))
+#define WAL_EXPORTER_EXCLUDES(...) WAL_EXPORTER_THREAD_ANNOTATION(locks_excluded(__VA_ARGS__))
+#define WAL_EXPORTER_NO_ANALYSIS WAL_EXPORTER_THREAD_ANNOTATION(no_thread_safety_analysis)
 
-namespace walx {
+namespace wal_exporter {
 
-class WALX_CAPABILITY("mutex") Mutex {
+class WAL_EXPORTER_CAPABILITY("mutex") Mutex {
  public:
-  void lock() WALX_ACQUIRE() { mutex_.lock(); }
-  void unlock() WALX_RELEASE() { mutex_.unlock(); }
-  bool try_lock() WALX_TRY_ACQUIRE(true) { return mutex_.try_lock(); }
+  void lock() WAL_EXPORTER_ACQUIRE() { mutex_.lock(); }
+  void unlock() WAL_EXPORTER_RELEASE() { mutex_.unlock(); }
+  bool try_lock() WAL_EXPORTER_TRY_ACQUIRE(true) { return mutex_.try_lock(); }
 
  private:
   std::mutex mutex_;
 };
 
-class WALX_SCOPED_CAPABILITY MutexLock {
+class WAL_EXPORTER_SCOPED_CAPABILITY MutexLock {
  public:
-  explicit MutexLock(Mutex& mutex) WALX_ACQUIRE(mutex) : mutex_(mutex) { mutex_.lock(); }
-  ~MutexLock() WALX_RELEASE() { mutex_.unlock(); }
+  explicit MutexLock(Mutex& mutex) WAL_EXPORTER_ACQUIRE(mutex) : mutex_(mutex) { mutex_.lock(); }
+  ~MutexLock() WAL_EXPORTER_RELEASE() { mutex_.unlock(); }
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;
 
@@ -55,4 +55,4 @@ class CondVar {
   std::condition_variable_any condition_;
 };
 
-}  // namespace walx
+}  // namespace wal_exporter

@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <system_error>
 
-namespace walx {
+namespace wal_exporter {
 
 std::string_view to_string(ErrorKind kind) {
   switch (kind) {
@@ -60,4 +60,4 @@ Error system_error(int errno_value, std::string_view operation, std::string_view
   return Error{kind, std::move(message)};
 }
 
-}  // namespace walx
+}  // namespace wal_exporter

@@ -11,7 +11,7 @@
 #include <tl/expected.hpp>
 #include <utility>
 
-namespace walx {
+namespace wal_exporter {
 
 enum class ErrorKind {
   invalid,      // the caller or a setting asked for something that makes no sense
@@ -44,4 +44,4 @@ using Result = tl::expected<T, Error>;
 // "opening /x/y: Permission denied", with the kind that belongs to `errno_value`.
 [[nodiscard]] Error system_error(int errno_value, std::string_view operation, std::string_view thing);
 
-}  // namespace walx
+}  // namespace wal_exporter

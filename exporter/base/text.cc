@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-namespace walx {
+namespace wal_exporter {
 namespace {
 
 // The length of the valid UTF-8 sequence at the front of `text`, or 0.
@@ -111,4 +111,4 @@ bool is_nested_deeper(std::string_view json, std::size_t depth) {
   return false;
 }
 
-}  // namespace walx
+}  // namespace wal_exporter

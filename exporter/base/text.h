@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace walx {
+namespace wal_exporter {
 
 // Control characters, and bytes that are not UTF-8, as \n, \t or \xNN, so that
 // one thing logged stays one line and valid text. Everything else unchanged.
@@ -29,4 +29,9 @@ template <class Range>
   return out;
 }
 
-}  // namespace walx
+// Of ASCII.
+[[nodiscard]] constexpr bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+}  // namespace wal_exporter

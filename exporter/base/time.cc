@@ -8,23 +8,23 @@
 #include <limits>
 #include <sstream>
 
-namespace walx {
+namespace wal_exporter {
 namespace {
 
-struct Unit {
+struct DurationUnit {
   std::string_view name;
   std::int64_t nanoseconds;
 };
 
 // Longer names first: "ms" before "m" and "s".
-constexpr std::array<Unit, 8> kUnits{{{"ns", 1},
-                                      {"us", 1'000},
-                                      {"ms", 1'000'000},
-                                      {"s", 1'000'000'000},
-                                      {"m", 60'000'000'000},
-                                      {"h", 3'600'000'000'000},
-                                      {"d", 86'400'000'000'000},
-                                      {"w", 604'800'000'000'000}}};
+constexpr std::array<DurationUnit, 8> kDurationUnits{{{"ns", 1},
+                                                      {"us", 1'000},
+                                                      {"ms", 1'000'000},
+                                                      {"s", 1'000'000'000},
+                                                      {"m", 60'000'000'000},
+                                                      {"h", 3'600'000'000'000},
+                                                      {"d", 86'400'000'000'000},
+                                                      {"w", 604'800'000'000'000}}};
 
 tl::unexpected<Error> bad_duration(std::string_view text, std::string_view why) {
   return failure(ErrorKind::invalid, "'" + std::string(text) + "' is not a duration: " + std::string(why) +
@@ -49,8 +49,8 @@ Result<Duration> parse_duration(std::string_view text) {
     std::size_t letters = 0;
     while (letters < rest.size() && rest[letters] >= 'a' && rest[letters] <= 'z') ++letters;
     const std::string_view name = rest.substr(0, letters);
-    const Unit* unit = nullptr;
-    for (const Unit& candidate : kUnits) {
+    const DurationUnit* unit = nullptr;
+    for (const DurationUnit& candidate : kDurationUnits) {
       if (candidate.name == name) unit = &candidate;
     }
     if (unit == nullptr) {
@@ -68,7 +68,7 @@ std::string format_duration(Duration duration) {
   std::string out = duration < Duration::zero() ? "-" : "";
   auto left = static_cast<std::uint64_t>(std::abs(duration.count()));
   for (const std::size_t index : {5U, 4U, 3U, 2U, 1U, 0U}) {
-    const Unit& unit = kUnits[index];
+    const DurationUnit& unit = kDurationUnits[index];
     const auto size = static_cast<std::uint64_t>(unit.nanoseconds);
     if (left >= size) {
       out += std::to_string(left / size);
@@ -137,4 +137,4 @@ double to_unix_seconds(Time time) {
   return to_seconds(time.time_since_epoch());
 }
 
-}  // namespace walx
+}  // namespace wal_exporter

@@ -12,11 +12,13 @@
 
 #include "base/result.h"
 
-namespace walx {
+namespace wal_exporter {
 
 using Duration = std::chrono::nanoseconds;
 using Time = std::chrono::time_point<std::chrono::system_clock, Duration>;
 using SteadyTime = std::chrono::time_point<std::chrono::steady_clock, Duration>;
+
+inline constexpr Duration kDay = std::chrono::hours(24);
 
 // "2m", "1h30m", "250ms", "1.5h"; units ns, us, ms, s, m, h, d, w. A plain 0 is
 // allowed, any other number needs a unit. Negative durations are refused.
@@ -41,4 +43,4 @@ using SteadyTime = std::chrono::time_point<std::chrono::steady_clock, Duration>;
 [[nodiscard]] double to_seconds(Duration duration);
 [[nodiscard]] double to_unix_seconds(Time time);
 
-}  // namespace walx
+}  // namespace wal_exporter

@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 
-namespace walx {
+namespace wal_exporter {
 namespace {
 
 using std::chrono::minutes;
@@ -321,4 +321,4 @@ WindowState look(const std::vector<Window>& windows, Time now) {
   return state;
 }
 
-}  // namespace walx
+}  // namespace wal_exporter

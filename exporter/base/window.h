@@ -16,7 +16,7 @@
 #include "base/time.h"
 #include "base/zone.h"
 
-namespace walx {
+namespace wal_exporter {
 
 // From one time of the day to another, on some days of the week. An end that is
 // not after the start is on the next day; the days are those of the start.
@@ -79,4 +79,4 @@ struct WindowState {
 // As look(), without the cost of finding out how long.
 [[nodiscard]] bool is_inside(const std::vector<Window>& windows, Time now);
 
-}  // namespace walx
+}  // namespace wal_exporter

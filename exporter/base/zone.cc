@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 
-namespace walx {
+namespace wal_exporter {
 
 Result<Zone> Zone::locate(const std::string& name) {
   Zone zone;
@@ -38,4 +38,4 @@ Time Zone::to_time(LocalTime local, Choose choose) const {
   return Time(local.time_since_epoch() - (last ? info.second.offset : info.first.offset));
 }
 
-}  // namespace walx
+}  // namespace wal_exporter

@@ -16,7 +16,7 @@ namespace date {
 class time_zone;
 }
 
-namespace walx {
+namespace wal_exporter {
 
 // What a clock on the wall shows; which instant that is depends on the zone.
 using LocalTime = date::local_time<Duration>;
@@ -44,4 +44,4 @@ class Zone {
   const date::time_zone* zone_ = nullptr;  // nullptr: UTC; owned by the library for good
 };
 
-}  // namespace walx
+}  // namespace wal_exporter

@@ -38,34 +38,34 @@ foreach(name page.css page.js charts.js)
     set(type "text/javascript; charset=utf-8")
   endif()
   string(REPLACE "." "_" symbol ${name})
-  string(APPEND symbols "WALX_EMBED(${symbol}, \"${OUTPUT}/${name}\")\n")
+  string(APPEND symbols "WAL_EXPORTER_EMBED(${symbol}, \"${OUTPUT}/${name}\")\n")
   string(APPEND entries
-         "      {\"${address}\", \"${type}\", \"\\\"${hash}\\\"\", bytes(walx_${symbol}_begin, walx_${symbol}_end)},\n")
+         "      {\"${address}\", \"${type}\", \"\\\"${hash}\\\"\", bytes(wal_exporter_${symbol}_begin, wal_exporter_${symbol}_end)},\n")
 endforeach()
 string(SHA256 version "${page}")
 string(SUBSTRING ${version} 0 16 version)
 string(REPLACE "@version@" "${version}" page "${page}")
 file(WRITE ${OUTPUT}/page.html "${page}")
-string(APPEND symbols "WALX_EMBED(page_html, \"${OUTPUT}/page.html\")\n")
+string(APPEND symbols "WAL_EXPORTER_EMBED(page_html, \"${OUTPUT}/page.html\")\n")
 
 file(WRITE ${OUTPUT}/page_data.cc "// Written by exporter/cmake/Embed.cmake.
 #include \"web/assets.h\"
 
-#define WALX_EMBED(name, path)                                                        \\
+#define WAL_EXPORTER_EMBED(name, path)                                                        \\
   __asm__(\".pushsection .rodata\\n\"                                                    \\
           \".balign 16\\n\"                                                              \\
-          \"walx_\" #name \"_begin:\\n\"                                                   \\
+          \"wal_exporter_\" #name \"_begin:\\n\"                                                   \\
           \".incbin \\\"\" path \"\\\"\\n\"                                                  \\
-          \"walx_\" #name \"_end:\\n\"                                                     \\
+          \"wal_exporter_\" #name \"_end:\\n\"                                                     \\
           \".byte 0\\n\"                                                                 \\
           \".popsection\\n\");                                                           \\
-  extern const char walx_##name##_begin[] __attribute__((visibility(\"hidden\")));      \\
-  extern const char walx_##name##_end[] __attribute__((visibility(\"hidden\")));
+  extern const char wal_exporter_##name##_begin[] __attribute__((visibility(\"hidden\")));      \\
+  extern const char wal_exporter_##name##_end[] __attribute__((visibility(\"hidden\")));
 
 extern \"C\" {
 ${symbols}}
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
 std::string_view bytes(const char* begin, const char* end) {
@@ -81,12 +81,12 @@ ${entries}  };
 }
 
 std::string_view page_template() {
-  return bytes(walx_page_html_begin, walx_page_html_end);
+  return bytes(wal_exporter_page_html_begin, wal_exporter_page_html_end);
 }
 
 std::string_view page_version() {
   return \"${version}\";
 }
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web
 ")

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace walx::events {
+namespace wal_exporter::events {
 
 void Bus::publish(Event event) {
   const auto told = std::make_shared<const Event>(std::move(event));
@@ -21,4 +21,4 @@ void Bus::unsubscribe(std::uint64_t id) {
   listeners_.erase(id);
 }
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

@@ -17,7 +17,7 @@
 #include "base/mutex.h"
 #include "events/event.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 
 class Bus {
  public:
@@ -25,16 +25,16 @@ class Bus {
   // quick, must not block on I/O, and must not call into a target or the bus.
   using Listener = std::function<void(const std::shared_ptr<const Event>&)>;
 
-  void publish(Event event) WALX_EXCLUDES(mutex_);
+  void publish(Event event) WAL_EXPORTER_EXCLUDES(mutex_);
 
   // Until unsubscribe() returns; after that the listener is not called any more.
-  [[nodiscard]] std::uint64_t subscribe(Listener listener) WALX_EXCLUDES(mutex_);
-  void unsubscribe(std::uint64_t id) WALX_EXCLUDES(mutex_);
+  [[nodiscard]] std::uint64_t subscribe(Listener listener) WAL_EXPORTER_EXCLUDES(mutex_);
+  void unsubscribe(std::uint64_t id) WAL_EXPORTER_EXCLUDES(mutex_);
 
  private:
   Mutex mutex_;  // guards the listeners, also while they are called
-  std::uint64_t last_ WALX_GUARDED_BY(mutex_) = 0;
-  std::map<std::uint64_t, Listener> listeners_ WALX_GUARDED_BY(mutex_);
+  std::uint64_t last_ WAL_EXPORTER_GUARDED_BY(mutex_) = 0;
+  std::map<std::uint64_t, Listener> listeners_ WAL_EXPORTER_GUARDED_BY(mutex_);
 };
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "events/alerts.h"
+#include "events/alert_book.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 namespace {
 
 BodyFormat format_of(const HookConfig& config) {
@@ -171,4 +171,4 @@ Result<std::unique_ptr<Channel>> make_channel(const HookConfig& config) {
   return std::make_unique<MessageChannel>(config, std::move(body));
 }
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

@@ -14,7 +14,7 @@
 #include "events/hook.h"
 #include "events/sender.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 
 struct Delivery {
   Attempt::Verdict verdict = Attempt::Verdict::failed;
@@ -50,4 +50,4 @@ class Channel {
 // An error for a template that makes no sense.
 [[nodiscard]] Result<std::unique_ptr<Channel>> make_channel(const HookConfig& config);
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

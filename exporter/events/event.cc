@@ -4,7 +4,7 @@
 
 #include "base/text.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 
 std::string_view to_string(Type type) {
   switch (type) {
@@ -60,4 +60,8 @@ nlohmann::ordered_json to_json(const Event& event) {
   return out;
 }
 
-}  // namespace walx::events
+std::string dump(const nlohmann::ordered_json& json) {
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace wal_exporter::events

@@ -10,7 +10,7 @@
 
 #include "base/time.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 
 // restart: the steps of a restart that was considered and is configured.
 enum class Type { health, checkpoint, restart_consideration, restart };
@@ -38,7 +38,10 @@ struct Event {
   std::string detail;   // a JSON object; schema/event.json says what is in it
 };
 
+// On one line; what is no UTF-8 is replaced.
+[[nodiscard]] std::string dump(const nlohmann::ordered_json& json);
+
 // The form that hooks, the API and the event stream send: schema/event.json.
 [[nodiscard]] nlohmann::ordered_json to_json(const Event& event);
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

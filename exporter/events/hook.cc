@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace walx::events {
+namespace wal_exporter::events {
 namespace {
 
 template <class List, class Value>
@@ -32,4 +32,4 @@ bool severe_enough(const HookFilter& filter, Severity severity) {
   return allows(filter.severities, severity);
 }
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

@@ -12,7 +12,7 @@
 #include "base/time.h"
 #include "events/event.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 
 enum class HookType { webhook, slack, alertmanager };
 
@@ -73,4 +73,4 @@ struct HookConfig {
   friend bool operator==(const HookConfig&, const HookConfig&) = default;
 };
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

@@ -5,7 +5,7 @@
 #include <system_error>
 #include <utility>
 
-namespace walx::events {
+namespace wal_exporter::events {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -114,4 +114,4 @@ std::vector<HookStatus> Hooks::status() const {
   return out;
 }
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

@@ -10,7 +10,7 @@
 #include "base/mutex.h"
 #include "events/runner.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 
 // Whether a hook can work: its template, and every file it names. Reads files.
 [[nodiscard]] Result<void> check_hook(const HookConfig& config);
@@ -23,20 +23,20 @@ class Hooks {
 
   // Those whose settings are the same go on undisturbed; one whose settings changed
   // goes on where it was; of one that is gone nothing is kept.
-  void apply(std::vector<HookConfig> configs) WALX_EXCLUDES(mutex_);
+  void apply(std::vector<HookConfig> configs) WAL_EXPORTER_EXCLUDES(mutex_);
   // Tries for at most this long to deliver what waits, then ends them all. What is
   // left is delivered after the next start.
-  void stop(Duration flush) WALX_EXCLUDES(mutex_);
+  void stop(Duration flush) WAL_EXPORTER_EXCLUDES(mutex_);
 
   // In the order of the settings.
-  [[nodiscard]] std::vector<HookStatus> status() const WALX_EXCLUDES(mutex_);
+  [[nodiscard]] std::vector<HookStatus> status() const WAL_EXPORTER_EXCLUDES(mutex_);
 
  private:
   void forget_others(const std::vector<HookConfig>& configs);
 
   const HookServices services_;
   mutable Mutex mutex_;  // guards the list
-  std::vector<std::shared_ptr<HookRunner>> runners_ WALX_GUARDED_BY(mutex_);
+  std::vector<std::shared_ptr<HookRunner>> runners_ WAL_EXPORTER_GUARDED_BY(mutex_);
 };
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -15,10 +15,6 @@ using Json = nlohmann::ordered_json;
 constexpr std::size_t kSlackText = 3000;
 constexpr std::size_t kSlackLead = 200;  // what a phone shows
 constexpr std::string_view kEllipsis = "…";
-
-std::string dump(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 std::size_t character_length(char first) {
   const auto byte = static_cast<unsigned char>(first);
@@ -136,4 +132,4 @@ Payload slack_payload(const Event& event) {
   return out;
 }
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

@@ -16,7 +16,7 @@
 #include "events/hook.h"
 #include "events/template.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 
 struct Payload {
   std::string method = "POST";
@@ -41,4 +41,4 @@ struct Payload {
 // in it becomes a link or calls a channel, and cut to Slack's 3000 characters.
 [[nodiscard]] Payload slack_payload(const Event& event);
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

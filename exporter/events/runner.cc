@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "events/sender.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -451,4 +451,4 @@ void HookRunner::work(const std::stop_token& stop) {
   }
 }
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

@@ -24,9 +24,9 @@
 #include "events/bus.h"
 #include "events/channel.h"
 #include "events/hook.h"
-#include "events/memory.h"
+#include "events/hook_memory.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 
 struct HookStatus {
   std::string name;
@@ -66,17 +66,17 @@ class HookRunner {
   HookRunner& operator=(const HookRunner&) = delete;
 
   [[nodiscard]] const HookConfig& config() const { return config_; }
-  [[nodiscard]] HookStatus status() const WALX_EXCLUDES(mutex_);
+  [[nodiscard]] HookStatus status() const WAL_EXPORTER_EXCLUDES(mutex_);
 
   // Until then what waits is still tried, once and without pauses; then the thread
   // ends. Does not wait for it.
-  void finish(SteadyTime deadline) WALX_EXCLUDES(mutex_);
+  void finish(SteadyTime deadline) WAL_EXPORTER_EXCLUDES(mutex_);
   [[nodiscard]] bool finished() const { return finished_; }
   // Ends it now, whatever it does: cancel() asks for that, stop() also waits.
-  void cancel() WALX_EXCLUDES(mutex_);
-  void stop() WALX_EXCLUDES(mutex_);
+  void cancel() WAL_EXPORTER_EXCLUDES(mutex_);
+  void stop() WAL_EXPORTER_EXCLUDES(mutex_);
   // After stop().
-  [[nodiscard]] HookHandover hand_over() WALX_EXCLUDES(mutex_);
+  [[nodiscard]] HookHandover hand_over() WAL_EXPORTER_EXCLUDES(mutex_);
 
  private:
   // What waited when this hook was last at work.
@@ -88,26 +88,26 @@ class HookRunner {
     std::optional<bool> trimmed;  // whether the first is gone from the audit
   };
 
-  void run(const std::stop_token& stop) WALX_EXCLUDES(mutex_);
-  void work(const std::stop_token& stop) WALX_EXCLUDES(mutex_);
-  void note_unforeseen(const char* what) WALX_EXCLUDES(mutex_);
-  [[nodiscard]] bool pause_unforeseen(const std::stop_token& stop) WALX_EXCLUDES(mutex_);
-  void on_event(const Event& event) WALX_EXCLUDES(mutex_);
+  void run(const std::stop_token& stop) WAL_EXPORTER_EXCLUDES(mutex_);
+  void work(const std::stop_token& stop) WAL_EXPORTER_EXCLUDES(mutex_);
+  void note_unforeseen(const char* what) WAL_EXPORTER_EXCLUDES(mutex_);
+  [[nodiscard]] bool pause_unforeseen(const std::stop_token& stop) WAL_EXPORTER_EXCLUDES(mutex_);
+  void on_event(const Event& event) WAL_EXPORTER_EXCLUDES(mutex_);
   void restore();
   [[nodiscard]] Result<void> begin_at(std::int64_t newest);
-  void collect() WALX_EXCLUDES(mutex_);
+  void collect() WAL_EXPORTER_EXCLUDES(mutex_);
   [[nodiscard]] static std::optional<Backlog> backlog_of(const nlohmann::ordered_json& memory, std::int64_t cursor);
   void find_backlog(std::int64_t id, bool taken);
-  void settle_backlog() WALX_EXCLUDES(mutex_);
-  void drop_surplus() WALX_EXCLUDES(mutex_);
-  void drop(std::size_t count, const std::string& why) WALX_EXCLUDES(mutex_);
+  void settle_backlog() WAL_EXPORTER_EXCLUDES(mutex_);
+  void drop_surplus() WAL_EXPORTER_EXCLUDES(mutex_);
+  void drop(std::size_t count, const std::string& why) WAL_EXPORTER_EXCLUDES(mutex_);
   [[nodiscard]] std::optional<SteadyTime> due() const;
-  void attempt(Duration longest, const std::stop_token& stop) WALX_EXCLUDES(mutex_);
-  void note_failure(const Delivery& delivery, Time now, std::size_t dropped) WALX_EXCLUDES(mutex_);
+  void attempt(Duration longest, const std::stop_token& stop) WAL_EXPORTER_EXCLUDES(mutex_);
+  void note_failure(const Delivery& delivery, Time now, std::size_t dropped) WAL_EXPORTER_EXCLUDES(mutex_);
   [[nodiscard]] Duration pause_after_failure() const;
   void remember(bool at_once);
   template <class Change>
-  void update(const Change& change) WALX_EXCLUDES(mutex_);
+  void update(const Change& change) WAL_EXPORTER_EXCLUDES(mutex_);
 
   const HookConfig config_;
   const std::string key_;  // in the memory
@@ -134,12 +134,12 @@ class HookRunner {
 
   mutable Mutex mutex_;  // guards what others see of the thread, and say to it
   CondVar wake_;
-  bool woken_ WALX_GUARDED_BY(mutex_) = true;
-  std::optional<SteadyTime> finish_by_ WALX_GUARDED_BY(mutex_);
-  std::deque<Event> unkept_ WALX_GUARDED_BY(mutex_);
-  HookStatus status_ WALX_GUARDED_BY(mutex_);
+  bool woken_ WAL_EXPORTER_GUARDED_BY(mutex_) = true;
+  std::optional<SteadyTime> finish_by_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  std::deque<Event> unkept_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  HookStatus status_ WAL_EXPORTER_GUARDED_BY(mutex_);
   std::atomic<bool> finished_{false};
   std::jthread thread_;
 };
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

@@ -5,9 +5,9 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "events/signature.h"
-#include "http/target.h"
+#include "http/address.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 namespace {
 
 constexpr std::size_t kShownAnswer = 200;
@@ -185,4 +185,4 @@ Attempt Sender::send(std::size_t receiver, const Payload& payload, Time now, Dur
   return attempt;
 }
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

@@ -17,7 +17,7 @@
 #include "events/payload.h"
 #include "http/client.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 
 struct Attempt {
   enum class Verdict {
@@ -55,4 +55,4 @@ class Sender {
 // Scheme and host of a URL, without anything that may be a secret.
 [[nodiscard]] std::string scheme_and_host(const std::string& url);
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

@@ -6,7 +6,7 @@
 #include <array>
 #include <limits>
 
-namespace walx::events {
+namespace wal_exporter::events {
 
 Result<std::string> hmac_sha256(std::string_view key, std::string_view text) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
@@ -36,4 +36,4 @@ Result<std::string> sign_body(std::string_view key, std::string_view timestamp, 
   return "sha256=" + *hex;
 }
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

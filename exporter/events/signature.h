@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 
 // In hexadecimal, small letters.
 [[nodiscard]] Result<std::string> hmac_sha256(std::string_view key, std::string_view text);
@@ -17,4 +17,4 @@ namespace walx::events {
 // that an old request can't be sent again later without being noticed.
 [[nodiscard]] Result<std::string> sign_body(std::string_view key, std::string_view timestamp, std::string_view body);
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

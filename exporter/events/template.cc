@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "http/client.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -54,10 +54,6 @@ Json find(const Json& event, std::string_view name) {
     name.remove_prefix(std::min(dot + 1, name.size()));
   }
   return *at;
-}
-
-std::string dump(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string plain(const Json& value) {
@@ -141,4 +137,4 @@ std::string Template::render(const Event& event) const {
   return out;
 }
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

@@ -19,7 +19,7 @@
 #include "base/result.h"
 #include "events/event.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 
 enum class BodyFormat { json, form, text };
 
@@ -46,4 +46,4 @@ class Template {
   std::vector<Piece> pieces_;
 };
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

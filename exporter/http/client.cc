@@ -16,9 +16,9 @@
 #include <utility>
 
 #include "base/text.h"
-#include "http/target.h"
+#include "http/address.h"
 
-namespace walx::http {
+namespace wal_exporter::http {
 namespace {
 
 // curl's own pieces are sized for downloads; answers here are small.
@@ -77,7 +77,7 @@ struct Receiver {
 
 // An exception must not pass through libcurl: memory running out ends the
 // transfer instead.
-extern "C" std::size_t walx_http_on_body(char* data, std::size_t size, std::size_t count, void* user) try {
+extern "C" std::size_t wal_exporter_http_on_body(char* data, std::size_t size, std::size_t count, void* user) try {
   auto& receiver = *static_cast<Receiver*>(user);
   const std::size_t bytes = size * count;
   if (bytes > receiver.max_body - receiver.response.body.size()) {
@@ -90,7 +90,7 @@ extern "C" std::size_t walx_http_on_body(char* data, std::size_t size, std::size
   return 0;
 }
 
-extern "C" std::size_t walx_http_on_header(char* data, std::size_t size, std::size_t count, void* user) try {
+extern "C" std::size_t wal_exporter_http_on_header(char* data, std::size_t size, std::size_t count, void* user) try {
   auto& receiver = *static_cast<Receiver*>(user);
   const std::size_t bytes = size * count;
   receiver.header_bytes += bytes;
@@ -294,9 +294,9 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
   option(CURLOPT_CA_CACHE_TIMEOUT, 0L);
   option(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(request.connect_timeout));
   option(CURLOPT_TIMEOUT_MS, milliseconds(request.timeout));
-  option(CURLOPT_WRITEFUNCTION, &walx_http_on_body);
+  option(CURLOPT_WRITEFUNCTION, &wal_exporter_http_on_body);
   option(CURLOPT_WRITEDATA, static_cast<void*>(&receiver));
-  option(CURLOPT_HEADERFUNCTION, &walx_http_on_header);
+  option(CURLOPT_HEADERFUNCTION, &wal_exporter_http_on_header);
   option(CURLOPT_HEADERDATA, static_cast<void*>(&receiver));
   if (!request.unix_socket.empty()) option(CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str());
 
@@ -423,4 +423,4 @@ std::string percent_encode(const std::string& text) {
   return out;
 }
 
-}  // namespace walx::http
+}  // namespace wal_exporter::http

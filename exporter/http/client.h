@@ -16,7 +16,7 @@
 #include "base/result.h"
 #include "base/time.h"
 
-namespace walx::http {
+namespace wal_exporter::http {
 
 struct Request {
   std::string method = "GET";
@@ -63,4 +63,4 @@ class Client {
 // Percent-encodes everything but unreserved characters (RFC 3986).
 [[nodiscard]] std::string percent_encode(const std::string& text);
 
-}  // namespace walx::http
+}  // namespace wal_exporter::http

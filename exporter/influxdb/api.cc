@@ -5,9 +5,9 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "http/target.h"
+#include "http/address.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 constexpr std::size_t kMaxShownBytes = 200;
@@ -76,4 +76,4 @@ std::string remedy_for(int status, bool token_sent) {
   return {};
 }
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

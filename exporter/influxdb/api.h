@@ -7,7 +7,12 @@
 #include "base/result.h"
 #include "http/client.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
+
+// What is read of an answer at the most: of one that says little, and of one whose
+// length the user's data decides.
+inline constexpr std::size_t kMaxAnswerBytes = 64 * 1024;
+inline constexpr std::size_t kMaxLongAnswerBytes = 1024 * 1024;
 
 // A request for `path` (with its query) below the base URL of the settings, which
 // may be a Unix socket. `scheme`: Bearer or Token; without a token no header is
@@ -26,4 +31,4 @@ namespace walx::influxdb {
 // 5xx; empty for others.
 [[nodiscard]] std::string remedy_for(int status, bool token_sent);
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

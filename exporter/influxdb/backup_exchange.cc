@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "influxdb/tar_check.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 // An empty archive is 1 KiB. More means that the server did not understand
@@ -101,4 +101,4 @@ Result<BackupReply> ask_for_backup(const Address& address, const wal::Shard& sha
   return BackupReply::archive;
 }
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -21,7 +21,7 @@
 #include "influxdb/tcp.h"
 #include "wal/sample.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 
 // The two bytes that name the service, and one line of JSON.
 [[nodiscard]] std::string backup_request(const wal::Shard& shard);
@@ -43,4 +43,4 @@ struct BackupLimits {
                                                  const BackupLimits& limits, const Clock& clock,
                                                  const std::stop_token& stop);
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

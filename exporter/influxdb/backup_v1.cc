@@ -9,7 +9,7 @@
 #include "influxdb/backup_exchange.h"
 #include "influxdb/shard_backup.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 using std::chrono::milliseconds;
@@ -115,4 +115,4 @@ std::unique_ptr<CheckpointMethod> make_backup_v1(BackupV1Options options, std::s
   return std::make_unique<BackupV1>(std::move(options), std::move(source), std::move(clock), std::move(log));
 }
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -10,9 +10,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "influxdb/method.h"
+#include "influxdb/checkpoint_method.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 
 struct BackupV1Options {
   std::string address;  // "host:port" or "[v6]:port"
@@ -26,4 +26,4 @@ struct BackupV1Options {
                                                                std::shared_ptr<wal::WalSource> source,
                                                                std::shared_ptr<Clock> clock, Log log);
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -5,12 +5,12 @@
 #include <optional>
 #include <utility>
 
+#include "http/address.h"
 #include "http/client.h"
-#include "http/target.h"
 #include "influxdb/api.h"
 #include "influxdb/shard_backup.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 using std::chrono::milliseconds;
@@ -18,11 +18,10 @@ using std::chrono::seconds;
 
 // An empty archive is 1 KiB. More means that `since` was not honoured and the
 // shard itself is being sent.
-constexpr std::size_t kMaxAnswerBytes = 64 * 1024;
 // The server deletes segments before it answers; a directory seen over a network lags.
-constexpr Rhythm kSettle = {milliseconds(20), milliseconds(500), seconds(1)};
+constexpr Rhythm kSnapshotSettles = {milliseconds(20), milliseconds(500), seconds(1)};
 // After a 200 that emptied nothing: each question closes the open segment, so few.
-constexpr std::array<Duration, 2> kRetryPauses = {seconds(1), seconds(5)};
+constexpr std::array<Duration, 2> kBackupPauses = {seconds(1), seconds(5)};
 constexpr Duration kLastQuestion = seconds(2);  // with its answer and the look after it
 
 class BackupV2 final : public ShardBackup {
@@ -65,18 +64,18 @@ std::optional<BackupV2::Trouble> BackupV2::back_up(Run& run, const wal::Shard& s
     if (auto trouble = ask(run, shard)) return trouble;
     if (auto trouble = look(run)) return trouble;
     const auto is_gone = [&](const wal::Sample& sample) { return gone(sample, shard); };
-    const auto settled = run.lookout.look_until(kSettle, is_gone);
+    const auto settled = run.lookout.look_until(kSnapshotSettles, is_gone);
     if (settled && *settled) return std::nullopt;
     if (auto trouble = interruption(run, shard)) return trouble;
     if (!settled) return Trouble{OutcomeKind::failed, settled.error().message, true};
     moved = moved || open_segment_moved(*before, run.lookout.latest(), shard);
     if (!moved) return std::nullopt;  // asking on does not help: unverified
     // Cut off by its time limit another question would tell nothing but that.
-    if (attempt >= kRetryPauses.size() || run.lookout.left() < kRetryPauses[attempt] + kLastQuestion) break;
+    if (attempt >= kBackupPauses.size() || run.lookout.left() < kBackupPauses[attempt] + kLastQuestion) break;
     log_->debug("Shard {}: the server says that it is done, but its files are there; asking again in {}",
-                shard_name(shard), format_duration(kRetryPauses[attempt]));
+                shard_name(shard), format_duration(kBackupPauses[attempt]));
     const auto ended =
-        run.lookout.look_until({kRetryPauses[attempt], kRetryPauses[attempt], kRetryPauses[attempt]}, is_gone);
+        run.lookout.look_until({kBackupPauses[attempt], kBackupPauses[attempt], kBackupPauses[attempt]}, is_gone);
     if (ended && *ended) return std::nullopt;
     if (auto trouble = interruption(run, shard)) return trouble;
   }
@@ -138,4 +137,4 @@ std::unique_ptr<CheckpointMethod> make_backup_v2(BackupV2Options options, std::s
   return std::make_unique<BackupV2>(std::move(options), std::move(source), std::move(clock), std::move(log));
 }
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

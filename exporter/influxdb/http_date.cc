@@ -4,7 +4,7 @@
 #include <chrono>
 #include <cstddef>
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 
 std::optional<Time> parse_http_date(std::string_view text) {
   constexpr std::string_view kForm = "Www, 00 Mmm 0000 00:00:00 GMT";
@@ -38,4 +38,4 @@ std::optional<Time> parse_http_date(std::string_view text) {
          std::chrono::seconds(second);
 }
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -6,10 +6,10 @@
 
 #include "base/time.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 
 // "Mon, 23 Nov 2026 01:47:40 GMT" (RFC 9110's IMF-fixdate, the only form that
 // servers may send today); nullopt for anything else.
 [[nodiscard]] std::optional<Time> parse_http_date(std::string_view text);
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

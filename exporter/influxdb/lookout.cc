@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 
 void Pause::until(SteadyTime end, Clock& clock, const std::stop_token& stop) {
   const std::stop_callback wake(stop, [this] {
@@ -45,4 +45,4 @@ Duration Lookout::left() const {
   return std::max(deadline_ - clock_.steady(), Duration::zero());
 }
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

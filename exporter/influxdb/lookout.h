@@ -15,7 +15,7 @@
 #include "base/result.h"
 #include "wal/source.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 
 class Pause {
  public:
@@ -66,4 +66,4 @@ class Lookout {
   std::shared_ptr<const wal::Sample> latest_;
 };
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -9,12 +9,11 @@
 #include "base/text.h"
 #include "influxdb/api.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kMaxAnswerBytes = 1024 * 1024;
 constexpr const char* kSetByHand =
     "set influxdb.snapshot_size, flush_interval, gen1_duration and kept_files in the settings instead";
 
@@ -68,7 +67,7 @@ constexpr std::array kUnits = {
   auto request = api_request(url, "/api/v3/query_sql?db=_internal&format=json&q=" + http::percent_encode(sql), "Bearer",
                              token, timeout);
   if (!request) return tl::unexpected<Error>(request.error());
-  request->max_response_bytes = kMaxAnswerBytes;
+  request->max_response_bytes = kMaxLongAnswerBytes;
   const std::string what = "asking the server for its settings (" + sql.substr(sql.find("system.")) + "): ";
   const auto response = client.send(*request, stop);
   if (!response) {
@@ -254,4 +253,4 @@ std::optional<Duration> parse_server_duration(const std::string& text) {
   return Duration(total);
 }
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -13,7 +13,7 @@
 #include "http/client.h"
 #include "wal/node_rules.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 
 // Absent: the server did not say. A flag left at its default is not in the
 // server's answer; then the default is filled in here, because it is known.
@@ -35,4 +35,4 @@ struct NodeFacts {
 // takes them.
 [[nodiscard]] std::optional<Duration> parse_server_duration(const std::string& text);
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -6,17 +6,16 @@
 #include <utility>
 
 #include "base/text.h"
-#include "http/target.h"
+#include "http/address.h"
 #include "influxdb/api.h"
 #include "influxdb/lookout.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr std::size_t kMaxAnswerBytes = 64 * 1024;
 // While others' writes or a boundary are waited for.
 constexpr Duration kIdlePause = seconds(2);
 // The snapshot file comes after the answer to the write that caused it.
@@ -375,4 +374,4 @@ std::unique_ptr<CheckpointMethod> make_nudge(NudgeOptions options, std::shared_p
   return std::make_unique<Nudge>(std::move(options), std::move(source), std::move(clock), std::move(log));
 }
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

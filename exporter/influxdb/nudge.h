@@ -15,10 +15,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "influxdb/method.h"
+#include "influxdb/checkpoint_method.h"
 #include "influxdb/nudge_plan.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 
 struct NudgeOptions {
   std::string url;
@@ -41,4 +41,4 @@ struct NudgeOptions {
 [[nodiscard]] std::unique_ptr<CheckpointMethod> make_nudge(NudgeOptions options, std::shared_ptr<wal::WalSource> source,
                                                            std::shared_ptr<Clock> clock, Log log);
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -4,7 +4,7 @@
 
 #include "influxdb/outcome.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 // Saturates, so that odd settings give a plan that is refused as too long.
@@ -96,4 +96,4 @@ NudgeStep next_step(const NudgePlan& plan, std::uint64_t pending, std::uint64_t 
   return plan.boundary && now < *plan.boundary ? NudgeStep::wait_boundary : NudgeStep::trigger;
 }
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

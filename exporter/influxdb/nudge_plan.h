@@ -15,7 +15,7 @@
 #include "wal/node_rules.h"
 #include "wal/sample.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 
 enum class NudgeMode {
   patient,  // the trigger is dated now and written after a multiple of G has passed; leaves nothing behind
@@ -61,4 +61,4 @@ enum class NudgeStep {
 [[nodiscard]] NudgeStep next_step(const NudgePlan& plan, std::uint64_t pending, std::uint64_t written, bool snapshotted,
                                   Time now);
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

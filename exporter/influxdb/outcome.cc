@@ -2,7 +2,7 @@
 
 #include "base/bytes.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 
 std::string_view to_string(OutcomeKind outcome) {
   switch (outcome) {
@@ -28,4 +28,4 @@ std::string extent_text(const wal::Extent& extent) {
   return count_of(extent.files, "file") + ", " + format_bytes(extent.bytes);
 }
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

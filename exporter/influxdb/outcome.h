@@ -8,7 +8,7 @@
 #include "base/time.h"
 #include "wal/sample.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 
 enum class OutcomeKind {
   succeeded,   // everything pending at the start is gone from the WAL
@@ -35,4 +35,4 @@ struct Outcome {
   Duration took{};
 };
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

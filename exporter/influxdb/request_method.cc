@@ -7,19 +7,17 @@
 #include <utility>
 
 #include "base/text.h"
+#include "http/address.h"
 #include "http/client.h"
-#include "http/target.h"
 #include "influxdb/api.h"
 #include "influxdb/lookout.h"
 #include "influxdb/verify.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-constexpr std::size_t kMaxAnswerBytes = 1024 * 1024;
 
 // What was pending at the start, and how much of it is gone.
 struct Proof {
@@ -88,7 +86,7 @@ Result<http::Request> RequestMethod::make_request() const {
   request->method = options_.method;
   request->headers.assign(options_.headers.begin(), options_.headers.end());
   request->body = options_.body;
-  request->max_response_bytes = kMaxAnswerBytes;
+  request->max_response_bytes = kMaxLongAnswerBytes;
   return request;
 }
 
@@ -169,4 +167,4 @@ std::unique_ptr<CheckpointMethod> make_request_method(RequestOptions options, st
   return std::make_unique<RequestMethod>(std::move(options), std::move(source), std::move(clock), std::move(log));
 }
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

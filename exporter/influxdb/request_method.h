@@ -11,9 +11,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "influxdb/method.h"
+#include "influxdb/checkpoint_method.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 
 struct RequestOptions {
   std::string url;   // of the server
@@ -30,4 +30,4 @@ struct RequestOptions {
                                                                     std::shared_ptr<wal::WalSource> source,
                                                                     std::shared_ptr<Clock> clock, Log log);
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

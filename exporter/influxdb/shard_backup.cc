@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "influxdb/verify.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 // 1.6.7 deletes segments before it answers. Later versions answer also while
@@ -178,4 +178,4 @@ bool ShardBackup::gone(const wal::Sample& sample, const wal::Shard& shard) {
   return prove({shard}, sample.shards).complete();
 }
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -12,10 +12,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "influxdb/checkpoint_method.h"
 #include "influxdb/lookout.h"
-#include "influxdb/method.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 
 // "plant/autogen/7", on one line.
 [[nodiscard]] std::string shard_name(const wal::Shard& shard);
@@ -80,4 +80,4 @@ class ShardBackup : public CheckpointMethod {
   Pause pause_;
 };
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

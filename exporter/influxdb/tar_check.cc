@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 constexpr std::size_t kShown = 64;
@@ -87,4 +87,4 @@ std::string TarCheck::beginning() const {
   return escape_control(first_);
 }
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

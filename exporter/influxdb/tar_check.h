@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 
 class TarCheck {
  public:
@@ -36,4 +36,4 @@ class TarCheck {
   std::string first_;
 };
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -17,7 +17,7 @@
 
 #include "base/text.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 // How long a request to stop, or a clock that was moved, may go unseen.
@@ -190,4 +190,4 @@ Result<std::size_t> Connection::receive(char* buffer, std::size_t size, const Pa
   }
 }
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

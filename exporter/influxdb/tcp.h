@@ -15,7 +15,7 @@
 #include "base/file.h"
 #include "base/result.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 
 struct Address {
   std::string host;  // a name, or a numeric address without brackets
@@ -48,4 +48,4 @@ class Connection {
   Fd socket_;
 };
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -6,7 +6,7 @@
 #include <tuple>
 #include <utility>
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 
 SegmentProof prove(const std::vector<wal::Shard>& asked, const std::vector<wal::Shard>& after) {
   using ShardKey = std::tuple<std::string, std::string, std::uint64_t>;
@@ -35,4 +35,4 @@ SegmentProof prove(const std::vector<wal::Shard>& asked, const std::vector<wal::
   return proof;
 }
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -5,7 +5,7 @@
 
 #include "wal/sample.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 
 struct SegmentProof {
   wal::Extent asked;      // segments with data of the asked shards at the start
@@ -17,4 +17,4 @@ struct SegmentProof {
 // `after`. What was written meanwhile is neither asked for nor counted.
 [[nodiscard]] SegmentProof prove(const std::vector<wal::Shard>& asked, const std::vector<wal::Shard>& after);
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "influxdb/api.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 constexpr std::string_view kName = "storage_wal_size{";
@@ -69,4 +69,4 @@ std::string differing_opinion(const WalMetrics& metrics, std::uint64_t pending_b
          escape_control(metrics.wal_path) + ")?";
 }
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -12,7 +12,7 @@
 #include "base/result.h"
 #include "http/client.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 
 struct WalMetrics {
   std::uint64_t shards = 0;  // series of storage_wal_size
@@ -31,4 +31,4 @@ struct WalMetrics {
 // The two are taken at different moments, so only a gross difference counts.
 [[nodiscard]] std::string differing_opinion(const WalMetrics& metrics, std::uint64_t pending_bytes);
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -3,13 +3,13 @@
 
 #include "metrics/families.h"
 
-namespace walx::metrics {
+namespace wal_exporter::metrics {
 namespace {
 
 using prometheus::MetricType;
 using view::TargetView;
 
-constexpr std::array kFamilies{
+constexpr std::array kActionFamilies{
     Family{"influxdb_wal_samples_total", "Looks taken at the WAL in the background, well or not.", MetricType::Counter,
            [](const TargetView& target, Collector& out) { out.add(static_cast<double>(target.counters.samples)); }},
     Family{"influxdb_wal_sample_failures_total", "Looks at the WAL that failed.", MetricType::Counter,
@@ -103,7 +103,7 @@ constexpr std::array kFamilies{
 }  // namespace
 
 std::span<const Family> action_families() {
-  return kFamilies;
+  return kActionFamilies;
 }
 
-}  // namespace walx::metrics
+}  // namespace wal_exporter::metrics

@@ -2,7 +2,7 @@
 
 #include "metrics/families.h"
 
-namespace walx::metrics {
+namespace wal_exporter::metrics {
 
 using prometheus::ClientMetric;
 using prometheus::MetricType;
@@ -47,4 +47,4 @@ void Collector::add_histogram(const view::Histogram& histogram) {
   }
 }
 
-}  // namespace walx::metrics
+}  // namespace wal_exporter::metrics

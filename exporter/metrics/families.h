@@ -13,7 +13,7 @@
 
 #include "view/view.h"
 
-namespace walx::metrics {
+namespace wal_exporter::metrics {
 
 // Takes the values of one family, one target after the other. A family without a
 // value is not written at all.
@@ -51,4 +51,4 @@ struct Family {
 // What is done about it: looks, checkpoints, restarts, events, what holds them back.
 [[nodiscard]] std::span<const Family> action_families();
 
-}  // namespace walx::metrics
+}  // namespace wal_exporter::metrics

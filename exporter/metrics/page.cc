@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace walx::metrics {
+namespace wal_exporter::metrics {
 
 void MetricsPage::update(const view::View& view) {
   const MutexLock one_at_a_time(render_mutex_);
@@ -27,4 +27,4 @@ std::string MetricsPage::text() {
   return out;
 }
 
-}  // namespace walx::metrics
+}  // namespace wal_exporter::metrics

@@ -9,7 +9,7 @@
 #include "base/mutex.h"
 #include "metrics/render.h"
 
-namespace walx::metrics {
+namespace wal_exporter::metrics {
 
 class MetricsPage {
  public:
@@ -22,12 +22,12 @@ class MetricsPage {
 
  private:
   Mutex render_mutex_;  // never taken by a scrape
-  Renderer renderer_ WALX_GUARDED_BY(render_mutex_);
+  Renderer renderer_ WAL_EXPORTER_GUARDED_BY(render_mutex_);
 
   Mutex mutex_;
-  std::shared_ptr<const std::string> targets_ WALX_GUARDED_BY(mutex_) = std::make_shared<const std::string>();
+  std::shared_ptr<const std::string> targets_ WAL_EXPORTER_GUARDED_BY(mutex_) = std::make_shared<const std::string>();
   RequestCounters requests_;
   ProcessMetrics process_;
 };
 
-}  // namespace walx::metrics
+}  // namespace wal_exporter::metrics

@@ -15,7 +15,7 @@
 #include "metrics/render.h"
 #include "metrics/serialize.h"
 
-namespace walx::metrics {
+namespace wal_exporter::metrics {
 namespace {
 
 using prometheus::MetricFamily;
@@ -120,7 +120,7 @@ void write_build_info(TextWriter& out) {
                       MetricType::Gauge,
                       {}};
   prometheus::ClientMetric& metric = family.metric.emplace_back();
-  metric.label = {{"version", WALX_VERSION}, {"compiler", compiler()}};
+  metric.label = {{"version", WAL_EXPORTER_VERSION}, {"compiler", compiler()}};
   metric.gauge.value = 1;
   out.write(family);
 }
@@ -163,4 +163,4 @@ std::string ProcessMetrics::render() {
   return text_;
 }
 
-}  // namespace walx::metrics
+}  // namespace wal_exporter::metrics

@@ -4,7 +4,7 @@
 #include "metrics/families.h"
 #include "metrics/serialize.h"
 
-namespace walx::metrics {
+namespace wal_exporter::metrics {
 namespace {
 
 using prometheus::ClientMetric;
@@ -146,4 +146,4 @@ std::string RequestCounters::render() const {
   return out.take();
 }
 
-}  // namespace walx::metrics
+}  // namespace wal_exporter::metrics

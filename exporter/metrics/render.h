@@ -14,7 +14,7 @@
 #include "base/mutex.h"
 #include "view/view.h"
 
-namespace walx::metrics {
+namespace wal_exporter::metrics {
 
 // All influxdb_wal_* families with a target label, and the reload families.
 // Values that are not known are absent, never 0.
@@ -49,7 +49,7 @@ class RequestCounters {
 
  private:
   mutable Mutex mutex_;
-  std::map<std::pair<std::string, int>, std::uint64_t> counts_ WALX_GUARDED_BY(mutex_);
+  std::map<std::pair<std::string, int>, std::uint64_t> counts_ WAL_EXPORTER_GUARDED_BY(mutex_);
 };
 
 // influxdb_wal_exporter_build_info and the standard process_* families, read from
@@ -62,8 +62,8 @@ class ProcessMetrics {
  private:
   const Clock& clock_;
   Mutex mutex_;
-  std::string text_ WALX_GUARDED_BY(mutex_);
-  SteadyTime read_at_ WALX_GUARDED_BY(mutex_){};
+  std::string text_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  SteadyTime read_at_ WAL_EXPORTER_GUARDED_BY(mutex_){};
 };
 
-}  // namespace walx::metrics
+}  // namespace wal_exporter::metrics

@@ -6,7 +6,7 @@
 #include <streambuf>
 #include <utility>
 
-namespace walx::metrics {
+namespace wal_exporter::metrics {
 namespace {
 
 // An ostream's buffer that appends to a string: no copy at the end.
@@ -60,4 +60,4 @@ std::string TextWriter::take() {
   return std::exchange(text_, {});
 }
 
-}  // namespace walx::metrics
+}  // namespace wal_exporter::metrics

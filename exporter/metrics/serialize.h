@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace walx::metrics {
+namespace wal_exporter::metrics {
 
 class TextWriter {
  public:
@@ -32,4 +32,4 @@ class TextWriter {
   std::vector<prometheus::MetricFamily> one_ = std::vector<prometheus::MetricFamily>(1);
 };
 
-}  // namespace walx::metrics
+}  // namespace wal_exporter::metrics

@@ -3,7 +3,7 @@
 
 #include "metrics/families.h"
 
-namespace walx::metrics {
+namespace wal_exporter::metrics {
 namespace {
 
 using prometheus::MetricType;
@@ -28,7 +28,7 @@ void add_growth(const TargetView& target, double policy::Growth::*rate, Collecto
   if (target.long_window != target.short_window) add(target.forecast.long_window, target.long_window);
 }
 
-constexpr std::array kFamilies{
+constexpr std::array kWalFamilies{
     Family{"influxdb_wal_last_sample_success",
            "1 if the last look at the WAL went well, 0 if it failed or none has ended yet. Looks are taken in the "
            "background, never by a scrape.",
@@ -228,7 +228,7 @@ constexpr std::array kFamilies{
 }  // namespace
 
 std::span<const Family> wal_families() {
-  return kFamilies;
+  return kWalFamilies;
 }
 
-}  // namespace walx::metrics
+}  // namespace wal_exporter::metrics

@@ -5,11 +5,10 @@
 #include <limits>
 #include <vector>
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 namespace {
 
 constexpr Duration kHour = std::chrono::hours(1);
-constexpr Duration kDay = std::chrono::hours(24);
 
 // Ages of snapshots in seconds, the newest first.
 using Ages = std::vector<double>;
@@ -85,4 +84,4 @@ bool snapshots_too_often(const wal::NodeRules& rules) {
          rules.gen1_duration;
 }
 
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

@@ -28,7 +28,7 @@
 #include "wal/node_rules.h"
 #include "wal/sample.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 
 struct SnapshotBudget {
   std::uint64_t limit = 0;      // what a start reads, and the most that remain
@@ -48,4 +48,4 @@ struct SnapshotBudget {
 // S x 3 x F < G: the server is made to snapshot more often than once per G.
 [[nodiscard]] bool snapshots_too_often(const wal::NodeRules& rules);
 
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 namespace {
 
 // A flush is given so long to become a snapshot before that counts as a stall.
@@ -92,4 +92,4 @@ std::optional<NotShrinking> not_shrinking(const wal::Sample& sample, const wal::
   return std::nullopt;
 }
 
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

@@ -10,7 +10,7 @@
 #include "wal/node_rules.h"
 #include "wal/sample.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 
 enum class Cause {
   too_few_files,  // the server waits for more periods
@@ -45,4 +45,4 @@ struct OwnTrigger {
                                                         Time now, const std::optional<OwnTrigger>& own_trigger,
                                                         std::optional<double> files_per_second);
 
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 
 // Why a checkpoint was asked for.
 enum class Reason { warning, critical, scheduled, manual, alert, pre_restart };
@@ -55,4 +55,4 @@ struct Decision {
   friend bool operator==(const Decision&, const Decision&) = default;
 };
 
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

@@ -6,7 +6,7 @@
 
 #include "base/bytes.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 namespace {
 
 // How far a remembered time lies behind now. A time from the future (the clock was
@@ -351,4 +351,4 @@ std::optional<Time> next_allowed(const Rules& rules, const Memory& memory, Time 
   return now + left;
 }
 
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

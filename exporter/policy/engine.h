@@ -17,7 +17,7 @@
 #include "policy/memory.h"
 #include "wal/sample.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 
 struct Rules {
   Duration sample_interval = std::chrono::minutes(2);  // stale after two of them
@@ -122,4 +122,4 @@ struct Ended {
 // clock was set back) never makes it longer than the cooldown itself.
 [[nodiscard]] std::optional<Time> cooldown_until(const Rules& rules, const Memory& memory, Time now);
 
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

@@ -3,7 +3,7 @@
 #include "policy/decision.h"
 #include "policy/health.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 
 std::string_view to_string(Health health) {
   switch (health) {
@@ -88,4 +88,4 @@ std::optional<Reason> parse_reason(std::string_view text) {
   return *found;
 }
 
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 namespace {
 
 constexpr double kNotInSight = std::numeric_limits<double>::infinity();
@@ -67,4 +67,4 @@ Forecast forecast(const ForecastRules& rules, const GrowthHistory& history, cons
   return out;
 }
 
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

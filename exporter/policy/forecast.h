@@ -9,7 +9,7 @@
 #include "policy/health.h"
 #include "wal/sample.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 
 struct Point {
   Time time{};
@@ -58,4 +58,4 @@ struct ForecastRules {
 [[nodiscard]] Forecast forecast(const ForecastRules& rules, const GrowthHistory& history, const wal::Extent& pending,
                                 const Thresholds& thresholds);
 
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

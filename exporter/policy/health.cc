@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 namespace {
 
 constexpr std::uint64_t kSeedFiles = 30;
@@ -61,4 +61,4 @@ Levels judge_after(const Levels& previous, const wal::Extent& pending, const Thr
                 judge_value_after(previous.bytes, pending.bytes, thresholds.warning_bytes, thresholds.critical_bytes)};
 }
 
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

@@ -11,7 +11,7 @@
 
 #include "wal/sample.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 
 enum class Health { healthy, warning, critical };
 inline constexpr Health kHealths[] = {Health::healthy, Health::warning, Health::critical};
@@ -57,4 +57,4 @@ struct Levels {
 // below 90 % of the limit it exceeded, so that a WAL on the edge does not flap.
 [[nodiscard]] Levels judge_after(const Levels& previous, const wal::Extent& pending, const Thresholds& thresholds);
 
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

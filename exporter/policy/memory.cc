@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 namespace {
 
 using Json = nlohmann::json;
@@ -139,4 +139,4 @@ Result<Memory> from_text(const std::string& text) {
   }
 }
 
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

@@ -12,7 +12,7 @@
 #include "policy/decision.h"
 #include "policy/health.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 
 struct Memory {
   std::optional<Levels> levels;          // as last judged, with hysteresis
@@ -52,4 +52,4 @@ struct Memory {
 [[nodiscard]] std::string to_text(const Memory& memory);
 [[nodiscard]] Result<Memory> from_text(const std::string& text);
 
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <functional>
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 
 std::vector<std::string> recommend(Health health, const wal::Sample& sample, const Decision& decision,
                                    const std::optional<NotShrinking>& not_shrinking) {
@@ -53,4 +53,4 @@ std::vector<std::string> recommend(Health health, const wal::Sample& sample, con
   return out;
 }
 
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

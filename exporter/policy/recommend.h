@@ -11,9 +11,9 @@
 #include "policy/health.h"
 #include "wal/sample.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 
 [[nodiscard]] std::vector<std::string> recommend(Health health, const wal::Sample& sample, const Decision& decision,
                                                  const std::optional<NotShrinking>& not_shrinking);
 
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "settings/reader.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 namespace {
 
 constexpr std::string_view kUrlForm = "write http://host:port, https://host:port or unix:///path/to/socket";
@@ -25,10 +25,6 @@ bool is_control(char c) {
 
 bool has_control(std::string_view text) {
   return std::any_of(text.begin(), text.end(), is_control);
-}
-
-bool is_letter_or_digit(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 && static_cast<unsigned char>(c) < 0x80;
 }
 
 std::string lower(std::string_view text) {
@@ -86,6 +82,10 @@ Result<Authority> split_authority(std::string_view text) {
 }
 
 }  // namespace
+
+bool is_letter_or_digit(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 && static_cast<unsigned char>(c) < 0x80;
+}
 
 Result<std::string> check_url(std::string_view url) {
   const std::string form(kUrlForm);
@@ -197,4 +197,4 @@ Result<void> check_http_header(std::string_view name, std::string_view value) {
   return {};
 }
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

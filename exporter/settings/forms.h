@@ -7,7 +7,10 @@
 
 #include "base/result.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
+
+// Of ASCII.
+[[nodiscard]] bool is_letter_or_digit(char c);
 
 // "http://host[:port][/prefix]", https likewise, or "unix:///path". Comes back
 // with the scheme in small letters and without slashes at its end, so that a path
@@ -32,4 +35,4 @@ namespace walx::settings {
 [[nodiscard]] Result<void> check_http_path(std::string_view path);
 [[nodiscard]] Result<void> check_http_header(std::string_view name, std::string_view value);
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

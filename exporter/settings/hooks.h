@@ -8,7 +8,7 @@
 
 #include "base/time.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 
 enum class HookType { webhook, slack, alertmanager };
 
@@ -57,4 +57,4 @@ struct Hook {
   friend bool operator==(const Hook&, const Hook&) = default;
 };
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

@@ -14,7 +14,7 @@
 #include "settings/reader.h"
 #include "settings/yaml_tree.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 namespace {
 
 constexpr std::size_t kLargestFile = kMiB;
@@ -216,4 +216,4 @@ Result<Settings> parse(const std::string& yaml, const std::string& name, const E
   return parse_with(yaml, name, environment, Overrides{}, std::filesystem::path(name).parent_path());
 }
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

@@ -12,7 +12,7 @@
 #include "base/result.h"
 #include "settings/settings.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 
 // Looks up an environment variable; nullopt where it is not set.
 using Environment = std::function<std::optional<std::string>(const std::string&)>;
@@ -38,4 +38,4 @@ struct Sources {
 // The same from a text; `name` stands for the file in messages.
 [[nodiscard]] Result<Settings> parse(const std::string& yaml, const std::string& name, const Environment& environment);
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

@@ -9,7 +9,7 @@
 #include "settings/forms.h"
 #include "settings/schema.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 namespace {
 
 constexpr std::size_t kMostHooks = 50;  // each has a thread
@@ -19,10 +19,6 @@ constexpr std::size_t kMostPairs = 100;
 
 constexpr std::string_view kEvents[] = {"wal.health", "wal.checkpoint", "wal.restart_consideration", "wal.restart"};
 constexpr std::string_view kSeverities[] = {"info", "warning", "critical"};
-
-void complain(const Section& section, std::string_view key, const std::string& text) {
-  section.reader().problem(section.line(key), section.path(key) + ": " + text);
-}
 
 bool is_there(const Section& section, std::string_view key) {
   return section.find(key) != nullptr;
@@ -324,4 +320,4 @@ std::vector<Hook> read_hooks(const Section& top, const std::vector<std::string>&
   return out;
 }
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

@@ -8,7 +8,7 @@
 #include "settings/hooks.h"
 #include "settings/reader.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 
 // Reads and checks all but what needs other files: those and the template are looked
 // at when the hooks are to be used. `targets`: the names there are. `folder`: where
@@ -16,4 +16,4 @@ namespace walx::settings {
 [[nodiscard]] std::vector<Hook> read_hooks(const Section& top, const std::vector<std::string>& targets,
                                            const std::filesystem::path& folder);
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

@@ -6,20 +6,11 @@
 
 #include "base/text.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 namespace {
 
 constexpr Range<std::uint64_t> kAFew{1, 1000};
 constexpr std::size_t kMostEntries = 100;
-
-// Reports at the key's own line.
-void complain(const Section& section, std::string_view key, const std::string& text) {
-  section.reader().problem(section.line(key), section.path(key) + ": " + text);
-}
-
-bool is_letter_or_digit(char c) {
-  return static_cast<unsigned char>(c) < 0x80 && std::isalnum(static_cast<unsigned char>(c)) != 0;
-}
 
 bool consists_of(std::string_view text, std::string_view marks) {
   return std::all_of(text.begin(), text.end(),
@@ -178,4 +169,4 @@ Restart read_restart(const Section& section, const Target& target) {
   return out;
 }
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

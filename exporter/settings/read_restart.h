@@ -4,9 +4,9 @@
 #include "settings/reader.h"
 #include "settings/settings.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 
 // Reads and checks the group of `target`, whose other keys have been read.
 [[nodiscard]] Restart read_restart(const Section& section, const Target& target);
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

@@ -6,16 +6,11 @@
 #include "settings/read_restart.h"
 #include "settings/read_windows.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 namespace {
 
 constexpr Range<double> kFactorRange{1, 1000};
 constexpr Range<std::uint64_t> kRateRange{1, std::uint64_t{1} << 50U};  // bytes per second
-
-// Reports at the key's own line.
-void complain(const Section& section, std::string_view key, const std::string& text) {
-  section.reader().problem(section.line(key), section.path(key) + ": " + text);
-}
 
 void read_influxdb(const Section& section, Influxdb& out, const Overrides& overrides,
                    const std::filesystem::path& folder) {
@@ -247,4 +242,4 @@ Target read_target(const Section& section, const Defaults& defaults, const Overr
   return out;
 }
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

@@ -9,7 +9,7 @@
 #include "settings/reader.h"
 #include "settings/settings.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 
 // What stands in where the file has no such key, from the environment.
 struct Defaults {
@@ -39,4 +39,4 @@ void read_path(const Section& section, std::string_view key, const std::filesyst
 [[nodiscard]] Target read_target(const Section& section, const Defaults& defaults, const Overrides& overrides,
                                  const std::filesystem::path& folder);
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

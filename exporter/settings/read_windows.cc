@@ -2,17 +2,13 @@
 
 #include <string>
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 namespace {
 
 constexpr std::size_t kMostWindows = 100;
 constexpr std::string_view kForms =
     "{from: \"22:00\", to: \"06:00\", days: [sat, sun], timezone: Europe/Berlin}, {cron: \"0 2 * * *\", duration: 2h} "
     "or {from: 2026-12-01T22:00, to: 2026-12-02T04:00}";
-
-void complain(const Section& section, std::string_view key, const std::string& text) {
-  section.reader().problem(section.line(key), section.path(key) + ": " + text);
-}
 
 // "mon", "mon-fri": the days of the week it names.
 std::optional<std::bitset<7>> parse_days(std::string_view text) {
@@ -144,4 +140,4 @@ void read_windows(const Section& section, std::string_view key, std::vector<Wind
   }
 }
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

@@ -8,7 +8,7 @@
 #include "base/window.h"
 #include "settings/reader.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 
 // The list at `key` of `section`: entries of
 //   {from: "22:00", to: "06:00", days: [sat, sun], timezone: Europe/Berlin},
@@ -17,4 +17,4 @@ namespace walx::settings {
 // What is wrong becomes a problem of the reader.
 void read_windows(const Section& section, std::string_view key, std::vector<Window>& out);
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

@@ -9,7 +9,7 @@
 #include "settings/schema.h"
 #include "settings/substitute.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 namespace {
 
 constexpr std::string_view kDurationForm = "a duration such as 30s, 2m or 1h30m";
@@ -289,4 +289,8 @@ std::optional<std::string> Section::one_of(std::string_view key, const std::vect
   return std::nullopt;
 }
 
-}  // namespace walx::settings
+void complain(const Section& section, std::string_view key, const std::string& text) {
+  section.reader().problem(section.line(key), section.path(key) + ": " + text);
+}
+
+}  // namespace wal_exporter::settings

@@ -18,7 +18,7 @@
 #include "settings/load.h"
 #include "settings/yaml_tree.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 
 // As it was written, on one line and not too long, in quotes.
 [[nodiscard]] std::string shown(std::string_view text);
@@ -125,10 +125,13 @@ class Section {
   int line_;
 };
 
+// Adds a problem at the key's own line.
+void complain(const Section& section, std::string_view key, const std::string& text);
+
 // A whole number in decimal digits and nothing else; nullopt otherwise. Larger
 // than 64 bits: the largest there is.
 [[nodiscard]] std::optional<std::uint64_t> whole_number(std::string_view text);
 // A finite decimal number and nothing else.
 [[nodiscard]] std::optional<double> decimal_number(std::string_view text);
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

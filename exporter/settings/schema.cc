@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 namespace {
 
 constexpr std::string_view kTop[] = {"targets", "history_limit", "hooks", "alerts"};
@@ -206,4 +206,4 @@ std::string explain_unknown_key(std::string_view section, std::string_view key) 
   return text + "the keys here are " + join(keys, ", ");
 }
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 
 struct SectionKeys {
   std::string_view section;  // below a target: "checkpoint.nudge"; "target" itself; "" for the top
@@ -24,4 +24,4 @@ struct SectionKeys {
 // The word of `words` that `text` was probably meant to be; empty: none is close.
 [[nodiscard]] std::string_view closest(std::string_view text, std::span<const std::string_view> words);
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

@@ -17,7 +17,7 @@
 #include "base/window.h"
 #include "settings/hooks.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 
 enum class Version { automatic, v1, v2, v3 };
 enum class Integrity { off, header, full };
@@ -181,4 +181,4 @@ struct Settings {
   std::vector<Hook> hooks;             // names unique
 };
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 namespace {
 
 bool is_variable_name(std::string_view name) {
@@ -60,4 +60,4 @@ Result<std::string> substitute(std::string_view text, const Environment& environ
   return out;
 }
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

@@ -8,11 +8,11 @@
 #include "base/result.h"
 #include "settings/load.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 
 // The default stands in where VAR is not set or empty, as in a shell. `$$` is a
 // dollar sign; a dollar sign before anything else is itself. What is filled in is
 // not looked at again.
 [[nodiscard]] Result<std::string> substitute(std::string_view text, const Environment& environment);
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

@@ -14,7 +14,7 @@
 
 #include "base/text.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 
 namespace {
 
@@ -236,4 +236,4 @@ tl::expected<Tree, Problem> parse_tree(const std::string& yaml) {
   return builder.take();
 }
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

@@ -12,7 +12,7 @@
 #include <tl/expected.hpp>
 #include <vector>
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 
 struct Value;
 
@@ -57,4 +57,4 @@ struct Problem {
 
 [[nodiscard]] tl::expected<Tree, Problem> parse_tree(const std::string& yaml);
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

@@ -15,7 +15,7 @@
 #include "base/text.h"
 #include "state/directory.h"
 
-namespace walx::state {
+namespace wal_exporter::state {
 namespace {
 
 namespace fs = std::filesystem;
@@ -275,4 +275,4 @@ Result<Connections> open_database(const fs::path& directory) {
   }
 }
 
-}  // namespace walx::state
+}  // namespace wal_exporter::state

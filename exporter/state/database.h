@@ -14,11 +14,11 @@
 #include "base/result.h"
 #include "state/store.h"
 
-namespace walx::state {
+namespace wal_exporter::state {
 
 // The version of the schema that this program reads and writes (user_version).
 inline constexpr int kSchemaVersion = 1;
-// "walx": says that a database is one of ours (application_id).
+// The bytes "walx", a short name of this project when its databases began: says that one is ours (application_id).
 inline constexpr int kApplicationId = 0x77616c78;
 
 inline constexpr std::string_view kDatabaseName = "state.sqlite3";
@@ -44,4 +44,4 @@ struct Connections {
 [[nodiscard]] Error database_error(const SQLite::Exception& exception, std::string_view operation,
                                    const std::filesystem::path& path);
 
-}  // namespace walx::state
+}  // namespace wal_exporter::state

@@ -8,7 +8,7 @@
 
 #include "base/text.h"
 
-namespace walx::state {
+namespace wal_exporter::state {
 namespace {
 
 namespace fs = std::filesystem;
@@ -73,4 +73,4 @@ std::string remedy(std::string_view what_to_do) {
   return "; " + std::string(what_to_do) + ", or name another directory with --state.directory";
 }
 
-}  // namespace walx::state
+}  // namespace wal_exporter::state

@@ -7,7 +7,7 @@
 
 #include "base/result.h"
 
-namespace walx::state {
+namespace wal_exporter::state {
 
 // Creates what is missing of `directory` with mode 0700. Not a directory, or not
 // writable by this process: an error that names it and the remedy.
@@ -22,4 +22,4 @@ namespace walx::state {
 // "; free ..., or name another directory with --state.directory".
 [[nodiscard]] std::string remedy(std::string_view what_to_do);
 
-}  // namespace walx::state
+}  // namespace wal_exporter::state

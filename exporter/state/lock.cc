@@ -15,7 +15,7 @@
 #include "base/text.h"
 #include "state/directory.h"
 
-namespace walx::state {
+namespace wal_exporter::state {
 namespace {
 
 namespace fs = std::filesystem;
@@ -133,4 +133,4 @@ Result<TargetLock> TargetLock::acquire_file(const fs::path& directory, const std
                                           remedy("find out who does that"));
 }
 
-}  // namespace walx::state
+}  // namespace wal_exporter::state

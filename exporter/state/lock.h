@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/result.h"
 
-namespace walx::state {
+namespace wal_exporter::state {
 
 class TargetLock {
  public:
@@ -27,4 +27,4 @@ class TargetLock {
   Fd fd_;
 };
 
-}  // namespace walx::state
+}  // namespace wal_exporter::state

@@ -7,7 +7,7 @@
 #include "base/mutex.h"
 #include "state/store.h"
 
-namespace walx::state {
+namespace wal_exporter::state {
 namespace {
 
 class MemoryStore final : public Store {
@@ -73,9 +73,9 @@ class MemoryStore final : public Store {
  private:
   const std::size_t history_limit_;
   Mutex mutex_;
-  std::map<std::pair<std::string, std::string>, std::string> values_ WALX_GUARDED_BY(mutex_);
-  std::map<std::string, std::deque<AuditEntry>> audit_ WALX_GUARDED_BY(mutex_);
-  std::int64_t last_id_ WALX_GUARDED_BY(mutex_) = 0;
+  std::map<std::pair<std::string, std::string>, std::string> values_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  std::map<std::string, std::deque<AuditEntry>> audit_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  std::int64_t last_id_ WAL_EXPORTER_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace
@@ -84,4 +84,4 @@ std::unique_ptr<Store> memory_store(std::size_t history_limit) {
   return std::make_unique<MemoryStore>(history_limit);
 }
 
-}  // namespace walx::state
+}  // namespace wal_exporter::state

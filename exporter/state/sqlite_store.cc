@@ -6,7 +6,7 @@
 #include "state/database.h"
 #include "state/store.h"
 
-namespace walx::state {
+namespace wal_exporter::state {
 namespace {
 
 std::int64_t clamped(std::size_t value) {
@@ -18,7 +18,7 @@ struct Connection {
   explicit Connection(SQLite::Database opened) : database(std::move(opened)) {}
 
   Mutex mutex;
-  SQLite::Database database WALX_GUARDED_BY(mutex);
+  SQLite::Database database WAL_EXPORTER_GUARDED_BY(mutex);
 };
 
 // The audit is read through a connection of its own where that is possible: a control
@@ -150,7 +150,7 @@ class SqliteStore final : public Store {
 
   // Counts one entry more for `target` and removes its oldest over the limit. The
   // count is kept, so that nothing is scanned for it.
-  void trim(const std::string& target) WALX_REQUIRES(writer_.mutex) {
+  void trim(const std::string& target) WAL_EXPORTER_REQUIRES(writer_.mutex) {
     SQLite::Statement count(writer_.database,
                             "INSERT INTO audit_size (target, entries) VALUES (?, 1) "
                             "ON CONFLICT DO UPDATE SET entries = entries + 1");
@@ -186,4 +186,4 @@ Result<std::unique_ptr<Store>> open_store(const std::filesystem::path& directory
   return std::make_unique<SqliteStore>(*std::move(connections), directory / kDatabaseName, history_limit);
 }
 
-}  // namespace walx::state
+}  // namespace wal_exporter::state

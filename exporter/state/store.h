@@ -16,7 +16,7 @@
 #include "base/result.h"
 #include "base/time.h"
 
-namespace walx::state {
+namespace wal_exporter::state {
 
 struct AuditEntry {
   std::int64_t id = 0;  // growing; given by append()
@@ -67,4 +67,4 @@ class Store {
 // For --once and tests: nothing is kept beyond the process.
 [[nodiscard]] std::unique_ptr<Store> memory_store(std::size_t history_limit);
 
-}  // namespace walx::state
+}  // namespace wal_exporter::state

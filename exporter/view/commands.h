@@ -14,7 +14,7 @@
 #include "view/samples.h"
 #include "view/view.h"
 
-namespace walx::view {
+namespace wal_exporter::view {
 
 struct CheckpointCommand {
   std::string target;  // a name; must exist
@@ -180,4 +180,4 @@ class Queries {
   [[nodiscard]] virtual std::optional<CheckpointRun> run(const std::string& target, std::int64_t id) = 0;
 };
 
-}  // namespace walx::view
+}  // namespace wal_exporter::view

@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 
-namespace walx::view {
+namespace wal_exporter::view {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -348,4 +348,4 @@ Json to_json(const HookView& hook) {
   return out;
 }
 
-}  // namespace walx::view
+}  // namespace wal_exporter::view

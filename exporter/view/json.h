@@ -11,7 +11,7 @@
 #include "view/commands.h"
 #include "view/view.h"
 
-namespace walx::view {
+namespace wal_exporter::view {
 
 // The health that holds at `now`: nullopt (unknown) also where the sample has
 // become too old since the view was made.
@@ -44,4 +44,4 @@ namespace walx::view {
 // Without anything secret: `receivers` is empty where the URL is.
 [[nodiscard]] nlohmann::ordered_json to_json(const HookView& hook);
 
-}  // namespace walx::view
+}  // namespace wal_exporter::view

@@ -5,7 +5,7 @@
 #include <charconv>
 #include <tuple>
 
-namespace walx::view {
+namespace wal_exporter::view {
 namespace {
 
 using policy::Health;
@@ -166,4 +166,4 @@ Result<SampleHistory> SampleHistory::from_text(std::string_view text) {
   return history;
 }
 
-}  // namespace walx::view
+}  // namespace wal_exporter::view

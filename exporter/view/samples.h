@@ -19,7 +19,7 @@
 #include "policy/health.h"
 #include "wal/sample.h"
 
-namespace walx::view {
+namespace wal_exporter::view {
 
 struct SamplePoint {
   Time time{};
@@ -66,4 +66,4 @@ class SampleHistory {
   std::vector<SamplePoint> fine_;
 };
 
-}  // namespace walx::view
+}  // namespace wal_exporter::view

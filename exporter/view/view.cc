@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-namespace walx::view {
+namespace wal_exporter::view {
 
 Histogram::Histogram(std::vector<double> upper_bounds) : bounds(std::move(upper_bounds)), counts(bounds.size() + 1) {}
 
@@ -37,4 +37,4 @@ void ViewHolder::publish(std::shared_ptr<const View> view) {
   view_.swap(view);
 }
 
-}  // namespace walx::view
+}  // namespace wal_exporter::view

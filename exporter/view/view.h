@@ -16,7 +16,7 @@
 #include "base/time.h"
 #include "events/event.h"
 #include "influxdb/outcome.h"
-#include "influxdb/server.h"
+#include "influxdb/server_facts.h"
 #include "policy/budget.h"
 #include "policy/cause.h"
 #include "policy/decision.h"
@@ -25,7 +25,7 @@
 #include "wal/node_rules.h"
 #include "wal/sample.h"
 
-namespace walx::view {
+namespace wal_exporter::view {
 
 // One checkpoint, running or ended.
 struct CheckpointRun {
@@ -171,7 +171,7 @@ class ViewHolder {
 
  private:
   mutable Mutex mutex_;
-  std::shared_ptr<const View> view_ WALX_GUARDED_BY(mutex_) = std::make_shared<const View>();
+  std::shared_ptr<const View> view_ WAL_EXPORTER_GUARDED_BY(mutex_) = std::make_shared<const View>();
 };
 
-}  // namespace walx::view
+}  // namespace wal_exporter::view

@@ -7,10 +7,10 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "wal/directory.h"
+#include "wal/listing.h"
 #include "wal/segments.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 namespace {
 
 bool is_digits(std::string_view text) {
@@ -157,4 +157,4 @@ Result<Detected> detect(const std::filesystem::path& directory, const std::stop_
   return Detected{DetectedLayout::segments, (*sample)->bucket_ids};
 }
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

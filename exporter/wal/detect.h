@@ -6,7 +6,7 @@
 
 #include "base/result.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 
 enum class DetectedLayout {
   none,      // nothing in it tells
@@ -24,4 +24,4 @@ struct Detected {
 // only where there is no segment, and among a bounded number of entries.
 [[nodiscard]] Result<Detected> detect(const std::filesystem::path& directory, const std::stop_token& stop);
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -13,7 +13,7 @@
 
 #include "base/text.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 namespace {
 
 constexpr std::string_view kMagic = "idb3.001";
@@ -140,4 +140,4 @@ Result<bool> continue_checksum(int file, std::string_view path, ChecksumProgress
   return false;
 }
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

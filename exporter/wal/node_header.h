@@ -18,7 +18,7 @@
 #include "base/result.h"
 #include "base/time.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 
 // Enough for every header: 12 bytes and four numbers of at most 9 take 48.
 inline constexpr std::size_t kHeaderBytes = 64;
@@ -64,4 +64,4 @@ void add_to_checksum(ChecksumProgress& progress, std::span<const std::byte> data
 [[nodiscard]] Result<bool> continue_checksum(int file, std::string_view path, ChecksumProgress& progress,
                                              std::uint64_t& budget, const std::stop_token& stop);
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 namespace {
 
 // Texts about so many damaged files are kept; the reasons of all are.
@@ -252,4 +252,4 @@ PendingFile* NodeIndex::find_pending(std::uint64_t number) {
   return file != pending_.end() && file->number == number ? &*file : nullptr;
 }
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -18,7 +18,7 @@
 #include "wal/node_wal_file.h"
 #include "wal/sample.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 
 struct RetainedFile {
   std::uint64_t number = 0;
@@ -106,4 +106,4 @@ class NodeIndex {
   bool counting_ = false;  // new files count as written
 };
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

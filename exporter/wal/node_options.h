@@ -10,7 +10,7 @@
 #include "base/time.h"
 #include "wal/source.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 
 // What reading cost, in calls to the kernel. Safe from any thread.
 struct ReadCounter {
@@ -34,4 +34,4 @@ struct NodeOptions {
   std::shared_ptr<ReadCounter> counter;  // may be null
 };
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 
 Time NodeRules::floor(Time time) const {
   const std::int64_t g = std::max<std::int64_t>(gen1_duration.count(), 1);
@@ -33,4 +33,4 @@ std::uint64_t snapshot_limit(const NodeRules& rules) {
                                  static_cast<std::uint64_t>(std::max<std::int64_t>(rules.lookback.count(), 0) / g));
 }
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

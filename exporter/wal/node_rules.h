@@ -11,7 +11,7 @@
 #include "base/time.h"
 #include "wal/sample.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 
 struct NodeRules {
   std::uint64_t snapshot_size = 600;                    // S
@@ -43,4 +43,4 @@ struct NodeRules {
 // older ones know goes unseen.
 [[nodiscard]] std::uint64_t snapshot_limit(const NodeRules& rules);
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

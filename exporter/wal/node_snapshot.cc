@@ -15,15 +15,15 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "wal/directory.h"
+#include "wal/listing.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kDigits = 20;
-constexpr std::string_view kSuffix = ".info.json";
+constexpr std::size_t kSnapshotDigits = 20;
+constexpr std::string_view kSnapshotSuffix = ".info.json";
 
 // Keeps four numbers of the outermost object and passes over everything else.
 class Fields final : public Json::json_sax_t {
@@ -198,16 +198,16 @@ class ByteIterator {
 }  // namespace
 
 std::optional<std::uint64_t> parse_snapshot_name(std::string_view name) {
-  if (name.size() != kDigits + kSuffix.size() || !name.ends_with(kSuffix)) return std::nullopt;
+  if (name.size() != kSnapshotDigits + kSnapshotSuffix.size() || !name.ends_with(kSnapshotSuffix)) return std::nullopt;
   std::uint64_t inverted = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + kDigits, inverted);
-  if (error != std::errc{} || end != name.data() + kDigits) return std::nullopt;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + kSnapshotDigits, inverted);
+  if (error != std::errc{} || end != name.data() + kSnapshotDigits) return std::nullopt;
   return std::numeric_limits<std::uint64_t>::max() - inverted;
 }
 
 std::string snapshot_name(std::uint64_t sequence) {
   const std::string digits = std::to_string(std::numeric_limits<std::uint64_t>::max() - sequence);
-  return std::string(kDigits - digits.size(), '0') + digits + std::string(kSuffix);
+  return std::string(kSnapshotDigits - digits.size(), '0') + digits + std::string(kSnapshotSuffix);
 }
 
 Result<Snapshot> decode_snapshot(std::string_view content, std::uint64_t sequence) {
@@ -243,4 +243,4 @@ Result<Snapshot> read_snapshot(int directory, const std::filesystem::path& path,
   return snapshot;
 }
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

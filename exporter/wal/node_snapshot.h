@@ -17,7 +17,7 @@
 #include "base/result.h"
 #include "wal/sample.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 
 // Larger ones are refused.
 inline constexpr std::uint64_t kMostSnapshotBytes = 256 * kMiB;
@@ -37,4 +37,4 @@ inline constexpr std::uint64_t kMostSnapshotBytes = 256 * kMiB;
 [[nodiscard]] Result<Snapshot> read_snapshot(int directory, const std::filesystem::path& path, std::uint64_t sequence,
                                              const std::stop_token& stop);
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

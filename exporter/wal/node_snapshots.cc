@@ -8,10 +8,10 @@
 #include <functional>
 
 #include "base/text.h"
-#include "wal/directory.h"
+#include "wal/listing.h"
 #include "wal/node_snapshot.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 namespace {
 
 // How many snapshots are tried, newest first, before the node counts as having
@@ -179,4 +179,4 @@ Result<SnapshotsFound> NodeSnapshots::look(int root, const std::filesystem::path
   return found;
 }
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -15,7 +15,7 @@
 #include "wal/node_wal_file.h"
 #include "wal/sample.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 
 struct SnapshotsFound {
   std::optional<Snapshot> newest;  // the newest that can be believed
@@ -69,4 +69,4 @@ class NodeSnapshots {
 [[nodiscard]] Result<std::optional<Fd>> open_node_folder(int root, const std::filesystem::path& path,
                                                          const std::string& name);
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

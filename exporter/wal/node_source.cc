@@ -8,14 +8,13 @@
 
 #include "base/mutex.h"
 #include "base/text.h"
-#include "wal/directory.h"
+#include "wal/listing.h"
 #include "wal/node_index.h"
 #include "wal/node_snapshots.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 namespace {
 
-constexpr std::size_t kMostNotes = 20;
 constexpr std::size_t kMostLinkNotes = 5;
 
 struct FolderIdentity {
@@ -69,7 +68,7 @@ class NodeSource final : public WalSource {
   }
 
  private:
-  Result<void> walk(Sample& sample, SteadyTime begin, const std::stop_token& stop) WALX_REQUIRES(mutex_) {
+  Result<void> walk(Sample& sample, SteadyTime begin, const std::stop_token& stop) WAL_EXPORTER_REQUIRES(mutex_) {
     const auto root = open_root(options_.directory);
     if (!root) return tl::unexpected(root.error());
     const auto available = available_bytes(root->get(), options_.directory);
@@ -118,7 +117,7 @@ class NodeSource final : public WalSource {
   }
 
   Result<void> list(int fd, const std::filesystem::path& path, Sample& sample, std::vector<std::uint64_t>& listed,
-                    const std::stop_token& stop) WALX_REQUIRES(mutex_) {
+                    const std::stop_token& stop) WAL_EXPORTER_REQUIRES(mutex_) {
     std::uint64_t names = 0;
     std::size_t links = 0;
     auto done = for_each_entry(fd, path, stop, [&](std::string_view name, EntryType type) {
@@ -140,7 +139,7 @@ class NodeSource final : public WalSource {
   // A node that was never written to has no wal/ yet; anything else without one is
   // a wrong setting or a disk that is not mounted.
   Result<void> judge_missing_wal(int root, const SnapshotsFound& snapshots, Sample& sample, const std::stop_token& stop)
-      WALX_REQUIRES(mutex_) {
+      WAL_EXPORTER_REQUIRES(mutex_) {
     const std::string shown = escape_control(options_.directory.string());
     if (index_.newest() || snapshots.files > 0) {
       return failure(ErrorKind::not_found, shown + " has no wal/ any more, though " +
@@ -186,7 +185,7 @@ class NodeSource final : public WalSource {
   // known of a number may be of another file.
   Result<void> start_over_if_replaced(const std::optional<Fd>& folder, const std::filesystem::path& path,
                                       const std::vector<std::uint64_t>& listed, const std::optional<Snapshot>& newest,
-                                      Sample& sample) WALX_REQUIRES(mutex_) {
+                                      Sample& sample) WAL_EXPORTER_REQUIRES(mutex_) {
     std::optional<FolderIdentity> identity;
     if (folder) {
       struct stat status {};
@@ -211,7 +210,8 @@ class NodeSource final : public WalSource {
     return {};
   }
 
-  void fill(Sample& sample, const std::vector<std::uint64_t>& listed, std::uint64_t last) WALX_REQUIRES(mutex_) {
+  void fill(Sample& sample, const std::vector<std::uint64_t>& listed, std::uint64_t last)
+      WAL_EXPORTER_REQUIRES(mutex_) {
     sample.periods.reserve(index_.pending().size());
     const auto earlier = [](std::optional<Time>& least, Time time) {
       if (!least || time < *least) least = time;
@@ -238,7 +238,7 @@ class NodeSource final : public WalSource {
     fill_doubtful(sample);
   }
 
-  void fill_doubtful(Sample& sample) WALX_REQUIRES(mutex_) {
+  void fill_doubtful(Sample& sample) WAL_EXPORTER_REQUIRES(mutex_) {
     std::uint64_t unknown = 0;
     std::string first_unknown;
     for (const auto& [number, doubt] : index_.doubtful()) {
@@ -270,11 +270,11 @@ class NodeSource final : public WalSource {
   const Log log_;
 
   Mutex mutex_;  // guards what earlier looks left behind
-  NodeIndex index_ WALX_GUARDED_BY(mutex_);
-  NodeSnapshots snapshots_ WALX_GUARDED_BY(mutex_);
-  std::optional<FolderIdentity> folder_ WALX_GUARDED_BY(mutex_);
-  std::uint64_t last_snapshotted_ WALX_GUARDED_BY(mutex_) = 0;
-  std::optional<SteadyTime> last_look_ WALX_GUARDED_BY(mutex_);
+  NodeIndex index_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  NodeSnapshots snapshots_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  std::optional<FolderIdentity> folder_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  std::uint64_t last_snapshotted_ WAL_EXPORTER_GUARDED_BY(mutex_) = 0;
+  std::optional<SteadyTime> last_look_ WAL_EXPORTER_GUARDED_BY(mutex_);
 };
 
 }  // namespace
@@ -283,4 +283,4 @@ std::shared_ptr<WalSource> make_node_source(NodeOptions options, std::shared_ptr
   return std::make_shared<NodeSource>(std::move(options), std::move(clock), std::move(log));
 }
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -23,8 +23,8 @@
 #include "wal/node_options.h"
 #include "wal/source.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 
 [[nodiscard]] std::shared_ptr<WalSource> make_node_source(NodeOptions options, std::shared_ptr<Clock> clock, Log log);
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -10,19 +10,15 @@
 #include <cstddef>
 #include <span>
 
-#include "wal/directory.h"
+#include "wal/listing.h"
 #include "wal/node_header.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 namespace {
 
-constexpr std::size_t kDigits = 11;
-constexpr std::string_view kSuffix = ".wal";
+constexpr std::size_t kFileDigits = 11;
+constexpr std::string_view kFileSuffix = ".wal";
 constexpr std::size_t kFirstRead = 4096;
-
-Time to_time(const struct statx_timestamp& stamp) {
-  return Time(std::chrono::seconds(stamp.tv_sec) + std::chrono::nanoseconds(stamp.tv_nsec));
-}
 
 // `name` relative to `directory`, or "" for `directory` itself, which may be a file.
 Result<std::optional<FileStatus>> status_of(int directory, const char* name, const std::filesystem::path& whole,
@@ -90,16 +86,17 @@ void judge_first_bytes(FileReading& reading, std::span<const std::byte> data, st
 }  // namespace
 
 std::optional<std::uint64_t> parse_node_file_name(std::string_view name) {
-  if (name.size() != kDigits + kSuffix.size() || !name.ends_with(kSuffix)) return std::nullopt;
+  if (name.size() != kFileDigits + kFileSuffix.size() || !name.ends_with(kFileSuffix)) return std::nullopt;
   std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + kDigits, number);
-  if (error != std::errc{} || end != name.data() + kDigits) return std::nullopt;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + kFileDigits, number);
+  if (error != std::errc{} || end != name.data() + kFileDigits) return std::nullopt;
   return number;
 }
 
 std::string node_file_name(std::uint64_t number) {
   const std::string digits = std::to_string(number);
-  return std::string(digits.size() < kDigits ? kDigits - digits.size() : 0, '0') + digits + std::string(kSuffix);
+  return std::string(digits.size() < kFileDigits ? kFileDigits - digits.size() : 0, '0') + digits +
+         std::string(kFileSuffix);
 }
 
 Result<std::optional<FileStatus>> stat_node_file(int directory, const std::filesystem::path& path, std::uint64_t number,
@@ -157,4 +154,4 @@ Result<std::optional<FileReading>> read_node_file(int directory, const std::file
   return reading;
 }
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -15,7 +15,7 @@
 #include "wal/node_options.h"
 #include "wal/sample.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 
 // "00000000042.wal" -> 42; nullopt for any other name. Exactly 11 digits.
 [[nodiscard]] std::optional<std::uint64_t> parse_node_file_name(std::string_view name);
@@ -83,4 +83,4 @@ struct FileReading {
 [[nodiscard]] Result<Fd> open_node_file(int directory, const std::filesystem::path& path, std::uint64_t number,
                                         ReadCounter& counter);
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -1,6 +1,6 @@
 #include "wal/sample.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 
 std::string_view to_string(InvalidReason reason) {
   switch (reason) {
@@ -18,4 +18,4 @@ std::string_view to_string(InvalidReason reason) {
   return "unreadable";
 }
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -13,7 +13,7 @@
 
 #include "base/time.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 
 struct Extent {
   std::uint64_t files = 0;
@@ -134,4 +134,4 @@ struct Sample {
   std::vector<std::string> notes;
 };
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

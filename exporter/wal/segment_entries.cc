@@ -7,10 +7,10 @@
 #include <cerrno>
 #include <cstring>
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 namespace {
 
-constexpr std::uint64_t kHeaderBytes = 5;
+constexpr std::uint64_t kEntryHeaderBytes = 5;
 constexpr std::uint8_t kLastKnownType = 3;
 // Type 1 (write), length 1, and the block that snappy makes of nothing.
 constexpr std::array<std::uint8_t, 6> kRefusedWrite = {1, 0, 0, 0, 1, 0};
@@ -23,7 +23,7 @@ std::optional<SegmentFault> check_segment(int file, std::uint64_t bytes, Integri
   if (integrity == Integrity::off) return std::nullopt;
   std::uint64_t offset = 0;
   while (offset < bytes && !stop.stop_requested()) {
-    std::array<std::uint8_t, kHeaderBytes> header{};
+    std::array<std::uint8_t, kEntryHeaderBytes> header{};
     const ssize_t got = ::pread(file, header.data(), header.size(), static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
     const std::string where = " at byte " + std::to_string(offset);
@@ -31,19 +31,19 @@ std::optional<SegmentFault> check_segment(int file, std::uint64_t bytes, Integri
     if (got > 0 && (header[0] == 0 || header[0] > kLastKnownType)) {
       return SegmentFault{InvalidReason::magic, "unknown entry type " + std::to_string(header[0]) + where};
     }
-    if (static_cast<std::uint64_t>(got) < kHeaderBytes) {
+    if (static_cast<std::uint64_t>(got) < kEntryHeaderBytes) {
       if (open_ended) return std::nullopt;
       return SegmentFault{InvalidReason::too_short, "the entry" + where + " is cut short"};
     }
     const std::uint64_t length = (std::uint64_t{header[1]} << 24U) | (std::uint64_t{header[2]} << 16U) |
                                  (std::uint64_t{header[3]} << 8U) | std::uint64_t{header[4]};
-    if (offset + kHeaderBytes + length > bytes) {
+    if (offset + kEntryHeaderBytes + length > bytes) {
       if (open_ended) return std::nullopt;
       return SegmentFault{InvalidReason::too_short,
                           "the entry" + where + " wants " + std::to_string(length) + " bytes, the file ends before"};
     }
     if (integrity == Integrity::header) return std::nullopt;
-    offset += kHeaderBytes + length;
+    offset += kEntryHeaderBytes + length;
   }
   return std::nullopt;
 }
@@ -68,4 +68,4 @@ bool holds_refused_writes_alone(int file, std::uint64_t bytes) {
   return true;
 }
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -14,7 +14,7 @@
 #include "wal/sample.h"
 #include "wal/source.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 
 struct SegmentFault {
   InvalidReason reason = InvalidReason::magic;
@@ -36,4 +36,4 @@ struct SegmentFault {
 // By the length alone, so that few files are opened for this.
 [[nodiscard]] bool may_be_refused_alone(std::uint64_t bytes);
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -11,17 +11,11 @@
 
 #include "base/mutex.h"
 #include "base/text.h"
-#include "wal/directory.h"
+#include "wal/listing.h"
 #include "wal/segment_entries.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 namespace {
-
-constexpr std::size_t kMostNotes = 20;
-
-Time to_time(const struct statx_timestamp& stamp) {
-  return Time(std::chrono::seconds(stamp.tv_sec) + std::chrono::nanoseconds(stamp.tv_nsec));
-}
 
 bool is_bucket_id(std::string_view name) {
   return name.size() == 16 && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
@@ -90,7 +84,7 @@ class SegmentSource final : public WalSource {
   }
 
  private:
-  Result<void> walk(Sample& sample, const std::stop_token& stop) WALX_REQUIRES(mutex_) {
+  Result<void> walk(Sample& sample, const std::stop_token& stop) WAL_EXPORTER_REQUIRES(mutex_) {
     const auto root = open_root(options_.directory);
     if (!root) return tl::unexpected(root.error());
     auto available = available_bytes(root->get(), options_.directory);
@@ -267,9 +261,9 @@ class SegmentSource final : public WalSource {
   const std::shared_ptr<Clock> clock_;
 
   Mutex mutex_;  // guards what earlier looks left behind
-  Memory memory_ WALX_GUARDED_BY(mutex_);
-  Extent written_ WALX_GUARDED_BY(mutex_);
-  bool looked_ WALX_GUARDED_BY(mutex_) = false;
+  Memory memory_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  Extent written_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  bool looked_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace
@@ -284,4 +278,4 @@ std::shared_ptr<WalSource> make_segment_source(SegmentOptions options, std::shar
   return std::make_shared<SegmentSource>(std::move(options), std::move(clock));
 }
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -24,7 +24,7 @@
 #include "base/clock.h"
 #include "wal/source.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 
 struct SegmentOptions {
   std::filesystem::path directory;  // 1.x: wal-dir; 2.x: engine/wal. May itself be a symbolic link.
@@ -36,4 +36,4 @@ struct SegmentOptions {
 // "_00001.wal" -> 1; nullopt for any other name. Five digits or more.
 [[nodiscard]] std::optional<std::uint64_t> parse_segment_name(std::string_view name);
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -8,7 +8,7 @@
 #include "base/result.h"
 #include "wal/sample.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 
 // How closely files are looked at: not at all, their first bytes, or all of them
 // (each file once, in the background, at a bounded rate).
@@ -23,4 +23,4 @@ class WalSource {
   [[nodiscard]] virtual Result<std::shared_ptr<const Sample>> look(std::stop_token stop) = 0;
 };
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -17,9 +17,9 @@
 #include "base/file.h"
 #include "base/mutex.h"
 #include "base/text.h"
-#include "wal/directory.h"
+#include "wal/listing.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 namespace {
 
 constexpr std::uint32_t kAppeared = IN_CREATE | IN_MOVED_TO;
@@ -96,7 +96,7 @@ class InotifyWatch final : public DirectoryWatch {
     return layout_ == Layout::segments || level != 0 || name == "wal" || name == "snapshots";
   }
 
-  void watch_below(const std::filesystem::path& path, int fd, int level) WALX_REQUIRES(mutex_) {
+  void watch_below(const std::filesystem::path& path, int fd, int level) WAL_EXPORTER_REQUIRES(mutex_) {
     // The root may be a symbolic link that a person chose; what is below may not.
     const std::uint32_t mask = level == 0 ? kMask : kMask | IN_DONT_FOLLOW;
     const int watch = ::inotify_add_watch(inotify_.get(), path.c_str(), mask);
@@ -190,9 +190,9 @@ class InotifyWatch final : public DirectoryWatch {
   const Fd wake_;
 
   mutable Mutex mutex_;  // guards the list of watches and what is wrong with it
-  std::unordered_map<int, Watched> watches_ WALX_GUARDED_BY(mutex_);
-  std::string degraded_ WALX_GUARDED_BY(mutex_);
-  bool armed_ WALX_GUARDED_BY(mutex_) = false;
+  std::unordered_map<int, Watched> watches_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  std::string degraded_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  bool armed_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;
   std::jthread thread_;  // last: stops before what it uses goes
 };
 
@@ -203,4 +203,4 @@ std::unique_ptr<DirectoryWatch> watch_directory(std::filesystem::path directory,
   return std::make_unique<InotifyWatch>(std::move(directory), layout, std::move(on_change));
 }
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

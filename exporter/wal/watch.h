@@ -16,7 +16,7 @@
 
 #include "wal/sample.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 
 class DirectoryWatch {
  public:
@@ -33,4 +33,4 @@ class DirectoryWatch {
 [[nodiscard]] std::unique_ptr<DirectoryWatch> watch_directory(std::filesystem::path directory, Layout layout,
                                                               std::function<void()> on_change);
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

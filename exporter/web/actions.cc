@@ -11,7 +11,7 @@
 #include "web/place.h"
 #include "web/seed.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
 constexpr std::int64_t kDefaultHistory = 100;
@@ -91,7 +91,7 @@ Response Handler::get_status(const Call&) {
   for (const auto& what : view->not_ready) waiting.push_back(to_valid_utf8(what));
   const bool reloaded = view->last_reload_successful;
   Json body;
-  body["version"] = WALX_VERSION;
+  body["version"] = WAL_EXPORTER_VERSION;
   body["page"] = std::string(page_version());
   body["started"] = format_time(view->started);
   body["now"] = format_time(dependencies_.clock.now());
@@ -335,4 +335,4 @@ Response Handler::get_seed_stats(const Call& call) {
   return seed_answer(call, seed_stats);
 }
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

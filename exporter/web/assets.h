@@ -8,7 +8,7 @@
 #include <span>
 #include <string_view>
 
-namespace walx::web {
+namespace wal_exporter::web {
 
 struct Asset {
   std::string_view name;  // "page-0123456789abcdef.css": below /assets/, with the beginning of its hash
@@ -25,4 +25,4 @@ struct Asset {
 // Of the page and all its assets: another one after an update of the program.
 [[nodiscard]] std::string_view page_version();
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

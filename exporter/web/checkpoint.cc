@@ -4,10 +4,10 @@
 #include "base/text.h"
 #include "view/json.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
-using State = view::CheckpointAnswer::State;
+using CheckpointState = view::CheckpointAnswer::State;
 using influxdb::OutcomeKind;
 
 constexpr const char* kTriggered = "Checkpoint triggered successfully";
@@ -50,15 +50,15 @@ Told tell_ended(const view::CheckpointAnswer& answer) {
 
 Told tell(const view::CheckpointAnswer& answer) {
   switch (answer.state) {
-    case State::ended:
+    case CheckpointState::ended:
       return tell_ended(answer);
-    case State::no_op:
+    case CheckpointState::no_op:
       return {200, "no_op", or_else(answer.message, "nothing is pending: there was nothing to do")};
-    case State::running:
+    case CheckpointState::running:
       return {202, "running", or_else(answer.message, "the checkpoint is running; follow Location for its outcome")};
-    case State::blocked:
+    case CheckpointState::blocked:
       return {409, "blocked", or_else(answer.message, "the checkpoint was not started")};
-    case State::gone:
+    case CheckpointState::gone:
       return {503, "gone", or_else(answer.message, "the exporter is shutting down; try again once it is back")};
   }
   return {500, "gone", "unknown state"};
@@ -161,7 +161,7 @@ Response checkpoint_response(const view::CheckpointAnswer& answer, const std::st
   if (told.status >= 400) body["error"] = body["message"];
   body["target"] = to_valid_utf8(target);
   body["state"] = told.state;
-  if (answer.state == State::blocked) {
+  if (answer.state == CheckpointState::blocked) {
     Json names = Json::array();
     for (const auto blocker : answer.blockers) names.push_back(std::string(policy::to_string(blocker)));
     body["blocker"] = names.empty() ? Json(nullptr) : names.front();
@@ -172,11 +172,11 @@ Response checkpoint_response(const view::CheckpointAnswer& answer, const std::st
     body["run"] = view::to_json(*answer.run);
   }
   auto response = json_response(told.status, body);
-  if (answer.state == State::running && answer.run) {
+  if (answer.state == CheckpointState::running && answer.run) {
     response.headers.emplace_back(
         "Location", "/api/v1/targets/" + percent_encode(target) + "/checkpoints/" + std::to_string(answer.run->id));
   }
   return response;
 }
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

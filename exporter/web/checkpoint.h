@@ -10,7 +10,7 @@
 #include "web/request.h"
 #include "web/response.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 
 inline constexpr Duration kDefaultWait = std::chrono::seconds(30);
 inline constexpr Duration kLongestWait = std::chrono::minutes(30);
@@ -40,4 +40,4 @@ struct CheckpointOptions {
 [[nodiscard]] Response checkpoint_response(const view::CheckpointAnswer& answer, const std::string& target, bool seed,
                                            Time now);
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -4,7 +4,7 @@
 #include <ctime>
 #include <exception>
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
 std::string text_of(const char* text) {
@@ -113,4 +113,4 @@ void write_response(mg_connection* connection, const Response& response, Time no
   }
 }
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -11,7 +11,7 @@
 #include "web/request.h"
 #include "web/response.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 
 // Everything but the body.
 [[nodiscard]] Request read_request(const mg_connection* connection);
@@ -33,4 +33,4 @@ void drain(mg_connection* connection, const Clock& clock, SteadyTime deadline);
 // Head and body in one write, a fixed body in a second one. `head_only`: as for a HEAD request.
 void write_response(mg_connection* connection, const Response& response, Time now, bool head_only);
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -6,7 +6,7 @@
 #include "web/handler.h"
 #include "web/place.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
 constexpr std::int64_t kDefaultEvents = 100;
@@ -129,4 +129,4 @@ Response Handler::get_event_stream(const Call& call) {
   return response;
 }
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
 constexpr const char* kConfigureUsers =
@@ -182,4 +182,4 @@ Verdict guard(const RequestFacts& facts, bool users_configured, bool login_ok, b
   return changing ? judge_without_users(facts) : Verdict{};
 }
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -13,7 +13,7 @@
 
 #include "web/request.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 
 struct RequestFacts {
   std::string method;
@@ -40,4 +40,4 @@ struct Verdict {
 // The value of a Host header: localhost, 127.x.x.x or [::1], with or without a port.
 [[nodiscard]] bool is_loopback_host(std::string_view host);
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

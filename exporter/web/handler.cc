@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
 // Routes of requests that fit none: one label each, however many addresses are tried.
@@ -240,4 +240,4 @@ Response Handler::refuse(const Request& request, const Error& error) const {
   return refuse(request, status_of(error.kind), error.message, {});
 }
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

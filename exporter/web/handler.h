@@ -18,7 +18,7 @@
 #include "web/server.h"
 #include "web/users.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 
 class Handler {
  public:
@@ -122,4 +122,4 @@ class Handler {
   std::atomic<bool> abandoned_{false};
 };
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

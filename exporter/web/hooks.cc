@@ -2,7 +2,7 @@
 #include "view/json.h"
 #include "web/handler.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 
 Response Handler::get_hooks(const Call& /*call*/) {
   const auto view = dependencies_.views.current();
@@ -11,4 +11,4 @@ Response Handler::get_hooks(const Call& /*call*/) {
   return json_response(200, {{"hooks", std::move(hooks)}});
 }
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -6,7 +6,7 @@
 #include "web/assets.h"
 #include "web/request.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
 // `html`: one element or one text; on a phone each would be a column of its own.
@@ -145,4 +145,4 @@ std::string landing_page(const view::View& view, Time now) {
   return out;
 }
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -8,7 +8,7 @@
 #include "base/time.h"
 #include "view/view.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 
 // A whole HTML document; everything that comes from outside is escaped. Its
 // scripts and styles are files of their own (assets.h).
@@ -17,4 +17,4 @@ namespace walx::web {
 // &, <, >, " and ' as entities; control characters and bytes that are not UTF-8 made visible.
 [[nodiscard]] std::string escape_html(std::string_view text);
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -9,12 +9,8 @@
 
 #include "base/text.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 bool is_name_character(char c) {
   return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.';
@@ -52,4 +48,4 @@ Result<std::vector<std::string>> listening_ports(const std::string& address) {
   return std::vector<std::string>{host + ":" + digits};
 }
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

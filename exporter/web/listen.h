@@ -6,7 +6,7 @@
 
 #include "base/result.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 
 // What CivetWeb is to be asked for, one after the other until one opens:
 // ":3002" gives both address families at once, then IPv4 alone for machines
@@ -15,4 +15,4 @@ namespace walx::web {
 // (an "s" would mean TLS, a comma another port).
 [[nodiscard]] Result<std::vector<std::string>> listening_ports(const std::string& address);
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -7,14 +7,12 @@
 #include <cstring>
 #include <memory>
 
-namespace walx::web {
+#include "base/text.h"
+
+namespace wal_exporter::web {
 namespace {
 
 constexpr std::string_view kSaltCharacters = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 }  // namespace
 
@@ -59,4 +57,4 @@ std::string random_setting() {
   return setting;
 }
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace walx::web {
+namespace wal_exporter::web {
 
 // `$2a$`, `$2b$` or `$2y$`, two digits of cost from 04 to 31, 22 characters of salt
 // and 31 of hash. The cost where it is one.
@@ -22,4 +22,4 @@ namespace walx::web {
 // as long as the process.
 [[nodiscard]] std::string random_setting();
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -6,7 +6,7 @@
 #include <atomic>
 #include <cstddef>
 
-namespace walx::web {
+namespace wal_exporter::web {
 
 class Place {
  public:
@@ -26,4 +26,4 @@ class Place {
   const bool held_;
 };
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

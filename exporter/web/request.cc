@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
 char lower(char c) {
@@ -179,4 +179,4 @@ std::optional<Credentials> parse_basic(std::string_view authorization) {
   return Credentials{decoded->substr(0, colon), decoded->substr(colon + 1)};
 }
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -11,7 +11,7 @@
 
 #include "base/result.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 
 struct Header {
   std::string name;  // as sent; compared without regard to case
@@ -65,4 +65,4 @@ struct Credentials {
 // From the value of an Authorization header; nullopt where it is not a well-formed Basic one.
 [[nodiscard]] std::optional<Credentials> parse_basic(std::string_view authorization);
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

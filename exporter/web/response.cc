@@ -2,7 +2,7 @@
 
 #include "base/text.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 
 Response json_response(int status, const Json& body) {
   Response response;
@@ -66,4 +66,4 @@ const char* status_text(int status) {
   }
 }
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

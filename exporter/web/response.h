@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace walx::web {
+namespace wal_exporter::web {
 
 using Json = nlohmann::ordered_json;
 
@@ -37,4 +37,4 @@ struct Response {
 
 [[nodiscard]] const char* status_text(int status);
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

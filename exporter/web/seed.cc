@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "view/json.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
 // A whole number is written as one: 1, not 1.0. Ten decimals are the fewest that
@@ -78,4 +78,4 @@ Json seed_stats(const view::TargetView& target, Time now) {
   return out;
 }
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -9,7 +9,7 @@
 #include "view/view.h"
 #include "web/response.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 
 // fileCount, totalSizeGB, lastCheckpoint, healthStatus, recommendations
 [[nodiscard]] Json seed_health(const view::TargetView& target, Time now);
@@ -19,4 +19,4 @@ namespace walx::web {
 // health's fields, checkpointStatus {...}, systemInfo {maxWALFiles, maxWALSizeGB, checkpointCooldownMs}
 [[nodiscard]] Json seed_stats(const view::TargetView& target, Time now);
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -22,7 +22,7 @@
 #include "web/handler.h"
 #include "web/listen.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
 constexpr Duration kDrainLimit = std::chrono::milliseconds(250);
@@ -97,8 +97,8 @@ class Core {
   int port_ = 0;
 
   mutable Mutex mutex_;
-  std::shared_ptr<const Users> users_ WALX_GUARDED_BY(mutex_);
-  std::vector<std::string> startup_messages_ WALX_GUARDED_BY(mutex_);
+  std::shared_ptr<const Users> users_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  std::vector<std::string> startup_messages_ WAL_EXPORTER_GUARDED_BY(mutex_);
 };
 
 Core& core_of(const mg_connection* connection) {
@@ -277,7 +277,7 @@ class CivetServer final : public Server {
   struct Done {
     Mutex mutex;
     CondVar condition;
-    bool value WALX_GUARDED_BY(mutex) = false;
+    bool value WAL_EXPORTER_GUARDED_BY(mutex) = false;
   };
 
   void stop_once() {
@@ -323,4 +323,4 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Dependencie
   return std::make_unique<CivetServer>(std::move(core));
 }
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

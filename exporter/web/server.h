@@ -21,7 +21,7 @@
 #include "view/view.h"
 #include "web/users.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 
 struct ServerOptions {
   // ":3002" (all addresses), "127.0.0.1:0", "[::1]:3002"; IPv6 where CivetWeb has it.
@@ -59,4 +59,4 @@ class Server {
   virtual void stop() = 0;
 };
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -12,7 +12,7 @@
 #include "base/text.h"
 #include "web/password.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 
 // The last login of each user that went well, as a keyed hash of the stored hash
 // and the password.
@@ -39,7 +39,7 @@ class LoginCache {
  private:
   const std::string setting_ = random_setting();
   Mutex mutex_;
-  std::map<std::string, std::string> keys_ WALX_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> keys_ WAL_EXPORTER_GUARDED_BY(mutex_);
 };
 
 namespace {
@@ -215,4 +215,4 @@ bool Users::check_alerts(const std::string& token) const {
   return takes_alerts() && equal_in_constant_time(alerts_token_, token);
 }
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

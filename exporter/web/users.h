@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 
 class LoginCache;
 
@@ -48,4 +48,4 @@ class Users {
   std::shared_ptr<LoginCache> cache_;
 };
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Memory, scrape latency and start time of the release build, printed and held to
-what the README promises. WALX_EXPORTER names the program."""
+what the README promises. WAL_EXPORTER_PROGRAM names the program."""
 
 import os
 import socket

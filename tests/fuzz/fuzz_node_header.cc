@@ -31,25 +31,25 @@ void must(bool holds) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   const std::span<const std::uint8_t> data(bytes, size);
-  const auto head = std::as_bytes(data).first(std::min(size, walx::wal::kHeaderBytes));
+  const auto head = std::as_bytes(data).first(std::min(size, wal_exporter::wal::kHeaderBytes));
   const auto number = number_in(data);
-  const auto header = walx::wal::decode_header(head, number.value_or(7));
-  if (header.state == walx::wal::HeaderState::valid) {
+  const auto header = wal_exporter::wal::decode_header(head, number.value_or(7));
+  if (header.state == wal_exporter::wal::HeaderState::valid) {
     must(number.has_value());
     must(header.number == *number);
     must(header.min_time <= header.max_time);
-    must(walx::wal::decode_header(head, *number + 1).state == walx::wal::HeaderState::unknown);
-    must(walx::wal::decode_header(head.first(12), *number).state == walx::wal::HeaderState::too_short);
+    must(wal_exporter::wal::decode_header(head, *number + 1).state == wal_exporter::wal::HeaderState::unknown);
+    must(wal_exporter::wal::decode_header(head.first(12), *number).state == wal_exporter::wal::HeaderState::too_short);
   } else {
     must(*header.detail != '\0');
   }
 
-  walx::wal::ChecksumProgress whole;
-  walx::wal::ChecksumProgress pieces;
-  walx::wal::add_to_checksum(whole, std::as_bytes(data));
+  wal_exporter::wal::ChecksumProgress whole;
+  wal_exporter::wal::ChecksumProgress pieces;
+  wal_exporter::wal::add_to_checksum(whole, std::as_bytes(data));
   const std::size_t middle = size == 0 ? 0 : bytes[0] % size;
-  walx::wal::add_to_checksum(pieces, std::as_bytes(data.first(middle)));
-  walx::wal::add_to_checksum(pieces, std::as_bytes(data.subspan(middle)));
+  wal_exporter::wal::add_to_checksum(pieces, std::as_bytes(data.first(middle)));
+  wal_exporter::wal::add_to_checksum(pieces, std::as_bytes(data.subspan(middle)));
   must(whole.offset == size && pieces.offset == size);
   must(whole.stored == pieces.stored && whole.computed == pieces.computed);
   return 0;

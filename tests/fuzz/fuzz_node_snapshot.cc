@@ -21,18 +21,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
       document["snapshot_sequence_number"].is_number_unsigned()) {
     sequence = document["snapshot_sequence_number"].get<std::uint64_t>();
   }
-  const auto snapshot = walx::wal::decode_snapshot(text, sequence);
+  const auto snapshot = wal_exporter::wal::decode_snapshot(text, sequence);
   if (!snapshot) {
-    must(snapshot.error().kind == walx::ErrorKind::corrupt);
+    must(snapshot.error().kind == wal_exporter::ErrorKind::corrupt);
     must(!snapshot.error().message.empty());
   } else {
     must(document.is_object());
     must(snapshot->sequence == sequence);
     must(document.at("wal_file_sequence_number").get<std::uint64_t>() == snapshot->wal_file_sequence);
-    must(!walx::wal::decode_snapshot(text, sequence + 1).has_value());
-    must(!walx::wal::decode_snapshot(text.substr(0, text.rfind('}')), sequence).has_value());
+    must(!wal_exporter::wal::decode_snapshot(text, sequence + 1).has_value());
+    must(!wal_exporter::wal::decode_snapshot(text.substr(0, text.rfind('}')), sequence).has_value());
   }
-  const auto number = walx::wal::parse_snapshot_name(text);
-  if (number) must(walx::wal::snapshot_name(*number) == text);
+  const auto number = wal_exporter::wal::parse_snapshot_name(text);
+  if (number) must(wal_exporter::wal::snapshot_name(*number) == text);
   return 0;
 }

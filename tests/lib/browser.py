@@ -18,7 +18,7 @@ FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "-
 
 class Browser:
     def __init__(self, patience=60):
-        self.profile = tempfile.mkdtemp(prefix="walx-chromium-")
+        self.profile = tempfile.mkdtemp(prefix="wal_exporter-chromium-")
         options = webdriver.ChromeOptions()
         options.binary_location = shutil.which("chromium") or "/usr/bin/chromium"
         for flag in (*FLAGS, f"--user-data-dir={self.profile}"):

@@ -13,7 +13,7 @@ import urllib.parse
 from harness import Failure, Influxd  # it says where servers lies
 from servers import SERVERS, Answer, Process, program
 
-IMAGE = "walx-test:1"
+IMAGE = "wal_exporter-test:1"
 
 
 class UnixConnection(http.client.HTTPConnection):

@@ -1,7 +1,7 @@
 """What the end to end tests share: a test case that owns processes and a folder,
 settings as values, and servers that misbehave.
 
-The program under test is WALX_EXPORTER, else that of the release preset.
+The program under test is WAL_EXPORTER_PROGRAM, else that of the release preset.
 """
 
 import json
@@ -22,7 +22,7 @@ sys.path.insert(0, os.path.join(ROOT, "deploy"))
 import servers  # noqa: E402
 from servers import MIB, Exporter, Failure, Influxd, Prometheus, free_port, get, request, until  # noqa: E402,F401
 
-PROGRAM = os.environ.get("WALX_EXPORTER", os.path.join(ROOT, "build", "release", "influxdb_wal_exporter"))
+PROGRAM = os.environ.get("WAL_EXPORTER_PROGRAM", os.path.join(ROOT, "build", "release", "influxdb_wal_exporter"))
 SANITIZED = os.path.basename(os.path.dirname(PROGRAM)) in ("asan", "tsan")
 # Bounds are for a machine that runs two of these at once; sanitizers cost more.
 PATIENCE = 60 if SANITIZED else 30
@@ -65,7 +65,7 @@ class Case(unittest.TestCase):
     maxDiff = None
 
     def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="walx-")
+        self.folder = tempfile.mkdtemp(prefix="wal_exporter-")
         # For exporters that run as another user.
         os.chmod(self.folder, 0o755)
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)

@@ -13,21 +13,21 @@
 #include "unit/http/fake_server.h"
 #include "wal/segments.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
-using testing::ClosedPort;
-using testing::FakeServer;
-using testing::FastClock;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using testing::Peer;
-using testing::recorded_answer;
-using testing::ServerProcess;
-using testing::TempDir;
+using tests::ClosedPort;
+using tests::FakeServer;
+using tests::FastClock;
+using tests::Peer;
+using tests::recorded_answer;
+using tests::ServerProcess;
+using tests::TempDir;
 
 constexpr const char* kPlant = "00000000000000a1";
 constexpr const char* kOther = "00000000000000b2";
@@ -247,4 +247,4 @@ TEST_F(BackupV2, StopsWhileTheServerIsSilent) {
 }
 
 }  // namespace
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

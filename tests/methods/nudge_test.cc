@@ -12,18 +12,18 @@
 #include "unit/http/fake_server.h"
 #include "wal/node_source.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
-using testing::FastClock;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using testing::ServerProcess;
-using testing::TempDir;
+using tests::FastClock;
+using tests::ServerProcess;
+using tests::TempDir;
 
 // 20 s before a multiple of G = 1 min.
 const Time kBoundary = Time(seconds(1795398060));
@@ -458,4 +458,4 @@ TEST_F(Nudge, AStalledServerIsUnverified) {
 }
 
 }  // namespace
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

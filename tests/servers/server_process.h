@@ -19,7 +19,7 @@
 #include "http/client.h"
 #include "paths.h"
 
-namespace walx::testing {
+namespace wal_exporter::tests {
 
 class ServerProcess {
  public:
@@ -106,7 +106,7 @@ class FastClock final : public Clock {
 
   [[nodiscard]] Time now() const override { return start_ + since_begin(); }
   [[nodiscard]] SteadyTime steady() const override { return begin_ + since_begin(); }
-  void wait_until(CondVar& condition, Mutex& mutex, SteadyTime deadline) override WALX_REQUIRES(mutex) {
+  void wait_until(CondVar& condition, Mutex& mutex, SteadyTime deadline) override WAL_EXPORTER_REQUIRES(mutex) {
     real_.wait_until(condition, mutex, begin_ + (deadline - begin_) / factor_ + std::chrono::microseconds(1));
   }
 
@@ -119,4 +119,4 @@ class FastClock final : public Clock {
   const SteadyTime begin_ = real_.steady();
 };
 
-}  // namespace walx::testing
+}  // namespace wal_exporter::tests

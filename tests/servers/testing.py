@@ -90,7 +90,7 @@ class Program:
 
 class Case(unittest.TestCase):
     def setUp(self):
-        self.directory = tempfile.mkdtemp(prefix="walx-server-")
+        self.directory = tempfile.mkdtemp(prefix="wal_exporter-server-")
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
 
     def client(self, port, token=None):

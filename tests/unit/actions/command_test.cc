@@ -16,7 +16,7 @@
 #include "base/file.h"
 #include "support.h"
 
-namespace walx::actions {
+namespace wal_exporter::actions {
 namespace {
 
 using namespace std::chrono_literals;
@@ -73,7 +73,7 @@ TEST_F(Command, GetsItsArgumentsAsTheyAreWithoutAShell) {
 }
 
 TEST_F(Command, GetsPathAndLangAndWhatTheSettingsGive) {
-  ::setenv("WALX_SECRET", "s3cret", 1);
+  ::setenv("WAL_EXPORTER_SECRET", "s3cret", 1);
   const auto result = restart({"/usr/bin/env"}, 1min, {{"WHY", "it's = full\n"}});
   ASSERT_TRUE(result.has_value());
   const auto end = run_process({{"/usr/bin/env"}, {{"WHY", "it's full"}}, 1min}, *clock_, {});
@@ -278,4 +278,4 @@ TEST_F(Command, OutputThatIsNoTextBreaksNothing) {
 }
 
 }  // namespace
-}  // namespace walx::actions
+}  // namespace wal_exporter::actions

@@ -6,10 +6,10 @@
 
 #include <vector>
 
-#include "../http/fake_server.h"
 #include "base/mutex.h"
+#include "unit/http/fake_server.h"
 
-namespace walx::actions {
+namespace wal_exporter::actions {
 namespace {
 
 using namespace std::chrono_literals;
@@ -17,9 +17,8 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using walx::testing::FakeServer;
-using walx::testing::Peer;
-using walx::testing::TempDir;
+using wal_exporter::tests::FakeServer;
+using wal_exporter::tests::Peer;
 
 std::string http_answer(const std::string& status, const std::string& body) {
   return "HTTP/1.1 " + status + "\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
@@ -85,7 +84,7 @@ class Docker : public ::testing::Test {
   bool hangs_ = false;
   std::unique_ptr<FakeServer> server_;
   Mutex mutex_;  // guards what was asked
-  std::vector<std::string> asked_ WALX_GUARDED_BY(mutex_);
+  std::vector<std::string> asked_ WAL_EXPORTER_GUARDED_BY(mutex_);
 };
 
 TEST_F(Docker, RestartsByNameWithTheTimeToStopRoundedUpToSeconds) {
@@ -268,4 +267,4 @@ INSTANTIATE_TEST_SUITE_P(
                       "HTTP/1.1 200 OK\r\nContent-Length: 24\r\n\r\n{\"State\":{\"Status\":null}}"));
 
 }  // namespace
-}  // namespace walx::actions
+}  // namespace wal_exporter::actions

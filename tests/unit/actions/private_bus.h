@@ -22,7 +22,7 @@
 #include "base/mutex.h"
 #include "support.h"
 
-namespace walx::actions {
+namespace wal_exporter::actions {
 
 class PrivateBus {
  public:
@@ -165,8 +165,8 @@ class FakeManager {
   sd_bus* bus_ = nullptr;
   std::atomic<bool> stopping_ = false;
   Mutex mutex_;  // guards what was asked for
-  std::vector<std::string> restarts_ WALX_GUARDED_BY(mutex_);
+  std::vector<std::string> restarts_ WAL_EXPORTER_GUARDED_BY(mutex_);
   std::thread thread_;
 };
 
-}  // namespace walx::actions
+}  // namespace wal_exporter::actions

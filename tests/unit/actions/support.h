@@ -12,26 +12,11 @@
 #include <iterator>
 #include <string>
 
-namespace walx::actions {
+#include "unit/http/fake_server.h"
 
-// A directory that goes away with its content.
-class TempDir {
- public:
-  TempDir() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "walx-XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+namespace wal_exporter::actions {
 
- private:
-  std::filesystem::path path_;
-};
+using tests::TempDir;
 
 inline std::string content(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -59,4 +44,4 @@ inline bool gone(pid_t pid) {
   });
 }
 
-}  // namespace walx::actions
+}  // namespace wal_exporter::actions

@@ -9,7 +9,7 @@
 
 #include "private_bus.h"
 
-namespace walx::actions {
+namespace wal_exporter::actions {
 namespace {
 
 using namespace std::chrono_literals;
@@ -202,4 +202,4 @@ TEST_F(Systemd, AnAddressThatIsNoneIsAnError) {
 }
 
 }  // namespace
-}  // namespace walx::actions
+}  // namespace wal_exporter::actions

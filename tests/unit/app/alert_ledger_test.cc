@@ -2,11 +2,11 @@
 
 #include <gmock/gmock.h>
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
-using testing::ElementsAre;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 const Time kNow{std::chrono::seconds(1'769'769'000)};
 
@@ -48,4 +48,4 @@ TEST(AlertLedger, ForgetsTheOldestBeyond500AndWhatIsAMonthOld) {
 }
 
 }  // namespace
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -6,10 +6,10 @@
 #include "app/convert.h"
 #include "app/method.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 tl::expected<Flags, UsageError> parse(const std::vector<std::string>& arguments, const std::string& state = {}) {
   return parse_flags(arguments, [&](const std::string& name) -> std::optional<std::string> {
@@ -105,4 +105,4 @@ TEST(Method, AutomaticFollowsTheVersionAndSaysWhatIsMissing) {
 }
 
 }  // namespace
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -5,7 +5,7 @@
 
 #include "settings/load.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 using ::testing::ElementsAre;
@@ -63,4 +63,4 @@ TEST(HookMemory, IsTheAuditWithSeverityAndDetail) {
 }
 
 }  // namespace
-}  // namespace walx::app
+}  // namespace wal_exporter::app

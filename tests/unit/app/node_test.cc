@@ -6,16 +6,16 @@
 
 #include <filesystem>
 
-#include "app/control.h"
+#include "app/control_file.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::Contains;
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::IsEmpty;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 Time at(const char* text) {
   return parse_time(text).value();
@@ -150,7 +150,7 @@ TEST(SnapshotBudget, ASnapshotEachMinuteIsAdvisedAgainstAndBlocksBelowTheFloor) 
 }
 
 TEST(Control, ReadsBackWhatWasWrittenForTheOwnerAlone) {
-  std::string name = (std::filesystem::temp_directory_path() / "walx-control-XXXXXX").string();
+  std::string name = (std::filesystem::temp_directory_path() / "wal_exporter-control-XXXXXX").string();
   ASSERT_NE(mkdtemp(name.data()), nullptr);
   const auto token = random_token().value();
   EXPECT_EQ(token.size(), 64U);
@@ -191,4 +191,4 @@ TEST(NodeFactsText, RubbishSaysNothing) {
 }
 
 }  // namespace
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -6,10 +6,10 @@
 #include <filesystem>
 #include <fstream>
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 class Looking : public testing::Test {
  protected:
@@ -28,7 +28,7 @@ class Looking : public testing::Test {
 
   const std::filesystem::path root_ =
       std::filesystem::temp_directory_path() /
-      ("walx-looking-" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + "-" +
+      ("wal_exporter-looking-" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + "-" +
        std::to_string(::getpid()));
 };
 
@@ -56,4 +56,4 @@ TEST_F(Looking, AWrongFolderThatWasEmptyIsToldOnceItIsNot) {
 }
 
 }  // namespace
-}  // namespace walx::app
+}  // namespace wal_exporter::app

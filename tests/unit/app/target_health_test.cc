@@ -6,17 +6,17 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "../http/fake_server.h"
 #include "app/target.h"
+#include "unit/http/fake_server.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using walx::testing::TempDir;
+using wal_exporter::tests::TempDir;
 
 // 2026-01-01T00:00:00Z
 constexpr Time kStart{std::chrono::seconds(1'767'225'600)};
@@ -142,4 +142,4 @@ TEST_F(TargetHealth, IsToldWithWhatHoldsACheckpointBackNow) {
 }
 
 }  // namespace
-}  // namespace walx::app
+}  // namespace wal_exporter::app

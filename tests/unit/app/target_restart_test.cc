@@ -11,11 +11,11 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "../http/fake_server.h"
 #include "app/target.h"
 #include "state/lock.h"
+#include "unit/http/fake_server.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 using namespace std::chrono_literals;
@@ -24,12 +24,12 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-using walx::testing::FakeServer;
-using walx::testing::Peer;
-using walx::testing::TempDir;
+using wal_exporter::tests::FakeServer;
+using wal_exporter::tests::Peer;
+using wal_exporter::tests::TempDir;
 
 // 2026-01-01T00:00:00Z
-constexpr Time kStart{std::chrono::seconds(1'767'225'600)};
+constexpr Time kRestartStart{std::chrono::seconds(1'767'225'600)};
 constexpr Duration kInterval = 1min;
 
 // A disk that gets full.
@@ -203,7 +203,7 @@ class TargetRestart : public ::testing::Test {
   std::function<void()> on_change_;       // of the view; with the target's lock held
   FakeServer server_;
   settings::Target settings_;
-  std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(kStart);
+  std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(kRestartStart);
   std::shared_ptr<FullStore> store_;
   std::unique_ptr<Target> target_;
 };
@@ -610,4 +610,4 @@ TEST_F(TargetRestart, ThatHangsIsEndedWithItsTargetAndNothingWaitsForIt) {
 }
 
 }  // namespace
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-namespace walx {
+namespace wal_exporter {
 namespace {
 
 using namespace std::chrono_literals;
@@ -37,8 +37,8 @@ TEST(ManualClock, AWaiterMayEndWhileTheClockIsMoved) {
   struct Place {
     Mutex mutex;
     CondVar condition;
-    bool waits WALX_GUARDED_BY(mutex) = false;
-    bool ended WALX_GUARDED_BY(mutex) = false;
+    bool waits WAL_EXPORTER_GUARDED_BY(mutex) = false;
+    bool ended WAL_EXPORTER_GUARDED_BY(mutex) = false;
 
     void wait(ManualClock& clock) {
       const MutexLock lock(mutex);
@@ -84,4 +84,4 @@ TEST(ManualClock, SettingTheWallLeavesTheSteadyClockAlone) {
 }
 
 }  // namespace
-}  // namespace walx
+}  // namespace wal_exporter

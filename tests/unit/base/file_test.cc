@@ -6,13 +6,13 @@
 
 #include <fstream>
 
-namespace walx {
+namespace wal_exporter {
 namespace {
 
 class File : public testing::Test {
  protected:
   void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "walx-file-XXXXXX").string();
+    std::string name = (std::filesystem::temp_directory_path() / "wal_exporter-file-XXXXXX").string();
     ASSERT_NE(mkdtemp(name.data()), nullptr);
     directory_ = name;
   }
@@ -60,4 +60,4 @@ TEST_F(File, AWriteReplacesTheWholeWithItsMode) {
 }
 
 }  // namespace
-}  // namespace walx
+}  // namespace wal_exporter

@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "base/time.h"
 
-namespace walx {
+namespace wal_exporter {
 namespace {
 
 using namespace std::chrono_literals;
@@ -93,4 +93,4 @@ TEST(NestedDeeper, CountsArraysAndObjectsOutsideOfTexts) {
 }
 
 }  // namespace
-}  // namespace walx
+}  // namespace wal_exporter

@@ -4,7 +4,7 @@
 
 #include "base/zone.h"
 
-namespace walx {
+namespace wal_exporter {
 namespace {
 
 Time at(const char* text) {
@@ -229,4 +229,4 @@ TEST(LocalTime, IsReadStrictly) {
 }
 
 }  // namespace
-}  // namespace walx
+}  // namespace wal_exporter

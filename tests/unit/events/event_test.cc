@@ -7,7 +7,7 @@
 
 #include "events/bus.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 namespace {
 
 using ::testing::ElementsAre;
@@ -78,4 +78,4 @@ TEST(Bus, TellsEveryListenerUntilItUnsubscribes) {
 }
 
 }  // namespace
-}  // namespace walx::events
+}  // namespace wal_exporter::events

@@ -11,15 +11,15 @@
 #include "support.h"
 #include "unit/http/fake_server.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::ClosedPort;
 using ::testing::ElementsAre;
-using testing::FakeServer;
 using ::testing::HasSubstr;
-using testing::Peer;
+using tests::ClosedPort;
+using tests::FakeServer;
+using tests::Peer;
 
 // A receiver whose answer can be changed, and that keeps the bodies it took.
 class Inbox {
@@ -47,8 +47,8 @@ class Inbox {
   }
 
   Mutex mutex_;
-  int status_ WALX_GUARDED_BY(mutex_) = 200;
-  std::vector<nlohmann::json> taken_ WALX_GUARDED_BY(mutex_);
+  int status_ WAL_EXPORTER_GUARDED_BY(mutex_) = 200;
+  std::vector<nlohmann::json> taken_ WAL_EXPORTER_GUARDED_BY(mutex_);
   FakeServer server_{[this](Peer& peer) { answer(peer); }};
 };
 
@@ -324,4 +324,4 @@ TEST(CheckHook, NamesABadTemplateAndAMissingFile) {
 }
 
 }  // namespace
-}  // namespace walx::events
+}  // namespace wal_exporter::events

@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "support.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 namespace {
 
 using ::testing::ElementsAre;
@@ -119,4 +119,4 @@ TEST(Shortened, CutsBetweenCharactersAndOnlyWhereItMust) {
 }
 
 }  // namespace
-}  // namespace walx::events
+}  // namespace wal_exporter::events

@@ -8,7 +8,7 @@
 
 #include "support.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 namespace {
 
 using namespace std::chrono_literals;
@@ -18,12 +18,12 @@ using Verdict = Attempt::Verdict;
 // What the channel of a runner does, and what it was given.
 struct Script {
   Mutex mutex;
-  Verdict verdict WALX_GUARDED_BY(mutex) = Verdict::delivered;
-  std::optional<Duration> retry_after WALX_GUARDED_BY(mutex);
-  std::vector<std::int64_t> delivered WALX_GUARDED_BY(mutex);
-  std::vector<std::int64_t> tried WALX_GUARDED_BY(mutex);
-  int throws WALX_GUARDED_BY(mutex) = 0;     // deliveries that throw
-  bool takes WALX_GUARDED_BY(mutex) = true;  // what is a warning or worse
+  Verdict verdict WAL_EXPORTER_GUARDED_BY(mutex) = Verdict::delivered;
+  std::optional<Duration> retry_after WAL_EXPORTER_GUARDED_BY(mutex);
+  std::vector<std::int64_t> delivered WAL_EXPORTER_GUARDED_BY(mutex);
+  std::vector<std::int64_t> tried WAL_EXPORTER_GUARDED_BY(mutex);
+  int throws WAL_EXPORTER_GUARDED_BY(mutex) = 0;     // deliveries that throw
+  bool takes WAL_EXPORTER_GUARDED_BY(mutex) = true;  // what is a warning or worse
 
   void answer(Verdict with, std::optional<Duration> pause = std::nullopt) {
     const MutexLock lock(mutex);
@@ -469,4 +469,4 @@ TEST_F(Runner, WaitsUntilItKnowsWhereItWas) {
 }
 
 }  // namespace
-}  // namespace walx::events
+}  // namespace wal_exporter::events

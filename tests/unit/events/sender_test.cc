@@ -9,16 +9,16 @@
 #include "support.h"
 #include "unit/http/fake_server.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::ClosedPort;
-using testing::FakeServer;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using testing::Peer;
-using testing::TempDir;
+using tests::ClosedPort;
+using tests::FakeServer;
+using tests::Peer;
+using tests::TempDir;
 using Verdict = Attempt::Verdict;
 
 std::string file_in(const TempDir& folder, const std::string& name, const std::string& content) {
@@ -224,4 +224,4 @@ TEST(SchemeAndHost, IsAllThatIsShownOfAUrl) {
 }
 
 }  // namespace
-}  // namespace walx::events
+}  // namespace wal_exporter::events

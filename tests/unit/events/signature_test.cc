@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace walx::events {
+namespace wal_exporter::events {
 namespace {
 
 TEST(Hmac, IsThatOfRfc4231) {
@@ -20,4 +20,4 @@ TEST(Signature, CoversTheTimestampAndTheBody) {
 }
 
 }  // namespace
-}  // namespace walx::events
+}  // namespace wal_exporter::events

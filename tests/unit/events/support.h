@@ -16,10 +16,10 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "events/event.h"
-#include "events/memory.h"
+#include "events/hook_memory.h"
 #include "events/runner.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 
 inline const Time kNow = Time(std::chrono::seconds(1'769'769'000));  // 2026-01-30T10:30:00Z
 
@@ -102,11 +102,11 @@ class FakeMemory final : public HookMemory {
 
  private:
   mutable Mutex mutex_;
-  bool fails_ WALX_GUARDED_BY(mutex_) = false;
-  std::uint64_t writes_ WALX_GUARDED_BY(mutex_) = 0;
-  std::int64_t read_ WALX_GUARDED_BY(mutex_) = 0;
-  std::vector<Event> events_ WALX_GUARDED_BY(mutex_);
-  std::map<std::string, std::string> values_ WALX_GUARDED_BY(mutex_);
+  bool fails_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;
+  std::uint64_t writes_ WAL_EXPORTER_GUARDED_BY(mutex_) = 0;
+  std::int64_t read_ WAL_EXPORTER_GUARDED_BY(mutex_) = 0;
+  std::vector<Event> events_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> values_ WAL_EXPORTER_GUARDED_BY(mutex_);
 };
 
 // Everything a hook needs, with a clock that stands still.
@@ -173,7 +173,7 @@ class Bench {
  private:
   Mutex mutex_;
   CondVar noted_;
-  std::uint64_t notes_ WALX_GUARDED_BY(mutex_) = 0;
+  std::uint64_t notes_ WAL_EXPORTER_GUARDED_BY(mutex_) = 0;
 };
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

@@ -6,7 +6,7 @@
 
 #include "support.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 namespace {
 
 using ::testing::HasSubstr;
@@ -16,31 +16,33 @@ std::string rendered(const std::string& text, const Event& event, BodyFormat for
   return made ? made->render(event) : "refused: " + made.error().message;
 }
 
-Event example() {
+Event template_example() {
   Event event = health_event(7, "critical", Severity::critical);
   event.detail = R"({"reason":"critical","files":75,"sample":{"pending":{"files":3}},"list":[1,"a"]})";
   return event;
 }
 
 TEST(Template, InsideQuotesAndOutsideOfThemValuesAreJson) {
-  EXPECT_EQ(rendered(R"({"a":"{{summary}}","b":{{ summary }},"c":{{id}},"d":"{{id}}","e":{{detail.list}}})", example()),
+  EXPECT_EQ(rendered(R"({"a":"{{summary}}","b":{{ summary }},"c":{{id}},"d":"{{id}}","e":{{detail.list}}})",
+                     template_example()),
             R"({"a":"health -> critical","b":"health -> critical","c":7,"d":"7","e":[1,"a"]})");
 }
 
 TEST(Template, KnowsEachPartOfTheEvent) {
   EXPECT_EQ(rendered(R"(["{{target}}","{{severity}}","{{type}}","{{time}}","{{detail.reason}}",{{detail.files}},)"
                      R"({{detail.sample.pending.files}}])",
-                     example()),
+                     template_example()),
             R"(["plant","critical","wal.health","2026-01-30T10:30:00.000Z","critical",75,3])");
-  EXPECT_EQ(rendered("{{event}}", example()), to_json(example()).dump());
+  EXPECT_EQ(rendered("{{event}}", template_example()), to_json(template_example()).dump());
 }
 
 TEST(Template, WhatTheEventDoesNotHaveIsNullOrEmpty) {
-  EXPECT_EQ(rendered(R"({"a":"{{detail.none.at.all}}","b":{{detail.none}}})", example()), R"({"a":"","b":null})");
+  EXPECT_EQ(rendered(R"({"a":"{{detail.none.at.all}}","b":{{detail.none}}})", template_example()),
+            R"({"a":"","b":null})");
 }
 
 TEST(Template, HostileTextStaysInItsPlace) {
-  Event event = example();
+  Event event = template_example();
   event.summary = hostile_text();
   event.target = "\",\"admin\":true,\"x\":\"";
   event.detail = R"({"reason":"\"}\n"})";
@@ -54,22 +56,22 @@ TEST(Template, HostileTextStaysInItsPlace) {
 }
 
 TEST(Template, ANameItDoesNotKnowIsRefused) {
-  EXPECT_THAT(rendered(R"({"a":"{{sumary}}"})", example()),
+  EXPECT_THAT(rendered(R"({"a":"{{sumary}}"})", template_example()),
               HasSubstr("'{{sumary}}' is not a name it knows; write one of id, time, target"));
   for (const auto* text : {"{{}}", "{{ detail. }}", "{{detail..a}}", "{{{id}}}", "{{id name}}", "{{token_file}}"}) {
-    EXPECT_THAT(rendered(text, example()), HasSubstr("is not a name it knows")) << text;
+    EXPECT_THAT(rendered(text, template_example()), HasSubstr("is not a name it knows")) << text;
   }
-  EXPECT_THAT(rendered(R"({"a":"{{summary"})", example()), HasSubstr("has no }}"));
+  EXPECT_THAT(rendered(R"({"a":"{{summary"})", template_example()), HasSubstr("has no }}"));
 }
 
 TEST(Template, WhatIsNotJsonIsRefused) {
   for (const auto* text : {R"({"a":"{{summary}})", "text={{summary}}", R"({"a":1,})", "\"{{summary}}\" {{id}}"}) {
-    EXPECT_THAT(rendered(text, example()), HasSubstr("is not JSON")) << text;
+    EXPECT_THAT(rendered(text, template_example()), HasSubstr("is not JSON")) << text;
   }
 }
 
 TEST(Template, OtherFormatsEncodeInTheirWay) {
-  Event event = example();
+  Event event = template_example();
   event.summary = "a&b=\"c\" é\n";
   EXPECT_EQ(rendered("text={{summary}}&id={{id}}", event, BodyFormat::form), "text=a%26b%3D%22c%22%20%C3%A9%0A&id=7");
   EXPECT_EQ(rendered("{{severity}}: {{summary}}{{detail.none}}", event, BodyFormat::text), "critical: a&b=\"c\" é\n");
@@ -83,4 +85,4 @@ TEST(Template, TheContentTypeSaysTheFormat) {
 }
 
 }  // namespace
-}  // namespace walx::events
+}  // namespace wal_exporter::events

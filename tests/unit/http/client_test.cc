@@ -10,17 +10,17 @@
 
 #include "unit/http/fake_server.h"
 
-namespace walx::http {
+namespace wal_exporter::http {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using testing::ClosedPort;
-using testing::FakeServer;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using testing::Peer;
-using testing::TempDir;
+using tests::ClosedPort;
+using tests::FakeServer;
+using tests::Peer;
+using tests::TempDir;
 
 constexpr const char* kNoContent = "HTTP/1.1 204 No Content\r\nX-Influxdb-Version: 1.6.7\r\n\r\n";
 
@@ -404,4 +404,4 @@ TEST(PercentEncode, KeepsUnreservedCharactersAlone) {
 }
 
 }  // namespace
-}  // namespace walx::http
+}  // namespace wal_exporter::http

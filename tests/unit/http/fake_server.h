@@ -25,7 +25,7 @@
 #include "base/file.h"
 #include "paths.h"
 
-namespace walx::testing {
+namespace wal_exporter::tests {
 
 class Peer {
  public:
@@ -171,7 +171,7 @@ class ClosedPort {
 class TempDir {
  public:
   TempDir() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "walx-XXXXXX").string();
+    std::string pattern = (std::filesystem::temp_directory_path() / "wal_exporter-XXXXXX").string();
     path_ = ::mkdtemp(pattern.data());
   }
   ~TempDir() {
@@ -207,4 +207,4 @@ inline std::string recorded_answer(const std::string& name) {
   return out + text.substr(at);
 }
 
-}  // namespace walx::testing
+}  // namespace wal_exporter::tests

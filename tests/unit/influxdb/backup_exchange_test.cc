@@ -6,7 +6,7 @@
 
 #include "influxdb/shard_backup.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 wal::Shard shard(const std::string& database) {
@@ -46,4 +46,4 @@ TEST(ShardName, IsOneLine) {
 }
 
 }  // namespace
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -8,21 +8,21 @@
 #include "base/bytes.h"
 #include "unit/influxdb/fake_v1.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
-using testing::ClosedPort;
 using ::testing::ElementsAre;
-using testing::FakeBackupPort;
-using testing::FakeWal;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using testing::Peer;
 using ::testing::SizeIs;
+using tests::ClosedPort;
+using tests::FakeBackupPort;
+using tests::FakeWal;
+using tests::Peer;
 using Ids = std::vector<std::uint64_t>;
 
 class BackupV1 : public ::testing::Test {
@@ -431,4 +431,4 @@ TEST_F(BackupV1, CanRunAgainAfterAFailure) {
 }
 
 }  // namespace
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

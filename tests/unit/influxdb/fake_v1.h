@@ -16,7 +16,7 @@
 #include "unit/http/fake_server.h"
 #include "wal/source.h"
 
-namespace walx::testing {
+namespace wal_exporter::tests {
 
 class FakeWal final : public wal::WalSource {
  public:
@@ -88,7 +88,7 @@ class FakeWal final : public wal::WalSource {
   }
 
  private:
-  void append(wal::Shard& shard, std::uint64_t bytes) WALX_REQUIRES(mutex_) {
+  void append(wal::Shard& shard, std::uint64_t bytes) WAL_EXPORTER_REQUIRES(mutex_) {
     wal::Segment segment;
     segment.number = shard.segments.empty() ? 1 : shard.segments.back().number + 1;
     segment.name = "_0000" + std::to_string(segment.number) + ".wal";
@@ -96,10 +96,10 @@ class FakeWal final : public wal::WalSource {
     segment.bytes = bytes;
     shard.segments.push_back(segment);
   }
-  void roll(wal::Shard& shard) WALX_REQUIRES(mutex_) {
+  void roll(wal::Shard& shard) WAL_EXPORTER_REQUIRES(mutex_) {
     if (shard.segments.back().bytes > 0) append(shard, 0);
   }
-  wal::Shard* find(std::uint64_t id) WALX_REQUIRES(mutex_) {
+  wal::Shard* find(std::uint64_t id) WAL_EXPORTER_REQUIRES(mutex_) {
     for (auto& shard : shards_) {
       if (shard.id == id) return &shard;
     }
@@ -107,10 +107,10 @@ class FakeWal final : public wal::WalSource {
   }
 
   Mutex mutex_;
-  std::vector<wal::Shard> shards_ WALX_GUARDED_BY(mutex_);
-  std::uint64_t inode_ WALX_GUARDED_BY(mutex_) = 100;
-  int looks_ WALX_GUARDED_BY(mutex_) = 0;
-  std::optional<std::uint64_t> free_ WALX_GUARDED_BY(mutex_);
+  std::vector<wal::Shard> shards_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  std::uint64_t inode_ WAL_EXPORTER_GUARDED_BY(mutex_) = 100;
+  int looks_ WAL_EXPORTER_GUARDED_BY(mutex_) = 0;
+  std::optional<std::uint64_t> free_ WAL_EXPORTER_GUARDED_BY(mutex_);
   std::function<std::optional<Error>(int)> hook_;  // set before the first look
 };
 
@@ -164,9 +164,9 @@ class FakeBackupPort {
 
   std::shared_ptr<FakeWal> wal_;
   Mutex mutex_;
-  std::deque<Answer> answers_ WALX_GUARDED_BY(mutex_);
-  std::vector<std::uint64_t> asked_ WALX_GUARDED_BY(mutex_);
+  std::deque<Answer> answers_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  std::vector<std::uint64_t> asked_ WAL_EXPORTER_GUARDED_BY(mutex_);
   FakeServer server_;  // last: its thread ends before what it uses
 };
 
-}  // namespace walx::testing
+}  // namespace wal_exporter::tests

@@ -6,20 +6,20 @@
 #include "servers/server_process.h"
 #include "unit/http/fake_server.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
-using testing::ClosedPort;
 using ::testing::ElementsAre;
-using testing::FakeServer;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using testing::Peer;
-using testing::recorded_answer;
+using tests::ClosedPort;
+using tests::FakeServer;
+using tests::Peer;
+using tests::recorded_answer;
 
 std::string answer(const std::string& body, const std::string& status = "200 OK") {
   return "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
@@ -164,8 +164,8 @@ TEST_F(AskNode, NobodyThereIsOneProblem) {
 
 TEST(AskTestServer, BothSpellingsOfTheFlagsAreRead) {
   for (const char* version : {"3.10.0", "3.11.2"}) {
-    const testing::TempDir directory;
-    testing::ServerProcess server(
+    const tests::TempDir directory;
+    tests::ServerProcess server(
         "influxdb3.py", {"--data-dir", directory.path(), "--node-id", "n1", "--token", "t", "--version", version,
                          "--wal-snapshot-size", "20", "--wal-flush-interval", "30s", "--gen1-duration", "5m"});
     http::Client client;
@@ -198,4 +198,4 @@ TEST(ParseServerDuration, RefusesAnythingElse) {
 }
 
 }  // namespace
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 using std::chrono::hours;
@@ -196,4 +196,4 @@ TEST(NextStep, EverythingIsUnreachableOnceTheFrontWasReleased) {
 }
 
 }  // namespace
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -7,18 +7,18 @@
 #include "unit/http/fake_server.h"
 #include "unit/influxdb/fake_v1.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 using std::chrono::seconds;
-using testing::ClosedPort;
-using testing::FakeServer;
-using testing::FakeWal;
-using testing::FastClock;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using testing::Peer;
-using testing::TempDir;
+using tests::ClosedPort;
+using tests::FakeServer;
+using tests::FakeWal;
+using tests::FastClock;
+using tests::Peer;
+using tests::TempDir;
 
 // A 3.x WAL in memory.
 class FakeNode final : public wal::WalSource {
@@ -47,8 +47,8 @@ class FakeNode final : public wal::WalSource {
 
  private:
   Mutex mutex_;
-  std::uint64_t first_ WALX_GUARDED_BY(mutex_) = 1;
-  std::uint64_t last_ WALX_GUARDED_BY(mutex_) = 0;
+  std::uint64_t first_ WAL_EXPORTER_GUARDED_BY(mutex_) = 1;
+  std::uint64_t last_ WAL_EXPORTER_GUARDED_BY(mutex_) = 0;
 };
 
 class RequestMethod : public ::testing::Test {
@@ -77,9 +77,9 @@ class RequestMethod : public ::testing::Test {
   std::shared_ptr<Clock> clock_ = std::make_shared<FastClock>(Time(seconds(1'800'000'000)), 200);
   std::stop_source stop_;
   Mutex mutex_;
-  std::function<void()> work_ WALX_GUARDED_BY(mutex_);
-  std::string answer_ WALX_GUARDED_BY(mutex_) = "HTTP/1.1 204 No Content\r\n\r\n";
-  std::string request_ WALX_GUARDED_BY(mutex_);
+  std::function<void()> work_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  std::string answer_ WAL_EXPORTER_GUARDED_BY(mutex_) = "HTTP/1.1 204 No Content\r\n\r\n";
+  std::string request_ WAL_EXPORTER_GUARDED_BY(mutex_);
   FakeServer server_{[this](Peer& peer) {
     const std::string text = peer.read_request();
     const MutexLock lock(mutex_);
@@ -188,4 +188,4 @@ TEST_F(RequestMethod, NobodyThereFails) {
 }
 
 }  // namespace
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -4,7 +4,7 @@
 
 #include <cstdio>
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 std::string entry(const std::string& size_field, const std::string& content) {
@@ -97,4 +97,4 @@ TEST(TarCheck, ShowsTheFirst64BytesOnOneLine) {
 }
 
 }  // namespace
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

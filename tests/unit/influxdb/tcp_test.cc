@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 TEST(ParseAddress, TakesNamesIPv4AndBracketedIPv6) {
@@ -29,4 +29,4 @@ TEST(ParseAddress, RefusesTheRestAndSaysWhatWouldBeRight) {
 }
 
 }  // namespace
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -4,7 +4,7 @@
 
 #include "influxdb/outcome.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 wal::Segment segment(const std::string& name, std::uint64_t inode, std::uint64_t bytes) {
@@ -73,4 +73,4 @@ TEST(Outcome, HasTheNamesOfTheMetrics) {
 }
 
 }  // namespace
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

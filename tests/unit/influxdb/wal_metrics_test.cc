@@ -6,10 +6,10 @@
 #include "base/file.h"
 #include "paths.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 TEST(WalMetrics, OfTheRecordedAnswerAreOneShard) {
   const auto text = read_file(std::string(tests::kFixtures) + "/http/v2-metrics-excerpt.txt", 1 << 20, "fixture");
@@ -46,4 +46,4 @@ TEST(DifferingOpinion, OnlyAGrossDifferenceCounts) {
 }
 
 }  // namespace
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -10,7 +10,7 @@
 #include "sample_views.h"
 #include "text_format.h"
 
-namespace walx::metrics {
+namespace wal_exporter::metrics {
 namespace {
 
 using ::testing::SizeIs;
@@ -169,4 +169,4 @@ TEST(MetricNames, LastCharacterIsANewline) {
 }
 
 }  // namespace
-}  // namespace walx::metrics
+}  // namespace wal_exporter::metrics

@@ -12,7 +12,7 @@
 #include "sample_views.h"
 #include "text_format.h"
 
-namespace walx::metrics {
+namespace wal_exporter::metrics {
 namespace {
 
 using ::testing::ElementsAre;
@@ -63,7 +63,7 @@ TEST(ProcessMetrics, SayVersionAndCompiler) {
   ProcessMetrics process(clock);
   const std::vector<std::string> info = values_of(process.render(), "influxdb_wal_exporter_build_info");
   ASSERT_THAT(info, SizeIs(1));
-  EXPECT_THAT(info.front(), HasSubstr("{version=\"" WALX_VERSION "\",compiler=\""));
+  EXPECT_THAT(info.front(), HasSubstr("{version=\"" WAL_EXPORTER_VERSION "\",compiler=\""));
   EXPECT_TRUE(info.front().ends_with("\"} 1"));
 }
 
@@ -122,4 +122,4 @@ TEST(MetricsPage, AScrapeSeesOneWholeViewWhileOthersAreMade) {
 }
 
 }  // namespace
-}  // namespace walx::metrics
+}  // namespace wal_exporter::metrics

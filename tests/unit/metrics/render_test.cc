@@ -9,7 +9,7 @@
 #include "sample_views.h"
 #include "text_format.h"
 
-namespace walx::metrics {
+namespace wal_exporter::metrics {
 namespace {
 
 using ::testing::Contains;
@@ -295,4 +295,4 @@ TEST(Render, DoesNotFollowTheLocale) {
 }
 
 }  // namespace
-}  // namespace walx::metrics
+}  // namespace wal_exporter::metrics

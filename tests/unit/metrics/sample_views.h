@@ -9,7 +9,7 @@
 
 #include "view/view.h"
 
-namespace walx::metrics {
+namespace wal_exporter::metrics {
 
 inline Time at(double unix_seconds) {
   return Time(std::chrono::round<Duration>(std::chrono::duration<double, std::milli>(unix_seconds * 1000)));
@@ -104,4 +104,4 @@ inline view::View full_view(view::TargetView target) {
   return view;
 }
 
-}  // namespace walx::metrics
+}  // namespace wal_exporter::metrics

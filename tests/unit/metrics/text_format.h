@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace walx::metrics {
+namespace wal_exporter::metrics {
 
 inline std::vector<std::string> lines(const std::string& text) {
   std::vector<std::string> out;
@@ -41,4 +41,4 @@ inline std::map<std::string, std::string> types(const std::string& text) {
   return out;
 }
 
-}  // namespace walx::metrics
+}  // namespace wal_exporter::metrics

@@ -6,7 +6,7 @@
 #include <limits>
 #include <thread>
 
-namespace walx::view {
+namespace wal_exporter::view {
 namespace {
 
 using ::testing::ElementsAre;
@@ -89,4 +89,4 @@ TEST(ViewHolder, ReadersSeeViewsInTheOrderTheyWerePublished) {
 }
 
 }  // namespace
-}  // namespace walx::view
+}  // namespace wal_exporter::view

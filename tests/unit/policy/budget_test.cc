@@ -4,12 +4,12 @@
 
 #include <algorithm>
 
-namespace walx::policy {
+#include "target.h"
+
+namespace wal_exporter::policy {
 namespace {
 
 using namespace std::chrono_literals;
-
-constexpr wal::NodeRules kRules{20, 1s, 10min, 300, std::chrono::seconds(2'630'016)};
 
 // A node that made a snapshot each `every`, `count` of them, the newest just now.
 wal::Sample snapshots(std::size_t count, Duration every) {
@@ -205,4 +205,4 @@ TEST(SnapshotsTooOften, IsThreeTimesSTimesFBelowG) {
 }
 
 }  // namespace
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

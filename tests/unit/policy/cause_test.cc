@@ -4,15 +4,14 @@
 #include <gtest/gtest.h>
 
 #include "paths.h"
+#include "target.h"
 #include "wal/node_source.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::HasSubstr;
-
-constexpr wal::NodeRules kRules{20, 1s, 10min, 300, std::chrono::seconds(2'630'016)};
+using ::testing::HasSubstr;
 
 Time at(const char* text) {
   return parse_time(text).value();
@@ -117,4 +116,4 @@ TEST(NotShrinking, ThreeTimesTheSizeIsDueWhateverTheTimes) {
 }
 
 }  // namespace
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

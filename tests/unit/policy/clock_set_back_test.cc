@@ -5,12 +5,12 @@
 
 #include "target.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 namespace {
 
-using testing::Contains;
-using testing::ElementsAre;
-using testing::Not;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::Not;
 
 constexpr Duration kBefore = hours(5);
 constexpr wal::Extent kScheduledRun{20, 1000};
@@ -128,4 +128,4 @@ TEST(ClockSetBack, TheAgeOfWhatIsPendingIsNeverNegative) {
 }
 
 }  // namespace
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

@@ -5,12 +5,12 @@
 
 #include "target.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 // A target whose last checkpoint ended at kStart, 10 s after its start.
 Target checkpointed(wal::Extent pending, Duration sampled) {
@@ -285,4 +285,4 @@ TEST(NextAllowed, IsTheEndOfTheBreakerWhereItIsOpen) {
 }
 
 }  // namespace
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

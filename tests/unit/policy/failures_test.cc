@@ -4,12 +4,12 @@
 
 #include "target.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 namespace {
 
-using testing::Contains;
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 constexpr Ended kSucceeded{.reason = Reason::critical, .success = true};
 constexpr Ended kBusy{.reason = Reason::warning, .neutral = true};
@@ -359,4 +359,4 @@ TEST(Restart, HealthyReArmsItAndTheCountStartsAgain) {
 }
 
 }  // namespace
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

@@ -8,7 +8,7 @@
 
 #include "target.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 namespace {
 
 constexpr double kNotInSight = std::numeric_limits<double>::infinity();
@@ -219,4 +219,4 @@ TEST(Forecast, ARateOfZeroDoesNotDivideByIt) {
 }
 
 }  // namespace
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

@@ -8,7 +8,7 @@
 #include "policy/decision.h"
 #include "target.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 namespace {
 
 constexpr Health kH = Health::healthy;
@@ -235,4 +235,4 @@ TEST(Names, AReasonIsReadBackFromItsName) {
 }
 
 }  // namespace
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

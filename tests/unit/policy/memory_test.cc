@@ -5,10 +5,10 @@
 
 #include "target.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 Memory full() {
   Memory memory;
@@ -95,4 +95,4 @@ TEST(MemoryText, TheLastInstantThatCanBeWrittenDoesNoHarm) {
 }
 
 }  // namespace
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

@@ -3,7 +3,7 @@
 
 #include "target.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 namespace {
 
 TEST(Observe, TheFirstSampleIsJudgedWithoutHysteresis) {
@@ -126,4 +126,4 @@ TEST_F(Observe3x, TheDecisionSaysThatTheCountHasToLast) {
 }
 
 }  // namespace
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

@@ -5,11 +5,11 @@
 
 #include "target.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 TEST(Recommend, HealthyWordForWord) {
   EXPECT_THAT(recommend(Health::healthy, {}, {}, {}),
@@ -64,4 +64,4 @@ TEST(Recommend, NotesOfTheLookFollowInTheirOrder) {
 }
 
 }  // namespace
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

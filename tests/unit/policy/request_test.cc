@@ -4,12 +4,12 @@
 
 #include "target.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 TEST(Request, StartsOnAHealthyTarget) {
   Target target;
@@ -128,4 +128,4 @@ INSTANTIATE_TEST_SUITE_P(Request, Hard, testing::Bool(),
                          [](const auto& instance) { return instance.param ? "BindsAnOverride" : "BindsARequest"; });
 
 }  // namespace
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

@@ -4,11 +4,11 @@
 
 #include "target.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 // The schedule was last served at kStart, so it is due 10 min later.
 Target scheduled(wal::Extent pending, std::optional<Duration> oldest = std::nullopt) {
@@ -136,4 +136,4 @@ TEST(ScheduledRun, AWarningIsAWarningEvenWhenTheScheduleIsDue) {
 }
 
 }  // namespace
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

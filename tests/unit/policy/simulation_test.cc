@@ -9,11 +9,11 @@
 
 #include "target.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 namespace {
 
-using testing::ElementsAre;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 using Started = std::pair<int, Reason>;  // second, why
 
 class Hour {
@@ -168,4 +168,4 @@ TEST(Simulation, NothingIsStartedWhilePausedAndAllOfItAfterwards) {
 }
 
 }  // namespace
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

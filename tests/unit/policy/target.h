@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 #include "policy/engine.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 
 using std::chrono::hours;
 using std::chrono::milliseconds;
@@ -26,6 +26,10 @@ inline wal::Sample sample_of(wal::Extent pending, Duration taken) {
   sample.filesystem_avail_bytes = 100 * kGiB;
   return sample;
 }
+
+// A node with snapshots of 20 files: S, F, G, kept files, lookback.
+inline constexpr wal::NodeRules kRules{20, std::chrono::seconds(1), std::chrono::minutes(10), 300,
+                                       std::chrono::seconds(2'630'016)};
 
 // At the default limits: 30 files or 1 GiB, 60 files or 3 GiB.
 inline constexpr wal::Extent kHealthy{5, 1000};
@@ -67,4 +71,4 @@ struct Target {
   }
 };
 
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

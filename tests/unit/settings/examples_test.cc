@@ -13,7 +13,7 @@
 #include "settings/yaml_tree.h"
 #include "support.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 namespace {
 
 using namespace std::chrono_literals;
@@ -221,4 +221,4 @@ TEST(ConfigReadme, GivesTheHistoryLimitThatHolds) {
 }
 
 }  // namespace
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

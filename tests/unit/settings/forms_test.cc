@@ -5,7 +5,7 @@
 
 #include "support.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 namespace {
 
 using ::testing::HasSubstr;
@@ -113,4 +113,4 @@ TEST(TargetName, MustBeUtf8WithoutZeroBytes) {
 }
 
 }  // namespace
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

@@ -6,7 +6,7 @@
 
 #include "support.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 namespace {
 
 using namespace std::chrono_literals;
@@ -171,4 +171,4 @@ TEST(Hooks, WhatCantGoTogetherIsRefused) {
 }
 
 }  // namespace
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

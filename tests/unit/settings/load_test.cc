@@ -11,7 +11,7 @@
 
 #include "support.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 namespace {
 
 using namespace std::chrono_literals;
@@ -23,7 +23,7 @@ using ::testing::StartsWith;
 class Load : public ::testing::Test {
  protected:
   Load() {
-    std::string name = (std::filesystem::temp_directory_path() / "walx-settings-XXXXXX").string();
+    std::string name = (std::filesystem::temp_directory_path() / "wal_exporter-settings-XXXXXX").string();
     folder_ = ::mkdtemp(name.data());
   }
   ~Load() override { std::filesystem::remove_all(folder_); }
@@ -158,7 +158,7 @@ TEST_F(Load, AnAbsoluteTokenFileStaysWhereItIs) {
 TEST(ProcessEnvironment, TellsSetFromNotSet) {
   const Environment variables = process_environment();
   EXPECT_TRUE(variables("PATH").has_value());
-  EXPECT_FALSE(variables("WALX_NEVER_SET_ANYWHERE").has_value());
+  EXPECT_FALSE(variables("WAL_EXPORTER_NEVER_SET_ANYWHERE").has_value());
 }
 
 // ---- the older service's three limits ----
@@ -288,4 +288,4 @@ TEST(Variables, OfBytesThatAreNotUtf8AreRefused) {
 }
 
 }  // namespace
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

@@ -4,7 +4,7 @@
 
 #include "support.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 namespace {
 
 using ::testing::AllOf;
@@ -262,4 +262,4 @@ TEST(Messages, ShortenLongValuesAndKeepOneLine) {
 }
 
 }  // namespace
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

@@ -9,7 +9,7 @@
 
 #include "settings/load.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 
 inline Environment no_environment() {
   return [](const std::string&) -> std::optional<std::string> { return std::nullopt; };
@@ -41,4 +41,4 @@ inline std::string refusal(const std::string& yaml, const Environment& variables
   return settings ? "accepted" : settings.error().message;
 }
 
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

@@ -4,7 +4,7 @@
 
 #include "support.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 namespace {
 
 using namespace std::chrono_literals;
@@ -222,4 +222,4 @@ TEST(Names, KeepTheOrderOfTheFile) {
 }
 
 }  // namespace
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

@@ -4,7 +4,7 @@
 
 #include "support.h"
 
-namespace walx::settings {
+namespace wal_exporter::settings {
 namespace {
 
 using ::testing::AllOf;
@@ -80,4 +80,4 @@ TEST(AlertsToken, IsAPathThatBeginsAtTheFolderOfTheFile) {
 }
 
 }  // namespace
-}  // namespace walx::settings
+}  // namespace wal_exporter::settings

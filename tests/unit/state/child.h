@@ -11,7 +11,7 @@
 #include <functional>
 #include <string>
 
-namespace walx::state {
+namespace wal_exporter::state {
 
 // Runs `work` in a child process, which sends what it returns and then lives on
 // until it is killed by kill() or the destructor.
@@ -65,4 +65,4 @@ inline void drop_root() {
   if (::setgid(kNobody) != 0 || ::setuid(kNobody) != 0) std::abort();
 }
 
-}  // namespace walx::state
+}  // namespace wal_exporter::state

@@ -12,7 +12,7 @@
 #include "state/store.h"
 #include "temporary_directory.h"
 
-namespace walx::state {
+namespace wal_exporter::state {
 namespace {
 
 namespace fs = std::filesystem;
@@ -452,4 +452,4 @@ TEST(DiskStore, AFileOfAnotherUserIsNamedWithTheRemedy) {
 }
 
 }  // namespace
-}  // namespace walx::state
+}  // namespace wal_exporter::state

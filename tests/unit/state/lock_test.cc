@@ -8,7 +8,7 @@
 #include "child.h"
 #include "temporary_directory.h"
 
-namespace walx::state {
+namespace wal_exporter::state {
 namespace {
 
 namespace fs = std::filesystem;
@@ -146,4 +146,4 @@ TEST(TargetLock, ADirectoryThatMayNotBeWrittenIsNamed) {
 }
 
 }  // namespace
-}  // namespace walx::state
+}  // namespace wal_exporter::state

@@ -8,7 +8,7 @@
 
 #include "temporary_directory.h"
 
-namespace walx::state {
+namespace wal_exporter::state {
 namespace {
 
 using ::testing::ElementsAre;
@@ -219,4 +219,4 @@ TEST_P(AnyStore, TheNewestIdIsZeroBeforeTheFirstEntry) {
 }
 
 }  // namespace
-}  // namespace walx::state
+}  // namespace wal_exporter::state

@@ -11,14 +11,14 @@
 #include <fstream>
 #include <string>
 
-namespace walx::state {
+namespace wal_exporter::state {
 
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {
     const bool memory = ::getenv("TMPDIR") == nullptr && ::access("/dev/shm", W_OK | X_OK) == 0;
     const std::filesystem::path parent = memory ? "/dev/shm" : std::filesystem::temp_directory_path();
-    std::string name = (parent / "walx-state-XXXXXX").string();
+    std::string name = (parent / "wal_exporter-state-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) {
       ADD_FAILURE() << "no temporary directory like " << name;
       std::abort();
@@ -52,4 +52,4 @@ inline unsigned mode(const std::filesystem::path& file) {
   return ::stat(file.c_str(), &status) == 0 ? status.st_mode & 07777U : 0;
 }
 
-}  // namespace walx::state
+}  // namespace wal_exporter::state

@@ -6,13 +6,13 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-namespace walx::view {
+namespace wal_exporter::view {
 namespace {
 
 using nlohmann::ordered_json;
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::IsSubsetOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsSubsetOf;
 
 Time at(const char* text) {
   return *parse_time(text);
@@ -234,4 +234,4 @@ TEST(HistoryJson, ADetailThatIsNotJsonStaysText) {
 }
 
 }  // namespace
-}  // namespace walx::view
+}  // namespace wal_exporter::view

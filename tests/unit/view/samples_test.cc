@@ -6,7 +6,7 @@
 
 #include "base/bytes.h"
 
-namespace walx::view {
+namespace wal_exporter::view {
 namespace {
 
 using policy::Health;
@@ -147,4 +147,4 @@ TEST(SampleHistory, ATextThatIsNoneIsAnErrorThatNamesTheLine) {
 }
 
 }  // namespace
-}  // namespace walx::view
+}  // namespace wal_exporter::view

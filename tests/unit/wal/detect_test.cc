@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 namespace {
 
 namespace fs = std::filesystem;
@@ -19,8 +19,8 @@ class Detect : public ::testing::Test {
   ~Detect() override { fs::remove_all(root()); }
   static fs::path root() {
     return fs::temp_directory_path() /
-           ("walx-detect-" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()) + "-" +
-            std::to_string(::getpid()));
+           ("wal_exporter-detect-" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()) +
+            "-" + std::to_string(::getpid()));
   }
   static void file(const std::string& path, const std::string& content = "x") {
     fs::create_directories((root() / path).parent_path());
@@ -117,4 +117,4 @@ TEST_F(Detect, ALinkIsNotFollowedAndSaidSo) {
 }
 
 }  // namespace
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -4,10 +4,10 @@
 #include "unit/wal/node_tree.h"
 #include "unit/wal/without_rights.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 class Access : public Node {
  protected:
@@ -197,4 +197,4 @@ TEST_F(Access, AFileThatMayBeReadLaterIsReadThen) {
 }
 
 }  // namespace
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -8,10 +8,10 @@
 
 #include "unit/wal/node_tree.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 TEST_F(Node, ALookOpensOnlyFilesItHasNotReadBefore) {
   const int folder = ::open((node_ / "wal").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -403,4 +403,4 @@ TEST_F(Node, EveryLookSeesARowOfChangesAsAFreshReaderDoes) {
 }
 
 }  // namespace
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -3,7 +3,7 @@
 #include "paths.h"
 #include "unit/wal/node_tree.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 namespace {
 
 std::span<const std::byte> bytes(std::string_view text) {
@@ -172,4 +172,4 @@ TEST_F(Node, AChecksumStopsWhenAsked) {
 }
 
 }  // namespace
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

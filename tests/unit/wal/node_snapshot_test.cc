@@ -5,7 +5,7 @@
 #include "paths.h"
 #include "unit/wal/node_tree.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 namespace {
 
 constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
@@ -122,4 +122,4 @@ TEST_F(Node, ASnapshotFileThatIsMissingOrALinkIsNotFound) {
 }
 
 }  // namespace
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

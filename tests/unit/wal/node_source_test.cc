@@ -4,10 +4,10 @@
 
 #include "unit/wal/node_tree.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 Time ns(std::int64_t since_1970) {
   return Time(Duration(since_1970));
@@ -271,4 +271,4 @@ TEST_F(Node, FullGetsThroughAFileLargerThanItsBudget) {
 }
 
 }  // namespace
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

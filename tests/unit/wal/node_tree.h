@@ -22,7 +22,7 @@
 #include "wal/node_source.h"
 #include "wal/node_wal_file.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 
 // 2026-11-23T01:41:00Z, minutes after the fixtures were recorded.
 inline constexpr Time kTestNow{std::chrono::seconds(1'795'398'060)};
@@ -72,7 +72,7 @@ class Node : public testing::Test {
   void SetUp() override {
     const bool has_memory = ::access("/dev/shm", W_OK | X_OK) == 0;
     const std::filesystem::path base = has_memory ? "/dev/shm" : std::filesystem::temp_directory_path();
-    std::string name = (base / "walx-node-XXXXXX").string();
+    std::string name = (base / "wal_exporter-node-XXXXXX").string();
     ASSERT_NE(::mkdtemp(name.data()), nullptr);
     top_ = name;
     node_ = top_ / "node0";
@@ -125,4 +125,4 @@ class Node : public testing::Test {
   std::shared_ptr<ReadCounter> counter_ = std::make_shared<ReadCounter>();
 };
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

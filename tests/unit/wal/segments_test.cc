@@ -13,12 +13,12 @@
 #include "unit/wal/without_rights.h"
 #include "wal/detect.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::HasSubstr;
-using testing::SizeIs;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
 
 // An entry of `bytes` bytes in all: type 1, length, then anything.
 std::string entry(std::size_t bytes, char type = 1) {
@@ -390,4 +390,4 @@ TEST_F(Segments, DetectionTellsTheLayoutsApart) {
 }
 
 }  // namespace
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

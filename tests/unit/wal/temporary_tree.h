@@ -8,12 +8,12 @@
 #include <fstream>
 #include <string>
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 
 class TemporaryTree {
  public:
   TemporaryTree() {
-    std::string name = (std::filesystem::temp_directory_path() / "walx-wal-XXXXXX").string();
+    std::string name = (std::filesystem::temp_directory_path() / "wal_exporter-wal-XXXXXX").string();
     if (mkdtemp(name.data()) == nullptr) ADD_FAILURE() << "no temporary directory";
     root_ = name;
   }
@@ -43,4 +43,4 @@ class TemporaryTree {
   std::filesystem::path forbidden_;
 };
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -7,10 +7,10 @@
 #include "temporary_tree.h"
 #include "unit/wal/without_rights.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 // Counts changes, and waits for one with a deadline.
 class Changes {
@@ -35,7 +35,7 @@ class Changes {
   SystemClock clock_;
   Mutex mutex_;
   CondVar changed_;
-  int count_ WALX_GUARDED_BY(mutex_) = 0;
+  int count_ WAL_EXPORTER_GUARDED_BY(mutex_) = 0;
 };
 
 TEST(Watch, AFileInANewShardOfANewDatabaseIsSeen) {
@@ -95,4 +95,4 @@ TEST(Watch, AReplacedDirectoryIsDegradedAndArmedAnew) {
 }
 
 }  // namespace
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -8,7 +8,7 @@
 #include <functional>
 #include <string>
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 
 // Runs `body` in a process without root's rights; it returns "" where all is well.
 inline std::string without_rights(const std::function<std::string()>& body) {
@@ -34,4 +34,4 @@ inline std::string without_rights(const std::function<std::string()>& body) {
   return said;
 }
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -2,13 +2,13 @@
 
 #include "routes.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::Not;
-using testing::StartsWith;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
 
 using Events = Routes;
 
@@ -118,4 +118,4 @@ TEST_F(Events, AStreamNeedsALoginWhereUsersAreConfigured) {
 }
 
 }  // namespace
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -4,7 +4,7 @@
 
 #include <ostream>
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
 // A request as curl sends it on the machine itself.
@@ -37,12 +37,12 @@ RequestFacts as(RequestFacts facts, const std::string& method) {
   return facts;
 }
 
-enum class Users { none, logged_in, not_logged_in };
+enum class Logins { none, logged_in, not_logged_in };
 
 struct Row {
   const char* name;
   RequestFacts facts;
-  Users users;
+  Logins users;
   int status;
   const char* in_reason;
 };
@@ -55,78 +55,79 @@ class Guard : public testing::TestWithParam<Row> {};
 
 TEST_P(Guard, Decides) {
   const auto& row = GetParam();
-  const auto verdict = guard(row.facts, row.users != Users::none, row.users == Users::logged_in);
+  const auto verdict = guard(row.facts, row.users != Logins::none, row.users == Logins::logged_in);
   EXPECT_EQ(verdict.status, row.status) << verdict.reason;
   EXPECT_NE(verdict.reason.find(row.in_reason), std::string::npos) << verdict.reason;
   EXPECT_EQ(verdict.remedy.empty(), row.status == 200);
 }
 
 const Row kRows[] = {
-    {"LocalPost", local_post(), Users::none, 200, ""},
-    {"LocalPostToLocalhost", with_host(local_post(), "localhost:3002"), Users::none, 200, ""},
-    {"LocalPostToUpperCaseLocalhost", with_host(local_post(), "LOCALHOST"), Users::none, 200, ""},
-    {"LocalPostToIpv6", with_host(from(local_post(), "::1"), "[::1]:3002"), Users::none, 200, ""},
-    {"MappedPeer", from(local_post(), "::ffff:127.0.0.1"), Users::none, 200, ""},
-    {"OtherLoopbackPeer", from(local_post(), "127.1.2.3"), Users::none, 200, ""},
-    {"ForeignPeer", from(local_post(), "192.168.1.7"), Users::none, 403, "192.168.1.7"},
-    {"ForeignMappedPeer", from(local_post(), "::ffff:10.0.0.1"), Users::none, 403, "10.0.0.1"},
-    {"PeerThatIsNoAddress", from(local_post(), ""), Users::none, 403, "loopback"},
-    {"HostOfTheWorld", with_host(local_post(), "wal.example.com"), Users::none, 403, "wal.example.com"},
-    {"HostThatLooksLocal", with_host(local_post(), "127.0.0.1.evil.example"), Users::none, 403, "Host"},
-    {"HostThatBeginsLocal", with_host(local_post(), "localhost.evil.example"), Users::none, 403, "Host"},
-    {"HostWithNoPortDigits", with_host(local_post(), "localhost:x"), Users::none, 403, "Host"},
-    {"HostUnbracketedIpv6", with_host(local_post(), "::1"), Users::none, 403, "Host"},
-    {"HostEmpty", with_host(local_post(), ""), Users::none, 403, "Host"},
-    {"HostMissing", {"POST", "1.1", "127.0.0.1", {}}, Users::none, 403, "missing"},
-    {"HostTwice", with(local_post(), "host", "localhost"), Users::none, 403, "Host was sent more than once"},
-    {"Http10", over(local_post(), "1.0"), Users::none, 403, "HTTP/1.1"},
-    {"Http2", over(local_post(), "2"), Users::none, 403, "HTTP/1.1"},
-    {"Forwarded", with(local_post(), "Forwarded", "for=1.2.3.4"), Users::none, 403, "Forwarded"},
-    {"XForwardedFor", with(local_post(), "X-Forwarded-For", "127.0.0.1"), Users::none, 403, "X-Forwarded-For"},
-    {"XForwardedAnything", with(local_post(), "x-forwarded-server", "a"), Users::none, 403, "x-forwarded-server"},
-    {"XRealIp", with(local_post(), "X-Real-IP", "127.0.0.1"), Users::none, 403, "X-Real-IP"},
-    {"Via", with(local_post(), "VIA", "1.1 squid"), Users::none, 403, "VIA"},
-    {"OwnOrigin", with(local_post(), "Origin", "http://127.0.0.1:3002"), Users::none, 200, ""},
-    {"OwnOriginInUpperCase", with(local_post(), "Origin", "HTTP://127.0.0.1:3002"), Users::none, 200, ""},
-    {"OwnOriginDefaultPort", with(with_host(local_post(), "localhost"), "Origin", "http://localhost:80"), Users::none,
+    {"LocalPost", local_post(), Logins::none, 200, ""},
+    {"LocalPostToLocalhost", with_host(local_post(), "localhost:3002"), Logins::none, 200, ""},
+    {"LocalPostToUpperCaseLocalhost", with_host(local_post(), "LOCALHOST"), Logins::none, 200, ""},
+    {"LocalPostToIpv6", with_host(from(local_post(), "::1"), "[::1]:3002"), Logins::none, 200, ""},
+    {"MappedPeer", from(local_post(), "::ffff:127.0.0.1"), Logins::none, 200, ""},
+    {"OtherLoopbackPeer", from(local_post(), "127.1.2.3"), Logins::none, 200, ""},
+    {"ForeignPeer", from(local_post(), "192.168.1.7"), Logins::none, 403, "192.168.1.7"},
+    {"ForeignMappedPeer", from(local_post(), "::ffff:10.0.0.1"), Logins::none, 403, "10.0.0.1"},
+    {"PeerThatIsNoAddress", from(local_post(), ""), Logins::none, 403, "loopback"},
+    {"HostOfTheWorld", with_host(local_post(), "wal.example.com"), Logins::none, 403, "wal.example.com"},
+    {"HostThatLooksLocal", with_host(local_post(), "127.0.0.1.evil.example"), Logins::none, 403, "Host"},
+    {"HostThatBeginsLocal", with_host(local_post(), "localhost.evil.example"), Logins::none, 403, "Host"},
+    {"HostWithNoPortDigits", with_host(local_post(), "localhost:x"), Logins::none, 403, "Host"},
+    {"HostUnbracketedIpv6", with_host(local_post(), "::1"), Logins::none, 403, "Host"},
+    {"HostEmpty", with_host(local_post(), ""), Logins::none, 403, "Host"},
+    {"HostMissing", {"POST", "1.1", "127.0.0.1", {}}, Logins::none, 403, "missing"},
+    {"HostTwice", with(local_post(), "host", "localhost"), Logins::none, 403, "Host was sent more than once"},
+    {"Http10", over(local_post(), "1.0"), Logins::none, 403, "HTTP/1.1"},
+    {"Http2", over(local_post(), "2"), Logins::none, 403, "HTTP/1.1"},
+    {"Forwarded", with(local_post(), "Forwarded", "for=1.2.3.4"), Logins::none, 403, "Forwarded"},
+    {"XForwardedFor", with(local_post(), "X-Forwarded-For", "127.0.0.1"), Logins::none, 403, "X-Forwarded-For"},
+    {"XForwardedAnything", with(local_post(), "x-forwarded-server", "a"), Logins::none, 403, "x-forwarded-server"},
+    {"XRealIp", with(local_post(), "X-Real-IP", "127.0.0.1"), Logins::none, 403, "X-Real-IP"},
+    {"Via", with(local_post(), "VIA", "1.1 squid"), Logins::none, 403, "VIA"},
+    {"OwnOrigin", with(local_post(), "Origin", "http://127.0.0.1:3002"), Logins::none, 200, ""},
+    {"OwnOriginInUpperCase", with(local_post(), "Origin", "HTTP://127.0.0.1:3002"), Logins::none, 200, ""},
+    {"OwnOriginDefaultPort", with(with_host(local_post(), "localhost"), "Origin", "http://localhost:80"), Logins::none,
      200, ""},
-    {"OriginOtherPort", with(local_post(), "Origin", "http://127.0.0.1:8080"), Users::none, 403, "8080"},
-    {"OriginOtherName", with(local_post(), "Origin", "http://localhost:3002"), Users::none, 403, "localhost"},
-    {"OriginOtherScheme", with(local_post(), "Origin", "https://127.0.0.1:3002"), Users::none, 403, "https"},
-    {"OriginNull", with(local_post(), "Origin", "null"), Users::none, 403, "null"},
-    {"OriginEmpty", with(local_post(), "Origin", ""), Users::none, 403, "Origin"},
-    {"OriginWithPath", with(local_post(), "Origin", "http://127.0.0.1:3002/x"), Users::none, 403, "Origin"},
-    {"OriginWithUser", with(local_post(), "Origin", "http://127.0.0.1:3002@evil"), Users::none, 403, "Origin"},
-    {"OriginTwice", with(with(local_post(), "Origin", "http://127.0.0.1:3002"), "Origin", "http://evil"), Users::none,
+    {"OriginOtherPort", with(local_post(), "Origin", "http://127.0.0.1:8080"), Logins::none, 403, "8080"},
+    {"OriginOtherName", with(local_post(), "Origin", "http://localhost:3002"), Logins::none, 403, "localhost"},
+    {"OriginOtherScheme", with(local_post(), "Origin", "https://127.0.0.1:3002"), Logins::none, 403, "https"},
+    {"OriginNull", with(local_post(), "Origin", "null"), Logins::none, 403, "null"},
+    {"OriginEmpty", with(local_post(), "Origin", ""), Logins::none, 403, "Origin"},
+    {"OriginWithPath", with(local_post(), "Origin", "http://127.0.0.1:3002/x"), Logins::none, 403, "Origin"},
+    {"OriginWithUser", with(local_post(), "Origin", "http://127.0.0.1:3002@evil"), Logins::none, 403, "Origin"},
+    {"OriginTwice", with(with(local_post(), "Origin", "http://127.0.0.1:3002"), "Origin", "http://evil"), Logins::none,
      403, "more than once"},
-    {"FetchSiteNone", with(local_post(), "Sec-Fetch-Site", "none"), Users::none, 200, ""},
-    {"FetchSiteSameOrigin", with(local_post(), "Sec-Fetch-Site", "same-origin"), Users::none, 200, ""},
-    {"FetchSiteSameSite", with(local_post(), "Sec-Fetch-Site", "same-site"), Users::none, 403, "same-site"},
-    {"FetchSiteCrossSite", with(local_post(), "sec-fetch-site", "cross-site"), Users::none, 403, "cross-site"},
-    {"PutIsGuardedToo", as(from(local_post(), "10.0.0.1"), "PUT"), Users::none, 403, "loopback"},
-    {"OptionsIsGuardedToo", as(from(local_post(), "10.0.0.1"), "OPTIONS"), Users::none, 403, "loopback"},
+    {"FetchSiteNone", with(local_post(), "Sec-Fetch-Site", "none"), Logins::none, 200, ""},
+    {"FetchSiteSameOrigin", with(local_post(), "Sec-Fetch-Site", "same-origin"), Logins::none, 200, ""},
+    {"FetchSiteSameSite", with(local_post(), "Sec-Fetch-Site", "same-site"), Logins::none, 403, "same-site"},
+    {"FetchSiteCrossSite", with(local_post(), "sec-fetch-site", "cross-site"), Logins::none, 403, "cross-site"},
+    {"PutIsGuardedToo", as(from(local_post(), "10.0.0.1"), "PUT"), Logins::none, 403, "loopback"},
+    {"OptionsIsGuardedToo", as(from(local_post(), "10.0.0.1"), "OPTIONS"), Logins::none, 403, "loopback"},
 
-    {"GetFromAnywhere", {"GET", "1.0", "10.0.0.1", {{"Via", "x"}, {"Origin", "http://evil"}}}, Users::none, 200, ""},
-    {"HeadFromAnywhere", {"HEAD", "1.1", "10.0.0.1", {{"Host", "wal.example.com"}}}, Users::none, 200, ""},
-    {"GetWithoutLogin", as(local_post(), "GET"), Users::not_logged_in, 401, "login"},
-    {"GetWithLogin", as(from(local_post(), "10.0.0.1"), "GET"), Users::logged_in, 200, ""},
+    {"GetFromAnywhere", {"GET", "1.0", "10.0.0.1", {{"Via", "x"}, {"Origin", "http://evil"}}}, Logins::none, 200, ""},
+    {"HeadFromAnywhere", {"HEAD", "1.1", "10.0.0.1", {{"Host", "wal.example.com"}}}, Logins::none, 200, ""},
+    {"GetWithoutLogin", as(local_post(), "GET"), Logins::not_logged_in, 401, "login"},
+    {"GetWithLogin", as(from(local_post(), "10.0.0.1"), "GET"), Logins::logged_in, 200, ""},
     {"GetWithTwoLogins", with(with(as(local_post(), "GET"), "Authorization", "Basic a"), "authorization", "Basic b"),
-     Users::not_logged_in, 403, "Authorization was sent more than once"},
+     Logins::not_logged_in, 403, "Authorization was sent more than once"},
 
-    {"PostWithoutLoginEvenLocal", local_post(), Users::not_logged_in, 401, "login"},
-    {"PostWithLoginFromAfar", with_host(from(local_post(), "10.0.0.1"), "wal.example.com"), Users::logged_in, 200, ""},
-    {"PostWithLoginThroughNginx", with(over(local_post(), "1.0"), "X-Forwarded-For", "10.0.0.1"), Users::logged_in, 200,
-     ""},
-    {"PostWithLoginFromAForeignPage", with(local_post(), "Origin", "http://evil.example"), Users::logged_in, 403,
+    {"PostWithoutLoginEvenLocal", local_post(), Logins::not_logged_in, 401, "login"},
+    {"PostWithLoginFromAfar", with_host(from(local_post(), "10.0.0.1"), "wal.example.com"), Logins::logged_in, 200, ""},
+    {"PostWithLoginThroughNginx", with(over(local_post(), "1.0"), "X-Forwarded-For", "10.0.0.1"), Logins::logged_in,
+     200, ""},
+    {"PostWithLoginFromAForeignPage", with(local_post(), "Origin", "http://evil.example"), Logins::logged_in, 403,
      "evil.example"},
-    {"PostWithLoginFromNullOrigin", with(local_post(), "Origin", "null"), Users::logged_in, 403, "null"},
-    {"PostWithLoginCrossSite", with(local_post(), "Sec-Fetch-Site", "cross-site"), Users::logged_in, 403, "cross-site"},
+    {"PostWithLoginFromNullOrigin", with(local_post(), "Origin", "null"), Logins::logged_in, 403, "null"},
+    {"PostWithLoginCrossSite", with(local_post(), "Sec-Fetch-Site", "cross-site"), Logins::logged_in, 403,
+     "cross-site"},
     {"OwnPageBehindTlsProxy",
      {"POST",
       "1.0",
       "127.0.0.1",
       {{"Host", "wal.example.com"}, {"X-Forwarded-Proto", "https"}, {"Origin", "https://wal.example.com"}}},
-     Users::logged_in,
+     Logins::logged_in,
      200,
      ""},
     {"HttpPageBehindTlsProxy",
@@ -134,7 +135,7 @@ const Row kRows[] = {
       "1.0",
       "127.0.0.1",
       {{"Host", "wal.example.com"}, {"X-Forwarded-Proto", "https"}, {"Origin", "http://wal.example.com"}}},
-     Users::logged_in,
+     Logins::logged_in,
      403,
      "Origin"},
 };
@@ -155,4 +156,4 @@ TEST(Guard403, NamesTheRemedyOfConfiguringUsers) {
 }
 
 }  // namespace
-}  // namespace walx::web
+}  // namespace wal_exporter::web

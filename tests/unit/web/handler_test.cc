@@ -7,13 +7,13 @@
 
 #include "routes.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::Not;
-using testing::StartsWith;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
 
 TEST_F(Routes, MetricsAreTextInTheFormatPrometheusReads) {
   const auto response = get("/metrics");
@@ -443,4 +443,4 @@ TEST_F(Routes, AfterBeingAbandonedNothingIsCounted) {
 }
 
 }  // namespace
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -5,10 +5,10 @@
 #include "support.h"
 #include "web/handler.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
-Response ask(World& world, const std::string& method) {
+Response ask_handler(World& world, const std::string& method) {
   Handler handler(world.dependencies(), 1, 1);
   Request request;
   request.method = method;
@@ -26,7 +26,7 @@ TEST(HooksRoute, ListsThemInTheirOrder) {
   view.hooks.back().type = "slack";
   view.hooks.emplace_back().name = "am";
   world.views.publish(std::make_shared<view::View>(std::move(view)));
-  const Response response = ask(world, "GET");
+  const Response response = ask_handler(world, "GET");
   EXPECT_EQ(response.status, 200);
   const Json hooks = Json::parse(response.body)["hooks"];
   ASSERT_EQ(hooks.size(), 2U);
@@ -37,9 +37,9 @@ TEST(HooksRoute, ListsThemInTheirOrder) {
 
 TEST(HooksRoute, IsAnEmptyListWithoutHooksAndOnlyRead) {
   World world;
-  EXPECT_EQ(Json::parse(ask(world, "GET").body).dump(), R"({"hooks":[]})");
-  EXPECT_EQ(ask(world, "POST").status, 405);
+  EXPECT_EQ(Json::parse(ask_handler(world, "GET").body).dump(), R"({"hooks":[]})");
+  EXPECT_EQ(ask_handler(world, "POST").status, 405);
 }
 
 }  // namespace
-}  // namespace walx::web
+}  // namespace wal_exporter::web

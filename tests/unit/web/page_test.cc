@@ -9,12 +9,12 @@
 #include "web/handler.h"
 #include "web/landing.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
-using testing::HasSubstr;
-using testing::Not;
-using testing::StartsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
 
 class Page : public testing::Test {
  protected:
@@ -245,4 +245,4 @@ TEST_F(Page, SamplesRefuseWhatTheyDoNotUnderstand) {
 }
 
 }  // namespace
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -2,10 +2,10 @@
 
 #include "routes.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 using Pause = Routes;
 
@@ -51,4 +51,4 @@ TEST_F(Pause, IsGuardedAsEveryChange) {
 }
 
 }  // namespace
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -5,12 +5,12 @@
 
 #include "web/listen.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::Pair;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Pair;
 
 TEST(PercentDecode, DecodesBothCases) {
   EXPECT_EQ(percent_decode("a%2Fb%c3%BC").value(), "a/b\xC3\xBC");
@@ -95,4 +95,4 @@ TEST(ListeningPorts, NothingElseGetsThroughToCivetWeb) {
 }
 
 }  // namespace
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -10,7 +10,7 @@
 #include "web/handler.h"
 #include "web/password.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 
 class Routes : public testing::Test {
  protected:
@@ -58,4 +58,4 @@ class Routes : public testing::Test {
 
 inline const std::vector<Header> kLogin = {{"Authorization", "Basic YWxpY2U6c2VjcmV0"}};  // alice:secret
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

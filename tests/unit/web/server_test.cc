@@ -11,11 +11,11 @@
 #include "support.h"
 #include "web/password.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
-using testing::HasSubstr;
-using testing::Not;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr Duration kTimeout = std::chrono::milliseconds(200);
 
@@ -326,4 +326,4 @@ TEST_F(RunningServer, ARequestThatNeverEndsDoesNotHoldUpStopping) {
 }
 
 }  // namespace
-}  // namespace walx::web
+}  // namespace wal_exporter::web

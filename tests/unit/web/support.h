@@ -24,7 +24,7 @@
 #include "view/view.h"
 #include "web/server.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 
 inline Time at(const char* text) {
   return *parse_time(text);
@@ -142,10 +142,10 @@ class FakeCommands final : public view::Commands {
  private:
   Mutex mutex_;
   CondVar changed_;
-  bool hold_ WALX_GUARDED_BY(mutex_) = false;
-  view::CheckpointAnswer answer_ WALX_GUARDED_BY(mutex_) = ended(influxdb::OutcomeKind::succeeded);
-  Result<void> reload_ WALX_GUARDED_BY(mutex_);
-  std::vector<view::CheckpointCommand> asked_ WALX_GUARDED_BY(mutex_);
+  bool hold_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;
+  view::CheckpointAnswer answer_ WAL_EXPORTER_GUARDED_BY(mutex_) = ended(influxdb::OutcomeKind::succeeded);
+  Result<void> reload_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  std::vector<view::CheckpointCommand> asked_ WAL_EXPORTER_GUARDED_BY(mutex_);
 };
 
 class FakeQueries final : public view::Queries {
@@ -306,4 +306,4 @@ inline Answer ask(int port, const std::string& method, const std::string& target
   return send_raw(port, method + " " + target + " HTTP/1.1\r\nHost: localhost\r\n" + headers + "\r\n");
 }
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

@@ -8,11 +8,11 @@
 
 #include "web/password.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
-using testing::HasSubstr;
-using testing::Not;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 // Cost 4, the cheapest there is.
 std::string hash_of(const std::string& password, const char* kind = "$2b$") {
@@ -166,4 +166,4 @@ TEST(EqualInConstantTime, ComparesWholeTexts) {
 }
 
 }  // namespace
-}  // namespace walx::web
+}  // namespace wal_exporter::web

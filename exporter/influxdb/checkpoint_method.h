@@ -16,7 +16,7 @@
 #include "influxdb/outcome.h"
 #include "wal/source.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 
 struct CheckpointRequest {
   // Shards with fewer pending bytes than this are left alone; 0: none is.
@@ -32,4 +32,4 @@ class CheckpointMethod {
   [[nodiscard]] virtual Outcome run(const CheckpointRequest& request, std::stop_token stop) = 0;
 };
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

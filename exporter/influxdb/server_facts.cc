@@ -1,4 +1,4 @@
-#include "influxdb/server.h"
+#include "influxdb/server_facts.h"
 
 #include <array>
 #include <charconv>
@@ -7,13 +7,12 @@
 #include <string_view>
 
 #include "base/text.h"
-#include "http/target.h"
+#include "http/address.h"
 #include "influxdb/http_date.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
-constexpr std::size_t kMaxAnswerBytes = 64 * 1024;
 constexpr std::size_t kMaxFactBytes = 80;
 
 struct Answer {
@@ -146,4 +145,4 @@ ServerFacts ask_server(http::Client& client, const std::string& url, const std::
   return facts;
 }
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

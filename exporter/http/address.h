@@ -5,7 +5,7 @@
 
 #include "base/result.h"
 
-namespace walx::http {
+namespace wal_exporter::http {
 
 // For messages: the URL without its user part, query and fragment, on one line.
 [[nodiscard]] std::string printable_url(const std::string& url);
@@ -21,4 +21,4 @@ struct Target {
 // would be right.
 [[nodiscard]] Result<Target> parse_target(const std::string& url);
 
-}  // namespace walx::http
+}  // namespace wal_exporter::http

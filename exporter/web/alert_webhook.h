@@ -9,7 +9,7 @@
 #include "view/commands.h"
 #include "web/response.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 
 struct ReceivedAlert {
   bool firing = false;
@@ -28,4 +28,4 @@ struct ReceivedAlert {
 // "started", "no_op", "already_served", "blocked" or "gone".
 [[nodiscard]] const char* to_string(view::AlertAnswer::State state);
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

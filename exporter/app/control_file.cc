@@ -1,4 +1,4 @@
-#include "app/control.h"
+#include "app/control_file.h"
 
 #include <sys/random.h>
 
@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/text.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 namespace {
 
 constexpr const char* kName = "control";
@@ -50,4 +50,4 @@ void remove_control(const std::filesystem::path& state_directory) {
   std::filesystem::remove(state_directory / kName, ignored);
 }
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

@@ -1,5 +1,5 @@
 // What allows a restart that was considered, and what holds it back or forbids it.
-#include "policy/restart.h"
+#include "policy/restart_verdict.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,11 +10,11 @@
 
 #include "target.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using Kind = RestartVerdict::Kind;
 
 struct World {
@@ -253,4 +253,4 @@ TEST(Unprepared, IsForbiddenUnlessAllowedAndTheReplayIsKnownAndShort) {
 }
 
 }  // namespace
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

@@ -11,7 +11,7 @@
 
 #include "policy/engine.h"
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 
 struct RestartRules {
   bool enabled = false;
@@ -57,4 +57,4 @@ struct RestartVerdict {
 // InfluxDB is about to be told to restart: settled, and counted.
 [[nodiscard]] Memory after_restart_begun(Memory memory, Time now);
 
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

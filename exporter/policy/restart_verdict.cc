@@ -1,12 +1,10 @@
-#include "policy/restart.h"
+#include "policy/restart_verdict.h"
 
 #include <algorithm>
 #include <cmath>
 
-namespace walx::policy {
+namespace wal_exporter::policy {
 namespace {
-
-constexpr Duration kDay = std::chrono::hours(24);
 
 std::uint64_t restarts_today(const Memory& memory, Time now) {
   return static_cast<std::uint64_t>(
@@ -104,4 +102,4 @@ Memory after_restart_begun(Memory memory, Time now) {
   return after_restart_settled(std::move(memory));
 }
 
-}  // namespace walx::policy
+}  // namespace wal_exporter::policy

@@ -1,5 +1,5 @@
 // The route that takes Alertmanager's webhook.
-#include "web/alerts.h"
+#include "web/alert_webhook.h"
 
 #include <algorithm>
 #include <map>
@@ -8,10 +8,10 @@
 #include "web/handler.h"
 #include "web/place.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
-using State = view::AlertAnswer::State;
+using AlertState = view::AlertAnswer::State;
 
 constexpr std::size_t kDeepest = 16;
 constexpr std::size_t kLongestTime = 64;
@@ -59,17 +59,17 @@ Json result_json(const std::string& target, const std::vector<std::string>& aler
 
 }  // namespace
 
-const char* to_string(State state) {
+const char* to_string(AlertState state) {
   switch (state) {
-    case State::started:
+    case AlertState::started:
       return "started";
-    case State::no_op:
+    case AlertState::no_op:
       return "no_op";
-    case State::already_served:
+    case AlertState::already_served:
       return "already_served";
-    case State::blocked:
+    case AlertState::blocked:
       return "blocked";
-    case State::gone:
+    case AlertState::gone:
       return "gone";
   }
   return "unknown";
@@ -112,8 +112,8 @@ Result<std::vector<ReceivedAlert>> parse_alerts(const std::string& body) {
 }
 
 bool is_worth_a_retry(const view::AlertAnswer& answer) {
-  if (answer.state == State::gone) return true;
-  return answer.state == State::blocked && !answer.blockers.empty() &&
+  if (answer.state == AlertState::gone) return true;
+  return answer.state == AlertState::blocked && !answer.blockers.empty() &&
          std::all_of(answer.blockers.begin(), answer.blockers.end(), ends_soon);
 }
 
@@ -157,11 +157,11 @@ Response Handler::post_alerts(const Call& call) {
   std::string blocked;
   const SteadyTime deadline = dependencies_.clock.steady() + kLongestMessage;
   for (const auto& [target, command] : commands) {
-    view::AlertAnswer answer{State::gone, "there was no time to look at it; send it again", {}, std::nullopt};
+    view::AlertAnswer answer{AlertState::gone, "there was no time to look at it; send it again", {}, std::nullopt};
     if (dependencies_.clock.steady() < deadline) answer = dependencies_.commands.alert(command);
     if (abandoned_) return error_response(503, "the exporter is shutting down");
     retry = retry || is_worth_a_retry(answer);
-    if (answer.state == State::blocked || answer.state == State::gone) blocked = answer.message;
+    if (answer.state == AlertState::blocked || answer.state == AlertState::gone) blocked = answer.message;
     extra["results"].push_back(result_json(target, names[target], answer));
   }
   if (!blocked.empty()) {
@@ -179,4 +179,4 @@ Response Handler::post_alerts(const Call& call) {
   return json_response(200, body);
 }
 
-}  // namespace walx::web
+}  // namespace wal_exporter::web

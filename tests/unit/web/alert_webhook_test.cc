@@ -1,15 +1,15 @@
-#include "web/alerts.h"
+#include "web/alert_webhook.h"
 
 #include <gmock/gmock.h>
 
 #include "routes.h"
 
-namespace walx::web {
+namespace wal_exporter::web {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using State = view::AlertAnswer::State;
 
 std::string alert(const std::string& target, const std::string& status = "firing",
@@ -179,4 +179,4 @@ TEST(ParseAlerts, WithoutAFingerprintTheLabelsTellThemApart) {
 }
 
 }  // namespace
-}  // namespace walx::web
+}  // namespace wal_exporter::web

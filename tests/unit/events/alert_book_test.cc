@@ -1,5 +1,5 @@
 // The alerts that events make, and how Alertmanager is told.
-#include "events/alerts.h"
+#include "events/alert_book.h"
 
 #include <gmock/gmock.h>
 
@@ -7,7 +7,7 @@
 
 #include "support.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 namespace {
 
 using namespace std::chrono_literals;
@@ -254,4 +254,4 @@ TEST(Alerts, AClockSetBackGivesNoEndBeforeTheStart) {
 }
 
 }  // namespace
-}  // namespace walx::events
+}  // namespace wal_exporter::events

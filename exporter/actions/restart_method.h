@@ -11,7 +11,7 @@
 
 #include "base/result.h"
 
-namespace walx::actions {
+namespace wal_exporter::actions {
 
 class RestartMethod {
  public:
@@ -29,4 +29,4 @@ class RestartMethod {
   [[nodiscard]] virtual Result<std::string> restart(const std::stop_token& stop) = 0;
 };
 
-}  // namespace walx::actions
+}  // namespace wal_exporter::actions

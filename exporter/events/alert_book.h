@@ -30,7 +30,7 @@
 #include "events/hook.h"
 #include "events/payload.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 
 struct Alert {
   std::string name;
@@ -75,4 +75,4 @@ class AlertBook {
   std::vector<Alert> alerts_;
 };
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

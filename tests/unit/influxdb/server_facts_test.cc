@@ -1,4 +1,4 @@
-#include "influxdb/server.h"
+#include "influxdb/server_facts.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,18 +8,18 @@
 #include "influxdb/http_date.h"
 #include "unit/http/fake_server.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using testing::ClosedPort;
-using testing::FakeServer;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using testing::Peer;
-using testing::recorded_answer;
-using testing::TempDir;
+using tests::ClosedPort;
+using tests::FakeServer;
+using tests::Peer;
+using tests::recorded_answer;
+using tests::TempDir;
 
 // Mon, 23 Nov 2026 01:46:34 GMT
 const Time kRecorded = Time(seconds(1795398394));
@@ -209,4 +209,4 @@ TEST(HttpDate, RefusesTheRest) {
 }
 
 }  // namespace
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -11,7 +11,7 @@
 #include "base/result.h"
 #include "http/client.h"
 
-namespace walx::influxdb {
+namespace wal_exporter::influxdb {
 
 struct ServerFacts {
   bool up = false;
@@ -29,4 +29,4 @@ struct ServerFacts {
 [[nodiscard]] ServerFacts ask_server(http::Client& client, const std::string& url, const std::string& token,
                                      Duration timeout, const Clock& clock, std::stop_token stop);
 
-}  // namespace walx::influxdb
+}  // namespace wal_exporter::influxdb

@@ -1,4 +1,4 @@
-#include "wal/directory.h"
+#include "wal/listing.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 
 #include "base/text.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 namespace {
 
 // As the kernel lays it out (getdents64(2)).
@@ -113,4 +113,4 @@ Result<std::uint64_t> available_bytes(int directory, const std::filesystem::path
   return static_cast<std::uint64_t>(status.f_bavail) * static_cast<std::uint64_t>(status.f_frsize);
 }
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 
-namespace walx::app {
+namespace wal_exporter::app {
 
 struct Control {
   std::string address;  // "127.0.0.1:3002"
@@ -20,4 +20,4 @@ struct Control {
 [[nodiscard]] Result<Control> read_control(const std::filesystem::path& state_directory);
 void remove_control(const std::filesystem::path& state_directory);
 
-}  // namespace walx::app
+}  // namespace wal_exporter::app

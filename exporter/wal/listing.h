@@ -3,6 +3,8 @@
 // making only: names are raw bytes. Free functions; safe from any thread.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <functional>
 #include <stop_token>
@@ -11,8 +13,9 @@
 
 #include "base/file.h"
 #include "base/result.h"
+#include "base/time.h"
 
-namespace walx::wal {
+namespace wal_exporter::wal {
 
 // At the top of a filesystem, and for root alone: where fsck puts what it finds, as
 // "#" and an inode number. A database may have that name too, so it is passed over
@@ -22,6 +25,9 @@ inline constexpr std::string_view kLostAndFound = "lost+found";
 // Whether fsck put `name`, in the folder `parent` of the WAL at `top`, there.
 [[nodiscard]] bool is_found_by_fsck(const std::filesystem::path& top, const std::filesystem::path& parent,
                                     std::string_view name);
+
+// Of a sample: the first ones tell what is wrong.
+inline constexpr std::size_t kMostNotes = 20;
 
 enum class EntryType { file, directory, symlink, other };
 
@@ -38,10 +44,15 @@ enum class EntryType { file, directory, symlink, other };
 [[nodiscard]] Result<void> for_each_entry(int directory, const std::filesystem::path& path, const std::stop_token& stop,
                                           const std::function<void(std::string_view, EntryType)>& visit);
 
+// A time of statx.
+[[nodiscard]] inline Time to_time(const struct statx_timestamp& stamp) {
+  return Time(std::chrono::seconds(stamp.tv_sec) + std::chrono::nanoseconds(stamp.tv_nsec));
+}
+
 // Permission denied while doing `operation` on `path`, with the remedy.
 [[nodiscard]] Error access_error(int errno_value, std::string_view operation, const std::filesystem::path& path);
 
 // Free bytes for unprivileged users of the filesystem that `directory` lies on.
 [[nodiscard]] Result<std::uint64_t> available_bytes(int directory, const std::filesystem::path& path);
 
-}  // namespace walx::wal
+}  // namespace wal_exporter::wal

@@ -1,10 +1,10 @@
-#include "http/target.h"
+#include "http/address.h"
 
 #include <string_view>
 
 #include "base/text.h"
 
-namespace walx::http {
+namespace wal_exporter::http {
 
 std::string printable_url(const std::string& url) {
   std::string shown = url.substr(0, url.find_first_of("?#"));
@@ -42,4 +42,4 @@ Result<Target> parse_target(const std::string& url) {
   return Target{std::move(base), {}};
 }
 
-}  // namespace walx::http
+}  // namespace wal_exporter::http

@@ -12,7 +12,7 @@
 #include "base/result.h"
 #include "events/event.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 
 class HookMemory {
  public:
@@ -27,4 +27,4 @@ class HookMemory {
   [[nodiscard]] virtual Result<void> put(const std::string& key, const std::string& value) = 0;
 };
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events

@@ -1,8 +1,8 @@
-#include "http/target.h"
+#include "http/address.h"
 
 #include <gtest/gtest.h>
 
-namespace walx::http {
+namespace wal_exporter::http {
 namespace {
 
 TEST(PrintableUrl, LeavesOutUserQueryAndFragment) {
@@ -46,4 +46,4 @@ TEST(ParseTarget, RefusesTheRestAndSaysWhatWouldBeRight) {
 }
 
 }  // namespace
-}  // namespace walx::http
+}  // namespace wal_exporter::http

@@ -1,11 +1,11 @@
-#include "events/alerts.h"
+#include "events/alert_book.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
 
-namespace walx::events {
+namespace wal_exporter::events {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -216,4 +216,4 @@ void AlertBook::restore(const nlohmann::ordered_json& memory) {
   }
 }
 
-}  // namespace walx::events
+}  // namespace wal_exporter::events
