@@ -2,7 +2,8 @@
 // over the server's backup port. The server snapshots the shard's cache first,
 // which empties its WAL, then sends a tar archive with nothing in it.
 //
-// Source: influxdb-facts, measured on 1.6.7. The port has no authentication.
+// Source: exporter/influxdb/FACTS.md, "1.x: the backup port". The port has no
+// authentication.
 #pragma once
 
 #include <memory>

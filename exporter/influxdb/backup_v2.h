@@ -3,7 +3,7 @@
 // another snapshot runs, so only the disk proves it; `since` is never left out,
 // because without it the whole shard would be sent.
 //
-// Source: influxdb-facts, measured on 2.7.
+// Source: exporter/influxdb/FACTS.md, "2.x: shard backup over HTTP".
 #pragma once
 
 #include <memory>

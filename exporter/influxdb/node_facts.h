@@ -1,7 +1,7 @@
 // What an InfluxDB 3 server says of its own settings, over its system tables.
 //
-// Source: influxdb-facts, "Reading the server's own settings" (both the names up
-// to 3.10 and those from 3.11). Blocks for at most two requests.
+// Source: exporter/influxdb/FACTS.md, "3.x: the server's own settings"; the names
+// from 3.11 on are in "3.x: what changed after 3.10". Blocks for at most two requests.
 #pragma once
 
 #include <optional>

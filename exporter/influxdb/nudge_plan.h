@@ -2,7 +2,7 @@
 // pending, dated when, written when. Worked out before the first write; pure; safe
 // from any thread.
 //
-// Source: influxdb-facts, "Driving a checkpoint by writes".
+// Source: exporter/influxdb/FACTS.md, "3.x: driving a checkpoint by writes".
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // What an InfluxDB 2.x server says of its own WAL in its /metrics: a second
 // opinion on what the directory shows.
 //
-// Source: influxdb-facts; `storage_wal_size` in tests/fixtures/http/v2-metrics-excerpt.txt.
+// Source: `storage_wal_size` in tests/fixtures/http/v2-metrics-excerpt.txt, recorded on a real server.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // How many more snapshots until old data goes unseen after a restart of InfluxDB 3.
 // Pure; safe from any thread.
 //
-// Source: influxdb-facts, "Dangers of too many snapshots": at start the server reads
+// Source: exporter/influxdb/FACTS.md, "3.x: too many snapshots": at start the server reads
 // only the newest `limit` = max(100, lookback / G) snapshots. Data goes unseen where
 // these do not reach back over the lookback, thus only where snapshots are made more
 // often than that: one per G, called sustainable here. That there are `limit` of them

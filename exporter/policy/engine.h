@@ -1,8 +1,8 @@
 // The policy engine: from what is there and what is remembered to a decision.
 //
 // Pure functions over values: no I/O, no clock of their own, no randomness of
-// their own; safe from any thread. The rules are those of the older service, with
-// the bounds that design.md adds.
+// their own; safe from any thread. The rules are those of the older service;
+// backoff, breaker, windows and the minimum interval are bounds added to them.
 #pragma once
 
 #include <cstdint>

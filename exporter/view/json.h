@@ -23,8 +23,8 @@ namespace wal_exporter::view {
 // What is left of the cooldown, whole milliseconds, rounded up; 0: it is over.
 [[nodiscard]] std::int64_t cooldown_remaining_ms(const TargetView& target, Time now);
 
-// One element of `targets`: the fields of design.md in its order, then what else
-// is known. Times RFC 3339 UTC, sizes bytes; what is not known is null. In
+// One element of `targets`. The order of the first fields is part of the API (a test
+// holds it); what was added later follows. Times RFC 3339 UTC, sizes bytes; what is not known is null. In
 // `forecast` an eta is null also where the limit is not in sight (growth is then
 // not null).
 [[nodiscard]] nlohmann::ordered_json to_json(const TargetView& target, Time now);
@@ -37,7 +37,7 @@ namespace wal_exporter::view {
 [[nodiscard]] nlohmann::ordered_json event_sample_json(const wal::Sample& sample);
 // Numbers are null where nothing was known.
 [[nodiscard]] nlohmann::ordered_json to_json(const SamplePoint& point);
-// One flat object, as design.md lists its fields.
+// One flat object.
 [[nodiscard]] nlohmann::ordered_json to_json(const CheckpointPlan& plan);
 [[nodiscard]] nlohmann::ordered_json to_json(const PrepareRestartAnswer& answer);
 [[nodiscard]] nlohmann::ordered_json to_json(const PauseAnswer& answer);

@@ -1,5 +1,5 @@
 // When InfluxDB 3 snapshots: the numbers that its rules turn on, and the rules'
-// arithmetic. Source: influxdb-facts, "3.x: when it snapshots".
+// arithmetic. Source: exporter/influxdb/FACTS.md, "3.x: when it snapshots".
 //
 // A period is one WAL file that no snapshot covers yet. Pure; safe from any thread.
 #pragma once

@@ -1,6 +1,6 @@
 """The storage of the 3.x test server: buffer, flush, WAL files, snapshots,
-kept files, replay. Follows influxdb-facts; where that is silent, the order of
-events of the upstream source.
+kept files, replay. Follows exporter/influxdb/FACTS.md; where that is silent, the
+order of events of the upstream source.
 
 Threads: write() may be called from any; one thread flushes, so WAL files are
 made one after the other; each snapshot is persisted on a thread of its own,

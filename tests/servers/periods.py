@@ -1,5 +1,5 @@
-"""When 3.x snapshots: the rule of influxdb-facts ("when it snapshots"), on
-numbers alone. No files, no clock, no locks.
+"""When 3.x snapshots: the rule of exporter/influxdb/FACTS.md,
+"3.x: when it snapshots", on numbers alone. No files, no clock, no locks.
 
 A period is one WAL file not yet snapshotted: its number and the smallest and
 largest data time in it, in ns.

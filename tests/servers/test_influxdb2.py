@@ -1,5 +1,5 @@
 """The 2.x test server against the recorded answers, the fixtures and the
-measured checkpoint of influxdb-facts."""
+measured checkpoint of exporter/influxdb/FACTS.md."""
 
 import os
 import shutil

@@ -1,6 +1,6 @@
 """The 3.x test server: its HTTP answers against the recorded ones, its
-directory against the fixtures, its faults against influxdb-facts. The measured
-runs of that file are in test_measured3.py."""
+directory against the fixtures, its faults against exporter/influxdb/FACTS.md.
+The measured runs of that file are in test_measured3.py."""
 
 import json
 import os

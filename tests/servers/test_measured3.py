@@ -1,5 +1,5 @@
-"""The runs of influxdb-facts that were measured against a real 3.10 (marked
-[M] there), against the 3.x test server: the same numbers must come out."""
+"""The runs that were measured on a real 3.10 (marked M 3.10 in
+exporter/influxdb/FACTS.md), against the 3.x test server: the same numbers must come out."""
 
 import os
 import sys
