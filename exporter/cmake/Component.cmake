@@ -1,6 +1,6 @@
 # wal_exporter_component(NAME DEPENDS a b LINK x::y): the folder NAME as a static library
 # wal_exporter_NAME, which may include the headers of the folders it depends on. The
-# table of who may depend on whom is held by tests/structure.
+# table of who may depend on whom is held by tests/checks/structure.
 function(wal_exporter_component NAME)
   cmake_parse_arguments(ARG "" "" "DEPENDS;LINK" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${NAME}/*.cc)
