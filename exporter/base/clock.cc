@@ -29,10 +29,10 @@ SteadyTime ManualClock::steady() const {
   return steady_;
 }
 
-// The waiter registers while it holds `mutex`, and advance() takes that mutex
-// before it notifies, so a wake-up can't fall between the two. Whoever waits may take
-// condition and mutex with it when this returns, so an advance() that has begun is
-// waited for, without the mutex, which it needs.
+// No wake-up is lost: the waiter registers while it holds `mutex`, and advance() takes
+// `mutex` before it notifies. The caller may destroy `condition` and `mutex` as soon as
+// this returns, so it first waits for every advance() that is about to use them. `mutex`
+// is released during that wait, because advance() needs it.
 void ManualClock::wait_until(CondVar& condition, Mutex& mutex, SteadyTime deadline) {
   Waiters::iterator waiter;
   {

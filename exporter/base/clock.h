@@ -52,7 +52,8 @@ class ManualClock final : public Clock {
   };
   using Waiters = std::list<Waiter>;
 
-  // False: an advance() is about to wake it, and needs its condition and mutex.
+  // Takes the waiter off the list. False, and the waiter stays: a running advance() will
+  // still use its condition and mutex.
   [[nodiscard]] bool leave(Waiters::iterator waiter);
   void wait_until_woken(Waiters::iterator waiter);
 

@@ -14,8 +14,9 @@ namespace wal_exporter {
 // Bytes that are not UTF-8 replaced by U+FFFD, for JSON and label values.
 [[nodiscard]] std::string to_valid_utf8(std::string_view text);
 
-// Whether arrays and objects of a JSON text lie more than `depth` deep in each other:
-// to be asked before a parser whose values are copied and written recursively.
+// Whether arrays and objects of a JSON text are nested more than `depth` deep. Ask this
+// before parsing: the parsed value is copied and written recursively, and deep nesting
+// would overflow the stack.
 [[nodiscard]] bool is_nested_deeper(std::string_view json, std::size_t depth);
 
 // "name, other and third"; for messages that list what would be right.

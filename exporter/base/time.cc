@@ -112,7 +112,7 @@ bool is_year_in_range(std::string_view text_that_begins_with_it) {
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 Result<Time> parse_time(std::string_view rfc3339) {
-  // Another year would not fit, and the library does not look.
+  // The library does not check for overflow, so other years are refused here.
   std::istringstream in{is_year_in_range(rfc3339) ? std::string(rfc3339) : std::string()};
   in.imbue(std::locale::classic());
   Time time{};

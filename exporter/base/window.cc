@@ -19,8 +19,8 @@ constexpr std::array<std::string_view, 7> kWeekDays = {"sunday",   "monday", "tu
                                                        "thursday", "friday", "saturday"};
 constexpr std::array<std::string_view, 12> kMonths = {"jan", "feb", "mar", "apr", "may", "jun",
                                                       "jul", "aug", "sep", "oct", "nov", "dec"};
-constexpr int kDaysAhead = 366 * 8;  // the 29th of February may be left out once
-// Windows that touch or overlap are followed this far.
+constexpr int kDaysAhead = 366 * 8;  // two 29ths of February can be eight years apart
+// At most so many windows that touch or overlap are joined to find the end.
 constexpr int kMostJoined = 50;
 
 struct Interval {
@@ -70,7 +70,7 @@ void add(const CronWindow& cron, const Zone& zone, LocalDays day, const Take& ta
     if (!cron.hours[hour]) continue;
     for (unsigned minute = 0; minute < 60; ++minute) {
       if (!cron.minutes[minute]) continue;
-      // A time that comes twice, when clocks are put back, begins twice.
+      // When clocks are put back, a local time occurs twice, and so does the window.
       const LocalTime local = LocalTime(day) + std::chrono::hours(hour) + minutes(minute);
       const Time first = zone.to_time(local, Zone::Choose::first);
       const Time last = zone.to_time(local, Zone::Choose::last);
@@ -89,9 +89,10 @@ void each_interval(const Window& window, LocalDays day, const Take& take) {
   std::visit([&](const auto& when) { add(when, window.zone, day, take); }, window.when);
 }
 
-// All of a cron window's intervals are as long as each other, so that the one that
-// began last ends last. Of times that come twice only those that are chosen: so the
-// later local time is the later one. nullopt: none began within its length.
+// The latest begin of the cron window at or before `now`. All its intervals have the same
+// length, so the one that began last also ends last. Where a local time occurs twice only
+// the one that `choose` names counts, so that local times are in the order of the instants.
+// nullopt: no interval that could still last has begun.
 std::optional<Time> last_begin(const CronWindow& cron, const Zone& zone, Zone::Choose choose, Time now) {
   const LocalDays today = date::floor<date::days>(zone.to_local(now));
   const LocalDays first = today - date::days(1 + cron.length / std::chrono::hours(24));
@@ -146,7 +147,8 @@ std::optional<Time> next_begin(const Window& window, Time now) {
   const LocalDays today = date::floor<date::days>(window.zone.to_local(now));
   for (int ahead = -1; ahead <= kDaysAhead; ++ahead) {
     each_interval(window, today + date::days(ahead), take);
-    // What begins on a later day begins later, but for a day of shifted clocks.
+    // Windows of a later day begin later, except where clocks shift around midnight. So one
+    // more day is examined after a begin was found.
     if (next && *next < window.zone.to_time(LocalTime(today + date::days(ahead)), Zone::Choose::first)) break;
   }
   return next;
@@ -214,7 +216,7 @@ Result<bool> cron_field(std::string_view whole, std::string_view text, const Fie
   return text.starts_with('*');
 }
 
-// Whether there is a day that it names in a month that it names.
+// Whether any date fits: "31 2" (31 February) never does.
 bool comes(const CronWindow& cron) {
   constexpr std::array<unsigned, 13> kDays = {0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
   for (std::size_t month = 1; month < kDays.size(); ++month) {
@@ -247,7 +249,7 @@ Result<minutes> parse_time_of_day(std::string_view text) {
 Result<LocalTime> parse_local_time(std::string_view text) {
   const std::string whole =
       std::count(text.begin(), text.end(), ':') == 1 ? std::string(text) + ":00" : std::string(text);
-  // Another year would not fit, and the library does not look.
+  // The library does not check for overflow, so other years are refused here.
   std::istringstream in(is_year_in_range(text) ? whole : std::string());
   in.imbue(std::locale::classic());
   LocalTime time{};

@@ -69,12 +69,12 @@ inline constexpr Duration kLongestCronWindow = std::chrono::hours(24 * 7);
 
 struct WindowState {
   bool inside = false;
-  // When that ends: of the windows that overlap, the last end; outside, the next
-  // beginning. nullopt: not within a year.
+  // Inside: when the last of the overlapping windows ends. Outside: when the next one
+  // begins. nullopt: not within the time that is searched.
   std::optional<Time> until;
 };
 
-// `windows` empty: outside, for good.
+// Without windows the state is "outside", and nothing ends it.
 [[nodiscard]] WindowState look(const std::vector<Window>& windows, Time now);
 // As look(), without the cost of finding out how long.
 [[nodiscard]] bool is_inside(const std::vector<Window>& windows, Time now);

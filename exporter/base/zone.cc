@@ -32,7 +32,7 @@ LocalTime Zone::to_local(Time time) const {
 Time Zone::to_time(LocalTime local, Choose choose) const {
   if (zone_ == nullptr) return Time(local.time_since_epoch());
   const date::local_info info = zone_->get_info(local);
-  // In the gap both offsets lead past each other; the jump is where the first ends.
+  // Clocks skip this local time. The jump is the instant at which the earlier offset ends.
   if (info.result == date::local_info::nonexistent) return Time(info.first.end);
   const bool last = info.result == date::local_info::ambiguous && choose == Choose::last;
   return Time(local.time_since_epoch() - (last ? info.second.offset : info.first.offset));
