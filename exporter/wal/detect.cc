@@ -42,9 +42,9 @@ Result<bool> holds(int root, const std::filesystem::path& path, const std::strin
 
 namespace fs = std::filesystem;
 
-// What lies where a WAL without segments has folders alone: <db>/<rp>/<shard>. Looked
-// for as deep as 2.x keeps data below engine/. nullopt: nothing. Bounded; what can't
-// be read tells nothing.
+// The first thing that does not belong into a WAL without segments, which holds nothing but
+// folders (<db>/<rp>/<shard>). Searches as deep as 2.x keeps data below engine/, among a
+// bounded number of entries, and skips what it can't read. nullopt: nothing found.
 std::optional<fs::path> foreign_entry(const fs::path& directory) {
   constexpr int kDeepest = 4;
   constexpr int kMostEntries = 10'000;
@@ -64,8 +64,8 @@ std::optional<fs::path> foreign_entry(const fs::path& directory) {
   return std::nullopt;
 }
 
-// Where the WAL is that was meant: around the segment found in `directory`, one or
-// two levels down, or beside it; empty: not seen.
+// A hint at the directory that was probably meant: the one around a segment that was found,
+// one or two levels below `directory`, or `wal` beside it. Empty: no idea.
 std::string meant(const fs::path& directory, const fs::path& found) {
   if (parse_segment_name(found.filename().string()) && is_digits(found.parent_path().filename().string())) {
     return "; perhaps it is " + found.parent_path().parent_path().parent_path().parent_path().string();
@@ -92,8 +92,8 @@ std::string meant(const fs::path& directory, const fs::path& found) {
   return {};
 }
 
-// The folder of an InfluxDB 3 node that has not written yet. `wal` with folders in
-// it, or beside `data`, is that of 1.x or 2.x, and this the folder around it.
+// Whether this is the folder of an InfluxDB 3 node that has not written yet. If its `wal`
+// holds folders, or a `data` lies beside it, it is the folder around a WAL of 1.x or 2.x.
 bool is_new_node(const fs::path& directory) {
   const auto is_folder = [](const fs::path& path) {
     std::error_code error;

@@ -1,6 +1,6 @@
 // Reading directories close to the kernel: getdents64 in large pieces, openat
-// below a descriptor, no symbolic link followed. Not for directories of others'
-// making only: names are raw bytes. Free functions; safe from any thread.
+// below a descriptor, no symbolic link followed. Names are raw bytes and may be of
+// any origin. Free functions; safe from any thread.
 #pragma once
 
 #include <sys/stat.h>
@@ -17,16 +17,17 @@
 
 namespace wal_exporter::wal {
 
-// At the top of a filesystem, and for root alone: where fsck puts what it finds, as
-// "#" and an inode number. A database may have that name too, so it is passed over
-// only where it may not be read or holds no segments.
+// Where fsck puts what it finds, under names of "#" and an inode number. The folder lies at
+// the top of a filesystem and is readable by root alone. A database may have that name too,
+// so the folder is skipped only if it can't be read or holds no segments.
 inline constexpr std::string_view kLostAndFound = "lost+found";
 
-// Whether fsck put `name`, in the folder `parent` of the WAL at `top`, there.
+// Whether `name` in the folder `parent` is something that fsck put into the lost+found of
+// the WAL at `top`.
 [[nodiscard]] bool is_found_by_fsck(const std::filesystem::path& top, const std::filesystem::path& parent,
                                     std::string_view name);
 
-// Of a sample: the first ones tell what is wrong.
+// Limit on the notes of one sample; the first ones are enough to see what is wrong.
 inline constexpr std::size_t kMostNotes = 20;
 
 enum class EntryType { file, directory, symlink, other };

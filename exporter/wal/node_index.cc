@@ -10,7 +10,7 @@
 namespace wal_exporter::wal {
 namespace {
 
-// Texts about so many damaged files are kept; the reasons of all are.
+// Beyond this many damaged files only the reason is kept, without the text.
 constexpr std::size_t kMostDetails = 1000;
 
 Error stopped(const FolderView& folder) {

@@ -65,7 +65,7 @@ class NodeIndex {
   // `budget` bytes in all.
   [[nodiscard]] Result<void> verify(const FolderView& folder, std::uint64_t budget);
 
-  // Forgets the files; those that the next update finds don't count as written.
+  // Forgets all files. Those that the next update finds do not count as written.
   void clear();
 
   // The highest number known; nullopt where there is no file.
@@ -101,7 +101,7 @@ class NodeIndex {
   std::vector<PendingFile> pending_;
   std::map<std::uint64_t, DoubtfulFile> doubtful_;
   std::optional<Newest> newest_;
-  std::optional<Verification> verification_;  // begun and not ended
+  std::optional<Verification> verification_;  // the one in progress
   Extent written_;
   bool counting_ = false;  // new files count as written
 };

@@ -15,7 +15,7 @@ namespace wal_exporter::wal {
 namespace {
 
 // How many snapshots are tried, newest first, before the node counts as having
-// none. More than one that can't be believed is already past anything seen.
+// none. Even two unreadable ones in a row have never been seen.
 constexpr std::size_t kMostTried = 8;
 
 // The highest snapshot that the server's own monthly metadata checkpoints cover:
@@ -141,7 +141,8 @@ Result<SnapshotsFound> NodeSnapshots::look(int root, const std::filesystem::path
   std::sort(all.begin(), all.end());
   const auto covered = newest_metadata_checkpoint(root, path, stop);
   if (!covered) return tl::unexpected(covered.error());
-  // One beyond the newest snapshot is numbered in a way that is not known here.
+  // A number above the newest snapshot's means that checkpoints are numbered in a way that
+  // we do not know; it is ignored.
   if (*covered && !all.empty() && **covered <= all.back()) {
     found.covered = static_cast<std::uint64_t>(std::upper_bound(all.begin(), all.end(), **covered) - all.begin());
   }
@@ -159,7 +160,7 @@ Result<SnapshotsFound> NodeSnapshots::look(int root, const std::filesystem::path
         status.st_ino, static_cast<std::uint64_t>(status.st_size),
         Time(std::chrono::seconds(status.st_ctim.tv_sec) + std::chrono::nanoseconds(status.st_ctim.tv_nsec))};
     if (is_known && known_->identity == identity) break;
-    if (is_known) timed_.clear();  // another file of that name: so may the others be
+    if (is_known) timed_.clear();  // this file was replaced, so others may have been too
     counter.opened.fetch_add(1, std::memory_order_relaxed);
     const auto snapshot = read_snapshot((*folder)->get(), whole, sequence, stop);
     if (snapshot) {

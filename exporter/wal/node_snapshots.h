@@ -18,17 +18,17 @@
 namespace wal_exporter::wal {
 
 struct SnapshotsFound {
-  std::optional<Snapshot> newest;  // the newest that can be believed
+  std::optional<Snapshot> newest;  // the newest one that is whole and fits its name
   std::uint64_t files = 0;
   std::vector<Time> times;         // newest first; at most kMostTimed
-  std::uint64_t covered = 0;       // the oldest so many: by the newest metadata checkpoint
-  std::vector<std::string> notes;  // about those that can't be
+  std::uint64_t covered = 0;       // how many, from the oldest on, a metadata checkpoint covers
+  std::vector<std::string> notes;  // about snapshots that are not usable
 };
 
 class NodeSnapshots {
  public:
-  // More than a server reads at its start that keeps a month in gen1 blocks of a
-  // minute, the shortest there are.
+  // A server reads at most 43,833 snapshots at its start: a month in gen1 blocks of one
+  // minute, the shortest possible. This is more.
   static constexpr std::size_t kMostTimed = 50'000;
 
   // Lists `root`/snapshots, where `root` is the node's open folder and `path` its
@@ -49,7 +49,7 @@ class NodeSnapshots {
     Time written{};
   };
 
-  // Asks when each of `sequences` (ascending) was written that it does not know yet.
+  // Finds out when each of `sequences` (ascending) was written, unless it is known already.
   [[nodiscard]] Result<void> ask_times(int folder, const std::filesystem::path& path,
                                        const std::vector<std::uint64_t>& sequences, ReadCounter& counter,
                                        const std::stop_token& stop);

@@ -83,8 +83,9 @@ class NodeSource final : public WalSource {
       auto done = list((*folder)->get(), path, sample, listed, stop);
       if (!done) return done;
     }
-    // After the files: a snapshot made between the two then only makes some of
-    // the files retained, and those that InfluxDB deletes are no gap.
+    // Read after the files are listed. A snapshot made in between then only turns some of the
+    // listed files into retained ones. In the other order, files that InfluxDB deletes in
+    // between would look like gaps.
     const auto snapshots = snapshots_.look(root->get(), options_.directory, *options_.counter, stop);
     if (!snapshots) return tl::unexpected(snapshots.error());
     if (!*folder) {
@@ -181,8 +182,8 @@ class NodeSource final : public WalSource {
     return failure(ErrorKind::not_found, std::move(message));
   }
 
-  // Another folder, or numbers that went back, in wal/ or in the snapshot: what is
-  // known of a number may be of another file.
+  // Starts the index over if wal/ is another folder than before, or if the numbers of files
+  // or of the snapshot went back: a number may then belong to another file than before.
   Result<void> start_over_if_replaced(const std::optional<Fd>& folder, const std::filesystem::path& path,
                                       const std::vector<std::uint64_t>& listed, const std::optional<Snapshot>& newest,
                                       Sample& sample) WAL_EXPORTER_REQUIRES(mutex_) {
@@ -195,7 +196,8 @@ class NodeSource final : public WalSource {
     const char* why = nullptr;
     if (folder_ && identity && *folder_ != *identity) why = "was replaced by another directory";
     const std::uint64_t covered = newest ? newest->wal_file_sequence : 0;
-    // One that a snapshot covers may go: the server may keep none of those.
+    // A newest file that a snapshot covers may vanish, because the server may be set to keep
+    // no covered files.
     if (index_.newest() && *index_.newest() > covered && (listed.empty() || listed.back() < *index_.newest())) {
       why = "lost its newest file";
     }

@@ -35,7 +35,7 @@ Result<std::optional<FileStatus>> status_of(int directory, const char* name, con
   return FileStatus{{status.stx_ino, status.stx_size, to_time(status.stx_ctime)}, to_time(status.stx_mtime)};
 }
 
-// What is wrong with it as far as its size tells.
+// The fault that a file has by its size alone.
 std::optional<FileFault> size_fault(std::uint64_t bytes) {
   if (bytes == 0) return FileFault{InvalidReason::empty, "it holds nothing; InfluxDB skips it at its next start"};
   if (bytes < kChecksummedFrom) {

@@ -50,7 +50,7 @@ struct FileFacts {
   Time max_time{};
   std::uint64_t bytes = 0;
   FileState state = FileState::unread;
-  bool checked = false;  // the checksum was verified, or there is no use in it
+  bool checked = false;  // the checksum needs no (further) verification
 };
 
 struct FileFault {

@@ -122,7 +122,7 @@ struct Sample {
   std::optional<Snapshot> snapshot;
   std::uint64_t snapshot_files = 0;
   std::vector<Time> snapshot_times;     // when they were written: the newest 50,000, newest first
-  std::uint64_t snapshots_covered = 0;  // the oldest so many: by a metadata checkpoint of the server's own
+  std::uint64_t snapshots_covered = 0;  // how many, from the oldest on, a metadata checkpoint of the server covers
   std::optional<Time> max_data_time;    // of any pending file
 
   // What appeared since the source was opened; never falls. A file that came and

@@ -30,10 +30,10 @@ struct SegmentFault {
 // Whether an open file of `bytes` bytes holds nothing but writes of no value, which
 // InfluxDB logs where it refuses all points of a write: a field of another type, say
 // (1.6.7, measured: 01 00000001 00 each). A restart reads them and applies nothing,
-// and a snapshot leaves them, as there is nothing to snapshot. False also where that
-// can't be read, and where the length says that there is more (64 KiB at most).
+// and a snapshot leaves them, as there is nothing to snapshot. False also if the file can't
+// be read, or if its length rules it out: more than 64 KiB, or no multiple of the entry.
 [[nodiscard]] bool holds_refused_writes_alone(int file, std::uint64_t bytes);
-// By the length alone, so that few files are opened for this.
+// Whether the length allows for that. Asked first, so that few files are opened.
 [[nodiscard]] bool may_be_refused_alone(std::uint64_t bytes);
 
 }  // namespace wal_exporter::wal

@@ -46,10 +46,10 @@ struct Seen {
   std::uint64_t number = 0;
   std::uint64_t bytes = 0;
   std::optional<Time> birth;  // where the filesystem knows it
-  Time oldest_data{};         // while it has no data: when it was seen so
+  Time oldest_data{};         // as in Segment; while it is empty: when it was last seen empty
   bool refused_alone = false;
 
-  // Inodes and names are used again.
+  // The inode alone does not tell: inodes and names are reused.
   [[nodiscard]] bool is_same_file(const Seen& other) const {
     return shard == other.shard && number == other.number && birth == other.birth;
   }
@@ -205,8 +205,8 @@ class SegmentSource final : public WalSource {
     return {};
   }
 
-  // With the look before: how much it has grown, and since when it holds data. Whether
-  // it is as long as then, so that what was found in it holds.
+  // Compares with the previous sample: how much the segment has grown, and since when it
+  // holds data. True if its length is unchanged, so that what was found in it still holds.
   static bool compare(Seen& seen, Time modified, std::uint64_t inode, const Memory& before, Memory& now) {
     const auto found = before.seen.find(inode);
     const bool known = found != before.seen.end() && found->second.is_same_file(seen);

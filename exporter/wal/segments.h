@@ -6,14 +6,15 @@
 // later one exists in its shard; the last one is open: with 0 bytes it is neither
 // pending nor damaged (measured on 1.6.7 and 2.7).
 //
-// The age of pending data. InfluxDB makes a segment when it writes into it, but for
-// the one that a checkpoint leaves empty: that may wait for days. So data in a segment
-// is held to be no older than its birth and than the last look that saw it empty,
-// which is right to the time between two looks. What the first look finds was never
-// seen empty: its birth alone then makes it too old, at worst by all of that wait, and
-// never too young. Where the filesystem keeps no births, it is the last write at the
-// first look that saw the data. What was told of a segment never gets younger, and
-// never is later than its last write, whichever way the clock is set.
+// The age of pending data. InfluxDB creates a segment when it first writes to it, except
+// for the empty one that a checkpoint leaves, which may stay empty for days. So the data in
+// a segment is taken to be as old as the later of two times: the birth of the file, and the
+// last sample that saw it empty. That is exact to one sampling interval. A segment that has
+// data in the first sample was never seen empty, so its birth alone counts; that may be
+// too old by as long as it stayed empty, but never too young. Where the filesystem records
+// no births, the last write as of the first sample with data counts. Once reported, the age
+// never gets younger, and it is never later than the last write, whichever way the clock is
+// set.
 #pragma once
 
 #include <filesystem>

@@ -59,7 +59,7 @@ class InotifyWatch final : public DirectoryWatch {
   ~InotifyWatch() override {
     thread_.request_stop();
     const std::uint64_t one = 1;
-    if (wake_.valid() && ::write(wake_.get(), &one, sizeof one) < 0) return;  // jthread joins all the same
+    if (wake_.valid() && ::write(wake_.get(), &one, sizeof one) < 0) return;  // the jthread is joined anyway
   }
 
   std::string degraded() const override {

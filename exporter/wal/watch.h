@@ -24,7 +24,7 @@ class DirectoryWatch {
 
   // Why events do not drive the sampling; empty: they do.
   [[nodiscard]] virtual std::string degraded() const = 0;
-  // Watches what a degraded watch has lost, and what is new.
+  // Sets up watches that are missing: those that a degraded watch lost, and those for new folders.
   virtual void rearm() = 0;
 };
 
