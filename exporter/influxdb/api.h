@@ -9,8 +9,8 @@
 
 namespace wal_exporter::influxdb {
 
-// What is read of an answer at the most: of one that says little, and of one whose
-// length the user's data decides.
+// Limits on the body of an answer: the first for answers that are always short, the second
+// for those whose length depends on the user's data.
 inline constexpr std::size_t kMaxAnswerBytes = 64 * 1024;
 inline constexpr std::size_t kMaxLongAnswerBytes = 1024 * 1024;
 

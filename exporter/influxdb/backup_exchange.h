@@ -1,16 +1,7 @@
 // One question to the backup port of 1.x: send shard N, newer than the year 2100.
 //
-// Measured on 1.6.7:
-// - The shard's cache is snapshotted first, and the closed segments are deleted
-//   before the first byte of the answer: 1,024 zero bytes, an empty archive.
-// - Silence lasts as long as the snapshot does: 51 MB took 0.85 s.
-// - An empty answer is a refusal: the shard is unknown, another snapshot of it is
-//   running, or it could not be written (disk full). For the last two the server
-//   has closed the open segment first, unless it was empty; for the first nothing
-//   in the WAL moves.
-// - The shard's id alone counts; names of database and retention policy are not
-//   looked at. `_internal` is a shard like any other.
-// - Without the two bytes in front the connection is reset.
+// What the server answers, and what an empty answer (a refusal) can mean:
+// exporter/influxdb/FACTS.md, "1.x: the backup port".
 #pragma once
 
 #include <stop_token>

@@ -15,15 +15,15 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// After a refusal. Few and growing, because each question closes the server's
-// open segment: asking all the time would add files.
+// The pauses before a refused question is asked again. They are few and grow, because each
+// question makes the server close its open segment and so adds a file.
 constexpr std::array<Duration, 6> kRetryPauses = {milliseconds(250), milliseconds(500), seconds(1),
                                                   seconds(2),        seconds(4),        seconds(8)};
-// A shard whose WAL does not move when it is asked for is unknown to the server:
-// asking on does not help.
+// If nothing in the shard's WAL moves, the server does not know the shard, and asking more
+// often does not help.
 constexpr std::size_t kUnknownRetries = 2;
 
-// Less than this free, and a refusal is taken for a snapshot that found no space.
+// With less free space than this, a refusal is taken to mean that the disk is full.
 constexpr std::uint64_t kScarceBytes = 16 * kMiB;
 
 class BackupV1 final : public ShardBackup {

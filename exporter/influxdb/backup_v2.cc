@@ -20,9 +20,10 @@ using std::chrono::seconds;
 // shard itself is being sent.
 // The server deletes segments before it answers; a directory seen over a network lags.
 constexpr Rhythm kSnapshotSettles = {milliseconds(20), milliseconds(500), seconds(1)};
-// After a 200 that emptied nothing: each question closes the open segment, so few.
+// The pauses after a 200 that emptied nothing. Few, because each question makes the server
+// close its open segment and so adds a file.
 constexpr std::array<Duration, 2> kBackupPauses = {seconds(1), seconds(5)};
-constexpr Duration kLastQuestion = seconds(2);  // with its answer and the look after it
+constexpr Duration kLastQuestion = seconds(2);  // for a question, its answer and the sample after it
 
 class BackupV2 final : public ShardBackup {
  public:
@@ -69,8 +70,8 @@ std::optional<BackupV2::Trouble> BackupV2::back_up(Run& run, const wal::Shard& s
     if (auto trouble = interruption(run, shard)) return trouble;
     if (!settled) return Trouble{OutcomeKind::failed, settled.error().message, true};
     moved = moved || open_segment_moved(*before, run.lookout.latest(), shard);
-    if (!moved) return std::nullopt;  // asking on does not help: unverified
-    // Cut off by its time limit another question would tell nothing but that.
+    if (!moved) return std::nullopt;  // asking again does not help; the run ends as unverified
+    // A question that the run's deadline cuts off would tell nothing.
     if (attempt >= kBackupPauses.size() || run.lookout.left() < kBackupPauses[attempt] + kLastQuestion) break;
     log_->debug("Shard {}: the server says that it is done, but its files are there; asking again in {}",
                 shard_name(shard), format_duration(kBackupPauses[attempt]));

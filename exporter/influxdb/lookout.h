@@ -2,8 +2,8 @@
 // and looking again until something holds; all bounded by the run's deadline and
 // given up as soon as a stop is requested.
 //
-// A Lookout is used by one thread. A Pause outlives every run, because a clock may
-// still hold it when the wait is over.
+// A Lookout is used by one thread. A Pause must outlive every run: a clock may still refer
+// to it after a wait has ended.
 #pragma once
 
 #include <functional>
@@ -23,12 +23,12 @@ class Pause {
   void until(SteadyTime end, Clock& clock, const std::stop_token& stop);
 
  private:
-  Mutex mutex_;  // guards nothing: what a waiting thread is woken by
+  Mutex mutex_;  // guards no data; waiting on a condition needs one
   CondVar wake_;
 };
 
-// How to look again: the first pause, each twice as long as the one before, up to
-// `longest`, for `total` in all.
+// The pauses between samples: the first one, then each twice as long as the one before, up
+// to `longest`; `total` in all.
 struct Rhythm {
   Duration first;
   Duration longest;
@@ -40,9 +40,9 @@ class Lookout {
   Lookout(wal::WalSource& source, Clock& clock, Pause& pause, SteadyTime deadline, std::stop_token stop)
       : source_(source), clock_(clock), pause_(pause), deadline_(deadline), stop_(std::move(stop)) {}
 
-  // The message of an error is whole: "looking at the WAL: ...", or that it was stopped.
+  // The message of an error needs no prefix: "looking at the WAL: ...", or that it was stopped.
   [[nodiscard]] Result<void> look();
-  // Only after a first look that went well.
+  // Call only after a first sample succeeded.
   [[nodiscard]] const wal::Sample& latest() const { return *latest_; }
   [[nodiscard]] std::shared_ptr<const wal::Sample> latest_ptr() const { return latest_; }
 

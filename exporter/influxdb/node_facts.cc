@@ -205,7 +205,7 @@ NodeFacts ask_node(http::Client& client, const std::string& url, const std::stri
   const auto nodes = query(client, url, token, "SELECT node_id, state, cli_params FROM system.nodes", timeout, stop);
   if (!nodes) {
     facts.problems.push_back(nodes.error().message);
-    // The other question would fare no better where nobody answers or lets us in.
+    // If nobody answers, or the token is refused, the second question would fail as well.
     if (nodes.error().kind != ErrorKind::corrupt && nodes.error().kind != ErrorKind::not_found) return facts;
   } else if (const auto row = pick(*nodes, node_id)) {
     read_flags(*row, facts);

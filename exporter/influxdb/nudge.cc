@@ -16,7 +16,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// While others' writes or a boundary are waited for.
+// Between samples while waiting for a boundary or for writes of others.
 constexpr Duration kIdlePause = seconds(2);
 // The snapshot file comes after the answer to the write that caused it.
 constexpr Duration kFirstProofPause = milliseconds(20);
@@ -59,7 +59,7 @@ class Nudge final : public CheckpointMethod {
     std::string message;
   };
 
-  // The last point of an at-once nudge, until its file was found.
+  // The last point of an at-once nudge; forgotten once its file has been found.
   struct OwnTrigger {
     Time date{};
     std::uint64_t after = 0;  // the newest file before it was written
@@ -74,7 +74,7 @@ class Nudge final : public CheckpointMethod {
     std::uint64_t written = 0;
     bool triggered = false;
     std::optional<OwnTrigger> own_trigger;
-    // The newest file there was, and since when nothing newer has come.
+    // The newest file so far, and when it was first seen.
     std::uint64_t newest = 0;
     SteadyTime newest_since{};
     bool told_of_waiting = false;
@@ -164,8 +164,8 @@ Outcome Nudge::nudge(const std::stop_token& stop) {
   run.request.max_response_bytes = kMaxAnswerBytes;
   run.table = *table;
   auto trouble = drive(run, lookout);
-  // What ended the run may have been its own success: a server that went away after
-  // the last point.
+  // The run may have succeeded although it ended with an error, for instance if the server
+  // went away after the last point. So the WAL decides.
   if (trouble && !lookout.stopped()) static_cast<void>(look(run, lookout));
   if (trouble && proven(run, lookout.latest())) trouble.reset();
   return conclude(run, lookout.latest(), trouble);
@@ -189,8 +189,8 @@ std::optional<Nudge::Trouble> Nudge::drive(Run& run, Lookout& lookout) {
   return std::nullopt;
 }
 
-// A point is a file by the time it is answered, but what was written does not show: a
-// directory seen over a network lags, or it is another server's.
+// The server answers a point once it is in a WAL file. If no new file shows, the directory
+// lags behind (a network filesystem), or it belongs to another server.
 std::optional<Nudge::Trouble> Nudge::wait_to_be_seen(Run& run, Lookout& lookout) {
   if (clock_->steady() - run.newest_since < options_.proof_timeout) return wait(run, lookout, milliseconds(500));
   return Trouble{OutcomeKind::unverified, http::printable_url(options_.url) + " took " +

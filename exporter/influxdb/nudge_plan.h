@@ -38,12 +38,12 @@ struct NudgePlan {
   std::string explanation;     // for people, with the numbers
 };
 
-// corrupt: a pending file whose times are not known, so that nothing can be
-// planned; the message names it. conflict: the newest file is damaged, so the
-// server would end itself at the first point.
+// Errors: `corrupt` if the times of a pending file are not known, so that nothing can be
+// planned (the message names the file); `conflict` if the newest file is damaged, because
+// the server would then exit at the first point.
 //
-// `boundary_passed`: for runs that nobody asked for: the boundary is the last
-// multiple of G, which has passed, and files dated after it stay.
+// `boundary_passed` is for automatic runs, which do not wait: the boundary is then the last
+// multiple of G that has passed, and files dated after it stay pending.
 [[nodiscard]] Result<NudgePlan> plan_nudge(const wal::Sample& sample, const wal::NodeRules& rules, NudgeMode mode,
                                            bool boundary_passed, Time now);
 
@@ -51,8 +51,8 @@ enum class NudgeStep {
   filler,         // write a point dated at filler_time
   trigger,        // write the last point: dated trigger_time, or now
   wait_boundary,  // enough is pending, but the boundary has not passed
-  wait_others,    // more is missing than the points left: others' flushes, or a late directory, may still bring it
-  unreachable,    // everything: the server snapshotted part of it meanwhile, and the points left are too few
+  wait_others,    // too few points are left; flushes of others, or a directory that lags behind, may still help
+  unreachable,    // only with `everything`: the server snapshotted a part meanwhile, and too few points are left
 };
 
 // What to do next, with `pending` files there now and `written` of the plan's

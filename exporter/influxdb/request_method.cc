@@ -75,7 +75,7 @@ Outcome RequestMethod::run(const CheckpointRequest&, std::stop_token stop) {
 Result<http::Request> RequestMethod::make_request() const {
   auto token = read_token(options_.token_file);
   if (!token) return tl::unexpected<Error>(token.error());
-  // The user's own way to log in comes before the token that other questions use.
+  // An Authorization header that the user configured replaces the token.
   const bool own = std::any_of(options_.headers.begin(), options_.headers.end(), [](const auto& header) {
     return ::strcasecmp(header.first.c_str(), "authorization") == 0;
   });

@@ -21,7 +21,7 @@ struct Answer {
   Duration round_trip{};
 };
 
-// What a server says of itself ends up in logs and labels.
+// The server's own words end up in logs and labels, so they are cut and escaped.
 [[nodiscard]] std::string printable_fact(std::string_view text) {
   return escape_control(to_valid_utf8(text).substr(0, kMaxFactBytes));
 }
@@ -66,7 +66,7 @@ void take_facts(const Answer& answer, ServerFacts& facts) {
 
   if (const auto found = headers.find("date"); found != headers.end()) {
     if (const auto date = parse_http_date(found->second)) {
-      // Date leaves out the fraction of the second: half of one is the best guess.
+      // Date has whole seconds; half a second more is the best estimate.
       const Duration offset = *date + std::chrono::milliseconds(500) - (answer.sent + answer.round_trip / 2);
       facts.clock_offset = std::chrono::round<std::chrono::seconds>(offset);
     }
@@ -127,7 +127,7 @@ ServerFacts ask_server(http::Client& client, const std::string& url, const std::
     return facts;
   }
 
-  // 3.x wants a token for both unless it was told otherwise for one of them.
+  // 3.x wants a token for /ping and /health alike, unless --disable-authz names one of them.
   const auto health = ask(client, *target, "/health", token, timeout, clock, stop);
   facts.up = wants_token(status);
   if (health) {
@@ -135,7 +135,7 @@ ServerFacts ask_server(http::Client& client, const std::string& url, const std::
     const int health_status = health->response.status;
     facts.up = facts.up || is_success(health_status) || wants_token(health_status);
     if (!facts.up) {
-      // 404: 1.x before 1.8 has no /health, what /ping said counts.
+      // 1.x before 1.8 has no /health (404); then the answer to /ping is what to report.
       facts.error = health_status == 404 ? refusal("GET " + shown + "/ping", status)
                                          : refusal("GET " + shown + "/health", health_status);
     }

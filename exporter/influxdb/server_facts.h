@@ -20,7 +20,8 @@ struct ServerFacts {
   std::string process_id;                // 3.x: changes with every start
   std::optional<Duration> clock_offset;  // server's clock minus ours, to the second
   std::string error;                     // why it is not up, for people
-  // Nobody listens there, or hangs up without an answer: ended, or replaying its WAL.
+  // Nobody listens at the address, or the connection is closed without an answer: the server
+  // has ended, or is still replaying its WAL.
   bool port_closed = false;
   Time asked_at{};
 };

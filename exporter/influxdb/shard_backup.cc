@@ -86,7 +86,7 @@ Outcome ShardBackup::checkpoint(const CheckpointRequest& request, const std::sto
   for (std::size_t i = 0; i < run.asked.size(); ++i) {
     const wal::Shard& shard = run.asked[i];
     std::optional<Trouble> trouble = interruption(run, shard);
-    // The first shard was looked at just now.
+    // The sample at the start of the run still holds for the first shard.
     if (!trouble && i > 0) trouble = look(run);
     if (!trouble && gone(run.lookout.latest(), shard)) continue;  // persisted or dropped meanwhile
     if (!trouble) trouble = back_up(run, shard);
@@ -145,8 +145,8 @@ Outcome ShardBackup::conclude(Run& run, const std::vector<Trouble>& troubles) {
   outcome.message = server() + " said that it is done, but files of shard " + shard_name(*left) +
                     " are still in the WAL" + progress + "; check that " + address_setting_ +
                     " and wal.directory belong to the same server";
-  // Measured on 1.6.7: closed segments are deleted only together with a snapshot
-  // that holds points.
+  // Closed segments are deleted only by a snapshot that holds points (FACTS.md,
+  // "1.x: the backup port").
   if (const auto* newest = newest_segment(run.lookout.latest(), *left); newest != nullptr && newest->bytes == 0) {
     outcome.message +=
         "; a WAL that holds only deletions stays until points are written to that shard, and so does one whose "

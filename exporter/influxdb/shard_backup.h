@@ -20,9 +20,9 @@ namespace wal_exporter::influxdb {
 // "plant/autogen/7", on one line.
 [[nodiscard]] std::string shard_name(const wal::Shard& shard);
 
-// Did the server, between these two looks, close the shard's open segment, or is
-// it a new one without data? Then it knows the shard, and something keeps it from
-// persisting what was closed.
+// Whether, between the two samples, the server closed the shard's open segment, or the open
+// segment is a new one without data. If so, the server knows the shard, and something keeps
+// it from persisting the closed segments.
 [[nodiscard]] bool open_segment_moved(const wal::Sample& before, const wal::Sample& after, const wal::Shard& shard);
 
 class ShardBackup : public CheckpointMethod {
@@ -41,11 +41,11 @@ class ShardBackup : public CheckpointMethod {
   [[nodiscard]] Outcome run(const CheckpointRequest& request, std::stop_token stop) final;
 
  protected:
-  // How it ended for one shard, or for the run before all shards were through.
+  // Why one shard failed, or why the run ended before all shards were done.
   struct Trouble {
     OutcomeKind kind = OutcomeKind::failed;
     std::string message;
-    bool ends_run = false;  // the next shard would fare no better
+    bool ends_run = false;  // the other shards would fail in the same way
   };
 
   struct Run {
@@ -54,15 +54,15 @@ class ShardBackup : public CheckpointMethod {
     std::uint64_t steps = 0;
   };
 
-  // Before anything else in a run: addresses and tokens.
+  // Called first in a run: reads addresses and tokens.
   [[nodiscard]] virtual Result<void> prepare() = 0;
-  // Asks for one shard until the server did it or there is no use in asking on.
+  // Asks for one shard until the server has persisted it, or asking again would not help.
   [[nodiscard]] virtual std::optional<Trouble> back_up(Run& run, const wal::Shard& shard) = 0;
   // For messages: who was asked.
   [[nodiscard]] virtual std::string server() const = 0;
 
   [[nodiscard]] static std::optional<Trouble> look(Run& run);
-  // A stop, or the end of the time there is.
+  // Set if a stop was requested or the run's deadline has passed.
   [[nodiscard]] std::optional<Trouble> interruption(const Run& run, const wal::Shard& shard) const;
   // Nothing that was there of this shard at the start is left.
   [[nodiscard]] static bool gone(const wal::Sample& sample, const wal::Shard& shard);

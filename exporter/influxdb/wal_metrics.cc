@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::string_view kName = "storage_wal_size{";
 constexpr std::size_t kMostBytes = 16 * kMiB;  // a line per shard and metric
-// The server's figure lags behind: less than this is no difference.
+// The server's figure lags behind, so a smaller difference than this is ignored.
 constexpr std::uint64_t kGrossBytes = 16 * kMiB;
 
 // The value of label `name` in a series, unescaped only as far as paths need it.

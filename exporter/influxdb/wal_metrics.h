@@ -27,8 +27,8 @@ struct WalMetrics {
                                                                 const std::string& token, Duration timeout,
                                                                 const std::stop_token& stop);
 
-// What speaks against the directory that is watched, for people; empty: nothing.
-// The two are taken at different moments, so only a gross difference counts.
+// A sentence for people if the server's figure contradicts the watched directory; else empty.
+// The two are taken at different moments, so only a large difference counts.
 [[nodiscard]] std::string differing_opinion(const WalMetrics& metrics, std::uint64_t pending_bytes);
 
 }  // namespace wal_exporter::influxdb

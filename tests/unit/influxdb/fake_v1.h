@@ -1,5 +1,5 @@
 // A WAL in memory and the backup port of a 1.x server in front of it, by the rules
-// measured on 1.6.7 (exporter/influxdb/backup_exchange.h).
+// measured on 1.6.7 (exporter/influxdb/FACTS.md).
 #pragma once
 
 #include <cstdint>
