@@ -17,14 +17,13 @@ constexpr std::string_view kCheckpointUnverified = "InfluxDBWALCheckpointUnverif
 constexpr std::string_view kRestartConsidered = "InfluxDBWALRestartConsidered";
 constexpr std::string_view kRestart = "InfluxDBWALRestart";
 
-// Of a restart that was considered or did not go well: a person has to look; nothing
-// says when it is over.
+// How long the alerts about a restart stay active. No event ends them: a person has to look.
 constexpr Duration kRestartShown = std::chrono::hours(1);
 constexpr Duration kResolvedShown = std::chrono::minutes(15);
 constexpr int kResendsAhead = 4;
 constexpr std::size_t kLongestDescription = 2000;
 
-// Of the events that fire and end it.
+// The type of the events that fire and end an alert of that name.
 Type type_of(const std::string& name) {
   if (name == kCheckpointFailed || name == kCheckpointUnverified) return Type::checkpoint;
   if (name == kRestartConsidered) return Type::restart_consideration;
@@ -78,7 +77,7 @@ bool AlertBook::fire(std::string_view name, const Event& event, std::optional<Ti
     }
   }
   if (known) return true;
-  // Resolved earlier and back again: told as the new one alone.
+  // An earlier, resolved alert of the same kind is replaced by the new one.
   std::erase_if(alerts_, [&](const Alert& alert) {
     return alert.name == name && alert.target == event.target && alert.severity == event.severity;
   });
@@ -101,7 +100,7 @@ bool AlertBook::apply(const Event& event, bool fires) {
   const bool serious = event.severity != Severity::info && fires;
   switch (event.type) {
     case Type::health: {
-      // What was wrong when it was last seen is not known to be over.
+      // Unknown resolves nothing: what was wrong may still be.
       if (detail.is_object() && text_of(detail, "to") == "unknown") {
         return serious && fire(kHealthUnknown, event, std::nullopt);
       }
@@ -127,7 +126,7 @@ bool AlertBook::apply(const Event& event, bool fires) {
       return serious && fire(kRestartConsidered, event, event.time + kRestartShown);
     case Type::restart:
       if (serious) return fire(kRestart, event, event.time + kRestartShown);
-      // The last step of one that went well.
+      // "ready" is the last step of a restart that went well.
       return detail.is_object() && text_of(detail, "step") == "ready" && resolve(kRestart, event.target, event.time);
   }
   return false;

@@ -11,10 +11,9 @@
 //                      themselves an hour after their event; healthy ends the first,
 //                      a restart that went well the second
 //
-// An alert that is active is sent with an end four resends ahead, so that those of
-// an exporter that is gone end, too. One that is resolved is sent for 15 more
-// minutes, for an Alertmanager that was not there. Events applied a second time
-// change nothing in the end.
+// An active alert is sent with an end four resends ahead, so that the alerts of an
+// exporter that is gone end by themselves. A resolved one is sent for 15 more minutes, for
+// an Alertmanager that was down. Applying events a second time leads to the same state.
 //
 // Not thread-safe; no I/O.
 #pragma once
@@ -48,21 +47,23 @@ class AlertBook {
   // `labels` are the user's, added to every alert.
   AlertBook(std::map<std::string, std::string> labels, Duration resend);
 
-  // Whether anything changed. `fires` false: the event is below the severity that
-  // is asked for; then it only resolves.
+  // Returns whether anything changed. If `fires` is false, the event is below the configured
+  // severity: it can resolve alerts, but not fire one.
   bool apply(const Event& event, bool fires);
-  // Ends what the hook's filter would not hear the end of any more.
+  // Ends the alerts that the hook's filter no longer lets through: their resolving events
+  // would be filtered out.
   bool keep_concerned(const HookFilter& filter, Time now);
   // Resolves the alerts of targets that are not watched any more.
   bool keep_targets(const std::vector<std::string>& targets, Time now);
-  // Drops what ended long enough ago.
+  // Drops alerts that ended more than 15 minutes ago.
   void forget(Time now);
 
   [[nodiscard]] const std::vector<Alert>& alerts() const { return alerts_; }
   // POST /api/v2/alerts
   [[nodiscard]] Payload payload(Time now) const;
 
-  // To be kept across restarts, and back; what makes no sense is left out.
+  // The state as it is kept across restarts, and reading it back; entries that make no sense
+  // are left out.
   [[nodiscard]] nlohmann::ordered_json memory() const;
   void restore(const nlohmann::ordered_json& memory);
 

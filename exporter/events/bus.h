@@ -1,10 +1,9 @@
 // Tells every event to whoever subscribed: hooks, the event stream.
 //
-// Events with an id are in the audit already when they are told, in the order of
-// their ids there; the bus itself may tell those of two targets in another order.
-// So a subscriber that needs every event once and in order reads the audit from
-// the last id it has, and takes the call as a sign to look. An event without an
-// id could not be kept: it is here and nowhere else.
+// An event with an id is in the audit before it is published. The audit is ordered by id;
+// the bus may deliver events of two targets in another order. So a subscriber that needs
+// every event once and in order takes the call as a signal to read the audit from the last
+// id it has. An event with id 0 could not be stored and exists only on the bus.
 //
 // Safe from any thread.
 #pragma once

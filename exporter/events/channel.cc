@@ -73,8 +73,8 @@ class AlertChannel final : public Channel {
     return changed;
   }
 
-  // Every Alertmanager is told all, at the same time, so that a slow one delays no
-  // other; one that took it is enough.
+  // Sends the whole state to every Alertmanager at the same time, so that a slow one delays no
+  // other. One success is enough.
   [[nodiscard]] Delivery deliver(const std::deque<Event>& queue, Time now, Duration longest,
                                  const std::stop_token& stop) override {
     Delivery out;
@@ -114,7 +114,7 @@ class AlertChannel final : public Channel {
     book_.restore(memory);
     book_.keep_concerned(config_.filter, now);
     if (!config_.known_targets.empty()) book_.keep_targets(config_.known_targets, now);
-    // Whoever receives them may have been started anew meanwhile, too.
+    // Alertmanager may have been restarted too, so active alerts are sent again.
     news_ = !book_.alerts().empty();
   }
 
@@ -122,7 +122,7 @@ class AlertChannel final : public Channel {
   [[nodiscard]] std::vector<Attempt> tell_all(const Payload& payload, Time now, Duration timeout,
                                               const std::stop_token& stop) {
     std::vector<Attempt> attempts(senders_.size());
-    // Nothing may leave the thread that it is called in.
+    // Runs in a thread of its own, so no exception may leave it.
     const auto tell = [&](std::size_t i) {
       try {
         attempts[i] = senders_[i]->send(i, payload, now, timeout, stop);

@@ -18,9 +18,9 @@ namespace wal_exporter::events {
 
 struct Delivery {
   Attempt::Verdict verdict = Attempt::Verdict::failed;
-  std::size_t events = 0;    // from the front of the queue that this was about
-  std::size_t failures = 0;  // requests that did not go well, also where another one did
-  std::string message;       // of those
+  std::size_t events = 0;    // how many, from the front of the queue, the delivery covers
+  std::size_t failures = 0;  // failed requests, also if one to another receiver succeeded
+  std::string message;       // what went wrong in those
   std::optional<Duration> retry_after;
 };
 
@@ -30,17 +30,17 @@ class Channel {
 
   // Whether every file and the template make sense. Reads files.
   [[nodiscard]] virtual Result<void> check() const = 0;
-  // An event was read, in its place in the order. Whether it has to be delivered.
+  // Takes the next event, in order. Returns whether it has to be delivered.
   [[nodiscard]] virtual bool take(const Event& event) = 0;
-  // `queue` may be empty where has_news() or resend asked for it. No request takes
-  // longer than `longest`.
+  // `queue` is empty if has_news() or resend() is the reason for this delivery. No request
+  // takes longer than `longest`.
   [[nodiscard]] virtual Delivery deliver(const std::deque<Event>& queue, Time now, Duration longest,
                                          const std::stop_token& stop) = 0;
-  // Something has to be told although no event waits.
+  // True if there is something to deliver although no event is queued.
   [[nodiscard]] virtual bool has_news() const { return false; }
-  // The time between two deliveries where nothing happens; nullopt: none is needed.
+  // The time between two deliveries while nothing happens; nullopt: no repetition is needed.
   [[nodiscard]] virtual std::optional<Duration> resend() const { return std::nullopt; }
-  // What is told is a state, which begins with the events of before.
+  // True if a state is delivered rather than events: it is made from all events so far.
   [[nodiscard]] virtual bool tells_a_state() const { return false; }
   // What has to survive a restart; null: nothing.
   [[nodiscard]] virtual nlohmann::ordered_json memory() const;

@@ -12,7 +12,7 @@
 
 namespace wal_exporter::events {
 
-// restart: the steps of a restart that was considered and is configured.
+// `restart` stands for the steps of a restart that the exporter makes itself.
 enum class Type { health, checkpoint, restart_consideration, restart };
 inline constexpr Type kTypes[] = {Type::health, Type::checkpoint, Type::restart_consideration, Type::restart};
 

@@ -65,8 +65,8 @@ struct HookConfig {
   std::vector<std::string> known_targets;  // alerts of others are resolved
 
   Duration timeout = std::chrono::seconds(10);  // of one request
-  std::size_t max_queue = 1000;                 // events that wait; the oldest go first
-  Duration max_age = std::chrono::hours(24);    // what waited longer is dropped
+  std::size_t max_queue = 1000;                 // queued events; beyond it the oldest are dropped
+  Duration max_age = std::chrono::hours(24);    // events that waited longer are dropped
   Duration retry_first = std::chrono::seconds(1);
   Duration retry_longest = std::chrono::minutes(5);
 

@@ -32,7 +32,7 @@ Hooks::~Hooks() {
   stop(Duration::zero());
 }
 
-// A hook that comes back later under the same name starts anew.
+// Forgets a removed hook: one added later under the same name starts anew.
 void Hooks::forget_others(const std::vector<HookConfig>& configs) {
   const auto kept = services_.memory->get(kNamesKey);
   if (!kept) return services_.log->error("hooks: {}", kept.error().message);

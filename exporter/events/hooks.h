@@ -21,10 +21,10 @@ class Hooks {
   // Stops at once.
   ~Hooks();
 
-  // Those whose settings are the same go on undisturbed; one whose settings changed
-  // goes on where it was; of one that is gone nothing is kept.
+  // Hooks with the same settings run on undisturbed. A hook whose settings changed continues
+  // after the last event it delivered. Of a removed hook nothing is kept.
   void apply(std::vector<HookConfig> configs) WAL_EXPORTER_EXCLUDES(mutex_);
-  // Tries for at most this long to deliver what waits, then ends them all. What is
+  // Tries for at most this long to deliver the queued events, then ends all hooks. What is
   // left is delivered after the next start.
   void stop(Duration flush) WAL_EXPORTER_EXCLUDES(mutex_);
 

@@ -11,7 +11,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Of a section's text, by Slack's reference of blocks.
+// Slack's limit on the text of a section block.
 constexpr std::size_t kSlackText = 3000;
 constexpr std::size_t kSlackLead = 200;  // what a phone shows
 constexpr std::string_view kEllipsis = "…";

@@ -15,13 +15,13 @@ using Json = nlohmann::ordered_json;
 using Verdict = Attempt::Verdict;
 
 constexpr std::size_t kBatch = 200;
-// Of a request that the receiver does not want: it may be in the middle of a change.
+// How often a refused request is tried: the receiver may be in the middle of a change.
 constexpr int kRefusedTries = 3;
 constexpr double kJitter = 0.2;
 constexpr Duration kMemoryPause = std::chrono::seconds(5);
 constexpr Duration kUnforeseenPause = std::chrono::seconds(5);
-// What was read but not asked for is read again after an end in between; that costs
-// less than a write that waits for the disk each time.
+// Events that the filter leaves out move the stored id at most this often. After a crash
+// they are read again, which costs less than a synchronous write for each.
 constexpr Duration kIdleSave = std::chrono::seconds(30);
 constexpr Duration kNoLimit = std::chrono::hours(1);
 
@@ -52,7 +52,7 @@ HookRunner::HookRunner(HookConfig config, std::unique_ptr<Channel> channel, Hook
     status_.queue_length = 0;
     unkept_ = std::move(before.unkept);
   }
-  // First the ear, then the look: nothing falls between them.
+  // Subscribe before reading the audit, so that no event is missed in between.
   subscription_ = services_.bus->subscribe([this](const std::shared_ptr<const Event>& event) { on_event(*event); });
   try {
     restore();
@@ -111,7 +111,7 @@ void HookRunner::update(const Change& change) {
   if (services_.changed) services_.changed();
 }
 
-// In the publisher's thread.
+// Called in the publisher's thread.
 void HookRunner::on_event(const Event& event) {
   const MutexLock lock(mutex_);
   if (event.id == 0) {
@@ -146,11 +146,11 @@ void HookRunner::restore() {
   }
   restored_ = true;
   reading_failing_ = false;
-  // Of a new one: where it begins.
+  // Stores where a new hook begins.
   remember(/*at_once=*/true);
 }
 
-// A new hook is told of nothing that was before; what is a state is made from it.
+// A new hook gets no earlier events, but a state (Alertmanager's) is made from them.
 Result<void> HookRunner::begin_at(std::int64_t newest) {
   for (std::int64_t id = 0; channel_->tells_a_state() && id < newest;) {
     const auto events = services_.memory->events_after(id, kBatch);
@@ -163,7 +163,7 @@ Result<void> HookRunner::begin_at(std::int64_t newest) {
   return {};
 }
 
-// Reads what is new, in its order.
+// Reads new events, in order.
 void HookRunner::collect() {
   if (!restored_) restore();
   if (!restored_) return;
@@ -213,8 +213,9 @@ void HookRunner::find_backlog(std::int64_t id, bool taken) {
   if (taken && id <= backlog_->read) ++backlog_->found;
 }
 
-// The audit is kept up to history_limit. What it lost while this hook was not at work
-// is told where the first that waited is gone; else only the filter has changed.
+// The audit keeps history_limit entries. Queued events may have been lost from it while this
+// hook was not running. They count as lost only if the first of them is gone; otherwise there
+// are fewer now because the filter has changed.
 void HookRunner::settle_backlog() {
   const std::optional<Backlog> backlog = std::exchange(backlog_, std::nullopt);
   if (!backlog || backlog->found >= backlog->waiting || !backlog->trimmed.value_or(true)) return;
@@ -236,7 +237,8 @@ void HookRunner::drop_surplus() {
   if (old > 0) drop(old, "they waited longer than max_age (" + format_duration(config_.max_age) + ")");
 }
 
-// From the front. Said once until it works again, counted always.
+// Drops events from the front of the queue. Logged once until the hook works again, and
+// always counted.
 void HookRunner::drop(std::size_t count, const std::string& why) {
   if (dropped_in_row_ == 0) {
     services_.log->warn("hook {}: {} dropped, because {}; hook_dropped_total counts what follows", config_.name,
@@ -251,7 +253,7 @@ void HookRunner::drop(std::size_t count, const std::string& why) {
   });
 }
 
-// When something is to be sent; nullopt: not until something happens.
+// When the next delivery is due; nullopt: not before something happens.
 std::optional<SteadyTime> HookRunner::due() const {
   if (!restored_) return not_before_;
   if (!queue_.empty() || channel_->has_news()) return not_before_.value_or(SteadyTime::min());
@@ -262,7 +264,7 @@ std::optional<SteadyTime> HookRunner::due() const {
 }
 
 Duration HookRunner::pause_after_failure() const {
-  // Alerts end by themselves when nobody tells them again: not slower than that.
+  // Alerts that are not sent again end by themselves, so never wait longer than `resend`.
   const bool alerts = config_.type == HookType::alertmanager;
   const Duration longest = alerts ? std::min(config_.retry_longest, config_.resend) : config_.retry_longest;
   Duration pause = std::min(config_.retry_first, longest);
@@ -274,7 +276,7 @@ Duration HookRunner::pause_after_failure() const {
 void HookRunner::attempt(Duration longest, const std::stop_token& stop) {
   const Time now = services_.clock->now();
   const Delivery delivery = channel_->deliver(queue_, now, longest, stop);
-  if (stop.stop_requested() && delivery.verdict == Verdict::failed) return;  // we ended it
+  if (stop.stop_requested() && delivery.verdict == Verdict::failed) return;  // it failed because of the stop
   const SteadyTime ended = services_.clock->steady();
   const auto take_off = [&] {
     save_at_once_ = true;
@@ -324,7 +326,7 @@ void HookRunner::attempt(Duration longest, const std::stop_token& stop) {
 
 void HookRunner::note_failure(const Delivery& delivery, Time now, std::size_t dropped) {
   Duration asked = delivery.retry_after.value_or(Duration{});
-  // Alerts end by themselves when nobody tells them again, whatever was asked for.
+  // Alerts that are not sent again end by themselves, so a longer Retry-After is cut.
   if (config_.type == HookType::alertmanager) asked = std::min(asked, config_.resend);
   const Duration pause = std::max(pause_after_failure(), asked);
   not_before_ = services_.clock->steady() + pause;
@@ -340,7 +342,8 @@ void HookRunner::note_failure(const Delivery& delivery, Time now, std::size_t dr
   });
 }
 
-// At once where something was delivered or dropped, or all is to end.
+// Stores how far this hook has come: at once if `at_once` is given, or if something was
+// delivered or dropped; otherwise at most every kIdleSave.
 void HookRunner::remember(bool at_once) {
   if (!restored_) return;
   save_at_once_ = save_at_once_ || at_once;
@@ -368,7 +371,7 @@ void HookRunner::remember(bool at_once) {
   save_at_once_ = false;
 }
 
-// What is thrown in this thread would end the process.
+// An exception that left this thread would end the process, so all are caught here.
 void HookRunner::run(const std::stop_token& stop) {
   while (true) {
     try {
@@ -392,11 +395,11 @@ void HookRunner::note_unforeseen(const char* what) {
       status.last_error_at = services_.clock->now();
     });
   } catch (const std::exception&) {
-    // No memory to say so.
+    // Not even enough memory to report it.
   }
 }
 
-// False: all is to end.
+// Waits before the next try. False if the hook is to end.
 bool HookRunner::pause_unforeseen(const std::stop_token& stop) {
   const SteadyTime deadline = services_.clock->steady() + kUnforeseenPause;
   const MutexLock lock(mutex_);
@@ -431,7 +434,7 @@ void HookRunner::work(const std::stop_token& stop) {
       finish_by = finish_by_;
       if (finish_by && (!now_due || now >= *finish_by || stop.stop_requested())) break;
       if (!now_due) {
-        // With a memory that fails: look again, although nothing says so.
+        // If reading or storing failed, try again after a while even if nothing new happens.
         const SteadyTime deadline =
             std::min(next.value_or(SteadyTime::max()),
                      reading_failing_ || saving_failing_ ? now + kMemoryPause : SteadyTime::max());

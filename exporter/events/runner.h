@@ -1,9 +1,9 @@
-// One hook at work: a thread that reads events from where it had come to, delivers
-// them in their order, tries again where that failed, and says what it dropped.
+// One running hook: a thread that reads events from where it stopped last, delivers them in
+// order, retries after a failure, and reports what it dropped.
 //
-// The audit is the queue: what is kept is the id up to which everything was
-// delivered or dropped. An event that could not be kept is held in memory. So each
-// event is delivered at least once; after a restart perhaps once more.
+// The audit is the queue; the hook stores the id up to which everything was delivered or
+// dropped. An event that could not be stored in the audit is held in memory. Each event is
+// delivered at least once; after a restart one may be delivered again.
 //
 // Public functions are safe from any thread. A listener on the bus only wakes the
 // thread, so nothing that publishes waits for a disk or a network.
@@ -68,24 +68,24 @@ class HookRunner {
   [[nodiscard]] const HookConfig& config() const { return config_; }
   [[nodiscard]] HookStatus status() const WAL_EXPORTER_EXCLUDES(mutex_);
 
-  // Until then what waits is still tried, once and without pauses; then the thread
-  // ends. Does not wait for it.
+  // Lets the thread try the queued events once more, without pauses, until `deadline`; then
+  // it ends. Returns at once.
   void finish(SteadyTime deadline) WAL_EXPORTER_EXCLUDES(mutex_);
   [[nodiscard]] bool finished() const { return finished_; }
-  // Ends it now, whatever it does: cancel() asks for that, stop() also waits.
+  // Ends the thread whatever it is doing: cancel() only requests that, stop() also waits.
   void cancel() WAL_EXPORTER_EXCLUDES(mutex_);
   void stop() WAL_EXPORTER_EXCLUDES(mutex_);
-  // After stop().
+  // Call after stop().
   [[nodiscard]] HookHandover hand_over() WAL_EXPORTER_EXCLUDES(mutex_);
 
  private:
-  // What waited when this hook was last at work.
+  // What was queued when this hook last saved its state.
   struct Backlog {
-    std::int64_t cursor = 0;  // the first that waited is the one after it
-    std::int64_t read = 0;    // the last that had been read
+    std::int64_t cursor = 0;  // the queued events begin after this id
+    std::int64_t read = 0;    // the last id that had been read
     std::uint64_t waiting = 0;
     std::uint64_t found = 0;
-    std::optional<bool> trimmed;  // whether the first is gone from the audit
+    std::optional<bool> trimmed;  // whether the first queued event is gone from the audit
   };
 
   void run(const std::stop_token& stop) WAL_EXPORTER_EXCLUDES(mutex_);
@@ -114,25 +114,25 @@ class HookRunner {
   const HookServices services_;
   std::uint64_t subscription_ = 0;
 
-  // Of the thread alone, from its start on.
+  // Used by the thread alone once it runs.
   std::unique_ptr<Channel> channel_;
   bool restored_ = false;
   std::int64_t read_ = 0;           // events up to this id have been read
-  std::optional<Backlog> backlog_;  // nullopt: it has been found again
+  std::optional<Backlog> backlog_;  // nullopt: all of it has been read again, or was dropped
   std::deque<Event> queue_;
   std::string saved_;
   SteadyTime last_saved_{};
   bool save_at_once_ = false;
-  std::uint64_t failed_in_row_ = 0;  // deliveries
+  std::uint64_t failed_in_row_ = 0;  // failed deliveries since the last success
   int refused_in_row_ = 0;
-  std::uint64_t dropped_in_row_ = 0;  // since the last one that went well
+  std::uint64_t dropped_in_row_ = 0;  // events since the last success
   bool reading_failing_ = false;
   bool saving_failing_ = false;
   bool partly_failing_ = false;
   std::optional<SteadyTime> not_before_;  // a pause after a failure
-  std::optional<SteadyTime> last_told_;   // the end of the last delivery that was not to be repeated
+  std::optional<SteadyTime> last_told_;   // when the last delivery ended that needs no repetition
 
-  mutable Mutex mutex_;  // guards what others see of the thread, and say to it
+  mutable Mutex mutex_;  // guards what the thread shares with its callers
   CondVar wake_;
   bool woken_ WAL_EXPORTER_GUARDED_BY(mutex_) = true;
   std::optional<SteadyTime> finish_by_ WAL_EXPORTER_GUARDED_BY(mutex_);

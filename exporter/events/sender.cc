@@ -29,7 +29,7 @@ std::string base64(std::string_view text) {
   return out;
 }
 
-// What is wrong is said without a letter of the URL.
+// The message must not contain any part of the URL, which is a secret.
 Result<void> check_secret_url(const std::string& url, const std::string& file) {
   const auto bad = [&](std::string_view why) {
     return failure(ErrorKind::invalid, "url_file " + escape_control(file) + ": what it holds " + std::string(why));
@@ -54,8 +54,9 @@ bool is_success(int status) {
   return status >= 200 && status < 300;
 }
 
-// 401, 403 and 404: a secret is being changed, or an ingress lacks what is behind it.
-// Everything else that has a status: the same request would get the same answer.
+// Whether trying again can help. 408, 429 and 5xx pass by themselves; 401, 403 and 404 occur
+// while a secret is being changed or the service behind an ingress is missing. After any
+// other status the same request would get the same answer.
 bool can_pass(int status) {
   return status == 401 || status == 403 || status == 404 || status == 408 || status == 429 || status >= 500 ||
          status < 200;
@@ -174,7 +175,7 @@ Attempt Sender::send(std::size_t receiver, const Payload& payload, Time now, Dur
   if (response->status >= 300 && response->status < 400) {
     attempt.message += "; it asks to go elsewhere, which is not followed: set the address that it ends at";
   } else if (!hides_url() && request->secret_header.empty() && !response->body.empty()) {
-    // Something that was sent a secret may say it again.
+    // The receiver may repeat a secret that was sent to it.
     attempt.message += ": " + escape_control(shortened(response->body, kShownAnswer));
   }
   if (can_pass(response->status)) {

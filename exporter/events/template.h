@@ -32,7 +32,8 @@ class Template {
   // breaks: one that does not give JSON is an error.
   [[nodiscard]] static Result<Template> parse(std::string_view text, BodyFormat format);
 
-  // What the event does not have is null, or nothing inside quotes and outside of JSON.
+  // A name that the event has no value for becomes null in JSON, and nothing inside quotes or
+  // outside of JSON.
   [[nodiscard]] std::string render(const Event& event) const;
 
  private:
