@@ -15,20 +15,20 @@
 
 namespace wal_exporter::metrics {
 
-// Takes the values of one family, one target after the other. A family without a
-// value is not written at all.
+// Collects the values of one metric family, one target after the other. A family that has
+// no value is left out of the text.
 class Collector {
  public:
   explicit Collector(prometheus::MetricFamily& family) : family_(family) {}
 
-  // What follows carries this target label; bytes that are not UTF-8 are replaced.
+  // Values added from here on get this target label, which must be valid UTF-8.
   void set_target(std::string valid_utf8) { target_ = std::move(valid_utf8); }
 
   void add(double value);
   void add(std::string_view label, std::string_view label_value, double value);
   void add(std::string_view label, std::string_view label_value, std::string_view label2, std::string_view label2_value,
            double value);
-  // Nothing where the value is not known.
+  // Adds nothing if the value is not known.
   void add_known(const std::optional<Time>& value);
   void add_histogram(const view::Histogram& histogram);
 

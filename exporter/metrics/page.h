@@ -15,7 +15,7 @@ class MetricsPage {
  public:
   explicit MetricsPage(const Clock& clock) : process_(clock) {}
 
-  // Views are given by one publisher, in their order: the last call wins.
+  // Called by one publisher, with Views in their order; the last one counts.
   void update(const view::View& view);
   [[nodiscard]] std::string text();
   [[nodiscard]] RequestCounters& requests() { return requests_; }

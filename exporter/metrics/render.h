@@ -20,9 +20,9 @@ namespace wal_exporter::metrics {
 // Values that are not known are absent, never 0.
 [[nodiscard]] std::string render(const view::View& view);
 
-// The same text, but a target whose TargetView is the very one of the call before
-// is not rendered again: with hundreds of targets, one of which changed, that is
-// most of the work. Not thread-safe.
+// Renders the same text, but reuses the text of each target whose TargetView is the same
+// object as in the previous call. With hundreds of targets, of which one has changed, that
+// saves most of the work. Not thread-safe.
 class Renderer {
  public:
   [[nodiscard]] std::string render(const view::View& view);

@@ -9,7 +9,7 @@ namespace {
 using prometheus::MetricType;
 using view::TargetView;
 
-// nullptr: no look has gone well yet, and nothing is known about the WAL.
+// nullptr: no sample has succeeded yet, so nothing is known about the WAL.
 const wal::Sample* sample_of(const TargetView& target) {
   return target.sample.get();
 }
@@ -24,7 +24,7 @@ void add_growth(const TargetView& target, double policy::Growth::*rate, Collecto
     if (growth) out.add("window", format_duration(window), (*growth).*rate);
   };
   add(target.forecast.short_window, target.short_window);
-  // Two windows of one length are one series.
+  // Two windows of equal length would be the same series twice.
   if (target.long_window != target.short_window) add(target.forecast.long_window, target.long_window);
 }
 
@@ -156,7 +156,7 @@ constexpr std::array kWalFamilies{
         "wrong.",
         MetricType::Gauge,
         [](const TargetView& target, Collector& out) {
-          // From the first scrape on, of whatever is known to be a node.
+          // Present for 3.x nodes, from the first scrape on if it is known that the target is one.
           if (node_sample_of(target) == nullptr && (!target.node || target.sample != nullptr)) return;
           for (const policy::Cause cause : policy::kCauses) {
             const bool holds = target.not_shrinking && target.not_shrinking->cause == cause;
@@ -184,7 +184,7 @@ constexpr std::array kWalFamilies{
            "Pending files above this number give the level; compare with influxdb_wal_files{state=\"pending\"}.",
            MetricType::Gauge,
            [](const TargetView& target, Collector& out) {
-             if (sample_of(target) == nullptr) return;  // `auto` follows what is found
+             if (sample_of(target) == nullptr) return;  // `max_files: auto` is not known before a sample
              out.add("level", "warning", static_cast<double>(target.thresholds.warning_files));
              out.add("level", "critical", static_cast<double>(target.thresholds.critical_files));
            }},
