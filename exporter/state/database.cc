@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kBusyTimeoutMs = 5000;
-// Above this only the values are checked at start; damage in the history then
+// Of larger files only the values are checked at start. Damage in the history then
 // shows when it is read.
 constexpr std::uintmax_t kFullCheckLimit = std::uintmax_t{8} << 20;
 
@@ -47,7 +47,8 @@ CREATE TABLE audit_size (
 ) WITHOUT ROWID;
 )sql";
 
-// As a literal, so that SQLite sees that a query asks for what the index holds.
+// Written into the query as a literal, because SQLite uses the partial index only if the
+// query's text shows that it asks for nothing else.
 std::string is_event() {
   return "kind GLOB '" + std::string(kEventPrefix) + "*'";
 }
@@ -78,7 +79,7 @@ class OpeningLock {
   Fd fd_;
 };
 
-// Mode 0600 from its first moment; SQLite would leave it to the umask.
+// Creates the file with mode 0600 before SQLite opens it; SQLite would apply the umask.
 Result<void> create_missing(const fs::path& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) == 0) {
@@ -110,7 +111,7 @@ int integer(SQLite::Database& database, const char* query) {
   return database.execAndGet(query).getInt();
 }
 
-// No error: ours, of our version, and sound; or empty and ours to be.
+// No error means: a sound database of ours and of this version, or an empty file.
 Result<void> inspect(SQLite::Database& database, const fs::path& path) {
   const int application = integer(database, "PRAGMA application_id");
   const int version = integer(database, "PRAGMA user_version");
@@ -189,8 +190,8 @@ std::optional<SQLite::Database> open_reader(const fs::path& path) {
   }
 }
 
-// A journal of a crash in the very first second: it can't be looked at without
-// rolling it back.
+// Whether the file has a journal that must be rolled back before it can be read. That happens
+// after a crash while the database was created, before write-ahead mode was set.
 bool needs_writing_to_read(const SQLite::Exception& exception) {
   return (exception.getExtendedErrorCode() & 0xFF) == SQLITE_READONLY;
 }

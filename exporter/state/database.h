@@ -25,22 +25,22 @@ inline constexpr std::string_view kDatabaseName = "state.sqlite3";
 
 struct Connections {
   SQLite::Database writer;
-  // Closed first, so that the writer leaves no journal behind. nullopt: without the
-  // write-ahead journal readers hold up writers, so everything goes by one connection.
+  // Must be closed before the writer, so that the writer removes the journal. nullopt if there
+  // is no write-ahead journal: readers would then block writers, so the writer's connection
+  // serves both.
   std::optional<SQLite::Database> reader;
 };
 
-// Creates the file (mode 0600) and the schema where missing. Everything is looked
-// at through a read-only connection first: a file that is refused has not been
-// written to, its journal included.
+// Creates the file (mode 0600) and the schema if they are missing. Everything is checked
+// through a read-only connection first, so a file that is refused has not been written to,
+// nor has its journal.
 [[nodiscard]] Result<Connections> open_database(const std::filesystem::path& directory);
 
-// The query for events, with the parameters :after, :before, :limit, and :kind and
-// :target where they are asked for. It goes by an index that holds events alone, or
-// by that of the target.
+// The query for events. Its parameters are :after, :before and :limit, and :kind and :target
+// if `query` has them. SQLite answers it from the index of events or the index by target.
 [[nodiscard]] std::string events_text(const EventQuery& query);
 
-// What `operation` on the database at `path` failed with, and the remedy.
+// The error of a failed `operation` on the database at `path`, with the remedy.
 [[nodiscard]] Error database_error(const SQLite::Exception& exception, std::string_view operation,
                                    const std::filesystem::path& path);
 

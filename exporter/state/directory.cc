@@ -33,7 +33,7 @@ Result<void> create(const fs::path& directory) {
   if (directory.has_parent_path() && directory.parent_path() != directory) {
     if (auto parent = create(directory.parent_path()); !parent) return parent;
   }
-  // EEXIST: another process was quicker.
+  // EEXIST: another process has created it meanwhile.
   if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
     Error error = system_error(errno, "creating state directory", shown(directory));
     error.message += remedy("create it for " + own_user() + " with mode 0700");

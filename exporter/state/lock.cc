@@ -50,7 +50,7 @@ std::string file_name(std::string_view target) {
     }
   }
   constexpr std::size_t kLongest = 200;
-  // '+' is never left as it is above: no other name can look like this.
+  // '+' is always escaped above, so this can't be the file name of another target.
   if (name.size() > kLongest) name = name.substr(0, kLongest - 17) + "+" + hex(hash(target), 16);
   return "target-" + name + ".lock";
 }
@@ -122,7 +122,7 @@ Result<TargetLock> TargetLock::acquire_file(const fs::path& directory, const std
       return tl::unexpected(lock_error(errno, "locking", path, "put it on a filesystem with file locks"));
     }
     if (!same_file(fd.get(), path)) continue;
-    // For people and for the message of whoever comes second; the lock holds
+    // The id is for people, and for the error message of a second process. The lock works
     // without it, so a full disk is no reason to refuse.
     const std::string pid = std::to_string(::getpid()) + "\n";
     [[maybe_unused]] const bool written =

@@ -19,7 +19,7 @@ class TargetLock {
   [[nodiscard]] static Result<TargetLock> acquire_daemon(const std::filesystem::path& directory);
 
  private:
-  // `holder_is`: what it means that another process holds it, before its id.
+  // `holder_is`: how the error message begins, before the id of the process that holds the lock.
   [[nodiscard]] static Result<TargetLock> acquire_file(const std::filesystem::path& directory, const std::string& name,
                                                        const std::string& holder_is, const std::string& cure);
 

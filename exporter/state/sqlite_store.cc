@@ -21,8 +21,8 @@ struct Connection {
   SQLite::Database database WAL_EXPORTER_GUARDED_BY(mutex);
 };
 
-// The audit is read through a connection of its own where that is possible: a control
-// loop that writes waits neither for a long page of it nor for whoever reads it.
+// The audit is read through a separate connection if possible, so that a control loop
+// that writes never waits for somebody who reads a long page.
 class SqliteStore final : public Store {
  public:
   SqliteStore(Connections connections, std::filesystem::path path, std::size_t history_limit)
@@ -148,8 +148,8 @@ class SqliteStore final : public Store {
     return tl::unexpected(database_error(exception, operation, path_));
   }
 
-  // Counts one entry more for `target` and removes its oldest over the limit. The
-  // count is kept, so that nothing is scanned for it.
+  // Counts a new entry of `target` and removes its oldest entries beyond the limit. The count
+  // is stored, so that no table has to be scanned.
   void trim(const std::string& target) WAL_EXPORTER_REQUIRES(writer_.mutex) {
     SQLite::Statement count(writer_.database,
                             "INSERT INTO audit_size (target, entries) VALUES (?, 1) "
