@@ -40,14 +40,15 @@ struct CheckpointAnswer {
   std::optional<CheckpointRun> run;
 };
 
-// Before a planned restart: bring what a restart would replay to the minimum.
+// Sent before a planned restart: checkpoints until a restart has as little as possible to
+// replay.
 struct PrepareRestartCommand {
   std::string target;
   Duration max_wait = std::chrono::seconds(60);
   std::string actor;
   bool override_soft = false;  // as in CheckpointCommand
-  // Also outside of the windows and in maintenance: with a login, which the command
-  // line has.
+  // Act also outside of the allowed windows and during maintenance. Needs a login; the command
+  // line has one by its token.
   bool in_any_window = false;
 };
 
@@ -64,7 +65,7 @@ struct PrepareRestartAnswer {
 
 inline constexpr Duration kLongestPause = std::chrono::hours(24 * 30);
 
-// Nothing acts on a target until then; whoever asks, too.
+// Pauses all actions on a target for `length`, those on request included.
 struct PauseCommand {
   std::string target;
   std::optional<Duration> length;  // nullopt: resume
@@ -73,25 +74,25 @@ struct PauseCommand {
 
 struct PauseAnswer {
   bool known = true;  // false: no such target
-  bool done = true;   // false: shutting down, or the target's settings are just being changed
+  bool done = true;   // false: the exporter is shutting down, or the target's settings are being changed
   Time timestamp{};
   std::string message;
   std::optional<Time> until;  // nullopt: actions are not paused
 };
 
-// Alerts of one target are firing: make a checkpoint, once for each instance.
+// Alerts of one target are firing: asks for a checkpoint, once per alert instance.
 struct AlertCommand {
   std::string target;
   std::string alert;                   // the name of the first, for the audit
-  std::vector<std::string> instances;  // what tells each from any other
+  std::vector<std::string> instances;  // an identity for each firing alert
 };
 
 struct AlertAnswer {
   enum class State {
     started,         // a checkpoint is running, or has ended already
     no_op,           // nothing is pending
-    already_served,  // each of them has had its checkpoint
-    blocked,         // `blockers`; none counts as served
+    already_served,  // each instance has had its checkpoint
+    blocked,         // by `blockers`; no instance counts as served
     gone,            // no such target any more, or shutting down
   };
   State state = State::gone;
@@ -100,7 +101,7 @@ struct AlertAnswer {
   std::optional<std::int64_t> run_id;
 };
 
-// What a checkpoint would do, worked out and not done.
+// What a checkpoint would do if it were started now.
 struct CheckpointPlan {
   std::string target;
   std::string method;
@@ -165,7 +166,7 @@ class Queries {
   // first one; none by then: empty. Shutting down: an error of kind cancelled.
   [[nodiscard]] virtual Result<std::vector<events::Event>> events_after(const EventFilter& filter, std::int64_t after,
                                                                         std::size_t limit, Duration wait) = 0;
-  // Where a stream begins that has missed nothing; 0: before the first event.
+  // The id after which a new event stream starts; 0: there is no event yet.
   [[nodiscard]] virtual Result<std::int64_t> newest_event() = 0;
 
   // Entries with an id below `before` (nullopt: from the newest on), at most `limit`.

@@ -187,7 +187,7 @@ std::string unknown_reason(const TargetView& target, Time now) {
 
 std::int64_t cooldown_remaining_ms(const TargetView& target, Time now) {
   if (!target.cooldown_until || *target.cooldown_until <= now) return 0;
-  // A clock that was put back since the view was made does not make it longer.
+  // If the clock was set back since the view was made, no more than the cooldown is left.
   return std::chrono::ceil<std::chrono::milliseconds>(std::min(*target.cooldown_until - now, target.cooldown)).count();
 }
 

@@ -23,10 +23,10 @@ namespace wal_exporter::view {
 // What is left of the cooldown, whole milliseconds, rounded up; 0: it is over.
 [[nodiscard]] std::int64_t cooldown_remaining_ms(const TargetView& target, Time now);
 
-// One element of `targets`. The order of the first fields is part of the API (a test
-// holds it); what was added later follows. Times RFC 3339 UTC, sizes bytes; what is not known is null. In
-// `forecast` an eta is null also where the limit is not in sight (growth is then
-// not null).
+// One element of `targets`. The order of its first fields is part of the API (a test holds
+// it); later additions follow. Times are RFC 3339 in UTC, sizes are bytes, unknown values are
+// null. In `forecast` an eta is also null if the limit is not in sight (growth is then not
+// null).
 [[nodiscard]] nlohmann::ordered_json to_json(const TargetView& target, Time now);
 // {"targets": [...]}
 [[nodiscard]] nlohmann::ordered_json to_json(const View& view, Time now);
@@ -41,7 +41,7 @@ namespace wal_exporter::view {
 [[nodiscard]] nlohmann::ordered_json to_json(const CheckpointPlan& plan);
 [[nodiscard]] nlohmann::ordered_json to_json(const PrepareRestartAnswer& answer);
 [[nodiscard]] nlohmann::ordered_json to_json(const PauseAnswer& answer);
-// Without anything secret: `receivers` is empty where the URL is.
+// Contains no secret: `receivers` is empty if the URL is one.
 [[nodiscard]] nlohmann::ordered_json to_json(const HookView& hook);
 
 }  // namespace wal_exporter::view

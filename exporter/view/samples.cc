@@ -11,7 +11,7 @@ namespace {
 using policy::Health;
 
 constexpr std::string_view kVersionLine = "samples 1\n";
-constexpr std::uint64_t kUnknown = 3;  // as health in the text; else its number
+constexpr std::uint64_t kUnknown = 3;  // written for unknown health; otherwise the enum's number
 
 auto size_of(const SamplePoint& point) {
   return std::tie(point.pending.bytes, point.pending.files);
@@ -54,8 +54,8 @@ void SampleHistory::add(SamplePoint point) {
   if (fine_.empty()) {
     while (!coarse_.empty() && coarse_.back().time >= point.time) coarse_.pop_back();
   }
-  // The last point is always the newest look; it gives way to the next one where
-  // the point before it is near.
+  // The newest sample is always the last point. The next sample replaces it if the point
+  // before it is close in time and the health is the same.
   const std::size_t count = fine_.size();
   const bool crowded = count >= 2 && point.time - fine_[count - 2].time < kFineSpacing &&
                        fine_[count - 1].health == point.health && fine_[count - 2].health == point.health;
@@ -71,8 +71,8 @@ void SampleHistory::add_gap(Time time) {
   if (known) add({std::max(time, *last + std::chrono::milliseconds(1)), std::nullopt, {}, {}});
 }
 
-// Into the last bucket, which keeps two: its largest and its smallest. A gap is
-// kept as it is.
+// Adds the point to the last bucket, which keeps only its largest and its smallest point.
+// Gaps are kept as they are.
 void SampleHistory::fold(const SamplePoint& point) {
   const std::size_t count = coarse_.size();
   const bool full = count >= 2 && bucket_of(coarse_[count - 1]) == bucket_of(point) &&
@@ -83,7 +83,8 @@ void SampleHistory::fold(const SamplePoint& point) {
   const auto first = coarse_.end() - 3;
   const auto [smallest, largest] =
       std::minmax_element(first, coarse_.end(), [](const auto& a, const auto& b) { return size_of(a) < size_of(b); });
-  // The positions of the three sum up to 3; of three alike it is the one in the middle that goes.
+  // The three positions 0, 1, 2 add up to 3, so this is the one that is neither the smallest
+  // nor the largest. If all three are equal it is the middle one.
   coarse_.erase(first + (3 - (smallest - first) - (largest - first)));
 }
 
@@ -125,7 +126,7 @@ std::string SampleHistory::to_text() const {
   std::int64_t before = 0;
   for (const auto* part : {&coarse_, &fine_}) {
     for (const auto& point : *part) {
-      // From the point before it, in milliseconds: short, and growing by its form.
+      // Milliseconds since the previous point: short, and the times can only ascend.
       const std::int64_t time = milliseconds_of(point.time);
       out += std::to_string(time - before);
       before = time;

@@ -37,13 +37,12 @@ class SampleHistory {
   static constexpr Duration kFineSpan = std::chrono::minutes(15);
   static constexpr Duration kFineSpacing = std::chrono::seconds(5);
   static constexpr Duration kBucket = std::chrono::minutes(4);
-  // Two for each bucket of the day, and the fine ones with some room for changes of
-  // health, which are kept whatever their spacing.
+  // Two points for each bucket of the day, and the fine points, with some room for changes of
+  // health, which are kept however close they are.
   static constexpr std::size_t kMostCoarse = 2 * (kSpan / kBucket) + 2;
   static constexpr std::size_t kMostFine = 2 * (kFineSpan / kFineSpacing);
 
-  // A point that is not after the last one means that the clock was set back: what
-  // lies after it is forgotten.
+  // If the point is not after the last one, the clock was set back: later points are dropped.
   void add(SamplePoint point);
   // Nothing is known from `time` on, until the next point.
   void add_gap(Time time);

@@ -139,7 +139,7 @@ struct TargetView {
   Counters counters;
 };
 
-// Whoever is told of events, and how that goes.
+// A hook, and how its deliveries go.
 struct HookView {
   std::string name;
   std::string type;                    // webhook, slack, alertmanager
