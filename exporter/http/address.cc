@@ -10,13 +10,13 @@ std::string printable_url(const std::string& url) {
   std::string shown = url.substr(0, url.find_first_of("?#"));
   const auto scheme = shown.find("://");
   const auto begin = scheme == std::string::npos ? 0 : scheme + 3;
-  // By the last '@', also where a password holds a slash: rather too little shown
-  // than a part of a secret.
+  // Cuts at the last '@', even if a password holds a slash. That may hide too much, but never
+  // shows a part of a secret.
   const auto at = shown.rfind('@');
   if (at != std::string::npos && at >= begin) {
     shown.erase(begin, at + 1 - begin);
   } else if (shown.find('/', begin) == std::string::npos && url.find('@', begin) != std::string::npos) {
-    shown.erase(begin);  // a password with '?' or '#' in it was cut in two
+    shown.erase(begin);  // the cut at '?' or '#' was inside a password
     shown += "...";
   }
   return escape_control(shown);

@@ -24,9 +24,9 @@ namespace {
 // curl's own pieces are sized for downloads; answers here are small.
 constexpr long kBufferBytes = 16 * 1024;
 constexpr std::size_t kMaxHeaderBytes = 64 * 1024;
-// Of a single wait. A request to stop ends it at once.
+// The longest single wait. A request to stop ends it at once.
 constexpr int kPollMilliseconds = 1000;
-// Nobody means more; a clock that is off might.
+// A longer pause is not meant; it comes from a clock that is wrong.
 constexpr std::chrono::seconds kLongestRetryAfter = std::chrono::hours(24 * 365);
 
 // libcurl wants this once per process, before anything else, and not at the same
@@ -100,7 +100,7 @@ extern "C" std::size_t wal_exporter_http_on_header(char* data, std::size_t size,
   }
   const std::string_view line(data, bytes);
   if (line.starts_with("HTTP/")) {
-    receiver.response.headers.clear();  // what came before belonged to a 1xx answer
+    receiver.response.headers.clear();  // earlier headers belonged to a 1xx answer
     const auto space = line.find(' ');
     receiver.good_status = space != std::string_view::npos && line.substr(space + 1).starts_with('2');
     return bytes;
@@ -247,8 +247,8 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
   if (auto checked = check(request, what); !checked) return tl::unexpected<Error>(checked.error());
   if (stop.stop_requested()) return failure(ErrorKind::cancelled, what + ": stopped");
 
-  // libcurl 7.88 takes no buffer size any more on a handle whose transfer ended
-  // before it had a connection: begin anew after whatever went wrong.
+  // In libcurl 7.88 a handle whose transfer ended before it had a connection no longer accepts
+  // a buffer size. So every failure leads to a new handle.
   if (handle_ != nullptr && handle_->spoiled) handle_.reset();
   // Made at the first use: a process that never asks over HTTP does not pay for curl.
   if (handle_ == nullptr) {
@@ -283,14 +283,14 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
   option(CURLOPT_PROXY, "");
   option(CURLOPT_NOPROXY, "*");
   option(CURLOPT_NOSIGNAL, 1L);
-  // Leave a name look-up that hangs behind, rather than wait for it.
+  // Do not wait for a name look-up that hangs; its thread is left to end by itself.
   option(CURLOPT_QUICK_EXIT, 1L);
   option(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   option(CURLOPT_USERAGENT, "influxdb_wal_exporter");
   option(CURLOPT_HTTPHEADER, headers.get());
   option(CURLOPT_BUFFERSIZE, kBufferBytes);
   option(CURLOPT_UPLOAD_BUFFERSIZE, kBufferBytes);
-  // The parsed certificate store is several MiB; requests are minutes apart.
+  // Not cached: the parsed certificate store takes several MiB, and requests are minutes apart.
   option(CURLOPT_CA_CACHE_TIMEOUT, 0L);
   option(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(request.connect_timeout));
   option(CURLOPT_TIMEOUT_MS, milliseconds(request.timeout));
@@ -329,7 +329,7 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
   CURLMcode multi_code = CURLM_OK;
   bool stopped = false;
   int running = 1;
-  // Of curl's functions the one that other threads may call.
+  // curl_multi_wakeup is the one function of curl that other threads may call.
   std::optional<std::stop_callback<std::function<void()>>> wake;
   wake.emplace(stop, [multi] { static_cast<void>(curl_multi_wakeup(multi)); });
   while (true) {
@@ -357,7 +357,7 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
   curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
   curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_errno);
   curl_multi_remove_handle(multi, easy);
-  curl_easy_reset(easy);  // it points at what this call owns
+  curl_easy_reset(easy);  // it holds pointers to locals of this call
 
   if (stopped) return failure(ErrorKind::cancelled, what + ": stopped");
   if (multi_code != CURLM_OK || !ended) {
