@@ -1,4 +1,4 @@
-// What each route of handler.h does.
+// The actions behind the routes of handler.h.
 #include <algorithm>
 #include <limits>
 
@@ -56,7 +56,7 @@ Handler::Chosen Handler::choose(const Call& call) const {
 Response Handler::get_landing(const Call&) {
   auto response = text_response(200, "text/html; charset=utf-8",
                                 landing_page(*dependencies_.views.current(), dependencies_.clock.now()));
-  // Everything the page needs comes from here, and nothing in it runs that is not a file of ours.
+  // The page may load from this server alone, and run no script but our files.
   response.headers.emplace_back("Content-Security-Policy",
                                 "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
                                 "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
@@ -70,7 +70,8 @@ Response Handler::get_asset(const Call& call) {
     if (asset.name != call.names.front()) continue;
     Response response;
     response.content_type = asset.content_type;
-    // Its address holds its hash. Private: where there are logins, a shared cache must not keep it.
+    // Cached for a year, because the address holds the hash. Private, because with logins a
+    // shared cache must not keep it.
     response.cache_control = "private, max-age=31536000, immutable";
     response.headers.emplace_back("ETag", asset.etag);
     const auto known = header_values(call.request.headers, "If-None-Match");
@@ -126,7 +127,7 @@ Response Handler::post_reload(const Call& call) {
   const auto done = dependencies_.commands.reload();
   if (abandoned_) return error_response(503, "the exporter is shutting down");
   if (!done) {
-    const int status = done.error().kind == ErrorKind::conflict ? 409 : 500;  // try again later; mend the file
+    const int status = done.error().kind == ErrorKind::conflict ? 409 : 500;  // 409: try again later; 500: fix the file
     return refuse(call.request, status, "the settings were not reloaded, the old ones stay: " + done.error().message,
                   {});
   }
@@ -226,7 +227,7 @@ Response Handler::get_plan(const Call& call) {
   return json_response(200, view::to_json(*plan));
 }
 
-// 200 only where it is safe to go on; 409 where something forbids it, 502 otherwise.
+// 200 only if it is safe to restart; 409 if a blocker forbids acting, 502 otherwise.
 Response Handler::post_prepare_restart(const Call& call) {
   const auto view = dependencies_.views.current();
   const auto& name = call.names.front();
@@ -276,7 +277,7 @@ Response Handler::checkpoint(const Call& call, const std::string& target, bool s
                   "configure users with --web.config.file and log in, or leave it out");
   }
   const Place place(waiting_, options->wait > Duration::zero() ? max_waiting_ : 0);
-  // Who does not wait for the outcome still waits for a look.
+  // A request that does not wait for the outcome still waits for one sample.
   const Place starting(starting_, place.held() ? 0 : max_waiting_);
   if (!place.held() && !starting.held()) {
     auto response =

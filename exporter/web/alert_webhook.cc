@@ -18,8 +18,8 @@ constexpr std::size_t kLongestTime = 64;
 constexpr std::size_t kLongestIdentity = 2048;
 constexpr std::size_t kMostAlerts = 5000;
 constexpr std::size_t kLongestName = 200;
-// Alertmanager waits some ten seconds for an answer; what is not looked at by then
-// it sends again.
+// Alertmanager waits about ten seconds for an answer. Alerts not handled within this time
+// are left for its next attempt.
 constexpr Duration kLongestMessage = std::chrono::seconds(5);
 
 tl::unexpected<Error> bad(const std::string& what) {
@@ -92,7 +92,7 @@ Result<std::vector<ReceivedAlert>> parse_alerts(const std::string& body) {
     if (status != "firing" && status != "resolved") return bad(place + ".status is neither firing nor resolved");
     const auto labels = alert.find("labels");
     if (labels == alert.end() || !labels->is_object()) return bad(place + " has no labels");
-    // Before anything walks through them: labels are texts, so nothing is nested.
+    // Checked before the labels are used: all are texts, so nothing is nested.
     const bool texts = std::all_of(labels->begin(), labels->end(), [](const Json& value) { return value.is_string(); });
     if (!texts) return bad(place + " has a label that is no text");
     const std::string start = text_at(alert, "startsAt");
@@ -101,7 +101,7 @@ Result<std::vector<ReceivedAlert>> parse_alerts(const std::string& body) {
     received.firing = status == "firing";
     received.name = text_at(*labels, "alertname").substr(0, kLongestName);
     received.target = text_at(*labels, "target");
-    // The labels are what the fingerprint is made of.
+    // Without a fingerprint the labels identify the alert; a fingerprint is made of them.
     const std::string fingerprint = text_at(alert, "fingerprint");
     const std::string known_by =
         fingerprint.empty() ? labels->dump(-1, ' ', false, Json::error_handler_t::replace) : fingerprint;

@@ -1,4 +1,4 @@
-// What Alertmanager's webhook sends, and how the checkpoints that follow are told.
+// What Alertmanager's webhook sends, and the answer about the checkpoints it caused.
 // Pure; safe from any thread.
 #pragma once
 
@@ -15,14 +15,14 @@ struct ReceivedAlert {
   bool firing = false;
   std::string name;      // label alertname; may be empty
   std::string target;    // label target; empty: it names none
-  std::string instance;  // what tells it from any other: its fingerprint and its start
+  std::string instance;  // its identity: fingerprint and start
 };
 
 // Alertmanager's webhook message, version 4: the alerts in it. Not JSON, or not of
 // that form: an error of kind invalid that says where.
 [[nodiscard]] Result<std::vector<ReceivedAlert>> parse_alerts(const std::string& body);
 
-// Whether the same request, sent again in a few minutes, may fare better.
+// Whether the same request may succeed if it is sent again in a few minutes.
 [[nodiscard]] bool is_worth_a_retry(const view::AlertAnswer& answer);
 
 // "started", "no_op", "already_served", "blocked" or "gone".

@@ -112,7 +112,7 @@ Result<Duration> parse_pause(const Parameters& parameters, Time now) {
   } else if (*until) {
     const auto parsed = parse_time(**until);
     if (!parsed) return failure(ErrorKind::invalid, "the parameter until: " + parsed.error().message);
-    // Far apart, the difference would not fit.
+    // Without the first test the subtraction could overflow.
     if (*parsed <= now || *parsed - now > kLongest) {
       return failure(ErrorKind::invalid,
                      "until must be in the future, and at most 30d ahead; the time here is " + format_time(now));
@@ -153,7 +153,7 @@ Result<CheckpointOptions> parse_checkpoint_options(const Parameters& parameters)
 Response checkpoint_response(const view::CheckpointAnswer& answer, const std::string& target, bool seed, Time now) {
   const auto told = tell(answer);
   Json body;
-  body["success"] = told.status < 300;  // of a running one: that it was started
+  body["success"] = told.status < 300;  // 202 counts: the checkpoint was started
   body["timestamp"] = format_time(answer.timestamp == Time{} ? now : answer.timestamp);
   body["message"] = to_valid_utf8(told.message);
   if (seed && told.status == 200) return json_response(200, body);

@@ -1,5 +1,5 @@
-// What a POST asks of a checkpoint, and how its answer is told. Pure; safe from
-// any thread.
+// The parameters of the requests that act, and the answers about checkpoints. Pure; safe
+// from any thread.
 #pragma once
 
 #include <string>
@@ -28,7 +28,7 @@ struct CheckpointOptions {
 // `max_wait` of prepare-restart: a duration, 60s unless given, at most 30m.
 [[nodiscard]] Result<Duration> parse_max_wait(const Parameters& parameters);
 // `for`: a duration, or `until`: an RFC 3339 time; 1h unless given, at most 30d from
-// `now`. A pause without an end would be forgotten.
+// `now`. A pause always ends, because one without an end would be forgotten.
 [[nodiscard]] Result<Duration> parse_pause(const Parameters& parameters, Time now);
 // `mode`: patient unless given; at_once is true.
 [[nodiscard]] Result<bool> parse_mode(const Parameters& parameters);

@@ -54,7 +54,7 @@ Request read_request(const mg_connection* connection) {
 
 tl::expected<std::string, BodyError> read_body(mg_connection* connection, std::size_t limit, const Clock& clock,
                                                Duration timeout) {
-  // At this rate or faster: a large body takes its time, a slow client does not.
+  // A client may take longer for a large body, as long as it sends at this rate or faster.
   constexpr std::size_t kBytesPerMillisecond = 64;
   const SteadyTime begin = clock.steady();
   const mg_request_info& info = *mg_get_request_info(connection);
@@ -75,7 +75,8 @@ tl::expected<std::string, BodyError> read_body(mg_connection* connection, std::s
     const auto earned = std::chrono::milliseconds(body.size() / kBytesPerMillisecond);
     if (clock.steady() - begin > timeout + earned) break;
   }
-  // 0 is the end of the body; for one of a known length also that of the connection.
+  // 0 means the end of the body. With a known length it can also mean that the connection was
+  // closed too early, so the length decides.
   const bool whole = chunked ? read == 0 : body.size() == static_cast<std::size_t>(info.content_length);
   if (!whole) return tl::unexpected(BodyError{408, "the body did not come whole and in time"});
   return body;
@@ -91,7 +92,7 @@ void write_response(mg_connection* connection, const Response& response, Time no
   const bool fixed = !response.fixed_body.empty();
   std::string out = "HTTP/1.1 " + std::to_string(response.status) + " " + status_text(response.status) +
                     "\r\nDate: " + http_date(now) + "\r\nContent-Type: " + response.content_type;
-  // The end of a stream is that of the connection.
+  // A stream has no length; it ends with the connection.
   if (!response.stream) {
     out += "\r\nContent-Length: " + std::to_string(fixed ? response.fixed_body.size() : response.body.size());
   }
@@ -103,7 +104,7 @@ void write_response(mg_connection* connection, const Response& response, Time no
   if (mg_write(connection, out.data(), out.size()) <= 0 || head_only) return;
   if (fixed) mg_write(connection, response.fixed_body.data(), response.fixed_body.size());
   if (!response.stream) return;
-  // No exception may reach CivetWeb; the client sees the stream end, and comes back.
+  // No exception may reach CivetWeb. The client sees the stream end and connects again.
   try {
     while (const auto part = response.stream()) {
       if (!part->empty() && mg_write(connection, part->data(), part->size()) <= 0) return;

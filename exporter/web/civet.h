@@ -1,5 +1,5 @@
-// Reading requests from CivetWeb and writing answers to it: the part that knows
-// its traps. Each call belongs to the worker thread of its connection.
+// Reads requests from CivetWeb and writes answers to it, and works around its traps. Each
+// function is called by the worker thread of the connection.
 #pragma once
 
 #include <civetweb.h>

@@ -11,12 +11,12 @@ namespace {
 
 constexpr std::int64_t kDefaultEvents = 100;
 constexpr std::int64_t kLongestEvents = 1000;
-// A client that is gone shows when something is sent to it; proxies cut what is silent.
+// Only sending shows that a client is gone, and proxies cut connections that are silent.
 constexpr Duration kHeartbeat = std::chrono::seconds(5);
-// How long one part may keep its thread, so that stopping is prompt.
+// The longest wait for one part of a stream; bounds how long a stop takes.
 constexpr Duration kPart = std::chrono::seconds(1);
 constexpr std::size_t kBatch = 100;
-// Then a client comes back by itself, and shows its login again.
+// Then the stream ends. The client connects again by itself, and its login is checked again.
 constexpr Duration kLongestStream = std::chrono::minutes(15);
 
 // `target` and `type`.
@@ -36,8 +36,8 @@ Result<view::EventFilter> parse_filter(const Parameters& query) {
                  "the parameter type must be one of " + join(names, ", ") + ", not \"" + escape_control(**type) + "\"");
 }
 
-// The id that a client has seen last: the header that browsers send when they
-// connect again, else the parameter; nullopt: it begins with what comes.
+// The id that the client has seen last: from the header that browsers send when they connect
+// again, else from the parameter. nullopt: the stream begins with the next event.
 Result<std::optional<std::int64_t>> last_seen(const Request& request, const Parameters& query) {
   const auto headers = header_values(request.headers, "Last-Event-ID");
   auto text = parameter(query, "last_event_id");
@@ -103,7 +103,7 @@ Response Handler::get_event_stream(const Call& call) {
   if (!newest) return refuse(call.request, newest.error());
 
   Response response = text_response(200, "text/event-stream; charset=utf-8", "retry: 3000\n: connected\n\n");
-  // An id beyond the newest is from before the state directory was made anew.
+  // An id above the newest one comes from an earlier state directory.
   std::int64_t after = std::min(seen->value_or(*newest), *newest);
   SteadyTime heartbeat = dependencies_.clock.steady() + kHeartbeat;
   const SteadyTime end = dependencies_.clock.steady() + kLongestStream;

@@ -19,7 +19,7 @@ constexpr const char* kOwnPage =
     "send it without an Origin header (as curl does) or from the exporter's own pages; a proxy in front must pass the "
     "Host header on (nginx: proxy_set_header Host $http_host and X-Forwarded-Proto $scheme)";
 
-// Sent once or not at all, or nobody can say which one counts.
+// Headers that may be sent once at most, because with two it is unclear which one counts.
 constexpr std::array<std::string_view, 5> kSingle = {"Host", "Origin", "Sec-Fetch-Site", "Authorization",
                                                      "X-Forwarded-Proto"};
 
@@ -90,7 +90,8 @@ bool is_own_origin(const RequestFacts& facts, const std::string& origin, bool us
   return theirs && theirs == normal_host(*host, port);
 }
 
-// Set by proxies, so what looks local may not be.
+// The first header that only proxies set. With one, a request from loopback may come from
+// anywhere.
 std::optional<std::string> forwarding_header(const RequestFacts& facts) {
   for (const auto& header : facts.headers) {
     const auto name = lower_case(header.name);
@@ -159,8 +160,7 @@ bool is_loopback_host(std::string_view host) {
   if (parts->host.front() == '[') {
     return is_loopback_address(std::string(parts->host.substr(1, parts->host.size() - 2)));
   }
-  // An unbracketed name with a colon in it was cut at the colon, so what is left
-  // is a name or an IPv4 address.
+  // split_host() cut an unbracketed host at its colon, so this is a name or an IPv4 address.
   return equal_ignoring_case(parts->host, "localhost") || is_loopback_address(std::string(parts->host));
 }
 

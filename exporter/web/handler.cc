@@ -8,7 +8,7 @@
 namespace wal_exporter::web {
 namespace {
 
-// Routes of requests that fit none: one label each, however many addresses are tried.
+// The route labels of requests that match no route, so that odd addresses make no new series.
 constexpr std::string_view kUnknownRoute = "unknown";
 constexpr std::string_view kRefusedRoute = "refused";
 constexpr std::string_view kBearer = "Bearer ";
@@ -172,8 +172,8 @@ Response Handler::dispatch(const Request& request, const Users& users, std::stri
                              user.has_value(), open);
   if (verdict.status == 401) {
     auto response = refuse(request, 401, verdict.reason, verdict.remedy);
-    // What a script of a page asks for waits in a browser that knows the scheme, until
-    // somebody has typed a login. The page tells what happened, so there it is no known one.
+    // With a scheme that it knows, a browser shows a login dialog and lets the script wait for
+    // it. The page shows the reason itself, so for scripts the scheme is an unknown one.
     const bool by_script = !header_values(request.headers, "X-Requested-With").empty();
     response.headers.emplace_back("WWW-Authenticate", std::string(by_script ? "X-" : "") +
                                                           R"(Basic realm="influxdb_wal_exporter", charset="UTF-8")");
@@ -202,7 +202,7 @@ Response Handler::dispatch(const Request& request, const Users& users, std::stri
   return (this->*found.route->action)({request, std::move(*query), found.names, std::move(user)});
 }
 
-// From anywhere, but with the token that is for this alone.
+// Alerts are taken from any address, but only with their own token.
 std::optional<Response> Handler::refuse_alerts(const Request& request, const Users& users) const {
   if (!users.takes_alerts()) {
     return refuse(

@@ -30,15 +30,15 @@ class Handler {
   // Never throws. Counts the request under its route's pattern.
   [[nodiscard]] Response handle(const Request& request, const Users& users);
 
-  // How much of a body is read before handle() is called, in bytes: that of alerts is
-  // larger, and only of whoever has the token.
+  // How many bytes of the body may be read before handle() is called. The limit for alerts is
+  // larger, but only if the request has their token.
   [[nodiscard]] static std::size_t body_limit(const Request& request, const Users& users);
 
-  // An answer that did not come from a route: too large, malformed.
+  // Counts a request that was answered without a route: too large or malformed.
   void count_refused(int status);
 
-  // The dependencies are about to go away: a call that is still inside Commands
-  // or Queries will touch none of them when it comes back.
+  // Call before the dependencies are destroyed: a request that is still inside Commands or
+  // Queries then uses none of them when it returns.
   void abandon() { abandoned_ = true; }
 
  private:
@@ -63,7 +63,7 @@ class Handler {
   struct Match {
     const Route* route = nullptr;  // nullptr: no such address, or not with this method
     std::string_view pattern;      // empty: no such address
-    std::string allow;             // the methods there are
+    std::string allow;             // the methods of this address, for the Allow header
     std::vector<std::string> names;
   };
 

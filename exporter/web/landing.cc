@@ -18,7 +18,7 @@ std::string isolated(std::string_view text) {
   return "<bdi>" + escape_html(text) + "</bdi>";
 }
 
-// To the second, for people; whole in the attribute.
+// Shown to the second; the attribute holds the full time.
 std::string moment(Time time) {
   const auto whole = format_time(time);
   return "<time datetime=\"" + whole + "\">" + whole.substr(0, 10) + " " + whole.substr(11, 8) + " UTC</time>";

@@ -7,15 +7,15 @@
 
 namespace wal_exporter::web {
 
-// `$2a$`, `$2b$` or `$2y$`, two digits of cost from 04 to 31, 22 characters of salt
-// and 31 of hash. The cost where it is one.
+// The cost of a bcrypt hash: `$2a$`, `$2b$` or `$2y$`, two digits of cost from 04 to 31, 22
+// characters of salt and 31 of hash. nullopt if `hash` is none.
 [[nodiscard]] std::optional<int> bcrypt_cost(std::string_view hash);
 
 // What libcrypt makes of `password` with the setting (or whole hash) `setting`;
 // nullopt where it refuses either, or the password holds a NUL byte.
 [[nodiscard]] std::optional<std::string> hash_password(const std::string& password, const std::string& setting);
 
-// In a time that depends on the lengths alone.
+// Compares in a time that depends only on the lengths, not on the contents.
 [[nodiscard]] bool equal_in_constant_time(std::string_view left, std::string_view right);
 
 // A SHA-256-crypt setting with a random salt: the key of a keyed hash that lives

@@ -1,6 +1,6 @@
-// One of a limited number of places, such as threads that may wait, where one is
-// left; given back when it is destroyed. A Place is used by one thread, the count
-// by any.
+// One of a limited number of places, for example for requests that may wait. Check held():
+// there may be none left. The place is given back on destruction. A Place is used by one
+// thread, the count by any.
 #pragma once
 
 #include <atomic>

@@ -17,12 +17,12 @@ struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
-  // Instead of `body`, where it is not empty: bytes that outlive every answer, sent without a copy.
+  // Sent in place of `body` unless empty: bytes that outlive every answer, so they are not copied.
   std::string_view fixed_body;
   std::string cache_control = "no-store";
   std::vector<std::pair<std::string, std::string>> headers;  // beyond those every answer has
-  // Where set: what follows `body`, part by part, until it gives nullopt or the
-  // client is gone. May block for a second at a time.
+  // If set, called after `body` was sent for one part after the other, until it returns nullopt
+  // or the client is gone. May block for one second per call.
   std::function<std::optional<std::string>()> stream;
 };
 

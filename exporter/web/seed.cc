@@ -10,8 +10,8 @@
 namespace wal_exporter::web {
 namespace {
 
-// A whole number is written as one: 1, not 1.0. Ten decimals are the fewest that
-// give the bytes back.
+// Whole numbers are written without decimals: 1, not 1.0. Ten decimals are the fewest from
+// which the number of bytes can be restored.
 Json gibibytes(std::uint64_t bytes) {
   if (bytes % kGiB == 0) return bytes / kGiB;
   return std::round(static_cast<double>(bytes) / static_cast<double>(kGiB) * 1e10) / 1e10;
@@ -21,7 +21,7 @@ Json time_or_null(const std::optional<Time>& time) {
   return time ? Json(format_time(*time)) : Json(nullptr);
 }
 
-// These end with time alone, so the view's list of them may be out of date.
+// Blockers that end as time passes. The view's list of these may be out of date.
 bool ends_with_time(policy::Blocker blocker) {
   switch (blocker) {
     case policy::Blocker::in_flight:

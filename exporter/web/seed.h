@@ -13,8 +13,8 @@ namespace wal_exporter::web {
 
 // fileCount, totalSizeGB, lastCheckpoint, healthStatus, recommendations
 [[nodiscard]] Json seed_health(const view::TargetView& target, Time now);
-// lastCheckpoint, canTrigger, cooldownRemaining (ms), isProcessing. canTrigger: an
-// unasked checkpoint could start now.
+// lastCheckpoint, canTrigger, cooldownRemaining (ms), isProcessing. canTrigger is true if an
+// automatic checkpoint could start now.
 [[nodiscard]] Json seed_checkpoint_status(const view::TargetView& target, Time now);
 // health's fields, checkpointStatus {...}, systemInfo {maxWALFiles, maxWALSizeGB, checkpointCooldownMs}
 [[nodiscard]] Json seed_stats(const view::TargetView& target, Time now);

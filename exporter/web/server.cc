@@ -28,8 +28,9 @@ namespace {
 constexpr Duration kDrainLimit = std::chrono::milliseconds(250);
 constexpr Duration kPokeInterval = std::chrono::milliseconds(20);
 
-// CivetWeb counts its users without a lock, and a server that was left alone ends
-// whenever its last request does: perhaps while another one starts.
+// Serialises mg_init_library and mg_exit_library, which count without a lock. A server whose
+// last request did not end in time is closed later by another thread, perhaps while a new
+// server starts.
 Mutex& library_mutex() {
   static Mutex mutex;
   return mutex;
@@ -45,8 +46,8 @@ void leave_library() {
   mg_exit_library();
 }
 
-// What CivetWeb's threads use. Shared with the thread that ends them, so that it
-// outlives a request that does not end in time.
+// Everything that CivetWeb's threads use. Shared with the thread that closes the server, so
+// that it lives longer than a request that does not end in time.
 class Core {
  public:
   Core(ServerOptions options, const Dependencies& dependencies)
@@ -90,7 +91,7 @@ class Core {
 
   ServerOptions options_;
   const Log log_;
-  const SystemClock clock_;  // limits on clients are real time, whatever the clock of the data says
+  const SystemClock clock_;  // limits on clients are real time, also in tests with another clock
   Handler handler_;
   std::atomic<bool> starting_{true};
   mg_context* context_ = nullptr;
@@ -123,7 +124,7 @@ int on_log(const mg_connection* connection, const char* message) {
 int Core::serve(mg_connection* connection) {
   // Otherwise CivetWeb would first read all of a body that nobody wants.
   mg_disable_connection_keep_alive(connection);
-  // CivetWeb drops what is beyond its table in silence, and the guard must see all.
+  // CivetWeb silently drops headers beyond its table, but the guard must see all of them.
   if (mg_get_request_info(connection)->num_headers >= MG_MAX_HEADERS) {
     refuse(connection, 431, "there are " + std::to_string(MG_MAX_HEADERS) + " headers or more");
     drain(connection, clock_, clock_.steady() + kDrainLimit);
@@ -146,7 +147,8 @@ int Core::serve(mg_connection* connection) {
 void Core::refuse(mg_connection* connection, int status, const std::string& reason) {
   handler_.count_refused(status);
   const char* remedy = status == 413 ? "send less; no address here needs a large request" : "";
-  // As every answer to a POST has them; what was asked is not always known here.
+  // Every answer to a POST has these fields. The method is not always known here, so they are
+  // always added.
   const Json told = {
       {"success", false}, {"timestamp", format_time(clock_.now())}, {"message", to_valid_utf8(escape_control(reason))}};
   write_response(connection, error_response(status, escape_control(reason), remedy, told), clock_.now(), false);
@@ -158,7 +160,7 @@ void Core::note(const mg_connection* connection, const char* message) {
     startup_messages_.emplace_back(message);
     return;
   }
-  // Lines about one client's connection are not news for whoever runs this.
+  // Messages about a single client's connection do not concern the operator.
   const bool of_a_client = mg_get_request_info(connection) != nullptr;
   log_->log(of_a_client ? spdlog::level::debug : spdlog::level::warn, "web server: {}", escape_control(message));
 }
@@ -216,7 +218,7 @@ Result<void> Core::open() {
   for (const auto& ports : *candidates) {
     if (open_at(ports)) break;
     messages = take_startup_messages();
-    // Without IPv6 the next candidate is right; a taken port stays taken.
+    // If this failed for lack of IPv6, the next candidate works; not if the port is taken.
     if (messages.find(std::strerror(EADDRINUSE)) != std::string::npos) break;
   }
   starting_ = false;
@@ -253,7 +255,7 @@ void Core::poke() const {
     auto* address = reinterpret_cast<sockaddr_in*>(&storage);
     address->sin_family = AF_INET;
     address->sin_port = htons(static_cast<std::uint16_t>(port_));
-    // A name may stand for another machine's address by now, so it is not asked again.
+    // Other names are not resolved again: by now one could lead to another machine.
     if (host == "localhost" || host.empty()) host = "127.0.0.1";
     if (inet_pton(AF_INET, host.c_str(), &address->sin_addr) != 1) return;
     if (address->sin_addr.s_addr == INADDR_ANY) address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -273,7 +275,7 @@ class CivetServer final : public Server {
   void stop() override { stop_once(); }
 
  private:
-  // Shared with the closing thread, which may come after this object.
+  // Shared with the closing thread, which may outlive this object.
   struct Done {
     Mutex mutex;
     CondVar condition;

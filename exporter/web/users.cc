@@ -45,7 +45,7 @@ class LoginCache {
 namespace {
 
 constexpr std::size_t kMaxFileBytes = 1 << 20;
-// 2^16 rounds take seconds; a login that costs more would hold up every other request.
+// 2^16 rounds take seconds. Checking a costlier hash would hold up the other requests.
 constexpr int kMaxCost = 16;
 
 constexpr const char* kTlsRefused =
@@ -158,7 +158,7 @@ Result<std::map<std::string, std::string>> read_document(const std::string& file
   return users;
 }
 
-// A well-formed hash of that cost which no password is known for.
+// A well-formed hash of that cost that belongs to no known password.
 std::string decoy_hash(int cost) {
   const auto digits = std::to_string(cost);
   return "$2b$" + std::string(2 - digits.size(), '0') + digits + "$" + std::string(53, '.');

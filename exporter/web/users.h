@@ -26,8 +26,8 @@ class Users {
   [[nodiscard]] static Result<Users> parse(const std::string& yaml, const std::string& name);
 
   [[nodiscard]] bool configured() const { return !hashes_.empty(); }
-  // Takes as long for an unknown name as for a wrong password. Checked logins are
-  // remembered (by a keyed hash), so that bcrypt's cost is paid once.
+  // Takes as long for an unknown name as for a wrong password. Successful logins are remembered
+  // as a keyed hash, so that the cost of bcrypt is paid once.
   [[nodiscard]] bool check(const std::string& name, const std::string& password) const;
 
   // The random token of the state directory's control file, which the command line
@@ -44,7 +44,7 @@ class Users {
   std::map<std::string, std::string> hashes_;
   std::string control_token_;
   std::string alerts_token_;
-  std::string decoy_;  // a hash nobody has, as costly as the costliest real one
+  std::string decoy_;  // nobody's hash, as costly as the costliest real one; for unknown names
   std::shared_ptr<LoginCache> cache_;
 };
 
