@@ -1,4 +1,4 @@
-// Restart of a unit through systemd's manager on D-Bus. As RestartMethod.
+// Restart of a unit of systemd by its own program, systemctl. As RestartMethod.
 #pragma once
 
 #include <memory>
