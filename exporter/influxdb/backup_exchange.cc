@@ -7,7 +7,6 @@
 
 #include "base/bytes.h"
 #include "base/text.h"
-#include "influxdb/tar_check.h"
 
 namespace wal_exporter::influxdb {
 namespace {
@@ -29,7 +28,32 @@ constexpr std::string_view kCheckAddress =
   return "; " + std::string(text);
 }
 
-[[nodiscard]] tl::unexpected<Error> rubbish(const TarCheck& archive) {
+// What has to be known of the archive, which is not kept. That a snapshot was written
+// is told by the WAL alone; this tells an answer from that of another service.
+struct Archive {
+  static constexpr std::size_t kBlock = 512;
+
+  void take(std::string_view bytes) {
+    first.append(bytes.substr(0, kBlock - first.size()));
+    size += bytes.size();
+    const auto last = bytes.find_last_not_of('\0');
+    zeros = last == std::string_view::npos ? zeros + bytes.size() : bytes.size() - 1 - last;
+  }
+  // Begins with an entry, or at once with the end.
+  [[nodiscard]] bool is_tar() const {
+    const bool entry = first.size() == kBlock && first.compare(257, 5, "ustar") == 0;
+    return entry || first.find_first_not_of('\0') == std::string::npos;
+  }
+  // Two blocks of zeros end it: anything less was cut off.
+  [[nodiscard]] bool ended() const { return zeros >= 2 * kBlock; }
+  [[nodiscard]] std::string beginning() const { return escape_control(std::string_view(first).substr(0, 64)); }
+
+  std::string first;  // block
+  std::uint64_t size = 0;
+  std::uint64_t zeros = 0;  // at the end, so far
+};
+
+[[nodiscard]] tl::unexpected<Error> rubbish(const Archive& archive) {
   return failure(ErrorKind::corrupt, "answers rubbish, not a backup: it begins with \"" + archive.beginning() + "\"" +
                                          remedy(kCheckAddress));
 }
@@ -64,7 +88,7 @@ Result<BackupReply> ask_for_backup(const Address& address, const wal::Shard& sha
     return explain(sent.error(), remedy(kCheckAddress));
   }
 
-  TarCheck archive;
+  Archive archive;
   std::array<char, 8192> buffer{};
   while (true) {
     const Patience wait = patience(limits.read);
@@ -72,7 +96,7 @@ Result<BackupReply> ask_for_backup(const Address& address, const wal::Shard& sha
     const auto count = connection->receive(buffer.data(), buffer.size(), wait);
     if (!count) {
       const Error& error = count.error();
-      const std::string after = archive.bytes() == 0 ? "" : " (after " + format_bytes(archive.bytes()) + ")";
+      const std::string after = archive.size == 0 ? "" : " (after " + format_bytes(archive.size) + ")";
       if (error.kind == ErrorKind::timeout) {
         return explain({error.kind, "connected, but no answer within " + format_duration_rough(allowed) + after},
                        remedy("the server hangs, or its snapshot takes longer than that: look into its log, and raise "
@@ -82,20 +106,19 @@ Result<BackupReply> ask_for_backup(const Address& address, const wal::Shard& sha
                      remedy("the server broke off: was it restarted, or is this the port of another service?"));
     }
     if (*count == 0) break;
-    if (!archive.feed(std::string_view(buffer.data(), *count))) {
-      return rubbish(archive);
-    }
-    if (archive.bytes() > kMaxReplyBytes) {
+    archive.take(std::string_view(buffer.data(), *count));
+    if (archive.size >= Archive::kBlock && !archive.is_tar()) return rubbish(archive);
+    if (archive.size > kMaxReplyBytes) {
       return failure(ErrorKind::corrupt, "sends more than " + format_bytes(kMaxReplyBytes) +
                                              " where an empty archive was due; is this an InfluxDB 1.x?");
     }
   }
-  if (archive.bytes() == 0) return BackupReply::empty;
+  if (archive.size == 0) return BackupReply::empty;
   // Too short for the first block of any archive: an error text of something else.
-  if (archive.bytes() < TarCheck::kBlock) return rubbish(archive);
+  if (archive.size < Archive::kBlock) return rubbish(archive);
   if (!archive.ended()) {
     return failure(ErrorKind::corrupt, "the answer ends in the middle of an archive, after " +
-                                           format_bytes(archive.bytes()) + ": it begins with \"" + archive.beginning() +
+                                           format_bytes(archive.size) + ": it begins with \"" + archive.beginning() +
                                            "\"; was the server stopped, or is this the port of another service?");
   }
   return BackupReply::archive;

@@ -25,6 +25,16 @@ using tests::FakeWal;
 using tests::Peer;
 using Ids = std::vector<std::uint64_t>;
 
+// An entry of a tar archive, its content included.
+std::string tar_entry(const std::string& content) {
+  std::string block(512, '\0');
+  block.replace(0, 8, "file.tsm");
+  block.replace(257, 8, "ustar\00000", 8);
+  std::string padded = content;
+  padded.resize((content.size() + 511) / 512 * 512);
+  return block + padded;
+}
+
 class BackupV1 : public ::testing::Test {
  protected:
   // Limits that the clock of a test does not reach unless it means to.
@@ -45,6 +55,16 @@ class BackupV1 : public ::testing::Test {
     return outcome.get();
   }
   Outcome run(CheckpointRequest request = {}) { return run(options(port_.address()), request); }
+
+  // The outcome where the server snapshots shard 1 and sends `parts`, one after the other.
+  Outcome run_answered(const std::vector<std::string>& parts) {
+    wal_->add("a", 1, {10});
+    port_.next([this, parts](Peer& peer, std::uint64_t id) {
+      wal_->snapshot(id);
+      for (const auto& part : parts) peer.send(part);
+    });
+    return run();
+  }
 
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(Time(seconds(1'800'000'000)));
   std::shared_ptr<FakeWal> wal_ = std::make_shared<FakeWal>();
@@ -171,6 +191,33 @@ TEST_F(BackupV1, AShortTextIsRubbishToo) {
   EXPECT_EQ(outcome.kind, OutcomeKind::failed);
   EXPECT_THAT(outcome.message, HasSubstr("answers rubbish, not a backup: it begins with \"220 mail.example\\r\\n\""));
   EXPECT_THAT(outcome.message, ::testing::EndsWith("(0 of 2 shards done)"));
+}
+
+TEST_F(BackupV1, ShowsTheFirst64BytesOfRubbish) {
+  const auto outcome = run_answered({"HTTP/1.1 400 Bad Request\r\n" + std::string(600, 'x')});
+  EXPECT_THAT(outcome.message, HasSubstr("begins with \"HTTP/1.1 400 Bad Request\\r\\n" + std::string(38, 'x') + "\""));
+}
+
+TEST_F(BackupV1, OneZeroByteIsRubbish) {
+  EXPECT_THAT(run_answered({std::string(1, '\0')}).message, HasSubstr("answers rubbish"));
+}
+
+TEST_F(BackupV1, TakesAnArchiveWithEntriesInAnyPieces) {
+  const std::string archive = tar_entry(std::string(700, 'x')) + tar_entry("") + FakeBackupPort::empty_archive();
+  std::vector<std::string> parts;
+  for (std::size_t at = 0; at < archive.size(); at += 97) parts.push_back(archive.substr(at, 97));
+  EXPECT_EQ(run_answered(parts).kind, OutcomeKind::succeeded);
+}
+
+TEST_F(BackupV1, AnArchiveIsNotEndedBeforeTheSecondZeroBlock) {
+  const std::string entry = tar_entry(std::string(512, 'x'));
+  EXPECT_THAT(run_answered({entry + std::string(1023, '\0')}).message,
+              HasSubstr("ends in the middle of an archive, after 2.0 KiB: it begins with \"file.tsm"));
+}
+
+TEST_F(BackupV1, WhatFollowsTheEndOfAnArchiveFails) {
+  EXPECT_THAT(run_answered({FakeBackupPort::empty_archive(), tar_entry("x")}).message,
+              HasSubstr("ends in the middle of an archive, after 2.0 KiB"));
 }
 
 TEST_F(BackupV1, AnArchiveCutShortFails) {
