@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <locale>
 #include <sstream>
 
 namespace wal_exporter {
@@ -98,6 +99,10 @@ std::string format_duration_rough(Duration duration) {
 
 std::string format_time(Time time) {
   return date::format("%FT%TZ", std::chrono::floor<std::chrono::milliseconds>(time));
+}
+
+std::string format_http_date(Time time) {
+  return date::format(std::locale::classic(), "%a, %d %b %Y %T GMT", std::chrono::floor<std::chrono::seconds>(time));
 }
 
 bool is_year_in_range(std::string_view text_that_begins_with_it) {

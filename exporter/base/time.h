@@ -34,6 +34,9 @@ inline constexpr Duration kDay = std::chrono::hours(24);
 // "2025-01-30T10:30:00.000Z".
 [[nodiscard]] std::string format_time(Time time);
 
+// As HTTP writes it: "Mon, 23 Nov 2026 01:47:40 GMT".
+[[nodiscard]] std::string format_http_date(Time time);
+
 // Nanoseconds since 1970 reach from there into the year 2262.
 [[nodiscard]] bool is_year_in_range(std::string_view text_that_begins_with_it);
 

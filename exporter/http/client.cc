@@ -405,6 +405,17 @@ std::optional<Duration> retry_after(const Response& response, Time now) {
   return std::clamp(wait, std::chrono::seconds(0), kLongestRetryAfter);
 }
 
+std::optional<Time> date_of(const Response& response) {
+  const auto found = response.headers.find("date");
+  if (found == response.headers.end()) return std::nullopt;
+  const std::chrono::seconds since_1970{curl_getdate(found->second.c_str(), nullptr)};
+  constexpr auto kLast = std::chrono::floor<std::chrono::seconds>(Time::max().time_since_epoch());
+  if (since_1970.count() < 0 || since_1970 > kLast) return std::nullopt;
+  const Time date{since_1970};
+  // curl takes other forms too, and days that no month has.
+  return format_http_date(date) == found->second ? std::optional(date) : std::nullopt;
+}
+
 std::string percent_encode(const std::string& text) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
   std::string out;

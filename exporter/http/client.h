@@ -60,6 +60,10 @@ class Client {
 // makes sense.
 [[nodiscard]] std::optional<Duration> retry_after(const Response& response, Time now);
 
+// The Date header, in the only form that servers may send today (IMF-fixdate of RFC 9110);
+// nullopt: there is none, or one that Time can't hold.
+[[nodiscard]] std::optional<Time> date_of(const Response& response);
+
 // Percent-encodes everything but unreserved characters (RFC 3986).
 [[nodiscard]] std::string percent_encode(const std::string& text);
 

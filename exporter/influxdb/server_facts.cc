@@ -8,7 +8,6 @@
 
 #include "base/text.h"
 #include "http/address.h"
-#include "influxdb/http_date.h"
 
 namespace wal_exporter::influxdb {
 namespace {
@@ -64,12 +63,10 @@ void take_facts(const Answer& answer, ServerFacts& facts) {
   if (const auto version = header("x-influxdb-version"); !version.empty()) facts.version = version;
   if (const auto build = header("x-influxdb-build"); !build.empty()) facts.build = build;
 
-  if (const auto found = headers.find("date"); found != headers.end()) {
-    if (const auto date = parse_http_date(found->second)) {
-      // Date has whole seconds; half a second more is the best estimate.
-      const Duration offset = *date + std::chrono::milliseconds(500) - (answer.sent + answer.round_trip / 2);
-      facts.clock_offset = std::chrono::round<std::chrono::seconds>(offset);
-    }
+  if (const auto date = http::date_of(answer.response)) {
+    // Date has whole seconds; half a second more is the best estimate.
+    const Duration offset = *date + std::chrono::milliseconds(500) - (answer.sent + answer.round_trip / 2);
+    facts.clock_offset = std::chrono::round<std::chrono::seconds>(offset);
   }
 
   // 2.x /health and 3.x /ping; 1.x has no body, and 3.x /health is plain text.

@@ -1,7 +1,5 @@
 #include "web/civet.h"
 
-#include <array>
-#include <ctime>
 #include <exception>
 
 namespace wal_exporter::web {
@@ -9,22 +7,6 @@ namespace {
 
 std::string text_of(const char* text) {
   return text != nullptr ? text : "";
-}
-
-std::string http_date(Time time) {
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
-  const std::time_t value = seconds;
-  std::tm parts{};
-  gmtime_r(&value, &parts);
-  static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-  static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  // Not %a and %b: those follow the locale.
-  std::array<char, 40> out{};
-  const auto length = std::strftime(out.data(), out.size(), ", %d     %Y %H:%M:%S GMT", &parts);
-  std::string date = kDays[parts.tm_wday] + std::string(out.data(), length);
-  date.replace(8, 3, kMonths[parts.tm_mon]);
-  return date;
 }
 
 // One byte at a time: CivetWeb's read returns only when all that was asked for
@@ -91,7 +73,7 @@ void drain(mg_connection* connection, const Clock& clock, SteadyTime deadline) {
 void write_response(mg_connection* connection, const Response& response, Time now, bool head_only) {
   const bool fixed = !response.fixed_body.empty();
   std::string out = "HTTP/1.1 " + std::to_string(response.status) + " " + status_text(response.status) +
-                    "\r\nDate: " + http_date(now) + "\r\nContent-Type: " + response.content_type;
+                    "\r\nDate: " + format_http_date(now) + "\r\nContent-Type: " + response.content_type;
   // A stream has no length; it ends with the connection.
   if (!response.stream) {
     out += "\r\nContent-Length: " + std::to_string(fixed ? response.fixed_body.size() : response.body.size());

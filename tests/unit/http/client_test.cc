@@ -398,6 +398,25 @@ TEST(RetryAfter, IsSecondsOrADate) {
   EXPECT_EQ(retry_after({503, {}, ""}, now), std::nullopt);
 }
 
+std::optional<Time> date_of_text(const std::string& text) {
+  return date_of({200, {{"date", text}}, ""});
+}
+
+TEST(HttpDate, ReadsTheFormOfRfc9110) {
+  EXPECT_EQ(date_of_text("Mon, 23 Nov 2026 01:46:34 GMT"), Time(std::chrono::seconds(1'795'398'394)));
+  EXPECT_EQ(date_of_text("Thu, 01 Jan 1970 00:00:00 GMT"), Time{});
+}
+
+TEST(HttpDate, RefusesTheRest) {
+  for (const char* text :
+       {"", "Mon, 23 Nov 2026 01:46:34 UTC", "Mon, 23 Foo 2026 01:46:34 GMT", "Mon, 31 Feb 2026 01:46:34 GMT",
+        "Mon, 23 Nov 2026 24:46:34 GMT", "Mon, 23 Nov 2026 01:60:34 GMT", "Mon, 23 Nov 9999 01:46:34 GMT",
+        "Mon, 2x Nov 2026 01:46:34 GMT", "Monday, 23-Nov-26 01:46:34 GMT", "Mon, 00 Nov 2026 01:46:34 GMT"}) {
+    EXPECT_EQ(date_of_text(text), std::nullopt) << text;
+  }
+  EXPECT_EQ(date_of({200, {}, ""}), std::nullopt);
+}
+
 TEST(PercentEncode, KeepsUnreservedCharactersAlone) {
   EXPECT_EQ(percent_encode("aZ09-._~"), "aZ09-._~");
   EXPECT_EQ(percent_encode("a b/ü\n&=+%"), "a%20b%2F%C3%BC%0A%26%3D%2B%25");

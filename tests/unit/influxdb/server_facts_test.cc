@@ -5,7 +5,6 @@
 
 #include <map>
 
-#include "influxdb/http_date.h"
 #include "unit/http/fake_server.h"
 
 namespace wal_exporter::influxdb {
@@ -192,20 +191,6 @@ TEST_F(AskServer, WhatTheServerSaysOfItselfIsKeptShortAndOnOneLine) {
   EXPECT_TRUE(facts.up);
   EXPECT_THAT(facts.version, ::testing::StartsWith("1\\t\xEF\xBF\xBDxxx"));
   EXPECT_LT(facts.version.size(), 100U);
-}
-
-TEST(HttpDate, ReadsTheFormOfRfc9110) {
-  EXPECT_EQ(parse_http_date("Mon, 23 Nov 2026 01:46:34 GMT"), kRecorded);
-  EXPECT_EQ(parse_http_date("Thu, 01 Jan 1970 00:00:00 GMT"), Time{});
-}
-
-TEST(HttpDate, RefusesTheRest) {
-  for (const char* text :
-       {"", "Mon, 23 Nov 2026 01:46:34 UTC", "Mon, 23 Foo 2026 01:46:34 GMT", "Mon, 31 Feb 2026 01:46:34 GMT",
-        "Mon, 23 Nov 2026 24:46:34 GMT", "Mon, 23 Nov 2026 01:60:34 GMT", "Mon, 23 Nov 9999 01:46:34 GMT",
-        "Mon, 2x Nov 2026 01:46:34 GMT", "Monday, 23-Nov-26 01:46:34 GMT", "Mon, 00 Nov 2026 01:46:34 GMT"}) {
-    EXPECT_EQ(parse_http_date(text), std::nullopt) << text;
-  }
 }
 
 }  // namespace
