@@ -1,5 +1,7 @@
 #include "events/sender.h"
 
+#include <openssl/evp.h>
+
 #include <algorithm>
 
 #include "base/file.h"
@@ -13,20 +15,11 @@ namespace {
 constexpr std::size_t kShownAnswer = 200;
 constexpr Duration kLongestPause = std::chrono::hours(1);
 
-std::string base64(std::string_view text) {
-  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); i += 3) {
-    const std::string_view group = text.substr(i, 3);
-    unsigned bits = 0;
-    for (std::size_t k = 0; k < 3; ++k) {
-      bits = (bits << 8U) | (k < group.size() ? static_cast<unsigned char>(group[k]) : 0U);
-    }
-    for (std::size_t k = 0; k < 4; ++k) {
-      out += k <= group.size() ? kDigits[(bits >> (18U - 6U * k)) & 0x3FU] : '=';
-    }
-  }
-  return out;
+std::string base64(const std::string& text) {
+  std::vector<unsigned char> out(4 * ((text.size() + 2) / 3) + 1);
+  const int length =
+      EVP_EncodeBlock(out.data(), reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+  return {out.begin(), out.begin() + length};
 }
 
 // The message must not contain any part of the URL, which is a secret.

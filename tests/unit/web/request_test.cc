@@ -68,6 +68,21 @@ TEST(ParseBasic, SplitsAtTheFirstColon) {
   EXPECT_EQ(credentials->password, "a:b");
 }
 
+TEST(ParseBasic, TakesBase64WithAndWithoutItsPadding) {
+  for (const auto* text : {"Basic YTpi", "Basic YTpiYw", "Basic YTpiYw==", "Basic YTpiY2Q", "Basic YTpiY2Q="}) {
+    EXPECT_EQ(parse_basic(text).value_or(Credentials{}).name, "a") << text;
+  }
+  EXPECT_EQ(parse_basic("Basic YTpiYw==")->password, "bc");
+  EXPECT_EQ(parse_basic("Basic YTr/AA==")->password, std::string("\xFF\0", 2));
+}
+
+TEST(ParseBasic, RefusesBase64WithAnythingElseInIt) {
+  for (const auto* text :
+       {"Basic YTp i", "Basic YTpi\n", "Basic YT=pi", "Basic YTpi-_==", "Basic YTpiY", "Basic \tYTpi"}) {
+    EXPECT_FALSE(parse_basic(text)) << text;
+  }
+}
+
 TEST(ParseBasic, RefusesWhatIsNotOne) {
   for (const auto* text : {"", "Basic", "Basic ", "Basic !", "Basic YWxpY2U=", "Bearer YWxpY2U6YTpi", "Basic YWxpY"}) {
     EXPECT_FALSE(parse_basic(text)) << text;
