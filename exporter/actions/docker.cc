@@ -172,8 +172,7 @@ class DockerRestart final : public RestartMethod {
   // About the container, in the version of the API that both sides know.
   [[nodiscard]] Result<http::Response> ask(const std::string& method, const std::string& what, Duration timeout,
                                            const std::stop_token& stop) {
-    return send(method, "/v" + version_ + "/containers/" + http::percent_encode(options_.container) + what, timeout,
-                stop);
+    return send(method, "/v" + version_ + "/containers/" + percent_encode(options_.container) + what, timeout, stop);
   }
 
   // The engine's own version of the API, or the one tried here where that is older

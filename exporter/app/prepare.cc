@@ -22,7 +22,7 @@ std::optional<bool> ask_daemon(const Flags& flags, const std::string& target, st
   http::Client client;
   http::Request request;
   request.method = "POST";
-  request.url = "http://" + control->address + "/api/v1/targets/" + http::percent_encode(target) +
+  request.url = "http://" + control->address + "/api/v1/targets/" + percent_encode(target) +
                 "/prepare-restart?max_wait=" + format_duration(flags.max_wait);
   request.secret_header = "Authorization: Bearer " + control->token;
   request.timeout = flags.max_wait + kLookMargin;

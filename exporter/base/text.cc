@@ -92,6 +92,21 @@ std::string to_valid_utf8(std::string_view text) {
   return out;
 }
 
+std::string percent_encode(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  constexpr std::string_view kMarks = "-._~";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<std::uint8_t>(c);
+    if (is_letter_or_digit(c) || kMarks.find(c) != std::string_view::npos) {
+      out += c;
+    } else {
+      out += {'%', kDigits[byte >> 4U], kDigits[byte & 0xFU]};
+    }
+  }
+  return out;
+}
+
 bool is_nested_deeper(std::string_view json, std::size_t depth) {
   std::size_t open = 0;
   bool in_text = false;

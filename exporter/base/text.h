@@ -14,6 +14,10 @@ namespace wal_exporter {
 // Bytes that are not UTF-8 replaced by U+FFFD, for JSON and label values.
 [[nodiscard]] std::string to_valid_utf8(std::string_view text);
 
+// Everything but unreserved characters (RFC 3986) as %XX: one segment of a path, or one
+// value of a query.
+[[nodiscard]] std::string percent_encode(std::string_view text);
+
 // Whether arrays and objects of a JSON text are nested more than `depth` deep. Ask this
 // before parsing: the parsed value is copied and written recursively, and deep nesting
 // would overflow the stack.
@@ -30,9 +34,12 @@ template <class Range>
   return out;
 }
 
-// Of ASCII.
+// Of ASCII, whatever the locale.
 [[nodiscard]] constexpr bool is_digit(char c) {
   return c >= '0' && c <= '9';
+}
+[[nodiscard]] constexpr bool is_letter_or_digit(char c) {
+  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
 }  // namespace wal_exporter

@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "http/client.h"
 
 namespace wal_exporter::events {
 namespace {
@@ -131,7 +130,7 @@ std::string Template::render(const Event& event) const {
         out += dump(value);
       }
     } else {
-      out += format_ == BodyFormat::form ? http::percent_encode(plain(value)) : plain(value);
+      out += format_ == BodyFormat::form ? percent_encode(plain(value)) : plain(value);
     }
   }
   return out;

@@ -416,22 +416,4 @@ std::optional<Time> date_of(const Response& response) {
   return format_http_date(date) == found->second ? std::optional(date) : std::nullopt;
 }
 
-std::string percent_encode(const std::string& text) {
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool unreserved = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                            c == '.' || c == '_' || c == '~';
-    if (unreserved) {
-      out += c;
-    } else {
-      out += '%';
-      out += kDigits[byte >> 4U];
-      out += kDigits[byte & 0xFU];
-    }
-  }
-  return out;
-}
-
 }  // namespace wal_exporter::http

@@ -64,7 +64,4 @@ class Client {
 // nullopt: there is none, or one that Time can't hold.
 [[nodiscard]] std::optional<Time> date_of(const Response& response);
 
-// Percent-encodes everything but unreserved characters (RFC 3986).
-[[nodiscard]] std::string percent_encode(const std::string& text);
-
 }  // namespace wal_exporter::http

@@ -64,8 +64,8 @@ constexpr std::array kUnits = {
 // The rows that a query gave; an error is a sentence for people.
 [[nodiscard]] Result<Json> query(http::Client& client, const std::string& url, const std::string& token,
                                  const std::string& sql, Duration timeout, const std::stop_token& stop) {
-  auto request = api_request(url, "/api/v3/query_sql?db=_internal&format=json&q=" + http::percent_encode(sql), "Bearer",
-                             token, timeout);
+  auto request =
+      api_request(url, "/api/v3/query_sql?db=_internal&format=json&q=" + percent_encode(sql), "Bearer", token, timeout);
   if (!request) return tl::unexpected<Error>(request.error());
   request->max_response_bytes = kMaxLongAnswerBytes;
   const std::string what = "asking the server for its settings (" + sql.substr(sql.find("system.")) + "): ";

@@ -118,9 +118,9 @@ Outcome Nudge::nudge(const std::stop_token& stop) {
   Outcome outcome;
   const auto token = read_token(options_.token_file);
   const auto table = escape_table(options_.table);
-  auto request = api_request(
-      options_.url, "/api/v3/write_lp?db=" + http::percent_encode(options_.database) + "&precision=nanosecond",
-      "Bearer", token.value_or(""), std::max(options_.write_timeout, 4 * options_.rules.flush_interval));
+  auto request =
+      api_request(options_.url, "/api/v3/write_lp?db=" + percent_encode(options_.database) + "&precision=nanosecond",
+                  "Bearer", token.value_or(""), std::max(options_.write_timeout, 4 * options_.rules.flush_interval));
   const std::array<const Error*, 3> errors = {token ? nullptr : &token.error(), table ? nullptr : &table.error(),
                                               request ? nullptr : &request.error()};
   for (const Error* error : errors) {

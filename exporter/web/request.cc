@@ -15,11 +15,6 @@ char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-bool is_unreserved(char c) {
-  const char small = lower(c);
-  return (small >= 'a' && small <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
-}
-
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   const char small = lower(c);
@@ -73,20 +68,6 @@ Result<std::string> percent_decode(std::string_view text, bool plus_is_space) {
       if (high == 0 && low == 0) return failure(ErrorKind::invalid, "the address holds %00");
       out += static_cast<char>(high * 16 + low);
       i += 2;
-    }
-  }
-  return out;
-}
-
-std::string percent_encode(std::string_view text) {
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (is_unreserved(c)) {
-      out += c;
-    } else {
-      out += {'%', kDigits[byte >> 4U], kDigits[byte & 0xFU]};
     }
   }
   return out;

@@ -38,9 +38,6 @@ struct Request {
 // `plus_is_space`: as in a query.
 [[nodiscard]] Result<std::string> percent_decode(std::string_view text, bool plus_is_space = false);
 
-// Everything but unreserved characters (RFC 3986) as %XX: one segment of a path.
-[[nodiscard]] std::string percent_encode(std::string_view text);
-
 // "/a/b%2Fc" to {"a", "b/c"}; "/" to {}. A trailing or doubled slash gives an
 // empty segment. The path must begin with a slash.
 [[nodiscard]] Result<std::vector<std::string>> split_path(std::string_view path);

@@ -97,5 +97,11 @@ TEST(NestedDeeper, CountsArraysAndObjectsOutsideOfTexts) {
   EXPECT_TRUE(is_nested_deeper(R"(["\\",[["]])", 2));
 }
 
+TEST(PercentEncode, KeepsUnreservedCharactersAlone) {
+  EXPECT_EQ(percent_encode("aZ09-._~"), "aZ09-._~");
+  EXPECT_EQ(percent_encode("a b/ü\n&=+%"), "a%20b%2F%C3%BC%0A%26%3D%2B%25");
+  EXPECT_EQ(percent_encode("/ \n\xFF"), "%2F%20%0A%FF");
+}
+
 }  // namespace
 }  // namespace wal_exporter
