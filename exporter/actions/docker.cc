@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "http/client.h"
 
@@ -42,13 +43,6 @@ constexpr std::size_t kLargestAnswer = std::size_t{4} << 20U;
 
 [[nodiscard]] std::string to_text(ApiVersion version) {
   return std::to_string(version.major) + "." + std::to_string(version.minor);
-}
-
-// A text of an object; empty where there is none.
-[[nodiscard]] std::string text_of(const Json& object, const char* key) {
-  if (!object.is_object()) return {};
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 [[nodiscard]] bool flag_of(const Json& object, const char* key) {

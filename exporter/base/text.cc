@@ -107,6 +107,12 @@ std::string percent_encode(std::string_view text) {
   return out;
 }
 
+std::string lower_case(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = lower_case(c);
+  return out;
+}
+
 bool is_nested_deeper(std::string_view json, std::size_t depth) {
   std::size_t open = 0;
   bool in_text = false;

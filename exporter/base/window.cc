@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <charconv>
 #include <functional>
 #include <sstream>
@@ -27,12 +26,6 @@ struct Interval {
   Time begin;
   Time end;
 };
-
-std::string lower(std::string_view text) {
-  std::string out;
-  for (const char c : text) out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return out;
-}
 
 std::optional<unsigned> number(std::string_view text, unsigned least, unsigned most) {
   unsigned value = 0;
@@ -169,7 +162,7 @@ tl::unexpected<Error> bad_cron(std::string_view text, const std::string& why) {
 std::optional<unsigned> cron_value(std::string_view text, const Field& field) {
   if (field.name == "month") {
     for (unsigned i = 0; i < kMonths.size(); ++i) {
-      if (lower(text) == kMonths[i]) return i + 1;
+      if (lower_case(text) == kMonths[i]) return i + 1;
     }
   }
   if (field.name == "day-of-week") {
@@ -266,7 +259,7 @@ Result<LocalTime> parse_local_time(std::string_view text) {
 #endif
 
 std::optional<unsigned> parse_week_day(std::string_view text) {
-  const std::string word = lower(text);
+  const std::string word = lower_case(text);
   for (unsigned i = 0; i < kWeekDays.size(); ++i) {
     if (word == kWeekDays[i] || word == kWeekDays[i].substr(0, 3)) return i;
   }

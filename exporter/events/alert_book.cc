@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/text.h"
 
 namespace wal_exporter::events {
@@ -41,11 +42,6 @@ std::string summary_of(const Alert& alert) {
   if (alert.name == kCheckpointUnverified) return "A checkpoint of InfluxDB did not shrink its WAL";
   if (alert.name == kRestartConsidered) return "A restart of InfluxDB is worth considering";
   return "A restart of InfluxDB did not go as it should";
-}
-
-std::string text_of(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 std::optional<Time> time_of(const Json& object, const char* key) {

@@ -1,7 +1,6 @@
 #include "events/channel.h"
 
 #include <algorithm>
-#include <cctype>
 #include <exception>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -9,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "events/alert_book.h"
 
 namespace wal_exporter::events {
@@ -16,10 +16,7 @@ namespace {
 
 BodyFormat format_of(const HookConfig& config) {
   for (const auto& [name, value] : config.headers) {
-    std::string lower = name;
-    std::transform(lower.begin(), lower.end(), lower.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    if (lower == "content-type") return body_format(value);
+    if (lower_case(name) == "content-type") return body_format(value);
   }
   return BodyFormat::json;
 }

@@ -1,7 +1,6 @@
 #include "events/payload.h"
 
 #include <algorithm>
-#include <cctype>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -98,10 +97,7 @@ Payload webhook_payload(const Event& event, const HookConfig& config, const std:
   out.path = config.path;
   bool typed = false;
   for (const auto& [name, value] : config.headers) {
-    std::string lower = name;
-    std::transform(lower.begin(), lower.end(), lower.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    typed = typed || lower == "content-type";
+    typed = typed || lower_case(name) == "content-type";
     out.headers.emplace_back(name, value);
   }
   if (!typed) out.headers.emplace_back("Content-Type", "application/json");

@@ -1,7 +1,6 @@
 #include "events/template.h"
 
 #include <algorithm>
-#include <cctype>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -22,9 +21,8 @@ std::string trim(std::string_view text) {
 
 bool is_known(std::string_view name) {
   if (name.starts_with(kDetail)) {
-    const bool odd = std::any_of(name.begin(), name.end(), [](char c) {
-      return std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_' && c != '-' && c != '.';
-    });
+    const bool odd = std::any_of(name.begin(), name.end(),
+                                 [](char c) { return !is_letter_or_digit(c) && c != '_' && c != '-' && c != '.'; });
     return !odd && !name.ends_with('.') && name.find("..") == std::string_view::npos;
   }
   return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
@@ -71,9 +69,7 @@ Event hostile_event() {
 }  // namespace
 
 BodyFormat body_format(std::string_view content_type) {
-  std::string lower(content_type);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string lower = lower_case(content_type);
   if (lower.find("json") != std::string::npos) return BodyFormat::json;
   return lower.starts_with("application/x-www-form-urlencoded") ? BodyFormat::form : BodyFormat::text;
 }

@@ -60,14 +60,6 @@ struct Receiver {
   bool headers_too_large = false;
 };
 
-[[nodiscard]] std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) {
-    return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);  // not by locale
-  });
-  return out;
-}
-
 [[nodiscard]] std::string_view trim(std::string_view text) {
   const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
   while (!text.empty() && blank(text.front())) text.remove_prefix(1);
@@ -108,7 +100,7 @@ extern "C" std::size_t wal_exporter_http_on_header(char* data, std::size_t size,
   if (receiver.status_is_enough && receiver.good_status && trim(line).empty()) return 0;
   const auto colon = line.find(':');
   if (colon != std::string_view::npos) {
-    receiver.response.headers[lower(trim(line.substr(0, colon)))] = trim(line.substr(colon + 1));
+    receiver.response.headers[lower_case(trim(line.substr(0, colon)))] = trim(line.substr(colon + 1));
   }
   return bytes;
 } catch (...) {
@@ -118,8 +110,7 @@ extern "C" std::size_t wal_exporter_http_on_header(char* data, std::size_t size,
 [[nodiscard]] bool is_token(std::string_view text) {
   constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
   return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           kMarks.find(c) != std::string_view::npos;
+    return is_letter_or_digit(c) || kMarks.find(c) != std::string_view::npos;
   });
 }
 
@@ -138,7 +129,7 @@ extern "C" std::size_t wal_exporter_http_on_header(char* data, std::size_t size,
     return failure(ErrorKind::invalid, "HTTP method \"" + escape_control(request.method) +
                                            "\": letters and digits only, such as GET or POST");
   }
-  const std::string scheme = lower(std::string_view(request.url).substr(0, 8));
+  const std::string scheme = lower_case(std::string_view(request.url).substr(0, 8));
   if (!scheme.starts_with("http://") && scheme != "https://") {
     return failure(ErrorKind::invalid, what + ": the URL must begin with http:// or https://");
   }
@@ -186,7 +177,7 @@ extern "C" std::size_t wal_exporter_http_on_header(char* data, std::size_t size,
 [[nodiscard]] bool make_headers(const Request& request, List& list) {
   bool content_type = false;
   for (const auto& [name, value] : request.headers) {
-    content_type = content_type || lower(name) == "content-type";
+    content_type = content_type || lower_case(name) == "content-type";
     // "Name;" is curl's way to send a header without a value.
     if (!append(list, value.empty() ? name + ";" : name + ": " + value)) return false;
   }
@@ -390,7 +381,7 @@ std::optional<Duration> retry_after(const Response& response, Time now) {
   const auto found = response.headers.find("retry-after");
   if (found == response.headers.end() || found->second.empty()) return std::nullopt;
   const std::string& value = found->second;
-  if (std::all_of(value.begin(), value.end(), [](char c) { return c >= '0' && c <= '9'; })) {
+  if (std::all_of(value.begin(), value.end(), is_digit)) {
     std::int64_t seconds = 0;
     const auto parsed = std::from_chars(value.data(), value.data() + value.size(), seconds);
     if (parsed.ec != std::errc()) return kLongestRetryAfter;

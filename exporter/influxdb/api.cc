@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "http/address.h"
 
@@ -19,13 +20,11 @@ constexpr std::size_t kMaxShownBytes = 200;
   if (!json.is_object()) return json.is_discarded() ? body : std::string();
   std::string out;
   for (const char* name : {"error", "message"}) {
-    const auto found = json.find(name);
-    if (out.empty() && found != json.end() && found->is_string()) out = found->get<std::string>();
+    if (out.empty()) out = text_of(json, name);
   }
   const auto data = json.find("data");
-  if (data != json.end() && data->is_array() && !data->empty() && data->front().is_object()) {
-    const auto detail = data->front().find("error_message");
-    if (detail != data->front().end() && detail->is_string()) out += ": " + detail->get<std::string>();
+  if (data != json.end() && data->is_array() && !data->empty()) {
+    if (const auto detail = text_of(data->front(), "error_message"); !detail.empty()) out += ": " + detail;
   }
   return out;
 }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "influxdb/api.h"
 
@@ -89,11 +90,6 @@ constexpr std::array kUnits = {
     return failure(ErrorKind::corrupt, what + "its answer is not a list of rows; " + kSetByHand);
   }
   return rows;
-}
-
-[[nodiscard]] std::string text_of(const Json& row, const char* name) {
-  const auto found = row.find(name);
-  return found != row.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 // The row of our node; an error says which nodes there are.

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "http/address.h"
 
@@ -71,14 +72,8 @@ void take_facts(const Answer& answer, ServerFacts& facts) {
 
   // 2.x /health and 3.x /ping; 1.x has no body, and 3.x /health is plain text.
   const auto json = nlohmann::json::parse(answer.response.body, nullptr, false);
-  if (!json.is_object()) return;
-  const auto text = [&](const char* name) {
-    const auto found = json.find(name);
-    return found == json.end() || !found->is_string() ? std::string()
-                                                      : printable_fact(found->get_ref<const std::string&>());
-  };
-  if (facts.version.empty()) facts.version = text("version");
-  if (const auto id = text("process_id"); !id.empty()) facts.process_id = id;
+  if (facts.version.empty()) facts.version = printable_fact(text_of(json, "version"));
+  if (const auto id = printable_fact(text_of(json, "process_id")); !id.empty()) facts.process_id = id;
 }
 
 [[nodiscard]] std::string refusal(const std::string& what, int status) {

@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
-#include <cctype>
 #include <optional>
 
 #include "base/text.h"
@@ -25,13 +24,6 @@ bool is_control(char c) {
 
 bool has_control(std::string_view text) {
   return std::any_of(text.begin(), text.end(), is_control);
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
 }
 
 bool is_port(std::string_view text) {
@@ -83,10 +75,6 @@ Result<Authority> split_authority(std::string_view text) {
 
 }  // namespace
 
-bool is_letter_or_digit(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 && static_cast<unsigned char>(c) < 0x80;
-}
-
 Result<std::string> check_url(std::string_view url) {
   const std::string form(kUrlForm);
   const std::size_t separator = url.find("://");
@@ -95,7 +83,7 @@ Result<std::string> check_url(std::string_view url) {
     return bad("it does not begin with http://, https:// or unix://; " + form);
   }
   if (has_control(url) || url.find(' ') != std::string_view::npos) return bad("it holds white space; " + form);
-  const std::string scheme = lower(url.substr(0, separator));
+  const std::string scheme = lower_case(url.substr(0, separator));
   std::string_view rest = url.substr(separator + 3);
   if (scheme == "unix") {
     if (!rest.starts_with('/')) return bad("its socket is not an absolute path; write unix:///path/to/socket");
@@ -183,7 +171,7 @@ Result<void> check_http_header(std::string_view name, std::string_view value) {
     return is_letter_or_digit(c) || kMarks.find(c) != std::string_view::npos;
   });
   if (!token) return bad(shown(name) + " is not the name of a header; write letters, digits and '-'");
-  const std::string plain = lower(name);
+  const std::string plain = lower_case(name);
   if (plain == "authorization" || plain == "proxy-authorization" || plain == "cookie") {
     return bad("'" + plain +
                "' carries a secret, and secrets are never in this file; put the token into "

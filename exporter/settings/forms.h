@@ -9,9 +9,6 @@
 
 namespace wal_exporter::settings {
 
-// Of ASCII.
-[[nodiscard]] bool is_letter_or_digit(char c);
-
 // "http://host[:port][/prefix]", https likewise, or "unix:///path". Comes back
 // with the scheme in small letters and without slashes at its end, so that a path
 // can be appended. Messages never repeat what may hold a password.

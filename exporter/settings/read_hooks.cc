@@ -1,7 +1,6 @@
 #include "settings/read_hooks.h"
 
 #include <algorithm>
-#include <cctype>
 #include <initializer_list>
 #include <span>
 
@@ -112,9 +111,7 @@ void read_pairs(const Section& section, std::string_view key, std::string_view w
 }
 
 Result<void> check_header(const std::string& name, const std::string& value) {
-  std::string lower = name;
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string lower = lower_case(name);
   if (lower == "authorization" || lower == "proxy-authorization" || lower == "cookie") {
     return failure(ErrorKind::invalid, "'" + lower +
                                            "' carries a secret, and secrets are never in this file; put the whole "
@@ -127,10 +124,8 @@ Result<void> check_header(const std::string& name, const std::string& value) {
 }
 
 Result<void> check_label(const std::string& name, const std::string& value) {
-  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
-  const bool right = !name.empty() && is_letter(name.front()) && std::all_of(name.begin(), name.end(), [&](char c) {
-    return is_letter(c) || (c >= '0' && c <= '9');
-  });
+  const bool right = !name.empty() && !is_digit(name.front()) &&
+                     std::all_of(name.begin(), name.end(), [](char c) { return is_letter_or_digit(c) || c == '_'; });
   if (!right) {
     return failure(ErrorKind::invalid, shown(name) + " is not the name of a label; write letters, digits and '_'");
   }
@@ -149,10 +144,8 @@ void read_name(const Section& section, const std::vector<Hook>& before, const st
                                     "hooks.name: it is missing; give each hook a name of its own");
   }
   if (!section.text("name", out)) return;
-  const bool plain = std::all_of(out.begin(), out.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-           c == '.';
-  });
+  const bool plain = std::all_of(out.begin(), out.end(),
+                                 [](char c) { return is_letter_or_digit(c) || c == '_' || c == '-' || c == '.'; });
   if (out.empty() || out.size() > kLongest || !plain) {
     return complain(section, "name", shown(out) + " is not a name; write 1 to 64 letters, digits, '_', '-' and '.'");
   }

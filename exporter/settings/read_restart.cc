@@ -1,7 +1,6 @@
 #include "settings/read_restart.h"
 
 #include <algorithm>
-#include <cctype>
 #include <limits>
 
 #include "base/text.h"
@@ -93,8 +92,7 @@ void read_environment(const Section& section, std::map<std::string, std::string>
     const auto value = section.reader().text(*entry.value, section.path("environment") + "." + shown(entry.key),
                                              "the variable's value");
     if (!value) continue;
-    if (entry.key.empty() || !consists_of(entry.key, "_") ||
-        std::isdigit(static_cast<unsigned char>(entry.key[0])) != 0) {
+    if (entry.key.empty() || !consists_of(entry.key, "_") || is_digit(entry.key[0])) {
       wrong(shown(entry.key) + " is not the name of a variable; write letters, digits and '_'");
     } else if (value->find('\0') != std::string::npos) {
       wrong("the value of " + entry.key + " holds a zero byte; leave that out");

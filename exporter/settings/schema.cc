@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -107,7 +106,7 @@ std::span<const std::string_view> keys_of(std::string_view section) {
 std::string plain(std::string_view word) {
   std::string out;
   for (const char c : word) {
-    if (c != '_' && c != '-' && c != ' ') out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    if (c != '_' && c != '-' && c != ' ') out += lower_case(c);
   }
   return out;
 }

@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 bool is_plain(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+  return is_letter_or_digit(c) || c == '-' || c == '_' || c == '.';
 }
 
 std::string hex(std::uint64_t value, std::size_t digits) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "web/handler.h"
 #include "web/place.h"
@@ -25,11 +26,6 @@ constexpr Duration kLongestMessage = std::chrono::seconds(5);
 tl::unexpected<Error> bad(const std::string& what) {
   return failure(ErrorKind::invalid, "this is not a message of Alertmanager's webhook (version 4): " + what +
                                          "; let a receiver of the kind webhook_configs send to this address");
-}
-
-std::string text_at(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 bool ends_soon(policy::Blocker blocker) {
@@ -79,7 +75,7 @@ Result<std::vector<ReceivedAlert>> parse_alerts(const std::string& body) {
   if (is_nested_deeper(body, kDeepest)) return bad("it is nested too deeply");
   const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return bad("the body is not a JSON object");
-  if (text_at(json, "version") != "4") return bad("its version is not \"4\"");
+  if (text_of(json, "version") != "4") return bad("its version is not \"4\"");
   const auto alerts = json.find("alerts");
   if (alerts == json.end() || !alerts->is_array()) return bad("it has no list of alerts");
   if (alerts->size() > kMostAlerts) return bad("it has more than " + std::to_string(kMostAlerts) + " alerts");
@@ -88,21 +84,21 @@ Result<std::vector<ReceivedAlert>> parse_alerts(const std::string& body) {
     const Json& alert = (*alerts)[i];
     const std::string place = "alerts[" + std::to_string(i) + "]";
     if (!alert.is_object()) return bad(place + " is not an object");
-    const std::string status = text_at(alert, "status");
+    const std::string status = text_of(alert, "status");
     if (status != "firing" && status != "resolved") return bad(place + ".status is neither firing nor resolved");
     const auto labels = alert.find("labels");
     if (labels == alert.end() || !labels->is_object()) return bad(place + " has no labels");
     // Checked before the labels are used: all are texts, so nothing is nested.
     const bool texts = std::all_of(labels->begin(), labels->end(), [](const Json& value) { return value.is_string(); });
     if (!texts) return bad(place + " has a label that is no text");
-    const std::string start = text_at(alert, "startsAt");
+    const std::string start = text_of(alert, "startsAt");
     if (start.empty() || start.size() > kLongestTime) return bad(place + " has no startsAt");
     ReceivedAlert& received = out.emplace_back();
     received.firing = status == "firing";
-    received.name = text_at(*labels, "alertname").substr(0, kLongestName);
-    received.target = text_at(*labels, "target");
+    received.name = text_of(*labels, "alertname").substr(0, kLongestName);
+    received.target = text_of(*labels, "target");
     // Without a fingerprint the labels identify the alert; a fingerprint is made of them.
-    const std::string fingerprint = text_at(alert, "fingerprint");
+    const std::string fingerprint = text_of(alert, "fingerprint");
     const std::string known_by =
         fingerprint.empty() ? labels->dump(-1, ' ', false, Json::error_handler_t::replace) : fingerprint;
     if (known_by.size() > kLongestIdentity) return bad(place + " has no fingerprint, or a very long one");

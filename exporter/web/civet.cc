@@ -5,7 +5,7 @@
 namespace wal_exporter::web {
 namespace {
 
-std::string text_of(const char* text) {
+std::string text_or_empty(const char* text) {
   return text != nullptr ? text : "";
 }
 
@@ -21,15 +21,15 @@ int read_byte(mg_connection* connection, char& byte) {
 Request read_request(const mg_connection* connection) {
   const mg_request_info& info = *mg_get_request_info(connection);
   Request request;
-  request.method = text_of(info.request_method);
+  request.method = text_or_empty(info.request_method);
   // decode_url is off, so that an escaped slash stays apart from a real one.
-  request.path = text_of(info.local_uri_raw);
-  request.query = text_of(info.query_string);
-  request.version = text_of(info.http_version);
+  request.path = text_or_empty(info.local_uri_raw);
+  request.query = text_or_empty(info.query_string);
+  request.version = text_or_empty(info.http_version);
   request.peer = info.remote_addr;
   for (int i = 0; i < info.num_headers; ++i) {
     const auto& header = info.http_headers[i];
-    request.headers.push_back({text_of(header.name), text_of(header.value)});
+    request.headers.push_back({text_or_empty(header.name), text_or_empty(header.value)});
   }
   return request;
 }

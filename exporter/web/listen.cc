@@ -13,7 +13,7 @@ namespace wal_exporter::web {
 namespace {
 
 bool is_name_character(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.';
+  return is_letter_or_digit(c) || c == '-' || c == '.';
 }
 
 std::optional<int> parse_port(std::string_view text) {

@@ -47,6 +47,10 @@ TEST(FormatTime, IsIso8601WithMillisecondsInUtc) {
   EXPECT_EQ(format_time(*time + 1999us), "2025-01-30T10:30:00.001Z");
 }
 
+TEST(LowerCase, ChangesNothingButTheLettersOfAscii) {
+  EXPECT_EQ(lower_case("Content-TYPE @[`{ \xC4Ä"), "content-type @[`{ \xC4Ä");
+}
+
 TEST(HttpDate, IsWrittenAsRfc9110Says) {
   EXPECT_EQ(format_http_date(Time{}), "Thu, 01 Jan 1970 00:00:00 GMT");
   EXPECT_EQ(format_http_date(parse_time("2026-11-23T01:46:34.999Z").value()), "Mon, 23 Nov 2026 01:46:34 GMT");
