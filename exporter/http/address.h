@@ -1,7 +1,10 @@
 // Text forms of what a request goes to. Pure; safe from any thread.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 
@@ -9,6 +12,15 @@ namespace wal_exporter::http {
 
 // For messages: the URL without its user part, query and fragment, on one line.
 [[nodiscard]] std::string printable_url(const std::string& url);
+
+struct Authority {
+  std::string host;  // a name, or a numeric address without brackets
+  std::optional<std::uint16_t> port;
+};
+
+// "host", "host:port", "[v6]" or "[v6]:port", and nothing else: no user, no path, no name that
+// would have to be decoded first. The error says what is wrong, without repeating the text.
+[[nodiscard]] Result<Authority> parse_authority(std::string_view text, std::uint16_t least_port = 1);
 
 struct Target {
   std::string url;          // http:// or https://, without a slash at its end

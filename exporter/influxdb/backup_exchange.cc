@@ -74,15 +74,15 @@ std::string backup_request(const wal::Shard& shard) {
   return std::string("\x03\x00", 2) + line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-Result<BackupReply> ask_for_backup(const Address& address, const wal::Shard& shard, const BackupLimits& limits,
-                                   const Clock& clock, const std::stop_token& stop) {
+Result<BackupReply> ask_for_backup(const std::string& host, std::uint16_t port, const wal::Shard& shard,
+                                   const BackupLimits& limits, const Clock& clock, const std::stop_token& stop) {
   const auto patience = [&](Duration limit) {
     const SteadyTime now = clock.steady();
     const Duration left = limits.deadline - now;
     return Patience{clock, now + std::min(limit, left), stop};
   };
 
-  auto connection = Connection::open(address, patience(limits.connect));
+  auto connection = Connection::open(host, port, patience(limits.connect));
   if (!connection) return explain(connection.error(), remedy(kCheckAddress));
   if (auto sent = connection->send(backup_request(shard), patience(limits.read)); !sent) {
     return explain(sent.error(), remedy(kCheckAddress));

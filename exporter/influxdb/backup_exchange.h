@@ -30,7 +30,7 @@ struct BackupLimits {
 
 // Blocks; ends within 100 ms of a request to stop (cancelled). The message of an
 // error tells cause and remedy, without naming shard and address.
-[[nodiscard]] Result<BackupReply> ask_for_backup(const Address& address, const wal::Shard& shard,
+[[nodiscard]] Result<BackupReply> ask_for_backup(const std::string& host, std::uint16_t port, const wal::Shard& shard,
                                                  const BackupLimits& limits, const Clock& clock,
                                                  const std::stop_token& stop);
 

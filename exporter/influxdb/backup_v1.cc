@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/text.h"
+#include "http/address.h"
 #include "influxdb/backup_exchange.h"
 #include "influxdb/shard_backup.h"
 
@@ -42,12 +44,16 @@ class BackupV1 final : public ShardBackup {
   [[nodiscard]] Trouble refused(const Run& run, const wal::Shard& shard, bool known) const;
 
   const BackupV1Options options_;
-  Address address_;  // of the current run
+  http::Authority address_;  // of the current run
 };
 
 Result<void> BackupV1::prepare() {
-  auto address = parse_address(options_.address);
-  if (!address) return failure(address.error().kind, "influxdb.backup_address: " + address.error().message);
+  auto address = http::parse_authority(options_.address);
+  if (!address || !address->port) {
+    return failure(ErrorKind::invalid, "influxdb.backup_address: address \"" + escape_control(options_.address) +
+                                           "\": " + (address ? "the port is missing" : address.error().message) +
+                                           "; right would be 127.0.0.1:8088, influxdb.example:8088 or [::1]:8088");
+  }
   address_ = std::move(*address);
   return {};
 }
@@ -57,7 +63,7 @@ std::optional<BackupV1::Trouble> BackupV1::back_up(Run& run, const wal::Shard& s
   for (std::size_t attempt = 0;; ++attempt) {
     const auto before = run.lookout.latest_ptr();
     const BackupLimits limits{options_.connect_timeout, options_.read_timeout, run.lookout.deadline()};
-    const auto reply = ask_for_backup(address_, shard, limits, *clock_, run.lookout.stop());
+    const auto reply = ask_for_backup(address_.host, *address_.port, shard, limits, *clock_, run.lookout.stop());
     if (!reply) {
       if (auto trouble = interruption(run, shard)) return trouble;
       return Trouble{

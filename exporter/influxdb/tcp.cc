@@ -9,13 +9,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <memory>
 #include <system_error>
 #include <thread>
 #include <utility>
-
-#include "base/text.h"
 
 namespace wal_exporter::influxdb {
 namespace {
@@ -68,10 +65,10 @@ struct Lookup {
   return code;
 }
 
-[[nodiscard]] Result<Addresses> resolve(const Address& address, const Patience& patience) {
+[[nodiscard]] Result<Addresses> resolve(const std::string& host, std::uint16_t port, const Patience& patience) {
   auto lookup = std::make_shared<Lookup>();
-  lookup->host = address.host;
-  lookup->service = std::to_string(address.port);
+  lookup->host = host;
+  lookup->service = std::to_string(port);
   if (look_up(*lookup, AI_NUMERICHOST) == 0) return std::move(lookup->found);
 
   lookup->done = Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -118,37 +115,8 @@ struct Lookup {
 
 }  // namespace
 
-Result<Address> parse_address(const std::string& text) {
-  const auto wrong = [&](const char* why) {
-    return failure(ErrorKind::invalid, "address \"" + escape_control(text) + "\": " + why +
-                                           "; right would be 127.0.0.1:8088, influxdb.example:8088 or [::1]:8088");
-  };
-  Address address;
-  std::string port;
-  if (text.starts_with('[')) {
-    const auto end = text.find(']');
-    if (end == std::string::npos || text.compare(end, 2, "]:") != 0) return wrong("not of the form [address]:port");
-    address.host = text.substr(1, end - 1);
-    port = text.substr(end + 2);
-  } else {
-    const auto colon = text.find(':');
-    if (colon == std::string::npos) return wrong("the port is missing");
-    if (text.find(':', colon + 1) != std::string::npos) return wrong("an IPv6 address belongs into brackets");
-    address.host = text.substr(0, colon);
-    port = text.substr(colon + 1);
-  }
-  if (address.host.empty()) return wrong("the host is missing");
-  const auto plain = [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7f && c != '/'; };
-  if (!std::all_of(address.host.begin(), address.host.end(), plain)) return wrong("that is not a host name");
-  const auto [end, code] = std::from_chars(port.data(), port.data() + port.size(), address.port);
-  if (code != std::errc() || end != port.data() + port.size() || address.port == 0) {
-    return wrong("the port is not a number from 1 to 65535");
-  }
-  return address;
-}
-
-Result<Connection> Connection::open(const Address& address, const Patience& patience) {
-  const auto addresses = resolve(address, patience);
+Result<Connection> Connection::open(const std::string& host, std::uint16_t port, const Patience& patience) {
+  const auto addresses = resolve(host, port, patience);
   if (!addresses) return tl::unexpected<Error>(addresses.error());
   int left = 0;
   for (const addrinfo* next = addresses->get(); next != nullptr; next = next->ai_next) ++left;

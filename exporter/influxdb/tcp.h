@@ -17,14 +17,6 @@
 
 namespace wal_exporter::influxdb {
 
-struct Address {
-  std::string host;  // a name, or a numeric address without brackets
-  std::uint16_t port = 0;
-};
-
-// "host:port", "192.0.2.1:8088" or "[::1]:8088".
-[[nodiscard]] Result<Address> parse_address(const std::string& text);
-
 // Until when, and for whom, to wait.
 struct Patience {
   const Clock& clock;
@@ -37,7 +29,7 @@ class Connection {
   // Tries every address the name has, one after the other, within `patience`.
   // Errors: unavailable (refused, unknown name), timeout, cancelled; they say what
   // happened, without the address.
-  [[nodiscard]] static Result<Connection> open(const Address& address, const Patience& patience);
+  [[nodiscard]] static Result<Connection> open(const std::string& host, std::uint16_t port, const Patience& patience);
 
   [[nodiscard]] Result<void> send(std::string_view bytes, const Patience& patience);
   // At least one byte; 0: the other side closed in an orderly way.

@@ -1,11 +1,9 @@
 #include "settings/forms.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
-#include <optional>
 
 #include "base/text.h"
+#include "http/address.h"
 #include "settings/reader.h"
 
 namespace wal_exporter::settings {
@@ -24,53 +22,6 @@ bool is_control(char c) {
 
 bool has_control(std::string_view text) {
   return std::any_of(text.begin(), text.end(), is_control);
-}
-
-bool is_port(std::string_view text) {
-  const auto number = whole_number(text);
-  return number && *number >= 1 && *number <= 65535;
-}
-
-// Names, IPv4 addresses, and names in other scripts (their bytes are above 0x7F).
-bool is_host(std::string_view host) {
-  return !host.empty() && host.size() <= 253 && std::all_of(host.begin(), host.end(), [](char c) {
-    return is_letter_or_digit(c) || c == '.' || c == '-' || c == '_' || static_cast<unsigned char>(c) >= 0x80;
-  });
-}
-
-bool is_v6(std::string_view host) {
-  const std::string address(host.substr(0, host.find('%')));
-  in6_addr parsed{};
-  return ::inet_pton(AF_INET6, address.c_str(), &parsed) == 1;
-}
-
-struct Authority {
-  std::string_view host;
-  std::optional<std::string_view> port;
-};
-
-// "host", "host:port", "[v6]" or "[v6]:port"; the error says what is wrong with it.
-Result<Authority> split_authority(std::string_view text) {
-  Authority out;
-  std::string_view rest;
-  if (text.starts_with('[')) {
-    const std::size_t end = text.find(']');
-    if (end == std::string_view::npos) return bad("the ']' of its IPv6 address is missing");
-    out.host = text.substr(1, end - 1);
-    if (!is_v6(out.host)) return bad("what stands in [ ] is not an IPv6 address");
-    rest = text.substr(end + 1);
-  } else {
-    if (is_v6(text)) return bad("an IPv6 address needs brackets, as in [::1]:8088");
-    const std::size_t colon = text.find(':');
-    out.host = text.substr(0, colon);
-    if (out.host.empty()) return bad("its host is missing");
-    if (!is_host(out.host)) return bad("its host has characters that no host has");
-    rest = colon == std::string_view::npos ? std::string_view{} : text.substr(colon);
-  }
-  if (rest.empty()) return out;
-  if (!rest.starts_with(':') || !is_port(rest.substr(1))) return bad("its port is not a number from 1 to 65535");
-  out.port = rest.substr(1);
-  return out;
 }
 
 }  // namespace
@@ -99,7 +50,7 @@ Result<std::string> check_url(std::string_view url) {
     return bad("it has a user or password in it; take that out and put the secret into token_file");
   }
   if (rest.find_first_of("?#") != std::string_view::npos) return bad("it has a query or fragment; leave it out");
-  const auto parts = split_authority(authority);
+  const auto parts = http::parse_authority(authority);
   if (!parts) return bad(parts.error().message + "; " + form);
   while (rest.ends_with('/')) rest.remove_suffix(1);
   return scheme + "://" + std::string(rest);
@@ -110,7 +61,7 @@ Result<void> check_address(std::string_view address) {
   if (address.find("://") != std::string_view::npos) {
     return bad("an address has no scheme such as http:// in front; " + form);
   }
-  const auto parts = split_authority(address);
+  const auto parts = http::parse_authority(address);
   if (!parts) return bad(shown(address) + " is not an address: " + parts.error().message + "; " + form);
   if (!parts->port) return bad(shown(address) + " is not an address: its port is missing; " + form);
   return {};

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/text.h"
+#include "http/address.h"
 
 namespace wal_exporter::web {
 namespace {
@@ -33,40 +34,11 @@ std::optional<std::string> single(const RequestFacts& facts, std::string_view na
   return std::move(values.front());
 }
 
-bool is_port(std::string_view text) {
-  return !text.empty() && text.size() <= 5 && std::all_of(text.begin(), text.end(), is_digit);
-}
-
-struct HostPort {
-  std::string_view host;  // with the brackets of an IPv6 address
-  std::string_view port;  // empty: none given
-};
-
-std::optional<HostPort> split_host(std::string_view text) {
-  HostPort out;
-  auto rest = text;
-  if (!text.empty() && text.front() == '[') {
-    const auto close = text.find(']');
-    if (close == std::string_view::npos) return std::nullopt;
-    out.host = text.substr(0, close + 1);
-    rest = text.substr(close + 1);
-  } else {
-    out.host = text.substr(0, text.find(':'));
-    rest = text.substr(out.host.size());
-  }
-  if (out.host.empty()) return std::nullopt;
-  if (!rest.empty()) {
-    out.port = rest.substr(1);
-    if (rest.front() != ':' || !is_port(out.port)) return std::nullopt;
-  }
-  return out;
-}
-
 // "HOST:80" and "host" are one origin over http.
-std::optional<std::string> normal_host(std::string_view text, std::string_view default_port) {
-  const auto parts = split_host(text);
+std::optional<std::string> normal_host(std::string_view text, std::uint16_t default_port) {
+  const auto parts = http::parse_authority(text, 0);
   if (!parts) return std::nullopt;
-  return lower_case(parts->host) + ":" + std::string(parts->port.empty() ? default_port : parts->port);
+  return lower_case(parts->host) + ":" + std::to_string(parts->port.value_or(default_port));
 }
 
 bool is_own_origin(const RequestFacts& facts, const std::string& origin, bool users_configured) {
@@ -74,7 +46,7 @@ bool is_own_origin(const RequestFacts& facts, const std::string& origin, bool us
   // add this header, and without users it is refused anyway.
   const bool https = users_configured && single(facts, "X-Forwarded-Proto") == "https";
   const std::string_view scheme = https ? "https://" : "http://";
-  const std::string_view port = https ? "443" : "80";
+  const std::uint16_t port = https ? 443 : 80;
   const auto host = single(facts, "Host");
   if (!host || !lower_case(origin).starts_with(scheme)) return false;
   const auto theirs = normal_host(std::string_view(origin).substr(scheme.size()), port);
@@ -146,13 +118,8 @@ bool is_loopback_address(const std::string& address) {
 }
 
 bool is_loopback_host(std::string_view host) {
-  const auto parts = split_host(host);
-  if (!parts) return false;
-  if (parts->host.front() == '[') {
-    return is_loopback_address(std::string(parts->host.substr(1, parts->host.size() - 2)));
-  }
-  // split_host() cut an unbracketed host at its colon, so this is a name or an IPv4 address.
-  return equal_ignoring_case(parts->host, "localhost") || is_loopback_address(std::string(parts->host));
+  const auto parts = http::parse_authority(host, 0);
+  return parts && (equal_ignoring_case(parts->host, "localhost") || is_loopback_address(parts->host));
 }
 
 Verdict guard(const RequestFacts& facts, bool users_configured, bool login_ok, bool open) {

@@ -45,5 +45,38 @@ TEST(ParseTarget, RefusesTheRestAndSaysWhatWouldBeRight) {
   }
 }
 
+TEST(ParseAuthority, TakesNamesIPv4AndBracketedIPv6) {
+  const auto name = parse_authority("influxdb.example:8088");
+  ASSERT_TRUE(name);
+  EXPECT_EQ(name->host, "influxdb.example");
+  EXPECT_EQ(name->port, 8088);
+  EXPECT_EQ(parse_authority("127.0.0.1:1")->host, "127.0.0.1");
+  EXPECT_EQ(parse_authority("host")->port, std::nullopt);
+  const auto six = parse_authority("[::1]:65535");
+  ASSERT_TRUE(six);
+  EXPECT_EQ(six->host, "::1");
+  EXPECT_EQ(six->port, 65535);
+  EXPECT_EQ(parse_authority("[fe80::1%eth0]:1")->host, "fe80::1%eth0");
+  EXPECT_EQ(parse_authority("host:0", 0)->port, 0);
+}
+
+TEST(ParseAuthority, RefusesTheRestWithoutRepeatingIt) {
+  for (const char* text :
+       {"",         ":8088",   "host:",   "host:0",    "host:65536",    "host:80x", "::1:8088",
+        "::1",      "[::1",    "[]:1",    "[::1]8088", "[::1]x",        "ho st:1",  "http://host:8088",
+        "host:-1",  "host:+1", "host: 1", "a\nb:1",    "s3cret@host:1", "host:1/",  "%6cocalhost:1",
+        "host:1:2", "a/b",     "a?b",     "a#b",       "a\\b"}) {
+    const auto address = parse_authority(text);
+    ASSERT_FALSE(address) << text;
+    EXPECT_EQ(address.error().kind, ErrorKind::invalid) << text;
+    EXPECT_EQ(address.error().message.find("s3cret"), std::string::npos);
+  }
+}
+
+// curl_url would make 127.0.0.1 of each.
+TEST(ParseAuthority, ReadsNothingIntoANumber) {
+  for (const std::string text : {"127.1", "0x7f000001", "2130706433"}) EXPECT_EQ(parse_authority(text)->host, text);
+}
+
 }  // namespace
 }  // namespace wal_exporter::http

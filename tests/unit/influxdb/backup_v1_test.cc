@@ -135,7 +135,9 @@ TEST_F(BackupV1, AnAddressThatIsNoneFailsWithoutAsking) {
   wal_->add("a", 1, {10});
   const auto outcome = run(options("8088"));
   EXPECT_EQ(outcome.kind, OutcomeKind::failed);
-  EXPECT_THAT(outcome.message, HasSubstr("influxdb.backup_address: address \"8088\": the port is missing"));
+  EXPECT_THAT(outcome.message,
+              HasSubstr("influxdb.backup_address: address \"8088\": the port is missing; right would be "
+                        "127.0.0.1:8088"));
 }
 
 TEST_F(BackupV1, ANameThatDoesNotExistFails) {
