@@ -1,6 +1,5 @@
 #include "http/client.h"
 
-#include <curl/curl.h>
 #include <sys/un.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 
 #include "base/text.h"
 #include "http/address.h"
+#include "http/curl.h"
 
 namespace wal_exporter::http {
 namespace {
@@ -29,24 +29,9 @@ constexpr int kPollMilliseconds = 1000;
 // A longer pause is not meant; it comes from a clock that is wrong.
 constexpr std::chrono::seconds kLongestRetryAfter = std::chrono::hours(24 * 365);
 
-// libcurl wants this once per process, before anything else, and not at the same
-// time from two threads. Never undone: other threads may still be inside curl.
-[[nodiscard]] CURLcode initialise_curl() {
-  static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
-  return code;
-}
-
-struct EasyDelete {
-  void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
-};
-struct MultiDelete {
-  void operator()(CURLM* handle) const { curl_multi_cleanup(handle); }
-};
 struct ListDelete {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
-using Easy = std::unique_ptr<CURL, EasyDelete>;
-using Multi = std::unique_ptr<CURLM, MultiDelete>;
 using List = std::unique_ptr<curl_slist, ListDelete>;
 
 // What the callbacks fill in.
@@ -188,12 +173,6 @@ extern "C" std::size_t wal_exporter_http_on_header(char* data, std::size_t size,
   return append(list, "Expect:");
 }
 
-// curl reads 0 as "no limit".
-[[nodiscard]] long milliseconds(Duration duration) {
-  const auto count = std::chrono::ceil<std::chrono::milliseconds>(duration).count();
-  return static_cast<long>(std::clamp<decltype(count)>(count, 1, 24 * 3600 * 1000));
-}
-
 [[nodiscard]] ErrorKind kind_of(CURLcode code, long os_errno) {
   switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
@@ -222,8 +201,7 @@ extern "C" std::size_t wal_exporter_http_on_header(char* data, std::size_t size,
 
 struct Client::Handle {
   bool spoiled = false;  // the last transfer did not end as it should
-  Multi multi;
-  Easy easy;
+  Curl curl;
 };
 
 Client::Client() = default;
@@ -243,16 +221,13 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
   if (handle_ != nullptr && handle_->spoiled) handle_.reset();
   // Made at the first use: a process that never asks over HTTP does not pay for curl.
   if (handle_ == nullptr) {
-    if (initialise_curl() != CURLE_OK) return failure(ErrorKind::internal, "libcurl could not be initialised");
-    auto made = std::make_unique<Handle>();
-    made->multi.reset(curl_multi_init());
-    made->easy.reset(curl_easy_init());
-    if (!made->multi || !made->easy) return failure(ErrorKind::internal, "libcurl could not be initialised");
-    curl_multi_setopt(made->multi.get(), CURLMOPT_MAXCONNECTS, 2L);
-    handle_ = std::move(made);
+    auto curl = make_curl();
+    if (!curl) return failure(ErrorKind::internal, "libcurl could not be initialised");
+    curl_multi_setopt(curl->multi.get(), CURLMOPT_MAXCONNECTS, 2L);
+    handle_ = std::make_unique<Handle>(Handle{false, *std::move(curl)});
   }
-  CURL* const easy = handle_->easy.get();
-  CURLM* const multi = handle_->multi.get();
+  CURL* const easy = handle_->curl.easy.get();
+  CURLM* const multi = handle_->curl.multi.get();
   curl_easy_reset(easy);
 
   List headers;
@@ -283,8 +258,8 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
   option(CURLOPT_UPLOAD_BUFFERSIZE, kBufferBytes);
   // Not cached: the parsed certificate store takes several MiB, and requests are minutes apart.
   option(CURLOPT_CA_CACHE_TIMEOUT, 0L);
-  option(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(request.connect_timeout));
-  option(CURLOPT_TIMEOUT_MS, milliseconds(request.timeout));
+  option(CURLOPT_CONNECTTIMEOUT_MS, curl_milliseconds(request.connect_timeout));
+  option(CURLOPT_TIMEOUT_MS, curl_milliseconds(request.timeout));
   option(CURLOPT_WRITEFUNCTION, &wal_exporter_http_on_body);
   option(CURLOPT_WRITEDATA, static_cast<void*>(&receiver));
   option(CURLOPT_HEADERFUNCTION, &wal_exporter_http_on_header);

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/text.h"
+#include "http/connection.h"
 
 namespace wal_exporter::influxdb {
 namespace {
@@ -79,10 +80,10 @@ Result<BackupReply> ask_for_backup(const std::string& host, std::uint16_t port, 
   const auto patience = [&](Duration limit) {
     const SteadyTime now = clock.steady();
     const Duration left = limits.deadline - now;
-    return Patience{clock, now + std::min(limit, left), stop};
+    return http::Patience{clock, now + std::min(limit, left), stop};
   };
 
-  auto connection = Connection::open(host, port, patience(limits.connect));
+  auto connection = http::Connection::open(host, port, patience(limits.connect));
   if (!connection) return explain(connection.error(), remedy(kCheckAddress));
   if (auto sent = connection->send(backup_request(shard), patience(limits.read)); !sent) {
     return explain(sent.error(), remedy(kCheckAddress));
@@ -91,7 +92,7 @@ Result<BackupReply> ask_for_backup(const std::string& host, std::uint16_t port, 
   Archive archive;
   std::array<char, 8192> buffer{};
   while (true) {
-    const Patience wait = patience(limits.read);
+    const http::Patience wait = patience(limits.read);
     const Duration allowed = wait.deadline - clock.steady();
     const auto count = connection->receive(buffer.data(), buffer.size(), wait);
     if (!count) {

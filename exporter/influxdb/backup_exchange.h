@@ -4,12 +4,12 @@
 // exporter/influxdb/FACTS.md, "1.x: the backup port".
 #pragma once
 
+#include <cstdint>
 #include <stop_token>
 #include <string>
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "influxdb/tcp.h"
 #include "wal/sample.h"
 
 namespace wal_exporter::influxdb {
