@@ -1,7 +1,10 @@
 #include "web/password.h"
 
 #include <crypt.h>
-#include <sys/random.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
 
 #include <array>
 #include <cstring>
@@ -40,21 +43,23 @@ std::optional<std::string> hash_password(const std::string& password, const std:
 }
 
 bool equal_in_constant_time(std::string_view left, std::string_view right) {
-  if (left.size() != right.size()) return false;
-  unsigned difference = 0;
-  for (std::size_t i = 0; i < left.size(); ++i) {
-    difference |= static_cast<unsigned>(static_cast<unsigned char>(left[i]) ^ static_cast<unsigned char>(right[i]));
-  }
-  return difference == 0;
+  return left.size() == right.size() && CRYPTO_memcmp(left.data(), right.data(), left.size()) == 0;
 }
 
-std::string random_setting() {
-  std::array<unsigned char, 16> bytes{};
-  // Up to 256 bytes, once the kernel's pool is ready, are never cut short.
-  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return {};
-  std::string setting = "$5$rounds=1000$";
-  for (const auto byte : bytes) setting += kSaltCharacters[byte % kSaltCharacters.size()];
-  return setting;
+std::string random_key() {
+  std::array<unsigned char, 32> bytes{};
+  if (RAND_priv_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) return {};
+  return {bytes.begin(), bytes.end()};
+}
+
+std::optional<std::string> keyed_hash(const std::string& key, const std::string& text) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> hash{};
+  unsigned size = 0;
+  const auto* data = reinterpret_cast<const unsigned char*>(text.data());
+  if (key.empty() ||
+      HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), data, text.size(), hash.data(), &size) == nullptr)
+    return std::nullopt;
+  return std::string(hash.begin(), hash.begin() + size);
 }
 
 }  // namespace wal_exporter::web

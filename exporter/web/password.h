@@ -1,4 +1,4 @@
-// Password hashes by libcrypt. Safe from any thread.
+// Password hashes by libcrypt, and what compares and remembers them. Safe from any thread.
 #pragma once
 
 #include <optional>
@@ -18,8 +18,10 @@ namespace wal_exporter::web {
 // Compares in a time that depends only on the lengths, not on the contents.
 [[nodiscard]] bool equal_in_constant_time(std::string_view left, std::string_view right);
 
-// A SHA-256-crypt setting with a random salt: the key of a keyed hash that lives
-// as long as the process.
-[[nodiscard]] std::string random_setting();
+// For `keyed_hash`; empty where there is no randomness.
+[[nodiscard]] std::string random_key();
+
+// HMAC-SHA-256; nullopt where the key is empty.
+[[nodiscard]] std::optional<std::string> keyed_hash(const std::string& key, const std::string& text);
 
 }  // namespace wal_exporter::web

@@ -18,11 +18,9 @@ namespace wal_exporter::web {
 // and the password.
 class LoginCache {
  public:
-  // nullopt where nothing can be remembered: no randomness, or a password that
-  // libcrypt's SHA-256 refuses for its length.
+  // nullopt where nothing can be remembered: there is no randomness.
   [[nodiscard]] std::optional<std::string> key(const std::string& hash, const std::string& password) const {
-    if (setting_.empty()) return std::nullopt;
-    return hash_password(hash + password, setting_);
+    return keyed_hash(key_, hash + password);
   }
 
   [[nodiscard]] bool holds(const std::string& name, const std::string& key) {
@@ -37,7 +35,7 @@ class LoginCache {
   }
 
  private:
-  const std::string setting_ = random_setting();
+  const std::string key_ = random_key();  // as long as the process lives
   Mutex mutex_;
   std::map<std::string, std::string> keys_ WAL_EXPORTER_GUARDED_BY(mutex_);
 };

@@ -165,5 +165,15 @@ TEST(EqualInConstantTime, ComparesWholeTexts) {
   EXPECT_FALSE(equal_in_constant_time("abc", "ab"));
 }
 
+TEST(KeyedHash, FollowsFromKeyAndText) {
+  const auto key = random_key();
+  ASSERT_EQ(key.size(), 32U);
+  EXPECT_NE(key, random_key());
+  EXPECT_EQ(keyed_hash(key, "text"), keyed_hash(key, "text"));
+  EXPECT_NE(keyed_hash(key, "text"), keyed_hash(key, "texts"));
+  EXPECT_NE(keyed_hash(key, "text"), keyed_hash(random_key(), "text"));
+  EXPECT_EQ(keyed_hash("", "text"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace wal_exporter::web
