@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/backoff.h"
 #include "base/text.h"
 #include "events/sender.h"
 
@@ -267,10 +268,7 @@ Duration HookRunner::pause_after_failure() const {
   // Alerts that are not sent again end by themselves, so never wait longer than `resend`.
   const bool alerts = config_.type == HookType::alertmanager;
   const Duration longest = alerts ? std::min(config_.retry_longest, config_.resend) : config_.retry_longest;
-  Duration pause = std::min(config_.retry_first, longest);
-  for (std::uint64_t i = 1; i < failed_in_row_ && pause < longest; ++i) pause = std::min(pause * 2, longest);
-  const double factor = 1 + kJitter * std::clamp(services_.jitter ? services_.jitter() : 0.0, -1.0, 1.0);
-  return std::chrono::duration_cast<Duration>(pause * factor);
+  return backoff(config_.retry_first, longest, failed_in_row_, kJitter, services_.jitter ? services_.jitter() : 0.0);
 }
 
 void HookRunner::attempt(Duration longest, const std::stop_token& stop) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/backoff.h"
+
 namespace wal_exporter::influxdb {
 
 void Pause::until(SteadyTime end, Clock& clock, const std::stop_token& stop) {
@@ -29,12 +31,10 @@ void Lookout::wait(Duration duration) {
 
 Result<bool> Lookout::look_until(const Rhythm& rhythm, const std::function<bool(const wal::Sample&)>& done) {
   const SteadyTime end = std::min(clock_.steady() + rhythm.total, deadline_);
-  Duration next = rhythm.first;
-  while (!done(*latest_)) {
+  for (std::uint64_t looks = 1; !done(*latest_); ++looks) {
     const Duration rest = end - clock_.steady();
     if (rest <= Duration::zero() || stopped()) return false;
-    wait(std::min(next, rest));
-    next = std::min(next * 2, rhythm.longest);
+    wait(std::min(backoff(rhythm.first, rhythm.longest, looks), rest));
     if (stopped()) return false;
     if (auto looked = look(); !looked) return tl::unexpected<Error>(looked.error());
   }

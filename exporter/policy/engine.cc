@@ -1,9 +1,9 @@
 #include "policy/engine.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
+#include "base/backoff.h"
 #include "base/bytes.h"
 
 namespace wal_exporter::policy {
@@ -28,11 +28,7 @@ Duration left_until(const std::optional<Time>& end, Duration longest, Time now) 
 
 // `jitter` in [-1, 1]; `failures` in a row, at least one.
 Duration backoff_length(const Rules& rules, std::uint32_t failures, double jitter) {
-  const int doublings = static_cast<int>(std::min<std::uint32_t>(std::max<std::uint32_t>(failures, 1) - 1, 30));
-  const double wait =
-      std::min(std::ldexp(to_seconds(rules.backoff_first), doublings), to_seconds(rules.backoff_longest));
-  const double spread = wait * (1 + rules.backoff_jitter * std::clamp(jitter, -1.0, 1.0));
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(spread));
+  return backoff(rules.backoff_first, rules.backoff_longest, failures, rules.backoff_jitter, jitter);
 }
 
 Duration backoff_left(const Rules& rules, const Memory& memory, Time now) {
