@@ -8,7 +8,6 @@
 #include <charconv>
 #include <chrono>
 #include <ctime>
-#include <functional>
 #include <optional>
 #include <string_view>
 #include <system_error>
@@ -43,6 +42,11 @@ struct Receiver {
   bool status_is_enough = false;  // break off after the headers of a 2xx answer
   bool good_status = false;
   bool headers_too_large = false;
+
+  // By ourselves, because the status was enough.
+  [[nodiscard]] bool broke_off(CURLcode code) const {
+    return status_is_enough && good_status && code == CURLE_WRITE_ERROR;
+  }
 };
 
 [[nodiscard]] std::string_view trim(std::string_view text) {
@@ -197,52 +201,15 @@ extern "C" std::size_t wal_exporter_http_on_header(char* data, std::size_t size,
   }
 }
 
-}  // namespace
-
-struct Client::Handle {
-  bool spoiled = false;  // the last transfer did not end as it should
-  Curl curl;
-};
-
-Client::Client() = default;
-Client::~Client() = default;
-Client::Client(Client&&) noexcept = default;
-Client& Client::operator=(Client&&) noexcept = default;
-
-Result<Response> Client::send(const Request& request, std::stop_token stop) {
-  const bool hidden = !request.shown_url.empty();
-  const std::string what = request.method + " " + (hidden ? request.shown_url : printable_url(request.url)) +
-                           (request.unix_socket.empty() ? "" : " over " + escape_control(request.unix_socket));
-  if (auto checked = check(request, what); !checked) return tl::unexpected<Error>(checked.error());
-  if (stop.stop_requested()) return failure(ErrorKind::cancelled, what + ": stopped");
-
-  // In libcurl 7.88 a handle whose transfer ended before it had a connection no longer accepts
-  // a buffer size. So every failure leads to a new handle.
-  if (handle_ != nullptr && handle_->spoiled) handle_.reset();
-  // Made at the first use: a process that never asks over HTTP does not pay for curl.
-  if (handle_ == nullptr) {
-    auto curl = make_curl();
-    if (!curl) return failure(ErrorKind::internal, "libcurl could not be initialised");
-    curl_multi_setopt(curl->multi.get(), CURLMOPT_MAXCONNECTS, 2L);
-    handle_ = std::make_unique<Handle>(Handle{false, *std::move(curl)});
-  }
-  CURL* const easy = handle_->curl.easy.get();
-  CURLM* const multi = handle_->curl.multi.get();
-  curl_easy_reset(easy);
-
-  List headers;
-  if (!make_headers(request, headers)) return failure(ErrorKind::internal, what + ": out of memory");
-
-  Receiver receiver;
-  receiver.max_body = request.max_response_bytes;
-  receiver.status_is_enough = request.status_is_enough;
-  std::array<char, CURL_ERROR_SIZE> detail{};
-
+// Everything that makes a request one; `request`, `headers`, `receiver` and `detail` must outlive
+// the transfer.
+[[nodiscard]] CURLcode set_options(CURL* easy, const Request& request, curl_slist* headers, Receiver& receiver,
+                                   char* detail) {
   CURLcode set = CURLE_OK;
   const auto option = [&](CURLoption name, auto value) {
     if (set == CURLE_OK) set = curl_easy_setopt(easy, name, value);
   };
-  option(CURLOPT_ERRORBUFFER, detail.data());
+  option(CURLOPT_ERRORBUFFER, detail);
   option(CURLOPT_URL, request.url.c_str());
   option(CURLOPT_PROTOCOLS_STR, "http,https");
   option(CURLOPT_FOLLOWLOCATION, 0L);
@@ -253,7 +220,7 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
   option(CURLOPT_QUICK_EXIT, 1L);
   option(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   option(CURLOPT_USERAGENT, "influxdb_wal_exporter");
-  option(CURLOPT_HTTPHEADER, headers.get());
+  option(CURLOPT_HTTPHEADER, headers);
   option(CURLOPT_BUFFERSIZE, kBufferBytes);
   option(CURLOPT_UPLOAD_BUFFERSIZE, kBufferBytes);
   // Not cached: the parsed certificate store takes several MiB, and requests are minutes apart.
@@ -284,51 +251,32 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
     option(CURLOPT_FRESH_CONNECT, 1L);
     option(CURLOPT_FORBID_REUSE, 1L);
   }
-  if (set != CURLE_OK) {
-    return failure(ErrorKind::internal, what + ": libcurl refused an option: " + curl_easy_strerror(set));
-  }
+  return set;
+}
 
-  handle_->spoiled = true;
-  if (curl_multi_add_handle(multi, easy) != CURLM_OK) {
-    return failure(ErrorKind::internal, what + ": libcurl could not start the request");
-  }
+// Until the transfer ends by itself (its result), fails (internal) or is given up (cancelled).
+[[nodiscard]] Result<CURLcode> transfer(CURLM* multi, const std::stop_token& stop, const std::string& what) {
   CURLMcode multi_code = CURLM_OK;
-  bool stopped = false;
   int running = 1;
   // curl_multi_wakeup is the one function of curl that other threads may call.
-  std::optional<std::stop_callback<std::function<void()>>> wake;
-  wake.emplace(stop, [multi] { static_cast<void>(curl_multi_wakeup(multi)); });
+  const std::stop_callback wake(stop, [multi] { static_cast<void>(curl_multi_wakeup(multi)); });
   while (true) {
     multi_code = curl_multi_perform(multi, &running);
     if (multi_code != CURLM_OK || running == 0) break;
-    if (stop.stop_requested()) {
-      stopped = true;
-      break;
-    }
+    if (stop.stop_requested()) return failure(ErrorKind::cancelled, what + ": stopped");
     multi_code = curl_multi_poll(multi, nullptr, 0, kPollMilliseconds, nullptr);
     if (multi_code != CURLM_OK) break;
   }
-  wake.reset();
-  CURLcode code = CURLE_OK;
-  bool ended = false;
   int left = 0;
   while (const CURLMsg* message = curl_multi_info_read(multi, &left)) {
-    if (message->msg == CURLMSG_DONE) {
-      code = message->data.result;
-      ended = true;
-    }
+    if (message->msg == CURLMSG_DONE) return message->data.result;
   }
-  long status = 0;
-  long os_errno = 0;
-  curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-  curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_errno);
-  curl_multi_remove_handle(multi, easy);
-  curl_easy_reset(easy);  // it holds pointers to locals of this call
+  return failure(ErrorKind::internal, what + ": libcurl failed: " + curl_multi_strerror(multi_code));
+}
 
-  if (stopped) return failure(ErrorKind::cancelled, what + ": stopped");
-  if (multi_code != CURLM_OK || !ended) {
-    return failure(ErrorKind::internal, what + ": libcurl failed: " + curl_multi_strerror(multi_code));
-  }
+// What is wrong with an answer of which `code` and `os_errno` tell how it ended.
+[[nodiscard]] Result<void> judge(const Request& request, const Receiver& receiver, CURLcode code, long os_errno,
+                                 const char* detail, const std::string& what) {
   if (receiver.body_too_large) {
     return failure(ErrorKind::corrupt,
                    what + ": the answer is larger than " + std::to_string(request.max_response_bytes) + " bytes");
@@ -337,17 +285,80 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
     return failure(ErrorKind::corrupt,
                    what + ": the answer's headers are larger than " + std::to_string(kMaxHeaderBytes) + " bytes");
   }
-  const bool broken_off = receiver.status_is_enough && receiver.good_status && code == CURLE_WRITE_ERROR;
-  if (code != CURLE_OK && !broken_off) {
-    // curl's own words may repeat parts of the URL.
-    std::string cause =
-        detail[0] != '\0' && !hidden ? escape_control(detail.data()) : std::string(curl_easy_strerror(code));
-    if (code == CURLE_COULDNT_CONNECT && os_errno != 0) {
-      cause += " (" + std::generic_category().message(static_cast<int>(os_errno)) + ")";
-    }
-    return failure(kind_of(code, os_errno), what + ": " + cause);
+  if (code == CURLE_OK || receiver.broke_off(code)) return {};
+  // curl's own words may repeat parts of the URL.
+  const bool hidden = !request.shown_url.empty();
+  std::string cause = detail[0] != '\0' && !hidden ? escape_control(detail) : std::string(curl_easy_strerror(code));
+  if (code == CURLE_COULDNT_CONNECT && os_errno != 0) {
+    cause += " (" + std::generic_category().message(static_cast<int>(os_errno)) + ")";
   }
-  handle_->spoiled = broken_off;
+  return failure(kind_of(code, os_errno), what + ": " + cause);
+}
+
+}  // namespace
+
+struct Client::Handle {
+  bool spoiled = false;  // the last transfer did not end as it should
+  Curl curl;
+};
+
+Client::Client() = default;
+Client::~Client() = default;
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&&) noexcept = default;
+
+// Made at the first use: a process that never asks over HTTP does not pay for curl. In libcurl
+// 7.88 a handle whose transfer ended before it had a connection no longer accepts a buffer size.
+// So every failure leads to a new handle.
+bool Client::make_handle() {
+  if (handle_ != nullptr && !handle_->spoiled) return true;
+  handle_.reset();
+  auto curl = make_curl();
+  if (!curl) return false;
+  curl_multi_setopt(curl->multi.get(), CURLMOPT_MAXCONNECTS, 2L);
+  handle_ = std::make_unique<Handle>(Handle{false, *std::move(curl)});
+  return true;
+}
+
+Result<Response> Client::send(const Request& request, std::stop_token stop) {
+  const std::string what = request.method + " " +
+                           (request.shown_url.empty() ? printable_url(request.url) : request.shown_url) +
+                           (request.unix_socket.empty() ? "" : " over " + escape_control(request.unix_socket));
+  if (auto checked = check(request, what); !checked) return tl::unexpected<Error>(checked.error());
+  if (stop.stop_requested()) return failure(ErrorKind::cancelled, what + ": stopped");
+
+  if (!make_handle()) return failure(ErrorKind::internal, "libcurl could not be initialised");
+  CURL* const easy = handle_->curl.easy.get();
+  CURLM* const multi = handle_->curl.multi.get();
+  curl_easy_reset(easy);
+
+  List headers;
+  if (!make_headers(request, headers)) return failure(ErrorKind::internal, what + ": out of memory");
+
+  Receiver receiver;
+  receiver.max_body = request.max_response_bytes;
+  receiver.status_is_enough = request.status_is_enough;
+  std::array<char, CURL_ERROR_SIZE> detail{};
+
+  if (const CURLcode set = set_options(easy, request, headers.get(), receiver, detail.data()); set != CURLE_OK) {
+    return failure(ErrorKind::internal, what + ": libcurl refused an option: " + curl_easy_strerror(set));
+  }
+  handle_->spoiled = true;
+  if (curl_multi_add_handle(multi, easy) != CURLM_OK) {
+    return failure(ErrorKind::internal, what + ": libcurl could not start the request");
+  }
+  const auto code = transfer(multi, stop, what);
+  long status = 0;
+  long os_errno = 0;
+  curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+  curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_errno);
+  curl_multi_remove_handle(multi, easy);
+  curl_easy_reset(easy);  // it holds pointers to locals of this call
+  if (!code) return tl::unexpected<Error>(code.error());
+  if (auto judged = judge(request, receiver, *code, os_errno, detail.data(), what); !judged) {
+    return tl::unexpected<Error>(judged.error());
+  }
+  handle_->spoiled = receiver.broke_off(*code);
   receiver.response.status = static_cast<int>(status);
   return std::move(receiver.response);
 }

@@ -52,6 +52,7 @@ class Client {
 
  private:
   struct Handle;
+  [[nodiscard]] bool make_handle();
   std::unique_ptr<Handle> handle_;
 };
 
