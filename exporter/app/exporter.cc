@@ -14,6 +14,8 @@ namespace wal_exporter::app {
 namespace {
 
 constexpr Duration kReadyAtTheLatest = std::chrono::seconds(15);
+// Jobs of the pool that are not slow.
+constexpr std::size_t kConcurrency = 4;
 // Views follow each other no faster than this, and take at most a tenth of the time.
 constexpr Duration kViewSpacing = std::chrono::milliseconds(20);
 constexpr int kViewSpacingFactor = 10;
@@ -85,6 +87,7 @@ Exporter::Exporter(Flags flags, settings::Environment environment, std::shared_p
       clock_(std::move(clock)),
       log_(std::move(log)),
       store_(std::move(store)),
+      watches_(std::make_shared<wal::WatchHub>(std::make_shared<Pool>(kConcurrency, clock_))),
       feed_(store_, bus_, clock_),
       lock_(std::move(state_lock)),
       control_token_(std::move(control_token)),
@@ -211,7 +214,7 @@ Result<void> Exporter::apply(const settings::Settings& settings) {
     }
     try {
       after.push_back(std::make_shared<Target>(
-          wanted, Services{clock_, store_, log_, flags_.state_directory, [this] { mark_changed(); }, bus_}));
+          wanted, Services{clock_, store_, log_, flags_.state_directory, [this] { mark_changed(); }, bus_, watches_}));
     } catch (const std::exception& error) {
       failed = "target " + escape_control(wanted.name) + " could not be started: " + error.what();
     }

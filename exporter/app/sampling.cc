@@ -67,9 +67,10 @@ Look Looker::look(const std::string& server_version, const std::stop_token& stop
 }
 
 Sampler::Sampler(const settings::Target& target, std::shared_ptr<Clock> clock, Log log,
-                 std::function<void(Look)> on_look, std::function<void()> on_change)
+                 std::shared_ptr<wal::WatchHub> hub, std::function<void(Look)> on_look, std::function<void()> on_change)
     : target_(target),
       clock_(clock),
+      hub_(std::move(hub)),
       on_look_(std::move(on_look)),
       on_change_(std::move(on_change)),
       looker_(target, /*only_look=*/false, std::move(clock), std::move(log)),
@@ -111,7 +112,7 @@ void Sampler::run(const std::stop_token& stop) {
     Look look = looker_.look(server_version, stop);
     if (target_.sampling.watch && look.sample) {
       if (watch_ == nullptr || look.number == 1) {
-        watch_ = wal::watch_directory(target_.wal.directory, (*look.sample)->layout, on_change_);
+        watch_ = hub_->watch(target_.wal.directory, (*look.sample)->layout, on_change_);
       } else {
         watch_->rearm();
       }

@@ -3,9 +3,9 @@
 // directory once it is known.
 //
 // request() asks for a look; requests during one are served by the next. Results
-// go to `on_look`, changes seen by the watch to `on_change`, both on threads of
-// the sampler and never at the same time as the destructor returns. Safe from any
-// thread.
+// go to `on_look` on the thread of the sampler, changes seen by the watch to
+// `on_change` on one of the hub; neither is called once the destructor has returned.
+// Safe from any thread.
 #pragma once
 
 #include <functional>
@@ -57,8 +57,8 @@ class Looker {
 
 class Sampler {
  public:
-  Sampler(const settings::Target& target, std::shared_ptr<Clock> clock, Log log, std::function<void(Look)> on_look,
-          std::function<void()> on_change);
+  Sampler(const settings::Target& target, std::shared_ptr<Clock> clock, Log log, std::shared_ptr<wal::WatchHub> hub,
+          std::function<void(Look)> on_look, std::function<void()> on_change);
   ~Sampler();
 
   // Returns the number of the look that will serve this request.
@@ -70,6 +70,7 @@ class Sampler {
 
   const settings::Target target_;
   const std::shared_ptr<Clock> clock_;
+  const std::shared_ptr<wal::WatchHub> hub_;
   const std::function<void(Look)> on_look_;
   const std::function<void()> on_change_;
   Looker looker_;                               // the thread's alone

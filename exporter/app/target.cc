@@ -74,7 +74,7 @@ Target::Target(settings::Target settings, Services services, bool acts_unasked)
     publish();
   }
   sampler_ = std::make_unique<Sampler>(
-      settings_, services_.clock, services_.log, [this](Look look) { on_look(std::move(look)); },
+      settings_, services_.clock, services_.log, services_.watches, [this](Look look) { on_look(std::move(look)); },
       [this] { on_change(); });
   if (!settings_.influxdb.url.empty()) {
     const Duration interval =

@@ -10,9 +10,13 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <deque>
+#include <optional>
+#include <set>
 #include <string_view>
-#include <thread>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "base/file.h"
 #include "base/mutex.h"
@@ -42,165 +46,336 @@ std::string_view without_events(int fd) {
   return {};
 }
 
-class InotifyWatch final : public DirectoryWatch {
+// What is watched for one directory, but for what the lock guards.
+struct Subject {
+  std::filesystem::path directory;
+  Layout layout = Layout::segments;
+
+  // Folders above the files: db, rp and shard for segments; wal and snapshots for a node.
+  [[nodiscard]] int depth() const { return layout == Layout::segments ? 3 : 1; }
+  [[nodiscard]] bool is_of_interest(int level, std::string_view name) const {
+    return level < depth() && (layout == Layout::segments || level != 0 || name == "wal" || name == "snapshots");
+  }
+};
+
+class ChangeCallback {
  public:
-  InotifyWatch(std::filesystem::path directory, Layout layout, std::function<void()> on_change)
-      : directory_(std::move(directory)),
-        layout_(layout),
-        on_change_(std::move(on_change)),
-        inotify_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)),
-        wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
-    rearm();
-    if (inotify_.valid() && wake_.valid()) {
-      thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
-    }
-  }
-
-  ~InotifyWatch() override {
-    thread_.request_stop();
-    const std::uint64_t one = 1;
-    if (wake_.valid() && ::write(wake_.get(), &one, sizeof one) < 0) return;  // the jthread is joined anyway
-  }
-
-  std::string degraded() const override {
+  explicit ChangeCallback(std::function<void()> function) : function_(std::move(function)) {}
+  void call() {
     const MutexLock lock(mutex_);
-    return degraded_;
+    if (function_) function_();
   }
-
-  void rearm() override {
+  void end() {
     const MutexLock lock(mutex_);
-    if (!inotify_.valid() || !wake_.valid()) {
-      degraded_ = "the kernel gave no inotify instance (" + std::string(std::strerror(errno)) +
-                  "); raise fs.inotify.max_user_instances";
-      return;
-    }
-    if (armed_ && degraded_.empty()) return;
-    degraded_.clear();
-    const auto root = open_root(directory_);
-    if (!root) {
-      degraded_ = root.error().message;
-      return;
-    }
-    armed_ = true;
-    watch_below(directory_, root->get(), 0);
-    if (const std::string_view kind = without_events(root->get()); !kind.empty() && degraded_.empty()) {
-      degraded_ = "the WAL lies on " + std::string(kind) + ", which may give no events for changes made elsewhere";
-    }
+    function_ = nullptr;
   }
 
  private:
-  // Folders above the files: db, rp and shard for segments; wal and snapshots for a node.
-  [[nodiscard]] int depth() const { return layout_ == Layout::segments ? 3 : 1; }
-
-  [[nodiscard]] bool is_of_interest(int level, std::string_view name) const {
-    return layout_ == Layout::segments || level != 0 || name == "wal" || name == "snapshots";
-  }
-
-  void watch_below(const std::filesystem::path& path, int fd, int level) WAL_EXPORTER_REQUIRES(mutex_) {
-    // The root may be a symbolic link that a person chose; what is below may not.
-    const std::uint32_t mask = level == 0 ? kMask : kMask | IN_DONT_FOLLOW;
-    const int watch = ::inotify_add_watch(inotify_.get(), path.c_str(), mask);
-    if (watch < 0) {
-      if (errno == ENOENT || errno == ENOTDIR) return;
-      degraded_ = "no watch on " + escape_control(path.string()) + ": " + std::strerror(errno);
-      if (errno == ENOSPC) degraded_ += "; raise fs.inotify.max_user_watches";
-      return;
-    }
-    watches_[watch] = Watched{path, level};
-    if (level >= depth()) return;
-    std::vector<std::string> names;
-    const auto listed = for_each_entry(fd, path, std::stop_token{}, [&](std::string_view name, EntryType type) {
-      if (type != EntryType::directory || !is_of_interest(level, name)) return;
-      if (!is_found_by_fsck(directory_, path, name)) names.emplace_back(name);
-    });
-    if (!listed) {
-      degraded_ = listed.error().message;
-      return;
-    }
-    for (const std::string& name : names) {
-      const auto below = open_below(fd, name, path / name);
-      if (below) watch_below(path / name, below->get(), level + 1);
-      if (below || below.error().kind == ErrorKind::not_found) continue;
-      if (level == 0 && name == kLostAndFound && below.error().kind == ErrorKind::permission) continue;
-      degraded_ = below.error().message;
-    }
-  }
-
-  void run(const std::stop_token& stop) {
-    while (!stop.stop_requested()) {
-      std::array<pollfd, 2> waiting{{{inotify_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}}};
-      if (::poll(waiting.data(), waiting.size(), -1) < 0 && errno != EINTR) return;
-      if (stop.stop_requested()) return;
-      if (drain()) on_change_();
-    }
-  }
-
-  // Reads what has come; true where something appeared or was lost.
-  bool drain() {
-    alignas(inotify_event) std::array<char, 16384> buffer{};
-    bool changed = false;
-    while (true) {
-      const ssize_t got = ::read(inotify_.get(), buffer.data(), buffer.size());
-      if (got <= 0) return changed;
-      for (ssize_t position = 0; position < got;) {
-        inotify_event event{};
-        std::memcpy(&event, buffer.data() + position, sizeof event);
-        const char* name = event.len > 0 ? buffer.data() + position + sizeof event : "";
-        position += static_cast<ssize_t>(sizeof event + event.len);
-        changed = handle(event, name) || changed;
-      }
-    }
-  }
-
-  bool handle(const inotify_event& event, const std::string& name) {
-    const MutexLock lock(mutex_);
-    if ((event.mask & IN_Q_OVERFLOW) != 0) {
-      degraded_ = "events came faster than they could be read; the next look makes up for it";
-      return true;
-    }
-    const auto watched = watches_.find(event.wd);
-    if (watched == watches_.end()) return false;
-    const Watched where = watched->second;
-    if ((event.mask & (kLost | IN_IGNORED)) != 0) {
-      watches_.erase(watched);
-      if (where.level == 0) {
-        degraded_ = "the directory " + escape_control(where.path.string()) + " was removed or replaced";
-      }
-      return where.level == 0;
-    }
-    if ((event.mask & kAppeared) == 0) return false;
-    if ((event.mask & IN_ISDIR) != 0 && where.level < depth() && is_of_interest(where.level, name)) {
-      const std::filesystem::path path = where.path / name;
-      const auto parent = open_root(where.path);
-      const auto below = parent ? open_below(parent->get(), name, path) : Result<Fd>(tl::unexpected(parent.error()));
-      if (below) watch_below(path, below->get(), where.level + 1);
-    }
-    return true;
-  }
-
-  struct Watched {
-    std::filesystem::path path;
-    int level = 0;
-  };
-
-  const std::filesystem::path directory_;
-  const Layout layout_;
-  const std::function<void()> on_change_;
-  const Fd inotify_;
-  const Fd wake_;
-
-  mutable Mutex mutex_;  // guards the list of watches and what is wrong with it
-  std::unordered_map<int, Watched> watches_ WAL_EXPORTER_GUARDED_BY(mutex_);
-  std::string degraded_ WAL_EXPORTER_GUARDED_BY(mutex_);
-  bool armed_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;
-  std::jthread thread_;  // last: stops before what it uses goes
+  Mutex mutex_;  // held while it runs, so that end() waits
+  std::function<void()> function_ WAL_EXPORTER_GUARDED_BY(mutex_);
 };
 
 }  // namespace
 
-std::unique_ptr<DirectoryWatch> watch_directory(std::filesystem::path directory, Layout layout,
+// All watches of the instance. Paths are opened, listed and watched without the lock,
+// so that a directory that hangs holds up nobody who waits for it.
+class WatchHub::Watches {
+ public:
+  using Id = std::uint64_t;
+
+  // What one read of events asks for.
+  struct News {
+    std::set<std::shared_ptr<ChangeCallback>> changed;
+    std::vector<Id> to_arm;  // folders appeared, and no job is about them
+  };
+
+  Watches() : inotify_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)), wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+    if (!valid()) no_instance_ = std::strerror(errno);
+  }
+  [[nodiscard]] bool valid() const { return inotify_.valid() && wake_.valid(); }
+  [[nodiscard]] int inotify() const { return inotify_.get(); }
+  [[nodiscard]] int wake() const { return wake_.get(); }
+
+  Id add(Subject subject, std::shared_ptr<ChangeCallback> callback) WAL_EXPORTER_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    Watched& watched = watched_[++last_id_];
+    watched.subject = std::move(subject);
+    watched.callback = std::move(callback);
+    return last_id_;
+  }
+
+  void remove(Id id) WAL_EXPORTER_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    release(id, watched_[id], [](const Place&) { return true; });
+    watched_.erase(id);
+  }
+
+  [[nodiscard]] std::string degraded(Id id) const WAL_EXPORTER_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    return watched_.at(id).degraded;
+  }
+
+  void rearm(Id id) WAL_EXPORTER_EXCLUDES(mutex_) {
+    Subject subject;
+    {
+      const MutexLock lock(mutex_);
+      Watched& watched = watched_[id];
+      if (!valid()) {
+        watched.degraded =
+            "the kernel gave no inotify instance (" + no_instance_ + "); raise fs.inotify.max_user_instances";
+        return;
+      }
+      if (watched.armed && watched.degraded.empty()) return;
+      watched.degraded.clear();
+      watched.armed = true;
+      ++watched.round;
+      subject = watched.subject;
+    }
+    const auto root = open_root(subject.directory);
+    if (!root) return degrade(id, root.error().message);
+    watch_below(id, subject, subject.directory, root->get(), 0);
+    const MutexLock lock(mutex_);
+    Watched& watched = watched_[id];
+    // What is not there any more, or was moved away.
+    release(id, watched, [&](const Place& place) { return place.round != watched.round; });
+    if (const std::string_view kind = without_events(root->get()); !kind.empty() && watched.degraded.empty()) {
+      watched.degraded =
+          "the WAL lies on " + std::string(kind) + ", which may give no events for changes made elsewhere";
+    }
+  }
+
+  // A job of the pool: watches the folders that have appeared.
+  void arm_appeared(Id id) WAL_EXPORTER_EXCLUDES(mutex_) {
+    while (const auto appeared = take_appeared(id)) {
+      const auto& [subject, parent, name, level, callback] = *appeared;
+      const auto above = open_root(parent);
+      const auto below =
+          above ? open_below(above->get(), name, parent / name) : Result<Fd>(tl::unexpected(above.error()));
+      if (below) watch_below(id, subject, parent / name, below->get(), level);
+      callback->call();  // for what came into it before it was watched
+    }
+  }
+
+  [[nodiscard]] News read() WAL_EXPORTER_EXCLUDES(mutex_) {
+    alignas(inotify_event) std::array<char, 65536> buffer{};
+    News news;
+    const ssize_t got = ::read(inotify_.get(), buffer.data(), buffer.size());
+    const MutexLock lock(mutex_);
+    for (ssize_t position = 0; position < got;) {
+      inotify_event event{};
+      std::memcpy(&event, buffer.data() + position, sizeof event);
+      const char* name = event.len > 0 ? buffer.data() + position + sizeof event : "";
+      position += static_cast<ssize_t>(sizeof event + event.len);
+      handle(event, name, news);
+    }
+    return news;
+  }
+
+ private:
+  struct Place {
+    std::filesystem::path path;
+    int level = 0;
+    std::uint64_t round = 0;  // of the rearm() that last found it
+  };
+  struct Appeared {
+    Subject subject;
+    std::filesystem::path parent;
+    std::string name;
+    int level = 0;
+    std::shared_ptr<ChangeCallback> callback;
+  };
+  struct Watched {
+    Subject subject;
+    std::shared_ptr<ChangeCallback> callback;
+    std::string degraded;
+    bool armed = false;
+    std::uint64_t round = 0;
+    std::unordered_map<int, Place> places;  // by the kernel's number, which others may have, too
+    std::deque<Appeared> appeared;
+    bool arming = false;  // a job is about what appeared
+  };
+
+  void degrade(Id id, std::string why) WAL_EXPORTER_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    const auto found = watched_.find(id);
+    if (found != watched_.end()) found->second.degraded = std::move(why);
+  }
+
+  std::optional<Appeared> take_appeared(Id id) WAL_EXPORTER_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    const auto found = watched_.find(id);
+    if (found == watched_.end()) return std::nullopt;
+    Watched& watched = found->second;
+    watched.arming = !watched.appeared.empty();
+    if (!watched.arming) return std::nullopt;
+    Appeared first = std::move(watched.appeared.front());
+    watched.appeared.pop_front();
+    return first;
+  }
+
+  // Gives up the places that `which` names; the kernel's watch goes with its last user.
+  template <typename Which>
+  void release(Id id, Watched& watched, const Which& which) WAL_EXPORTER_REQUIRES(mutex_) {
+    for (auto place = watched.places.begin(); place != watched.places.end();) {
+      if (!which(place->second)) {
+        ++place;
+        continue;
+      }
+      const auto users = users_.find(place->first);
+      users->second.erase(id);
+      if (users->second.empty()) {
+        ::inotify_rm_watch(inotify_.get(), place->first);  // fails where the directory is gone, and its watch with it
+        users_.erase(users);
+      }
+      place = watched.places.erase(place);
+    }
+  }
+
+  // False: the watch is gone.
+  bool note(Id id, int number, const std::filesystem::path& path, int level) WAL_EXPORTER_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    const auto found = watched_.find(id);
+    if (found == watched_.end()) {
+      if (users_.count(number) == 0) ::inotify_rm_watch(inotify_.get(), number);
+      return false;
+    }
+    found->second.places[number] = {path, level, found->second.round};
+    users_[number].insert(id);
+    return true;
+  }
+
+  // False: not watched.
+  bool watch_one(Id id, const std::filesystem::path& path, int level) WAL_EXPORTER_EXCLUDES(mutex_) {
+    // The root may be a symbolic link that a person chose; what is below may not.
+    const std::uint32_t mask = level == 0 ? kMask : kMask | IN_DONT_FOLLOW;
+    int noted = -1;
+    while (true) {
+      const int number = ::inotify_add_watch(inotify_.get(), path.c_str(), mask);
+      // The kernel's watch may have ended before it was noted: another user of it went, or
+      // the directory was replaced. No event tells of that any more, another number does.
+      if (number >= 0 && number == noted) return true;
+      if (number < 0) {
+        if (level > 0 && (errno == ENOENT || errno == ENOTDIR)) return false;
+        std::string why = "no watch on " + escape_control(path.string()) + ": " + std::strerror(errno);
+        if (errno == ENOSPC) why += "; raise fs.inotify.max_user_watches";
+        degrade(id, std::move(why));
+        return false;
+      }
+      if (!note(id, number, path, level)) return false;
+      noted = number;
+    }
+  }
+
+  void watch_below(Id id, const Subject& subject, const std::filesystem::path& path, int fd, int level)
+      WAL_EXPORTER_EXCLUDES(mutex_) {
+    if (!watch_one(id, path, level) || level >= subject.depth()) return;
+    std::vector<std::string> names;
+    const auto listed = for_each_entry(fd, path, std::stop_token{}, [&](std::string_view name, EntryType type) {
+      if (type != EntryType::directory || !subject.is_of_interest(level, name)) return;
+      if (!is_found_by_fsck(subject.directory, path, name)) names.emplace_back(name);
+    });
+    if (!listed) return degrade(id, listed.error().message);
+    for (const std::string& name : names) {
+      const auto below = open_below(fd, name, path / name);
+      if (below) watch_below(id, subject, path / name, below->get(), level + 1);
+      if (below || below.error().kind == ErrorKind::not_found) continue;
+      if (level == 0 && name == kLostAndFound && below.error().kind == ErrorKind::permission) continue;
+      degrade(id, below.error().message);
+    }
+  }
+
+  void handle(const inotify_event& event, const std::string& name, News& news) WAL_EXPORTER_REQUIRES(mutex_) {
+    if ((event.mask & IN_Q_OVERFLOW) != 0) {
+      for (auto& [id, watched] : watched_) {
+        watched.degraded = "events came faster than they could be read; the next look makes up for it";
+        news.changed.insert(watched.callback);
+      }
+      return;
+    }
+    const auto users = users_.find(event.wd);
+    if (users == users_.end()) return;
+    const std::set<Id> ids = users->second;  // release() changes it
+    for (const Id id : ids) handle(event, name, id, watched_[id], news);
+  }
+
+  void handle(const inotify_event& event, const std::string& name, Id id, Watched& watched, News& news)
+      WAL_EXPORTER_REQUIRES(mutex_) {
+    const Place& place = watched.places[event.wd];
+    if ((event.mask & (kLost | IN_IGNORED)) != 0) {
+      if (place.level == 0) {
+        watched.degraded = "the directory " + escape_control(place.path.string()) + " was removed or replaced";
+      }
+      const bool moved = (event.mask & IN_MOVE_SELF) != 0;
+      if (moved) watched.armed = false;  // what is below it has another path now
+      if (moved || place.level == 0) news.changed.insert(watched.callback);
+      release(id, watched, [&](const Place& each) { return &each == &place; });
+      return;
+    }
+    if ((event.mask & kAppeared) == 0) return;
+    news.changed.insert(watched.callback);
+    if ((event.mask & IN_ISDIR) == 0 || !watched.subject.is_of_interest(place.level, name)) return;
+    watched.appeared.push_back({watched.subject, place.path, name, place.level + 1, watched.callback});
+    if (!watched.arming) news.to_arm.push_back(id);
+    watched.arming = true;
+  }
+
+  const Fd inotify_;
+  const Fd wake_;
+  std::string no_instance_;
+
+  mutable Mutex mutex_;  // guards what is watched for whom
+  Id last_id_ WAL_EXPORTER_GUARDED_BY(mutex_) = 0;
+  std::unordered_map<Id, Watched> watched_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  std::unordered_map<int, std::set<Id>> users_ WAL_EXPORTER_GUARDED_BY(mutex_);  // of one of the kernel's watches
+};
+
+class WatchHub::Watch final : public DirectoryWatch {
+ public:
+  Watch(std::shared_ptr<Watches> watches, Subject subject, std::function<void()> on_change)
+      : watches_(std::move(watches)),
+        callback_(std::make_shared<ChangeCallback>(std::move(on_change))),
+        id_(watches_->add(std::move(subject), callback_)) {
+    watches_->rearm(id_);
+  }
+  ~Watch() override {
+    callback_->end();
+    watches_->remove(id_);
+  }
+  std::string degraded() const override { return watches_->degraded(id_); }
+  void rearm() override { watches_->rearm(id_); }
+
+ private:
+  const std::shared_ptr<Watches> watches_;
+  const std::shared_ptr<ChangeCallback> callback_;
+  const Watches::Id id_;
+};
+
+WatchHub::WatchHub(std::shared_ptr<Pool> pool) : pool_(std::move(pool)), watches_(std::make_shared<Watches>()) {
+  if (watches_->valid()) thread_ = std::jthread([this](const std::stop_token& stop) { read_events(stop); });
+}
+
+WatchHub::~WatchHub() {
+  thread_.request_stop();
+  const std::uint64_t one = 1;
+  if (watches_->valid() && ::write(watches_->wake(), &one, sizeof one) < 0) return;  // the jthread is joined anyway
+}
+
+std::unique_ptr<DirectoryWatch> WatchHub::watch(std::filesystem::path directory, Layout layout,
                                                 std::function<void()> on_change) {
-  return std::make_unique<InotifyWatch>(std::move(directory), layout, std::move(on_change));
+  return std::make_unique<Watch>(watches_, Subject{std::move(directory), layout}, std::move(on_change));
+}
+
+void WatchHub::read_events(const std::stop_token& stop) {
+  while (true) {
+    std::array<pollfd, 2> waiting{{{watches_->inotify(), POLLIN, 0}, {watches_->wake(), POLLIN, 0}}};
+    if (::poll(waiting.data(), waiting.size(), -1) < 0 && errno != EINTR) return;
+    if (stop.stop_requested()) return;
+    const Watches::News news = watches_->read();
+    for (const auto& callback : news.changed) callback->call();
+    for (const Watches::Id id : news.to_arm) {
+      pool_->submit([watches = watches_, id](const std::stop_token&) { watches->arm_appeared(id); });
+    }
+  }
 }
 
 }  // namespace wal_exporter::wal

@@ -46,7 +46,8 @@ class TargetHealth : public ::testing::Test {
   }
   void start() {
     target_.reset();
-    target_ = std::make_unique<Target>(settings_, Services{clock_, store_, null_log(), folder_.path(), [] {}, nullptr});
+    target_ = std::make_unique<Target>(settings_,
+                                       Services{clock_, store_, null_log(), folder_.path(), [] {}, nullptr, watches_});
     until([&] { return target_->view()->health.has_value(); });
   }
   template <class Condition>
@@ -85,6 +86,7 @@ class TargetHealth : public ::testing::Test {
   TempDir folder_;
   settings::Target settings_;
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(kStart);
+  std::shared_ptr<wal::WatchHub> watches_ = std::make_shared<wal::WatchHub>(std::make_shared<Pool>(1, clock_));
   std::shared_ptr<state::Store> store_ = state::memory_store(1000);
   std::unique_ptr<Target> target_;
 };

@@ -116,7 +116,7 @@ class TargetRestart : public ::testing::Test {
                                                            [this] {
                                                              if (started_ && on_change_) on_change_();
                                                            },
-                                                           nullptr});
+                                                           nullptr, watches_});
     until([&] { return target_->view()->health.has_value(); }, "the first look");
     ASSERT_EQ(target_->view()->health, policy::Health::critical);
     started_ = true;
@@ -204,6 +204,7 @@ class TargetRestart : public ::testing::Test {
   FakeServer server_;
   settings::Target settings_;
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(kRestartStart);
+  std::shared_ptr<wal::WatchHub> watches_ = std::make_shared<wal::WatchHub>(std::make_shared<Pool>(1, clock_));
   std::shared_ptr<FullStore> store_;
   std::unique_ptr<Target> target_;
 };
