@@ -14,13 +14,12 @@ namespace wal_exporter::app {
 namespace {
 
 constexpr Duration kReadyAtTheLatest = std::chrono::seconds(15);
-// Jobs of the pool that are not slow.
-constexpr std::size_t kConcurrency = 4;
 // Views follow each other no faster than this, and take at most a tenth of the time.
 constexpr Duration kViewSpacing = std::chrono::milliseconds(20);
 constexpr int kViewSpacingFactor = 10;
 // Of the 20 s that an end may take.
 constexpr Duration kHookFlush = std::chrono::seconds(3);
+constexpr Duration kJobsEndWithin = std::chrono::seconds(1);
 
 // What is known of the targets before any of them runs, for whoever asks in the
 // first moments after the port is open.
@@ -58,9 +57,8 @@ namespace {
 
 // All at once: each may take a while to come to a safe point.
 void stop_all(const std::vector<std::shared_ptr<Target>>& targets) {
-  std::vector<std::jthread> stops;
-  stops.reserve(targets.size());
-  for (const auto& target : targets) stops.emplace_back([target] { target->stop(); });
+  for (const auto& target : targets) target->begin_stop();
+  for (const auto& target : targets) target->stop();
 }
 
 }  // namespace
@@ -87,10 +85,10 @@ Exporter::Exporter(Flags flags, settings::Environment environment, std::shared_p
       clock_(std::move(clock)),
       log_(std::move(log)),
       store_(std::move(store)),
-      watches_(std::make_shared<wal::WatchHub>(std::make_shared<Pool>(kConcurrency, clock_))),
       feed_(store_, bus_, clock_),
       lock_(std::move(state_lock)),
       control_token_(std::move(control_token)),
+      machinery_(Machinery::of_process(clock_)),
       started_(clock_->now()),
       ready_at_(clock_->steady() + kReadyAtTheLatest),
       page_(*clock_),
@@ -177,6 +175,8 @@ void Exporter::stop() {
     if (control && control->token == control_token_) remove_control(flags_.state_directory);
   }
   if (publisher_.joinable()) publisher_.join();
+  // What hangs in a directory or a server goes on until the process ends.
+  machinery_.pool->stop(clock_->steady() + kJobsEndWithin);
 }
 
 // Targets whose settings are unchanged go on undisturbed. Nothing has changed where
@@ -214,7 +214,7 @@ Result<void> Exporter::apply(const settings::Settings& settings) {
     }
     try {
       after.push_back(std::make_shared<Target>(
-          wanted, Services{clock_, store_, log_, flags_.state_directory, [this] { mark_changed(); }, bus_, watches_}));
+          wanted, Services{machinery_, store_, log_, flags_.state_directory, [this] { mark_changed(); }, bus_}));
     } catch (const std::exception& error) {
       failed = "target " + escape_control(wanted.name) + " could not be started: " + error.what();
     }

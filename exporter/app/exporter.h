@@ -80,12 +80,12 @@ class Exporter final : public view::Commands, public view::Queries {
   const Log log_;
   const std::shared_ptr<state::Store> store_;
   const std::shared_ptr<events::Bus> bus_ = std::make_shared<events::Bus>();
-  const std::shared_ptr<wal::WatchHub> watches_;
   EventFeed feed_;
   // Of the state directory: whoever has it owns the control file. Targets have
   // locks of their own, so a second exporter does no harm, but is warned of.
   const std::optional<state::TargetLock> lock_;
   const std::string control_token_;
+  const Machinery machinery_;
   const Time started_;
   const SteadyTime ready_at_;  // ready at the latest, whatever has not answered
 

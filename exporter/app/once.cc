@@ -5,18 +5,14 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
-#include "app/convert.h"
-#include "app/method.h"
-#include "app/node.h"
-#include "app/probe.h"
-#include "app/restart.h"
-#include "app/sampling.h"
+#include "app/server_questions.h"
+#include "app/wal_reader.h"
 #include "base/bytes.h"
 #include "base/text.h"
+#include "control/control.h"
+#include "control/situation.h"
+#include "control/target_view.h"
 #include "http/client.h"
-#include "policy/engine.h"
-#include "policy/memory.h"
-#include "policy/recommend.h"
 #include "state/database.h"
 #include "state/store.h"
 #include "view/json.h"
@@ -27,13 +23,8 @@ namespace {
 
 using policy::Health;
 
-struct Looked {
-  std::shared_ptr<const view::TargetView> view;
-  std::optional<NudgeOutlook> outlook;  // of a nudge that somebody asks for
-};
-
 // The state of an exporter that runs here, where there is one that we may read;
-// none is made. nullptr: look without it.
+// none is made. nullptr: go by what is seen alone.
 std::unique_ptr<state::Store> existing_store(const settings::Settings& settings, const Flags& flags, const Log& log) {
   std::error_code ignored;
   if (!std::filesystem::exists(std::filesystem::path(flags.state_directory) / state::kDatabaseName, ignored)) {
@@ -45,101 +36,49 @@ std::unique_ptr<state::Store> existing_store(const settings::Settings& settings,
   return nullptr;
 }
 
-// What the running exporter remembers of a target; nothing where there is none, or
-// its state is not for us to read.
-policy::Memory remembered_of(const settings::Target& target, state::Store* store, const Log& log) {
-  if (store == nullptr) return {};
-  const auto stored = store->get(target.name, "policy");
-  if (!stored) log->warn("{}", stored.error().message);
-  if (!stored || !*stored) return {};
-  const auto memory = policy::from_text(**stored);
-  if (memory) return *memory;
-  log->warn("{} [{}]", memory.error().message, target.name);
-  return {};
+// What the running exporter remembers of a target, to go by and not to change.
+std::shared_ptr<state::Store> copy_of_memory(const settings::Target& target, state::Store* store, const Log& log) {
+  std::shared_ptr<state::Store> copy = state::memory_store(/*history_limit=*/1);
+  for (const char* key : {control::kMemoryKey, control::kNodeKey}) {
+    const auto value =
+        store == nullptr ? Result<std::optional<std::string>>(std::nullopt) : store->get(target.name, key);
+    if (!value) log->warn("{}", value.error().message);
+    if (value && *value) static_cast<void>(copy->put(target.name, key, **value));
+  }
+  return copy;
 }
 
-// One look and the questions, put into a view. `judged_before`: with hysteresis and
-// the time that a count must last, as --explain does; otherwise by what is seen alone.
-Looked look_once(const settings::Target& target, policy::Memory memory, bool judged_before,
-                 const std::shared_ptr<Clock>& clock, const Log& log) {
-  auto view = std::make_shared<view::TargetView>();
-  Looked looked;
-  view->name = target.name;
-  view->wal_directory = target.wal.directory.string();
-  view->server_asked = !target.influxdb.url.empty();
-  view->dry_run = target.dry_run;
-  view->cooldown = target.checkpoint.cooldown;
-  std::optional<influxdb::NodeFacts> facts;
+// Takes one sample and asks the server, as the exporter does; nothing is done to
+// InfluxDB and nothing is kept.
+std::unique_ptr<control::Control> look_once(const settings::Target& target, control::Purpose purpose,
+                                            state::Store* store, const std::shared_ptr<Clock>& clock, const Log& log) {
+  const auto now = [&] { return control::Now{clock->now(), clock->steady()}; };
+  auto out = std::make_unique<control::Control>(target, purpose, copy_of_memory(target, store, log), nullptr,
+                                                null_log(), now());
+  const control::Parts& parts = out->parts();
+  WalReader reader(target, /*reads_once=*/true, clock, log);
   ServerQuestions questions(target, clock);
-  if (view->server_asked) {
-    ServerAnswer answer = questions.ask("", {});
-    if (!answer.server.up) log->warn("InfluxDB is not reachable: {} [{}]", answer.server.error, target.name);
-    view->server = std::move(answer.server);
-    facts = std::move(answer.node);
-  }
-  Looker looker(target, /*only_look=*/true, clock, log);
-  const Look look = looker.look(view->server ? view->server->version : "", {});
-  view->version = look.version;
-  // A server that does not say its version is asked by what its directory tells.
-  if (look.version == "3" && view->server && view->server->up && !facts) facts = questions.ask("3", {}).node;
-  const NodeKnowledge node = node_knowledge(target, facts);
-  const MethodChoice choice = choose_method(target, look.version);
-  view->method = choice.name;
-  view->counters.samples = 1;
-  policy::Rules rules = rules_of(target, look.version, node.rules);
-  if (!judged_before) {
-    memory.levels.reset();
-    memory.files_over_since.reset();
-  }
-  const Time now = clock->now();
-  view->restart = restart_view_of(target.restart, memory, now);
-  policy::Situation situation;
-  if (look.sample) {
-    view->sample = *look.sample;
-    view->last_sample_success = true;
-    view->thresholds = policy::resolve(rules.thresholds, *view->sample);
-    view->stale_at = view->sample->taken_at + 2 * rules.sample_interval;
-    if (!judged_before) rules.files_grace = Duration::zero();
-    memory = policy::observe(rules, memory, *view->sample, now);
-    view->health = memory.levels->worse();
-    view->forecast = policy::forecast(forecast_rules_of(target), policy::GrowthHistory(Duration::zero()),
-                                      view->sample->pending, view->thresholds);
-    view->not_shrinking = policy::not_shrinking(*view->sample, node.rules, now, own_trigger_of(memory), std::nullopt);
-    situation.sample = view->sample.get();
-  } else {
-    view->error = look.sample.error().message;
-    log->error("looking at the WAL failed: {} [{}]", view->error, target.name);
-  }
-  if (look.version == "3") view->node = node_view(node, view->sample.get());
-  situation.now = now;
-  situation.dry_run = target.dry_run;
-  add_pause_and_windows(target, memory, situation);
-  situation.server_unreachable = view->server && !view->server->up;
-  if (view->server) situation.server_error = view->server->error;
-  situation.method_disabled = choice.disabled;
-  if (choice.name == "nudge" && look.sample && look.version == "3") {
-    const auto mode = influxdb::NudgeMode::patient;
-    looked.outlook = nudge_outlook(target, *view->sample, node.rules, mode, /*requested=*/true, now);
-    NudgeOutlook unasked = nudge_outlook(target, *view->sample, node.rules, mode, /*requested=*/false, now);
-    if (choice.disabled.empty()) situation.plan_blockers = std::move(unasked.blockers);
-    if (unasked.plan) situation.points = unasked.plan->points;
-  }
-  view->decision = policy::decide(rules, memory, situation);
-  if (view->health) {
-    view->recommendations = policy::recommend(*view->health, *view->sample, view->decision, view->not_shrinking);
-  }
-  if (view->health && view->node) {
-    for (std::string& line :
-         node_recommendations(target, *view->node, view->server ? view->server->version : "", memory, now)) {
-      view->recommendations.push_back(std::move(line));
+  std::uint64_t wanted = 0;  // the number of the sample that is wanted; the server is asked first
+  out->on_time(now());
+  for (bool more = true; more;) {
+    more = false;
+    for (const control::Effect& effect : out->take_effects()) {
+      if (const auto* sample = std::get_if<control::TakeSample>(&effect)) wanted = sample->number;
+      if (const auto* question = std::get_if<control::AskServer>(&effect)) {
+        out->on_answer(questions.ask(question->layout, {}), now());
+        more = true;
+      }
+    }
+    if (!more && parts.wal.finished() == 0) {
+      out->on_sample(reader.read(wanted, parts.server.facts() ? parts.server.facts()->version : "", {}), now());
+      more = true;
     }
   }
-  view->last_checkpoint = memory.last_end;
-  view->last_success = memory.last_success;
-  view->cooldown_until = policy::cooldown_until(rules, memory, now);
-  view->next_allowed = policy::next_allowed(rules, memory, now);
-  looked.view = std::move(view);
-  return looked;
+  // Nobody else will say what the limits are.
+  if (!parts.health.judged()) out->on_time({clock->now(), parts.server.limits_deadline()});
+  if (parts.server.is_down()) log->warn("InfluxDB is not reachable: {} [{}]", parts.server.error(), target.name);
+  if (!parts.wal.error().empty()) log->error("looking at the WAL failed: {} [{}]", parts.wal.error(), target.name);
+  return out;
 }
 
 int exit_code(const view::View& view) {
@@ -200,8 +139,8 @@ void print(const view::View& view, bool json, Time now, std::ostream& out) {
   for (const auto& target : view.targets) print_text(*target, now, out);
 }
 
-void explain_text(const Looked& looked, std::ostream& out) {
-  const view::TargetView& target = *looked.view;
+void explain_text(const view::TargetView& target, const std::optional<control::NudgeOutlook>& outlook,
+                  std::ostream& out) {
   const policy::Decision& decision = target.decision;
   std::vector<std::string_view> names;
   for (const policy::Blocker blocker : decision.blockers) names.push_back(policy::to_string(blocker));
@@ -214,15 +153,14 @@ void explain_text(const Looked& looked, std::ostream& out) {
     out << "  not shrinking, " << policy::to_string(target.not_shrinking->cause) << ": "
         << escape_control(target.not_shrinking->detail) << "\n";
   }
-  if (!looked.outlook) return;
-  out << "  plan     "
-      << (looked.outlook->plan ? escape_control(looked.outlook->plan->explanation) : std::string("none can be made"))
+  if (!outlook) return;
+  out << "  plan     " << (outlook->plan ? escape_control(outlook->plan->explanation) : std::string("none can be made"))
       << "\n";
   if (target.node && target.node->budget) {
     out << "  budget   " << target.node->budget->remaining << " of " << target.node->budget->limit
         << " snapshots left until old data goes unseen after a restart\n";
   }
-  for (const auto& [blocker, why] : looked.outlook->blockers) {
+  for (const auto& [blocker, why] : outlook->blockers) {
     out << "  plan blocked by " << policy::to_string(blocker) << ": " << escape_control(why) << "\n";
   }
 }
@@ -234,8 +172,8 @@ int run_once(const settings::Settings& settings, const Flags& flags, std::shared
   view::View view;
   const auto store = existing_store(settings, flags, log);
   for (const settings::Target& target : settings.targets) {
-    policy::Memory memory = remembered_of(target, store.get(), log);
-    view.targets.push_back(look_once(target, std::move(memory), /*judged_before=*/false, clock, log).view);
+    const auto control = look_once(target, control::Purpose::judge_at_once, store.get(), clock, log);
+    view.targets.push_back(control::view_of(*control, {clock->now(), clock->steady()}));
   }
   print(view, flags.json, clock->now(), out);
   return exit_code(view);
@@ -245,17 +183,18 @@ int run_explain(const settings::Settings& settings, const Flags& flags, std::sha
                 std::ostream& out) {
   const auto store = existing_store(settings, flags, log);
   view::View view;
-  std::vector<Looked> all;
   for (const settings::Target& target : settings.targets) {
-    all.push_back(look_once(target, remembered_of(target, store.get(), log), /*judged_before=*/true, clock, log));
-    view.targets.push_back(all.back().view);
+    const auto control = look_once(target, control::Purpose::explain, store.get(), clock, log);
+    const control::Now now{clock->now(), clock->steady()};
+    view.targets.push_back(control::view_of(*control, now));
+    if (flags.json) continue;
+    explain_text(*view.targets.back(),
+                 control::outlook_of(control->parts(), control::Asker::somebody, influxdb::NudgeMode::patient, now),
+                 out);
   }
-  if (flags.json) {
-    print(view, true, clock->now(), out);
-  } else {
-    for (const Looked& looked : all) explain_text(looked, out);
-  }
-  return std::all_of(all.begin(), all.end(), [](const Looked& looked) { return looked.view->sample != nullptr; })
+  if (flags.json) print(view, true, clock->now(), out);
+  return std::all_of(view.targets.begin(), view.targets.end(),
+                     [](const auto& target) { return target->sample != nullptr; })
              ? kExitOk
              : kExitFailure;
 }

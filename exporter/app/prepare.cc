@@ -48,7 +48,7 @@ int run_prepare_restart(const settings::Settings& settings, const Flags& flags, 
                         const Log& log, std::ostream& out) {
   bool all_safe = true;
   std::shared_ptr<state::Store> store;
-  const auto watches = std::make_shared<wal::WatchHub>(std::make_shared<Pool>(1, clock));
+  const Machinery machinery = Machinery::of_process(clock);
   for (const settings::Target& target : settings.targets) {
     if (const auto safe = ask_daemon(flags, target.name, out)) {
       all_safe = all_safe && *safe;
@@ -64,8 +64,8 @@ int run_prepare_restart(const settings::Settings& settings, const Flags& flags, 
     }
     settings::Target alone = target;
     alone.checkpoint.schedule.reset();
-    Target runtime(alone, Services{clock, store, log, flags.state_directory, [] {}, nullptr, watches},
-                   /*acts_unasked=*/false);
+    Target runtime(alone, Services{machinery, store, log, flags.state_directory, [] {}, nullptr},
+                   control::Purpose::requests);
     const auto answer = runtime.prepare_restart(
         {target.name, flags.max_wait, "command line", /*override_soft=*/false, /*in_any_window=*/true});
     out << escape_control(target.name) << ": " << escape_control(answer.message) << "\n";

@@ -1,44 +1,16 @@
-// From the `restart` settings to what the other folders take, and how the result
-// of the last restart is kept. Pure; safe from any thread.
+// Makes the restart method that the settings name.
 #pragma once
 
 #include <memory>
-#include <optional>
-#include <string>
 
 #include "actions/restart_method.h"
 #include "base/clock.h"
-#include "policy/restart_verdict.h"
 #include "settings/settings.h"
-#include "view/view.h"
 
 namespace wal_exporter::app {
-
-[[nodiscard]] policy::RestartRules restart_rules_of(const settings::Restart& restart);
 
 // nullptr: no method is set.
 [[nodiscard]] std::unique_ptr<actions::RestartMethod> make_restart_method(const settings::Restart& restart,
                                                                           std::shared_ptr<const Clock> clock);
-
-// What the settings and the memory say; `state` is idle.
-[[nodiscard]] view::RestartView restart_view_of(const settings::Restart& restart, const policy::Memory& memory,
-                                                Time now);
-
-// A restart that is under way, with what was there before it.
-struct RestartStart {
-  Time at{};
-  std::string plan;  // what is done, in words
-  wal::Extent pending;
-  std::string process_id;           // of InfluxDB 3; empty: not known
-  std::optional<std::string> done;  // what was done; nullopt: it was not seen to end
-
-  friend bool operator==(const RestartStart&, const RestartStart&) = default;
-};
-
-[[nodiscard]] std::string to_text(const view::RestartView::Result& result);
-[[nodiscard]] std::string to_text(const RestartStart& start);
-// nullopt: it can't be read.
-[[nodiscard]] std::optional<view::RestartView::Result> restart_result_from(const std::string& text);
-[[nodiscard]] std::optional<RestartStart> restart_start_from(const std::string& text);
 
 }  // namespace wal_exporter::app

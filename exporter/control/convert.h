@@ -10,7 +10,7 @@
 #include "wal/sample.h"
 #include "wal/source.h"
 
-namespace wal_exporter::app {
+namespace wal_exporter::control {
 
 // "1", "2" or "3"; empty: not known.
 using Version = std::string;
@@ -33,4 +33,4 @@ void add_pause_and_windows(const settings::Target& target, const policy::Memory&
 // "1", "2" or "3" from "1.6.7", "v2.7.4", "3.10.0"; empty from anything else.
 [[nodiscard]] Version major_version(const std::string& server_version);
 
-}  // namespace wal_exporter::app
+}  // namespace wal_exporter::control

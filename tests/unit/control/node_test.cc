@@ -1,4 +1,4 @@
-#include "app/node.h"
+#include "control/node.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 
 #include "app/control_file.h"
 
-namespace wal_exporter::app {
+namespace wal_exporter::control {
 namespace {
 
 using namespace std::chrono_literals;
@@ -191,4 +191,4 @@ TEST(NodeFactsText, RubbishSaysNothing) {
 }
 
 }  // namespace
-}  // namespace wal_exporter::app
+}  // namespace wal_exporter::control

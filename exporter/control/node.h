@@ -18,7 +18,7 @@
 #include "view/view.h"
 #include "wal/node_rules.h"
 
-namespace wal_exporter::app {
+namespace wal_exporter::control {
 
 struct NodeKnowledge {
   wal::NodeRules rules;
@@ -64,4 +64,4 @@ struct NudgeOutlook {
                                                             const std::string& server_version,
                                                             const policy::Memory& memory, Time now);
 
-}  // namespace wal_exporter::app
+}  // namespace wal_exporter::control

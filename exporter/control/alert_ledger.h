@@ -10,7 +10,7 @@
 #include "base/result.h"
 #include "base/time.h"
 
-namespace wal_exporter::app {
+namespace wal_exporter::control {
 
 class AlertLedger {
  public:
@@ -28,4 +28,4 @@ class AlertLedger {
   std::map<std::string, Time> served_;
 };
 
-}  // namespace wal_exporter::app
+}  // namespace wal_exporter::control

@@ -1,4 +1,4 @@
-#include "app/node.h"
+#include "control/node.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <tuple>
 
-namespace wal_exporter::app {
+namespace wal_exporter::control {
 namespace {
 
 // Settings first, then the server; says where the value came from.
@@ -182,4 +182,4 @@ std::vector<std::string> node_recommendations(const settings::Target& target, co
   return out;
 }
 
-}  // namespace wal_exporter::app
+}  // namespace wal_exporter::control

@@ -1,4 +1,4 @@
-#include "app/alert_ledger.h"
+#include "control/alert_ledger.h"
 
 #include <algorithm>
 #include <iterator>
@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 
-namespace wal_exporter::app {
+namespace wal_exporter::control {
 namespace {
 
 constexpr std::size_t kMost = 500;
@@ -47,4 +47,4 @@ AlertLedger AlertLedger::from_text(const std::string& text) {
   return ledger;
 }
 
-}  // namespace wal_exporter::app
+}  // namespace wal_exporter::control

@@ -1,6 +1,6 @@
-#include "app/convert.h"
+#include "control/convert.h"
 
-namespace wal_exporter::app {
+namespace wal_exporter::control {
 Version fixed_version(const settings::Target& target) {
   switch (target.influxdb.version) {
     case settings::Version::v1:
@@ -86,4 +86,4 @@ Version version_of_segments(const std::string& server_version, bool bucket_ids) 
   return bucket_ids ? "2" : "1";
 }
 
-}  // namespace wal_exporter::app
+}  // namespace wal_exporter::control

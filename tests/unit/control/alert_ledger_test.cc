@@ -1,8 +1,8 @@
-#include "app/alert_ledger.h"
+#include "control/alert_ledger.h"
 
 #include <gmock/gmock.h>
 
-namespace wal_exporter::app {
+namespace wal_exporter::control {
 namespace {
 
 using ::testing::ElementsAre;
@@ -48,4 +48,4 @@ TEST(AlertLedger, ForgetsTheOldestBeyond500AndWhatIsAMonthOld) {
 }
 
 }  // namespace
-}  // namespace wal_exporter::app
+}  // namespace wal_exporter::control

@@ -1,0 +1,34 @@
+// ServerQuestions: asks one target's InfluxDB whether it is up, which version it is,
+// and (3.x, after each of its starts) what its settings are. One thread at a time.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "base/clock.h"
+#include "control/inputs.h"
+#include "http/client.h"
+#include "settings/settings.h"
+
+namespace wal_exporter::app {
+
+class ServerQuestions {
+ public:
+  ServerQuestions(const settings::Target& target, std::shared_ptr<Clock> clock)
+      : target_(target), clock_(std::move(clock)) {}
+
+  // Blocks, within the settings' time limit. A token that can't be read is the answer's error. `layout`: the version
+  // that the directory tells ("3"; empty: not known), for a server that does not say its own.
+  [[nodiscard]] control::ServerAnswer ask(const std::string& layout, const std::stop_token& stop);
+
+ private:
+  const settings::Target target_;
+  const std::shared_ptr<Clock> clock_;
+  http::Client client_;
+  std::optional<std::string> asked_process_;  // whose settings are known
+  int asks_until_retry_ = 0;
+};
+
+}  // namespace wal_exporter::app

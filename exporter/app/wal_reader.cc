@@ -1,0 +1,73 @@
+#include "app/wal_reader.h"
+
+#include <utility>
+
+#include "wal/detect.h"
+#include "wal/node_source.h"
+#include "wal/segments.h"
+
+namespace wal_exporter::app {
+
+WalReader::WalReader(const settings::Target& target, bool reads_once, std::shared_ptr<Clock> clock, Log log)
+    : target_(target), reads_once_(reads_once), clock_(std::move(clock)), log_(std::move(log)) {}
+
+Result<void> WalReader::find_layout(const std::string& server_version, const std::stop_token& stop) {
+  if (certain_ && !no_segments_) return {};
+  const control::Version fixed = control::fixed_version(target_);
+  wal::Layout layout = fixed == "3" ? wal::Layout::node : wal::Layout::segments;
+  if (!fixed.empty()) certain_ = true;
+  if (!fixed.empty() && layout == wal::Layout::segments) {
+    // A node's folder has no shards, and would look like an empty WAL of 1.x for good.
+    const auto found = wal::detect(target_.wal.directory, stop);
+    certain_ = found.has_value();
+    if (!found) return tl::unexpected(found.error());
+    if (found->layout == wal::DetectedLayout::node) {
+      certain_ = false;
+      return failure(ErrorKind::invalid, target_.wal.directory.string() +
+                                             " is a node's folder of InfluxDB 3, but influxdb.version is " + fixed +
+                                             "; correct one of them");
+    }
+  } else if (fixed.empty()) {
+    const auto found = wal::detect(target_.wal.directory, stop);
+    if (!found) return tl::unexpected(found.error());
+    const control::Version major = control::major_version(server_version);
+    certain_ = certain_ || found->layout != wal::DetectedLayout::none || !major.empty();
+    const bool node =
+        found->layout == wal::DetectedLayout::node || (found->layout == wal::DetectedLayout::none && major == "3");
+    layout = node ? wal::Layout::node : wal::Layout::segments;
+  }
+  if (source_ != nullptr && layout == layout_) return {};
+  layout_ = layout;
+  ++sources_;
+  if (layout == wal::Layout::node) {
+    wal::NodeOptions options;
+    options.directory = target_.wal.directory;
+    options.integrity = control::integrity_of(target_);
+    options.checksum_bytes_per_second = target_.wal.checksum_bytes_per_second;
+    if (reads_once_) options.settle_time = Duration::zero();
+    source_ = wal::make_node_source(options, clock_, log_);
+  } else {
+    source_ = wal::make_segment_source({target_.wal.directory, control::integrity_of(target_)}, clock_);
+  }
+  return {};
+}
+
+control::SampleTaken WalReader::read(std::uint64_t number, const std::string& server_version,
+                                     const std::stop_token& stop) {
+  control::SampleTaken taken;
+  taken.number = number;
+  taken.version = control::fixed_version(target_);
+  const SteadyTime begin = clock_->steady();
+  const auto layout = find_layout(server_version, stop);
+  taken.sample = layout ? source_->look(stop) : tl::unexpected(layout.error());
+  taken.elapsed = clock_->steady() - begin;
+  taken.source = sources_;
+  if (taken.sample) no_segments_ = layout_ == wal::Layout::segments && (*taken.sample)->shards.empty();
+  if (taken.version.empty() && certain_) {
+    const bool buckets = taken.sample && (*taken.sample)->bucket_ids;
+    taken.version = layout_ == wal::Layout::node ? "3" : control::version_of_segments(server_version, buckets);
+  }
+  return taken;
+}
+
+}  // namespace wal_exporter::app

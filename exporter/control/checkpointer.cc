@@ -1,0 +1,169 @@
+#include "control/checkpointer.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/bytes.h"
+#include "control/method_choice.h"
+#include "control/parts.h"
+#include "control/situation.h"
+#include "view/json.h"
+
+namespace wal_exporter::control {
+namespace {
+
+using influxdb::OutcomeKind;
+using policy::Health;
+using policy::Reason;
+
+constexpr std::uint64_t kSmallShard = kMiB;
+constexpr std::size_t kRunsKept = 100;
+
+// Small shards are left alone where their number is not the trouble: in scheduled
+// runs, and in warning or critical ones that size alone caused. If there are only
+// small ones, leaving them alone would help nothing.
+std::uint64_t skip_below(const Parts& parts, Reason reason) {
+  if (reason == Reason::scheduled) return kSmallShard;
+  const bool by_size = (reason == Reason::warning || reason == Reason::critical) && parts.memory.levels &&
+                       parts.memory.levels->files == Health::healthy;
+  const wal::Sample* sample = parts.wal.sample().get();
+  if (!by_size || sample == nullptr) return 0;
+  const bool any_large = std::any_of(sample->shards.begin(), sample->shards.end(),
+                                     [](const wal::Shard& shard) { return shard.pending.bytes >= kSmallShard; });
+  return any_large ? kSmallShard : 0;
+}
+
+}  // namespace
+
+Checkpointer::Checkpointer() : duration_(view::Counters().checkpoint_duration.bounds) {
+  outcomes_ = view::Counters().checkpoints;
+}
+
+std::int64_t Checkpointer::begin(Parts& parts, Reason reason, Asker asker, influxdb::NudgeMode mode,
+                                 const std::string& actor, Now now) {
+  const Log& log = parts.ledger.log();
+  parts.memory = policy::after_start(std::move(parts.memory), now.wall);
+  view::CheckpointRun run;
+  run.reason = reason;
+  run.started = now.wall;
+  log->info("Triggering checkpoint (reason: {})... [{}]", policy::to_string(reason), parts.settings.name);
+  nlohmann::ordered_json detail{{"state", "started"},
+                                {"reason", policy::to_string(reason)},
+                                {"by", actor},
+                                {"method", choose_method(parts.settings, parts.server.version()).name}};
+  std::string summary = "checkpoint started (reason: " + std::string(policy::to_string(reason)) + ")";
+  if (const auto planned = outlook_of(parts, asker, mode, now); planned && planned->plan) {
+    summary += ": " + planned->plan->explanation;
+    log->info("{} [{}]", planned->plan->explanation, parts.settings.name);
+  }
+  run.id = parts.ledger.tell(events::Type::checkpoint, events::Severity::info, summary, std::move(detail),
+                             parts.wal.sample().get(), now.wall);
+  running_ = run;
+  parts.keep_memory();
+  // Nobody waits for an unasked run, so it goes by the boundary that has passed.
+  parts.effects.emplace_back(RunCheckpoint{run.id, reason, now.wall, parts.server.version(), mode,
+                                           asker == Asker::nobody, parts.server.node().rules,
+                                           skip_below(parts, reason)});
+  return run.id;
+}
+
+void Checkpointer::end(Parts& parts, RunEnded result, Now now) {
+  if (!running_ || running_->id != result.id) return;
+  view::CheckpointRun run = *std::exchange(running_, std::nullopt);
+  run.ended = now.wall;
+  influxdb::Outcome& outcome = result.outcome;
+  const policy::Rules& rules = parts.server.rules();
+
+  policy::Ended ended;
+  ended.reason = run.reason;
+  ended.success = outcome.kind == OutcomeKind::succeeded || outcome.kind == OutcomeKind::no_op;
+  ended.neutral = outcome.kind == OutcomeKind::busy;
+  // Busy: what was done, somebody else did.
+  ended.did_nothing = outcome.kind == OutcomeKind::no_op || outcome.kind == OutcomeKind::busy;
+  const wal::Sample* judged = result.after ? result.after->get() : parts.wal.sample().get();
+  ended.still_critical =
+      judged != nullptr &&
+      policy::judge(judged->pending, policy::resolve(rules.thresholds, *judged)).worse() == Health::critical;
+  // That we were stopped says nothing about InfluxDB.
+  if (!result.stopped || ended.success) {
+    parts.memory = policy::after_end(rules, std::move(parts.memory), ended, now.wall, result.jitter);
+  }
+
+  ++outcomes_[{run.reason, outcome.kind}];
+  duration_.observe(to_seconds(outcome.took));
+  reclaimed_ += outcome.reclaimed;
+  const Log& log = parts.ledger.log();
+  if (outcome.kind == OutcomeKind::succeeded) {
+    parts.wal.forget_growth();
+    log->info("Checkpoint completed successfully: {} [{}]", outcome.message, parts.settings.name);
+  } else {
+    log->log(ended.success ? spdlog::level::info : spdlog::level::err, "Checkpoint {}: {} [{}]",
+             influxdb::to_string(outcome.kind), outcome.message, parts.settings.name);
+  }
+  const std::string summary = "checkpoint " + std::string(influxdb::to_string(outcome.kind)) + ": " + outcome.message;
+  run.outcome = std::move(outcome);
+  nlohmann::ordered_json detail = view::to_json(run);
+  detail["state"] = "ended";
+  // What the checkpoint left; the target's own sample is still the one before.
+  if (result.after) detail["sample"] = view::event_sample_json(**result.after);
+  parts.ledger.tell(events::Type::checkpoint,
+                    ended.success || ended.neutral ? events::Severity::info : events::Severity::warning, summary,
+                    std::move(detail), parts.wal.sample().get(), now.wall);
+
+  if (!ended.did_nothing) last_ = run;
+  ended_.push_back(std::move(run));
+  if (ended_.size() > kRunsKept) ended_.pop_front();
+  if (!result.after) return;
+  parts.wal.take_after_run(*std::move(result.after));
+  parts.health.sampled();
+}
+
+void Checkpointer::tell_no_op(Parts& parts, Reason reason, const std::string& actor, Now now) {
+  ++outcomes_[{reason, OutcomeKind::no_op}];
+  parts.ledger.tell(events::Type::checkpoint, events::Severity::info, "checkpoint no_op: nothing is pending",
+                    {{"state", "ended"}, {"reason", policy::to_string(reason)}, {"outcome", "no_op"}, {"by", actor}},
+                    parts.wal.sample().get(), now.wall);
+}
+
+std::optional<view::CheckpointRun> Checkpointer::find(std::int64_t id) const {
+  if (running_ && running_->id == id) return running_;
+  const auto found =
+      std::find_if(ended_.begin(), ended_.end(), [&](const view::CheckpointRun& run) { return run.id == id; });
+  return found == ended_.end() ? std::nullopt : std::optional(*found);
+}
+
+void Checkpointer::count_into(view::Counters& counters) const {
+  counters.checkpoints = outcomes_;
+  counters.checkpoint_duration = duration_;
+  counters.reclaimed = reclaimed_;
+}
+
+view::CheckpointPlan plan_of(const Parts& parts, influxdb::NudgeMode mode, Now now) {
+  view::CheckpointPlan plan;
+  plan.target = parts.settings.name;
+  plan.method = choose_method(parts.settings, parts.server.version()).name;
+  const policy::Decision decision =
+      policy::decide_on_request(parts.server.rules(), parts.memory, situation_of(parts, Asker::somebody, mode, now),
+                                Reason::manual, /*override_soft=*/false);
+  plan.blockers = decision.blockers;
+  plan.explanation = decision.explanation;
+  if (parts.wal.sample() != nullptr) {
+    if (const auto budget = policy::snapshot_budget(*parts.wal.sample(), parts.server.node().rules)) {
+      plan.snapshot_budget_remaining = budget->remaining;
+    }
+  }
+  const auto nudge = outlook_of(parts, Asker::somebody, mode, now);
+  if (!nudge) return plan;
+  plan.mode = influxdb::to_string(mode);
+  if (nudge->plan) {
+    plan.goal = nudge->plan->goal;
+    plan.points = nudge->plan->points;
+    plan.duration_seconds = to_seconds(nudge->plan->duration);
+    if (nudge->plan->boundary && *nudge->plan->boundary > now.wall) plan.not_before = nudge->plan->boundary;
+    plan.explanation = nudge->plan->explanation + "; " + plan.explanation;
+  }
+  return plan;
+}
+
+}  // namespace wal_exporter::control

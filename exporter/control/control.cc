@@ -1,0 +1,269 @@
+#include "control/control.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/text.h"
+#include "control/situation.h"
+
+namespace wal_exporter::control {
+namespace {
+
+constexpr Duration kLongestIdle = std::chrono::seconds(30);
+
+}  // namespace
+
+Control::Control(const settings::Target& settings, Purpose purpose, std::shared_ptr<state::Store> store,
+                 std::shared_ptr<events::Bus> bus, const Log& log, Now now)
+    : parts_(settings, purpose == Purpose::serve, purpose == Purpose::judge_at_once,
+             Ledger(settings.name, std::move(store), std::move(bus), log), now) {
+  decide(now);
+  told_decision_ = parts_.decision;  // that nothing is known at the start is no news
+  parts_.restarter.take_up(parts_);
+}
+
+void Control::on_change(Now now) {
+  // A sample is wanted already; files that come by the thousand cost no more.
+  if (parts_.wal.change_seen()) return;
+  parts_.wal.changed();
+  settle(now);
+}
+
+void Control::on_sample(SampleTaken taken, Now now) {
+  const bool shows_wal = parts_.wal.take(taken, now, *parts_.ledger.log(), parts_.settings.name);
+  if (shows_wal) {
+    parts_.server.found(taken.version, parts_.ledger, now);
+    parts_.health.sampled();
+  }
+  if (parts_.wal.must_ask_again()) parts_.ask_for_sample();
+  settle(now);
+}
+
+void Control::on_answer(ServerAnswer answer, Now now) {
+  parts_.server.take(std::move(answer), parts_.ledger, now);
+  // An empty directory takes the server's word for what it will be.
+  if (parts_.server.version().empty()) parts_.wal.changed();
+  settle(now);
+}
+
+void Control::on_run_ended(RunEnded ended, Now now) {
+  parts_.checkpointer.end(parts_, std::move(ended), now);
+  settle(now);
+}
+
+void Control::on_restart_checked(const Result<std::string>& plan, Now now) {
+  parts_.restarter.checked(parts_, plan, now);
+  settle(now);
+}
+
+void Control::on_restart_locked(Result<HeldLock> lock, Now now) {
+  parts_.restarter.locked(parts_, std::move(lock), now);
+  settle(now);
+}
+
+void Control::on_restarted(const Result<std::string>& done, Now now) {
+  parts_.restarter.restarted(parts_, done, now);
+  settle(now);
+}
+
+void Control::on_trigger(std::optional<std::uint64_t> file, Time time) {
+  parts_.memory.own_trigger_file = file;
+  parts_.memory.own_trigger_time = time;
+  parts_.keep_memory();
+}
+
+std::uint64_t Control::checkpoint(view::CheckpointCommand command, Now now) {
+  const std::uint64_t number = parts_.requests.checkpoint(parts_, std::move(command), now);
+  settle(now);
+  return number;
+}
+
+std::uint64_t Control::prepare_restart(view::PrepareRestartCommand command, Now now) {
+  const std::uint64_t number = parts_.requests.prepare_restart(parts_, std::move(command), Asker::somebody, now);
+  settle(now);
+  return number;
+}
+
+std::uint64_t Control::alert(const view::AlertCommand& command, Now now) {
+  const std::uint64_t number = parts_.requests.alert(parts_, command, now);
+  settle(now);
+  return number;
+}
+
+view::PauseAnswer Control::pause(const view::PauseCommand& command, Now now) {
+  const std::string& name = parts_.settings.name;
+  policy::Memory& memory = parts_.memory;
+  view::PauseAnswer answer;
+  answer.timestamp = now.wall;
+  if (parts_.stopping) {
+    answer.done = false;
+    answer.message = "The exporter is shutting down, or the settings of this target are being changed; try again";
+    return answer;
+  }
+  if (command.length) {
+    memory.paused_until = now.wall + *command.length;
+    memory.paused_by = command.actor;
+    answer.until = memory.paused_until;
+    answer.message = "Actions on " + name + " are paused until " + format_time(*answer.until);
+  } else {
+    const bool was_paused = policy::paused_until(memory, now.wall).has_value();
+    memory.paused_until.reset();
+    memory.paused_by.clear();
+    answer.message = "Actions on " + name + (was_paused ? " are resumed" : " were not paused");
+  }
+  parts_.ledger.log()->warn("{} (by {}) [{}]", answer.message, command.actor, name);
+  parts_.ledger.note(command.length ? "pause" : "resume", answer.message,
+                     nlohmann::ordered_json{{"by", command.actor}}.dump(), now.wall);
+  if (!parts_.keep_memory()) {
+    answer.done = false;
+    answer.message += ", but that could not be kept: a restart of this exporter forgets it; see its log";
+  }
+  settle(now);
+  return answer;
+}
+
+void Control::stop(Now now) {
+  if (std::exchange(parts_.stopping, true)) return;
+  if (parts_.checkpointer.running()) parts_.effects.emplace_back(StopCheckpoint{});
+  parts_.restarter.stop(parts_, now);
+  settle(now);
+}
+
+bool Control::has_ended() const {
+  return parts_.stopping && !parts_.checkpointer.running() && !parts_.restarter.is_acting() && parts_.requests.empty();
+}
+
+void Control::close(Now now) {
+  parts_.keep_memory();
+  if (parts_.acts_unasked) parts_.chart.keep(parts_.ledger, now);
+}
+
+// Samples and asks where it is time, judges, answers, decides, acts, and keeps.
+void Control::settle(Now now) {
+  const auto& sample = parts_.wal.sample();
+  const bool clock_went_back = sample != nullptr && sample->taken_at > now.wall + std::chrono::seconds(1);
+  if (!parts_.stopping && parts_.wal.is_due(now, is_stale(parts_, now) || clock_went_back)) parts_.ask_for_sample();
+  if (!parts_.stopping && parts_.server.is_due(now)) {
+    parts_.server.asked(now);
+    parts_.effects.emplace_back(AskServer{parts_.server.version()});
+  }
+  judge(now);
+  // Before the policy acts: who asked was first.
+  parts_.requests.answer(parts_, now);
+  if (!parts_.stopping) {
+    decide(now);
+    consider_restart(now);
+    parts_.restarter.step(parts_, now);
+    tell_decision(now);
+    act(now);
+  }
+  parts_.keep_memory();
+  if (parts_.acts_unasked) parts_.chart.keep_now_and_then(parts_.ledger, now);
+}
+
+void Control::judge(Now now) {
+  const bool stale = is_stale(parts_, now);
+  std::optional<Judged> judged = parts_.health.judge(parts_.wal, parts_.server, parts_.memory, parts_.chart, now);
+  parts_.health.explain(parts_.wal, parts_.server, parts_.memory, parts_.forecast_rules, stale, now);
+  if (judged) {
+    // What is told of the change says what holds a checkpoint back now, not a step ago.
+    parts_.decision = policy::decide(parts_.server.rules(), parts_.memory,
+                                     situation_of(parts_, Asker::nobody, influxdb::NudgeMode::patient, now));
+    parts_.health.tell(*judged, parts_.wal, advice_of(parts_), parts_.ledger, now);
+  }
+  if (!stale) return;
+  judged = parts_.health.lose(parts_.chart, now);
+  if (!judged) return;
+  parts_.ledger.log()->error("no fresh sample for {}: health is unknown [{}]",
+                             format_duration_rough(now.wall - parts_.wal.sample()->taken_at), parts_.settings.name);
+  parts_.health.tell(*judged, parts_.wal, {}, parts_.ledger, now);
+}
+
+void Control::decide(Now now) {
+  const policy::Rules& rules = parts_.server.rules();
+  policy::Memory& memory = parts_.memory;
+  parts_.decision =
+      policy::decide(rules, memory, situation_of(parts_, Asker::nobody, influxdb::NudgeMode::patient, now));
+  memory = policy::after_decision(std::move(memory), parts_.decision, now.wall);
+  if (policy::schedule_due(rules, memory, now.wall) && !is_stale(parts_, now) &&
+      (!parts_.decision.reason || parts_.decision.action == policy::Action::checkpoint)) {
+    memory = policy::after_schedule(std::move(memory), now.wall);
+  }
+}
+
+void Control::consider_restart(Now now) {
+  const auto why = policy::restart_consideration(parts_.server.rules(), parts_.memory, now.wall);
+  if (!why || is_stale(parts_, now)) return;
+  parts_.memory = policy::after_restart_considered(std::move(parts_.memory));
+  ++restart_considerations_;
+  nlohmann::ordered_json detail{{"why", *why}};
+  std::string summary = *why;
+  const auto& last = parts_.checkpointer.last();
+  if (parts_.memory.critical_failures > 0 && last && last->outcome) {
+    summary += "; the last checkpoint: " + std::string(influxdb::to_string(last->outcome->kind)) + ": " +
+               last->outcome->message;
+  }
+  if (!parts_.decision.blockers.empty()) {
+    std::vector<std::string> names;
+    for (const policy::Blocker blocker : parts_.decision.blockers) names.emplace_back(policy::to_string(blocker));
+    summary += "; now blocked by " + join(names, ", ");
+    detail["blockers"] = names;
+  }
+  detail["recommendations"] = advice_of(parts_);
+  parts_.ledger.log()->warn("Restart consideration: {} [{}]", summary, parts_.settings.name);
+  parts_.ledger.tell(events::Type::restart_consideration, events::Severity::critical, summary, std::move(detail),
+                     parts_.wal.sample().get(), now.wall);
+  if (parts_.settings.restart.enabled && parts_.acts_unasked) {
+    parts_.memory = policy::after_restart_wanted(std::move(parts_.memory));
+  }
+}
+
+// The audit has the decision before the act.
+void Control::tell_decision(Now now) {
+  const policy::Decision& decision = parts_.decision;
+  if (decision.action == told_decision_.action && decision.reason == told_decision_.reason &&
+      decision.blockers == told_decision_.blockers) {
+    return;
+  }
+  told_decision_ = decision;
+  nlohmann::ordered_json detail;
+  detail["action"] = policy::to_string(decision.action);
+  detail["reason"] = decision.reason ? nlohmann::ordered_json(policy::to_string(*decision.reason)) : nullptr;
+  detail["blockers"] = nlohmann::ordered_json::array();
+  for (const policy::Blocker blocker : decision.blockers) detail["blockers"].push_back(policy::to_string(blocker));
+  parts_.ledger.note("decision", decision.explanation, detail.dump(), now.wall);
+}
+
+void Control::act(Now now) {
+  if (parts_.decision.action != policy::Action::checkpoint || !parts_.acts_unasked ||
+      parts_.restarter.holds_checkpoints(Asker::nobody)) {
+    return;
+  }
+  parts_.checkpointer.begin(parts_, *parts_.decision.reason, Asker::nobody, influxdb::NudgeMode::patient, "policy",
+                            now);
+}
+
+SteadyTime Control::next(Now now) const {
+  const policy::Rules& rules = parts_.server.rules();
+  const policy::Memory& memory = parts_.memory;
+  SteadyTime next = std::min({now.steady + kLongestIdle, parts_.wal.next(now), parts_.server.next(),
+                              parts_.requests.next(), parts_.restarter.next()});
+  const auto at = [&](std::optional<Time> time) {
+    if (time && *time > now.wall) next = std::min(next, now.steady + (*time - now.wall));
+  };
+  const auto& sample = parts_.wal.sample();
+  if (sample != nullptr) at(sample->taken_at + 2 * rules.sample_interval + std::chrono::milliseconds(1));
+  if (!parts_.health.judged()) next = std::min(next, std::max(parts_.server.limits_deadline(), now.steady));
+  at(policy::next_allowed(rules, memory, now.wall));
+  at(memory.paused_until);
+  at(policy::cooldown_until(rules, memory, now.wall));
+  if (rules.schedule && memory.last_scheduled) at(*memory.last_scheduled + *rules.schedule);
+  if (memory.blocked_since) at(*memory.blocked_since + rules.restart_after_blocked);
+  // The boundary lets a nudge go, and changes what counts as the future.
+  if (parts_.server.is_node()) at(parts_.server.node().rules.next_multiple(now.wall));
+  if (memory.files_over_since) at(*memory.files_over_since + rules.files_grace);
+  return next;
+}
+
+}  // namespace wal_exporter::control

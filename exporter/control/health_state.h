@@ -1,0 +1,64 @@
+// HealthState: what the last sample means, and what was told of it. One thread at a
+// time.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/chart.h"
+#include "control/inputs.h"
+#include "control/ledger.h"
+#include "control/server_state.h"
+#include "control/wal_state.h"
+#include "policy/cause.h"
+#include "policy/health.h"
+#include "policy/memory.h"
+
+namespace wal_exporter::control {
+
+// A health is to be told of (tell_health); `from`: the one before.
+struct Judged {
+  std::optional<policy::Health> from;
+};
+
+class HealthState {
+ public:
+  // Restores from `ledger` what the last event told. `line_interval`: between two lines
+  // of the log for a health that stays.
+  HealthState(Ledger& ledger, Duration line_interval);
+
+  // A new sample is there; judge() looks at it.
+  void sampled() { judged_ = false; }
+  // Judges the last sample once, unless the limits are about to be known. nullopt:
+  // there was nothing to judge.
+  [[nodiscard]] std::optional<Judged> judge(const WalState& wal, const ServerState& server, policy::Memory& memory,
+                                            Chart& chart, Now now);
+  // The last sample has become too old. nullopt: that was known already.
+  [[nodiscard]] std::optional<Judged> lose(Chart& chart, Now now);
+  // Why a 3.x node does not shrink, as of now. `stale`: nothing is known.
+  void explain(const WalState& wal, const ServerState& server, const policy::Memory& memory,
+               const policy::ForecastRules& rules, bool stale, Now now);
+
+  // Writes the older service's line to the log where it is time for one, and tells of
+  // a change. `advice`: what to do, for people.
+  void tell(const Judged& judged, const WalState& wal, const std::vector<std::string>& advice, Ledger& ledger, Now now);
+
+  // nullopt: unknown.
+  [[nodiscard]] std::optional<policy::Health> health() const { return health_; }
+  [[nodiscard]] bool judged() const { return judged_; }
+  [[nodiscard]] const std::optional<policy::NotShrinking>& not_shrinking() const { return not_shrinking_; }
+
+ private:
+  void log_sample(const wal::Sample& sample, bool notable, const Ledger& ledger) const;
+
+  const Duration line_interval_;
+  std::optional<policy::Health> health_;
+  bool judged_ = true;  // the last sample; there is none yet
+  std::optional<policy::NotShrinking> not_shrinking_;
+  // The health that the last event told, until that of this process is known.
+  std::string told_before_start_;
+  SteadyTime next_line_{};
+};
+
+}  // namespace wal_exporter::control

@@ -1,0 +1,19 @@
+// Which checkpoint method a target uses: `auto` by version, otherwise as set. Pure;
+// safe from any thread.
+#pragma once
+
+#include <string>
+
+#include "control/convert.h"
+#include "settings/settings.h"
+
+namespace wal_exporter::control {
+
+struct MethodChoice {
+  std::string name;      // backup, nudge, http or none; empty: not known yet
+  std::string disabled;  // why it can't be used, with the remedy; empty: it can
+};
+
+[[nodiscard]] MethodChoice choose_method(const settings::Target& target, const Version& version);
+
+}  // namespace wal_exporter::control

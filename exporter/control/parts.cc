@@ -1,0 +1,44 @@
+#include "control/parts.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace wal_exporter::control {
+Parts::Parts(settings::Target target, bool acts, bool judges_at_once, Ledger kept_by, Now now)
+    : settings(std::move(target)),
+      forecast_rules(forecast_rules_of(settings)),
+      acts_unasked(acts),
+      ledger(std::move(kept_by)),
+      wal(settings.sampling.interval, std::max(forecast_rules.short_window, forecast_rules.long_window)),
+      server(settings, ledger, judges_at_once, now),
+      chart(ledger, settings.sampling.interval, now),
+      health(ledger, settings.sampling.interval),
+      restarter(settings, acts, ledger, now),
+      requests(ledger) {
+  if (const auto stored = ledger.kept(kMemoryKey)) {
+    const auto read = policy::from_text(*stored);
+    if (read) memory = *read;
+    if (!read) ledger.log()->error("{} [{}]", read.error().message, settings.name);
+  }
+  kept_memory = memory;
+  if (judges_at_once) {
+    memory.levels.reset();
+    memory.files_over_since.reset();
+  }
+  if (!memory.last_scheduled) memory.last_scheduled = now.wall;
+}
+
+std::uint64_t Parts::ask_for_sample() {
+  const WalState::Asked asked = wal.ask();
+  if (asked.begins_now) effects.emplace_back(TakeSample{asked.number, server.facts() ? server.facts()->version : ""});
+  return asked.number;
+}
+
+bool Parts::keep_memory() {
+  if (memory == kept_memory) return true;
+  if (!ledger.keep(kMemoryKey, policy::to_text(memory))) return false;
+  kept_memory = memory;
+  return true;
+}
+
+}  // namespace wal_exporter::control

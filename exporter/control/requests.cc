@@ -1,0 +1,309 @@
+#include "control/requests.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/text.h"
+#include "control/parts.h"
+#include "control/situation.h"
+
+namespace wal_exporter::control {
+namespace {
+
+using influxdb::NudgeMode;
+using influxdb::OutcomeKind;
+using policy::Blocker;
+using policy::Reason;
+using CheckpointState = view::CheckpointAnswer::State;
+using AlertState = view::AlertAnswer::State;
+
+constexpr const char* kAlertsKey = "alerts";
+
+view::CheckpointAnswer checkpoint_answer(CheckpointState state, std::string message, Now now) {
+  view::CheckpointAnswer answer;
+  answer.state = state;
+  answer.message = std::move(message);
+  answer.timestamp = now.wall;
+  return answer;
+}
+
+view::AlertAnswer alert_answer(const view::CheckpointAnswer& done) {
+  view::AlertAnswer answer{AlertState::started, done.message, done.blockers, std::nullopt};
+  if (done.run) answer.run_id = done.run->id;
+  if (done.state == CheckpointState::gone) answer.state = AlertState::gone;
+  if (done.state == CheckpointState::blocked) answer.state = AlertState::blocked;
+  if (done.state == CheckpointState::no_op) answer.state = AlertState::no_op;
+  return answer;
+}
+
+// `left`: what a restart would replay; nullptr: not known.
+view::PrepareRestartAnswer prepared(bool safe, std::string message, const wal::Sample* left,
+                                    const policy::ForecastRules& rules, Now now) {
+  view::PrepareRestartAnswer answer;
+  answer.safe = safe;
+  answer.timestamp = now.wall;
+  answer.message = std::move(message);
+  if (left == nullptr) return answer;
+  answer.pending = left->pending;
+  answer.replay_estimate_seconds = static_cast<double>(left->pending.bytes) /
+                                   static_cast<double>(std::max<std::uint64_t>(rules.replay_bytes_per_second, 1));
+  answer.message += "; " + influxdb::extent_text(left->pending) + " left, a restart replays for about " +
+                    format_duration_rough(std::chrono::duration_cast<Duration>(
+                        std::chrono::duration<double>(*answer.replay_estimate_seconds)));
+  return answer;
+}
+
+bool is_running(const Parts& parts, std::int64_t id) {
+  const auto& running = parts.checkpointer.running();
+  return running && running->id == id;
+}
+
+}  // namespace
+
+Requests::Requests(Ledger& ledger) {
+  if (const auto stored = ledger.kept(kAlertsKey)) alerts_ = AlertLedger::from_text(*stored);
+}
+
+void Requests::await_sample(Parts& parts, Waiting& waiting, SteadyTime deadline) {
+  waiting.phase = Phase::sample;
+  waiting.deadline = deadline;
+  if (!parts.stopping && !parts.checkpointer.running()) {
+    waiting.sample = parts.ask_for_sample();
+  } else {
+    waiting.deadline = SteadyTime::min();  // by what is known
+  }
+}
+
+std::uint64_t Requests::checkpoint(Parts& parts, view::CheckpointCommand command, Now now) {
+  Waiting waiting;
+  waiting.number = ++last_;
+  waiting.command = std::move(command);
+  // What is pending decides between no_op and the blockers.
+  await_sample(parts, waiting, now.steady + kFreshSampleWithin);
+  waiting_.push_back(std::move(waiting));
+  return last_;
+}
+
+std::uint64_t Requests::prepare_restart(Parts& parts, view::PrepareRestartCommand command, Asker asker, Now now) {
+  Waiting waiting;
+  waiting.number = ++last_;
+  waiting.asker = asker;
+  waiting.max_until = now.steady + command.max_wait;
+  waiting.command = std::move(command);
+  if (parts.checkpointer.running()) {
+    waiting.phase = Phase::other_run;
+    waiting.run = parts.checkpointer.running()->id;
+    waiting.deadline = waiting.max_until;
+  } else {
+    await_sample(parts, waiting, std::max(waiting.max_until, now.steady + kFreshSampleWithin));
+  }
+  waiting_.push_back(std::move(waiting));
+  return last_;
+}
+
+std::uint64_t Requests::alert(Parts& parts, const view::AlertCommand& command, Now now) {
+  std::vector<std::string> unserved = alerts_.missing(command.instances);
+  if (unserved.empty()) {
+    parts.effects.emplace_back(Reply{
+        ++last_, view::AlertAnswer{
+                     AlertState::already_served, "each of these alerts has had its checkpoint", {}, std::nullopt}});
+    return last_;
+  }
+  // A person's request is tried all the same; an alert is sent again.
+  if (parts.server.is_down()) {
+    parts.effects.emplace_back(Reply{++last_, view::AlertAnswer{AlertState::blocked,
+                                                                "InfluxDB does not answer: " + parts.server.error(),
+                                                                {Blocker::server_unreachable},
+                                                                std::nullopt}});
+    return last_;
+  }
+  view::CheckpointCommand wanted;
+  wanted.target = command.target;
+  wanted.reason = Reason::alert;
+  wanted.wait = Duration::zero();
+  wanted.actor = "alert " + escape_control(command.alert);
+  const std::uint64_t number = checkpoint(parts, std::move(wanted), now);
+  waiting_.back().alerts = std::move(unserved);
+  return number;
+}
+
+void Requests::answer(Parts& parts, Now now) {
+  std::erase_if(waiting_, [&](Waiting& waiting) { return advance(parts, waiting, now); });
+}
+
+SteadyTime Requests::next() const {
+  SteadyTime next = SteadyTime::max();
+  for (const Waiting& waiting : waiting_) next = std::min(next, waiting.deadline);
+  return next;
+}
+
+bool Requests::advance(Parts& parts, Waiting& waiting, Now now) {
+  if (const auto* checkpoint = std::get_if<view::CheckpointCommand>(&waiting.command)) {
+    return advance_checkpoint(parts, waiting, *checkpoint, now);
+  }
+  return advance_preparation(parts, waiting, std::get<view::PrepareRestartCommand>(waiting.command), now);
+}
+
+bool Requests::advance_checkpoint(Parts& parts, Waiting& waiting, const view::CheckpointCommand& command, Now now) {
+  const bool late = now.steady >= waiting.deadline;
+  if (waiting.phase == Phase::sample) {
+    if (parts.stopping) {
+      reply(parts, waiting,
+            checkpoint_answer(CheckpointState::gone,
+                              "The exporter is shutting down or its settings for this target have changed", now),
+            now);
+      return true;
+    }
+    if (!late && awaits_sample(parts, waiting.sample)) return false;
+    const auto mode = command.at_once ? NudgeMode::at_once : NudgeMode::patient;
+    const policy::Decision decision =
+        policy::decide_on_request(parts.server.rules(), parts.memory, situation_of(parts, waiting.asker, mode, now),
+                                  command.reason, command.override_soft);
+    const bool running = parts.checkpointer.running().has_value();
+    if (!running && is_fresh(parts, now) && parts.wal.sample()->pending.files == 0) {
+      parts.checkpointer.tell_no_op(parts, command.reason, command.actor, now);
+      reply(parts, waiting, checkpoint_answer(CheckpointState::no_op, "Nothing to do: no WAL data is pending", now),
+            now);
+      return true;
+    }
+    if (running || decision.action != policy::Action::checkpoint) {
+      parts.ledger.note("decision", "refused: " + decision.explanation,
+                        nlohmann::ordered_json{{"by", command.actor}}.dump(), now.wall);
+      auto answer =
+          checkpoint_answer(CheckpointState::blocked, "No checkpoint was started: " + decision.explanation, now);
+      answer.blockers = decision.blockers;
+      reply(parts, waiting, std::move(answer), now);
+      return true;
+    }
+    waiting.run = parts.checkpointer.begin(parts, command.reason, waiting.asker, mode, command.actor, now);
+    waiting.phase = Phase::own_run;
+    waiting.deadline = now.steady + command.wait;
+  }
+  if (is_running(parts, waiting.run) && now.steady < waiting.deadline) return false;
+  view::CheckpointAnswer answer;
+  answer.timestamp = now.wall;
+  answer.run = parts.checkpointer.find(waiting.run);
+  if (is_running(parts, waiting.run)) {
+    answer.state = CheckpointState::running;
+    answer.message = "The checkpoint is running";
+  } else if (answer.run) {
+    answer.state = CheckpointState::ended;
+    answer.message = answer.run->outcome->message;
+  } else {
+    answer.message = "The outcome of the checkpoint is no longer known; see the history";
+  }
+  reply(parts, waiting, std::move(answer), now);
+  return true;
+}
+
+bool Requests::advance_preparation(Parts& parts, Waiting& waiting, const view::PrepareRestartCommand& command,
+                                   Now now) {
+  if (waiting.phase == Phase::other_run) {
+    if (is_running(parts, waiting.run) && now.steady < waiting.deadline) return false;
+    await_sample(parts, waiting, std::max(waiting.max_until, now.steady + kFreshSampleWithin));
+  }
+  if (waiting.phase == Phase::sample) {
+    if (!parts.stopping && now.steady < waiting.deadline && awaits_sample(parts, waiting.sample)) return false;
+    if (auto answer = prepare(parts, waiting, command, now)) {
+      reply(parts, waiting, *std::move(answer), now);
+      return true;
+    }
+  }
+  if (is_running(parts, waiting.run)) {
+    if (now.steady < waiting.deadline) return false;
+    parts.effects.emplace_back(StopCheckpoint{});
+    reply(parts, waiting,
+          prepared(false, "Not safe: the checkpoint did not end within max_wait and is being stopped",
+                   parts.wal.sample().get(), parts.forecast_rules, now),
+          now);
+    return true;
+  }
+  const auto run = parts.checkpointer.find(waiting.run);
+  const bool done =
+      run && run->outcome && (run->outcome->kind == OutcomeKind::succeeded || run->outcome->kind == OutcomeKind::no_op);
+  const std::string said = run && run->outcome ? run->outcome->message : std::string("no outcome is known");
+  auto answer = prepared(done, (done ? "Safe to restart: " : "Not safe: ") + said, parts.wal.sample().get(),
+                         parts.forecast_rules, now);
+  answer.run = run;
+  reply(parts, waiting, std::move(answer), now);
+  return true;
+}
+
+std::optional<view::PrepareRestartAnswer> Requests::prepare(Parts& parts, Waiting& waiting,
+                                                            const view::PrepareRestartCommand& command, Now now) {
+  const wal::Sample* sample = parts.wal.sample().get();
+  const auto answer = [&](bool safe, std::string message, const wal::Sample* left, std::vector<Blocker> blockers = {}) {
+    auto out = prepared(safe, std::move(message), left, parts.forecast_rules, now);
+    out.blockers = std::move(blockers);
+    return out;
+  };
+  if (parts.stopping) return answer(false, "Not safe: the exporter is shutting down", nullptr);
+  if (parts.checkpointer.running()) {
+    return answer(false, "Not safe: a checkpoint is still running", sample, {Blocker::in_flight});
+  }
+  if (!is_fresh(parts, now)) {
+    return answer(
+        false,
+        "Not safe: nothing fresh is known about the WAL" + (parts.wal.error().empty() ? "" : ": " + parts.wal.error()),
+        nullptr, {Blocker::sample_stale});
+  }
+  if (sample->newest_file_damaged) {
+    return answer(false,
+                  "Not safe: the newest WAL file is damaged, so InfluxDB would end itself at its first write after the "
+                  "start; with it stopped, copy the file away and move it aside",
+                  sample);
+  }
+  const std::optional<policy::OwnTrigger> trigger = own_trigger_of(parts.memory);
+  const bool ours_alone = std::all_of(sample->periods.begin(), sample->periods.end(),
+                                      [&](const wal::Period& period) { return policy::is_own(trigger, period); });
+  if (sample->pending.files == 0) return answer(true, "Safe to restart: nothing is pending", sample);
+  if (!sample->periods.empty() && ours_alone) {
+    return answer(true, "Safe to restart: nothing but the last nudge's own point is pending", sample);
+  }
+
+  policy::Situation situation = situation_of(parts, waiting.asker, NudgeMode::at_once, now);
+  const auto nudge = outlook_of(parts, waiting.asker, NudgeMode::at_once, now);
+  const Duration left = std::max(waiting.max_until - now.steady, Duration::zero());
+  if (nudge && nudge->plan && nudge->plan->duration > left) {
+    situation.plan_blockers.emplace_back(Blocker::too_long,
+                                         std::to_string(nudge->plan->points) + " points take about " +
+                                             format_duration_rough(nudge->plan->duration) + ", max_wait leaves " +
+                                             format_duration_rough(left) + "; allow more");
+  }
+  if (command.in_any_window) {
+    situation.outside_window.clear();
+    situation.maintenance.clear();
+  }
+  const policy::Decision decision = policy::decide_on_request(parts.server.rules(), parts.memory, situation,
+                                                              Reason::pre_restart, command.override_soft);
+  if (decision.action != policy::Action::checkpoint) {
+    parts.ledger.note("decision", "restart not prepared: " + decision.explanation, "{}", now.wall);
+    return answer(false, "Not safe: " + decision.explanation, sample, decision.blockers);
+  }
+  waiting.run =
+      parts.checkpointer.begin(parts, Reason::pre_restart, waiting.asker, NudgeMode::at_once, command.actor, now);
+  waiting.phase = Phase::own_run;
+  waiting.deadline = waiting.max_until;
+  return std::nullopt;
+}
+
+void Requests::reply(Parts& parts, const Waiting& waiting, view::CheckpointAnswer answer, Now now) {
+  if (waiting.alerts.empty()) {
+    parts.effects.emplace_back(Reply{waiting.number, std::move(answer)});
+    return;
+  }
+  view::AlertAnswer told = alert_answer(answer);
+  if (told.state == AlertState::started || told.state == AlertState::no_op) {
+    alerts_.add(waiting.alerts, now.wall);
+    parts.ledger.keep(kAlertsKey, alerts_.to_text());
+  }
+  parts.effects.emplace_back(Reply{waiting.number, std::move(told)});
+}
+
+void Requests::reply(Parts& parts, const Waiting& waiting, view::PrepareRestartAnswer answer, Now now) {
+  if (waiting.asker == Asker::own_restart) return parts.restarter.prepared(parts, std::move(answer), now);
+  parts.effects.emplace_back(Reply{waiting.number, std::move(answer)});
+}
+
+}  // namespace wal_exporter::control

@@ -1,0 +1,95 @@
+#include "control/server_state.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace wal_exporter::control {
+namespace {
+
+constexpr Duration kLimitsAtTheLatest = std::chrono::seconds(15);
+constexpr Duration kLongestInterval = std::chrono::seconds(15);
+
+}  // namespace
+
+ServerState::ServerState(const settings::Target& settings, Ledger& ledger, bool judges_at_once, Now now)
+    : settings_(settings),
+      judges_at_once_(judges_at_once),
+      limits_deadline_(now.steady + kLimitsAtTheLatest),
+      seen_up_(now.steady),
+      version_(fixed_version(settings)) {
+  if (!settings.influxdb.url.empty()) next_ = now.steady;
+  if (const auto facts = ledger.kept(kNodeKey)) remembered_facts_ = node_facts_from(*facts);
+  refresh(ledger.log());
+}
+
+void ServerState::asked(Now now) {
+  asking_ = true;
+  next_ = now.steady + std::clamp<Duration>(settings_.sampling.interval, std::chrono::seconds(1), kLongestInterval);
+}
+
+void ServerState::take(ServerAnswer answer, Ledger& ledger, Now now) {
+  asking_ = false;
+  const Log& log = ledger.log();
+  const bool was_up = is_up();
+  influxdb::ServerFacts& facts = answer.server;
+  if (facts.up && !was_up) {
+    log->info("InfluxDB {} is up [{}]", facts.version.empty() ? "(which does not say its version)" : facts.version,
+              settings_.name);
+  }
+  if (!facts.up && (was_up || !server_)) {
+    log->warn("InfluxDB is not reachable: {} [{}]", facts.error, settings_.name);
+  }
+  if (facts.up && !facts.error.empty() && (!server_ || server_->error != facts.error)) {
+    log->warn("InfluxDB is up, but {} [{}]", facts.error, settings_.name);
+  }
+  if (facts.up) seen_up_ = now.steady;
+  server_ = std::move(facts);
+  wal_metrics_ = std::move(answer.metrics);
+  ++answers_;
+  if (!answer.node) return;
+  node_facts_ = std::move(answer.node);
+  if (node_facts_->snapshot_size) ledger.keep(kNodeKey, to_text(*node_facts_));
+  refresh(log);
+}
+
+void ServerState::found(const Version& version, Ledger& ledger, Now now) {
+  if (version.empty() || version == version_) return;
+  version_ = version;
+  if (!settings_.influxdb.url.empty()) next_ = now.steady;
+  refresh(ledger.log());
+  ledger.log()->info("{} is a WAL of InfluxDB {}.x [{}]", settings_.wal.directory.string(), version_, settings_.name);
+}
+
+// What is known of a 3.x node changes the limits and the floor between nudges.
+void ServerState::refresh(const Log& log) {
+  // Until the server answers, what it said last holds.
+  const bool by_memory = remembered_facts_ && (!node_facts_ || !node_facts_->snapshot_size);
+  node_ = node_knowledge(settings_, by_memory ? remembered_facts_ : node_facts_);
+  // Why it does not say so now is worth knowing all the same.
+  if (by_memory && node_facts_) {
+    node_.warnings.insert(node_.warnings.end(), node_facts_->problems.begin(), node_facts_->problems.end());
+  }
+  const bool asked = settings_.influxdb.url.empty() || node_facts_;
+  if (is_node() && asked && node_.warnings != warned_) {
+    warned_ = node_.warnings;
+    for (const std::string& warning : node_.warnings) log->warn("{} [{}]", warning, settings_.name);
+  }
+  rules_ = rules_of(settings_, version_, node_.rules);
+  if (judges_at_once_) rules_.files_grace = Duration::zero();
+}
+
+bool ServerState::awaits_answers() const {
+  return !settings_.influxdb.url.empty() && !node_facts_ && is_node();
+}
+
+bool ServerState::awaits_limits(Now now) const {
+  return awaits_answers() && !settings_.influxdb.snapshot_size && !remembered_facts_ && !is_down() &&
+         now.steady < limits_deadline_;
+}
+
+std::optional<Duration> ServerState::down_for(Now now) const {
+  if (!server_ || !server_->port_closed) return std::nullopt;
+  return now.steady - seen_up_;
+}
+
+}  // namespace wal_exporter::control

@@ -1,0 +1,67 @@
+#include "control/situation.h"
+
+#include "control/method_choice.h"
+#include "control/parts.h"
+#include "policy/recommend.h"
+
+namespace wal_exporter::control {
+
+policy::Situation situation_of(const Parts& parts, Asker asker, influxdb::NudgeMode mode, Now now) {
+  const ServerState& server = parts.server;
+  policy::Situation situation;
+  situation.now = now.wall;
+  situation.sample = parts.wal.sample().get();
+  situation.in_flight = parts.checkpointer.running().has_value();
+  situation.dry_run = parts.settings.dry_run;
+  add_pause_and_windows(parts.settings, parts.memory, situation);
+  situation.server_unreachable = server.is_down();
+  situation.server_error = server.error();
+  if (parts.restarter.holds_checkpoints(asker)) {
+    situation.plan_blockers.emplace_back(policy::Blocker::in_flight, "InfluxDB is being restarted; wait for its end");
+  }
+  const MethodChoice choice = choose_method(parts.settings, server.version());
+  situation.method_disabled = choice.disabled;
+  if (!choice.disabled.empty()) return situation;
+  if (choice.name == "nudge" && server.awaits_answers()) {
+    situation.plan_blockers.emplace_back(policy::Blocker::server_unreachable,
+                                         "its settings, which the plan rests on, are not known yet" +
+                                             (server.error().empty() ? std::string() : ": " + server.error()));
+  } else if (auto nudge = outlook_of(parts, asker, mode, now)) {
+    situation.interval_binds_requests = true;
+    situation.plan_blockers.insert(situation.plan_blockers.end(), nudge->blockers.begin(), nudge->blockers.end());
+    if (nudge->plan) situation.points = nudge->plan->points;
+  }
+  return situation;
+}
+
+std::optional<NudgeOutlook> outlook_of(const Parts& parts, Asker asker, influxdb::NudgeMode mode, Now now) {
+  const wal::Sample* sample = parts.wal.sample().get();
+  if (choose_method(parts.settings, parts.server.version()).name != "nudge" || sample == nullptr ||
+      sample->layout != wal::Layout::node) {
+    return std::nullopt;
+  }
+  return nudge_outlook(parts.settings, *sample, parts.server.node().rules, mode, asker != Asker::nobody, now.wall);
+}
+
+bool is_stale(const Parts& parts, Now now) {
+  return policy::is_stale(parts.server.rules(), parts.wal.sample().get(), now.wall);
+}
+
+bool is_fresh(const Parts& parts, Now now) {
+  return !is_stale(parts, now) && parts.wal.error().empty();
+}
+
+bool awaits_sample(const Parts& parts, std::uint64_t number) {
+  return parts.wal.finished() < number || parts.server.unanswered() ||
+         (parts.server.version().empty() && parts.wal.change_seen());
+}
+
+std::vector<std::string> advice_of(const Parts& parts) {
+  if (!parts.health.health()) return {};
+  std::vector<std::string> out =
+      policy::recommend(*parts.health.health(), *parts.wal.sample(), parts.decision, parts.health.not_shrinking());
+  if (auto of_restart = parts.restarter.advice(parts)) out.push_back(*std::move(of_restart));
+  return out;
+}
+
+}  // namespace wal_exporter::control

@@ -1,0 +1,42 @@
+// What a decision rests on, put together from the parts of a target. Pure; one
+// thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/inputs.h"
+#include "control/node.h"
+#include "policy/engine.h"
+
+namespace wal_exporter::control {
+
+struct Parts;
+
+// `mode`: how a nudge would go about it; an unasked one never waits for a boundary.
+[[nodiscard]] policy::Situation situation_of(const Parts& parts, Asker asker, influxdb::NudgeMode mode, Now now);
+
+// The plan of a nudge and what forbids it; nullopt: the method is another, or nothing
+// is known of the WAL.
+[[nodiscard]] std::optional<NudgeOutlook> outlook_of(const Parts& parts, Asker asker, influxdb::NudgeMode mode,
+                                                     Now now);
+
+// The last sample is too old, or was never taken.
+[[nodiscard]] bool is_stale(const Parts& parts, Now now);
+// The last sample went well and is not too old.
+[[nodiscard]] bool is_fresh(const Parts& parts, Now now);
+
+// Whoever needs to know what is there now waits so long for a sample that began after
+// it asked, at the most.
+inline constexpr Duration kFreshSampleWithin = std::chrono::seconds(10);
+
+// The sample of that number has not ended, or what it means is not known yet: the
+// server has not answered its first question, or an empty directory waits for its word.
+[[nodiscard]] bool awaits_sample(const Parts& parts, std::uint64_t number);
+
+// What an event advises: what is about the server's settings is for the view alone.
+[[nodiscard]] std::vector<std::string> advice_of(const Parts& parts);
+
+}  // namespace wal_exporter::control

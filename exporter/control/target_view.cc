@@ -1,0 +1,95 @@
+#include "control/target_view.h"
+
+#include "control/method_choice.h"
+#include "control/situation.h"
+#include "policy/recommend.h"
+
+namespace wal_exporter::control {
+namespace {
+
+void add_wal(const Parts& parts, view::TargetView& view) {
+  view.sample = parts.wal.sample();
+  view.error = parts.wal.error();
+  view.last_sample_success = view.sample != nullptr && view.error.empty();
+  view.watch_detail = parts.wal.watch_degraded();
+  view.watch_degraded = !view.watch_detail.empty();
+  if (view.sample == nullptr) return;
+  const policy::Rules& rules = parts.server.rules();
+  view.stale_at = view.sample->taken_at + 2 * rules.sample_interval;
+  view.thresholds = policy::resolve(rules.thresholds, *view.sample);
+  view.forecast = policy::forecast(parts.forecast_rules, parts.wal.history(), view.sample->pending, view.thresholds);
+}
+
+std::vector<std::string> recommendations(const Parts& parts, const view::TargetView& view, Now now) {
+  std::vector<std::string> out;
+  if (view.health) {
+    out = policy::recommend(*view.health, *view.sample, parts.decision, view.not_shrinking);
+    if (const auto& metrics = parts.server.wal_metrics()) {
+      std::string differing = influxdb::differing_opinion(*metrics, view.sample->pending.bytes);
+      if (!differing.empty()) out.push_back(std::move(differing));
+    }
+    if (view.node) {
+      const auto more = node_recommendations(parts.settings, *view.node, view.server ? view.server->version : "",
+                                             parts.memory, now.wall);
+      out.insert(out.end(), more.begin(), more.end());
+    }
+  }
+  if (auto advice = parts.restarter.advice(parts)) out.push_back(*std::move(advice));
+  return out;
+}
+
+}  // namespace
+
+std::shared_ptr<const view::TargetView> view_of(const Control& control, Now now) {
+  const Parts& parts = control.parts();
+  const policy::Rules& rules = parts.server.rules();
+  const policy::Memory& memory = parts.memory;
+  auto view = std::make_shared<view::TargetView>();
+  view->name = parts.settings.name;
+  view->wal_directory = parts.settings.wal.directory.string();
+  view->version = parts.server.version();
+  view->method = choose_method(parts.settings, view->version).name;
+  view->health = parts.health.health();
+  add_wal(parts, *view);
+  view->short_window = parts.forecast_rules.short_window;
+  view->long_window = parts.forecast_rules.long_window;
+  view->decision = parts.decision;
+  view->request_blockers =
+      policy::decide_on_request(rules, memory, situation_of(parts, Asker::somebody, influxdb::NudgeMode::patient, now),
+                                policy::Reason::manual, /*override_soft=*/false)
+          .blockers;
+  view->not_shrinking = parts.health.not_shrinking();
+  if (parts.server.is_node()) view->node = node_view(parts.server.node(), view->sample.get());
+  view->server = parts.server.facts();
+  view->server_asked = !parts.settings.influxdb.url.empty();
+  view->recommendations = recommendations(parts, *view, now);
+  view->restart = parts.restarter.view_of(parts, now);
+  view->running = parts.checkpointer.running();
+  view->last_run = parts.checkpointer.last();
+  view->last_checkpoint = memory.last_end;
+  view->last_success = memory.last_success;
+  view->cooldown_until = policy::cooldown_until(rules, memory, now.wall);
+  view->next_allowed = policy::next_allowed(rules, memory, now.wall);
+  view->cooldown = rules.cooldown;
+  view->dry_run = parts.settings.dry_run;
+  view->paused_until = policy::paused_until(memory, now.wall);
+  view->paused = view->paused_until.has_value();
+  if (view->paused) view->paused_by = memory.paused_by;
+  parts.wal.count_into(view->counters);
+  parts.checkpointer.count_into(view->counters);
+  parts.restarter.count_into(view->counters);
+  view->counters.restart_considerations = control.restart_considerations();
+  view->counters.events = parts.ledger.events();
+  return view;
+}
+
+std::string not_ready(const Control& control) {
+  const Parts& parts = control.parts();
+  if (parts.wal.finished() == 0) return parts.settings.name + ": the first look at the WAL has not ended";
+  if (parts.server.unanswered() || (!parts.settings.influxdb.url.empty() && !parts.health.judged())) {
+    return parts.settings.name + ": InfluxDB has not answered yet";
+  }
+  return {};
+}
+
+}  // namespace wal_exporter::control
