@@ -18,6 +18,7 @@ constexpr Duration kReadyAtTheLatest = std::chrono::seconds(15);
 constexpr Duration kViewSpacing = std::chrono::milliseconds(20);
 constexpr int kViewSpacingFactor = 10;
 // Of the 20 s that an end may take.
+constexpr Duration kTargetsEndWithin = std::chrono::seconds(14);
 constexpr Duration kHookFlush = std::chrono::seconds(3);
 constexpr Duration kJobsEndWithin = std::chrono::seconds(1);
 
@@ -56,9 +57,9 @@ view::HistoryEntry to_entry(state::AuditEntry entry) {
 namespace {
 
 // All at once: each may take a while to come to a safe point.
-void stop_all(const std::vector<std::shared_ptr<Target>>& targets) {
+void stop_all(const std::vector<std::shared_ptr<Target>>& targets, SteadyTime deadline) {
   for (const auto& target : targets) target->begin_stop();
-  for (const auto& target : targets) target->stop();
+  for (const auto& target : targets) target->stop(deadline);
 }
 
 }  // namespace
@@ -165,7 +166,7 @@ void Exporter::stop() {
     const MutexLock lock(targets_mutex_);
     targets = targets_;
   }
-  stop_all(targets);
+  stop_all(targets, clock_->steady() + kTargetsEndWithin);
   // After the targets, whose last events they tell.
   hooks_.stop(kHookFlush);
   feed_.stop();
@@ -203,7 +204,7 @@ Result<void> Exporter::apply(const settings::Settings& settings) {
   }
   // First the hooks: a new target's first events are for them.
   hooks_.apply(hook_configs(settings));
-  stop_all(leaving);
+  stop_all(leaving, clock_->steady() + kTargetsEndWithin);
   std::vector<std::shared_ptr<Target>> after;
   std::string failed;
   for (const settings::Target& wanted : settings.targets) {

@@ -10,9 +10,6 @@
 namespace wal_exporter::app {
 namespace {
 
-// Of the 20 s in which a process is to end.
-constexpr Duration kStopsWithin = std::chrono::seconds(15);
-
 // Somebody waits for an answer; where the last holder lets go without one, the target
 // has ended.
 template <class T>
@@ -95,7 +92,7 @@ void Target::publish(control::Now at) {
     const MutexLock lock(mutex_);
     view_ = std::move(view);
     not_ready_ = std::move(missing);
-    ended_ = control_.has_ended();
+    ended_ = ended_ || control_.has_ended();
     if (ended_) ended_changed_.notify_all();
   }
   services_.changed();
@@ -105,23 +102,22 @@ void Target::begin_stop() {
   post([](control::Control& to, control::Now at) { to.stop(at); });
 }
 
-void Target::stop() {
+void Target::stop(SteadyTime deadline) {
   begin_stop();
   workers_.stop();
   {
     const MutexLock lock(mutex_);
-    const SteadyTime deadline = services_.machinery.clock->steady() + kStopsWithin;
     while (!ended_ && services_.machinery.clock->steady() < deadline) {
       services_.machinery.clock->wait_until(ended_changed_, mutex_, deadline);
     }
+    ended_ = true;  // nobody waits again
   }
-  mailbox_->ask([this] {
-    control_.close(now());
+  mailbox_->ask([&] {
+    const control::Now at = now();
+    if (at.steady < deadline) control_.close(at);
     awaited_.clear();  // whoever still waits is told that the target has ended
   });
   mailbox_->close();
-  const MutexLock lock(mutex_);
-  ended_ = true;
 }
 
 std::shared_ptr<const view::TargetView> Target::view() const {

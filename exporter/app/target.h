@@ -51,8 +51,11 @@ class Target {
 
   // Begins nothing any more; what runs comes to a safe point. Returns at once.
   void begin_stop();
-  // And waits for that, up to 15 s.
-  void stop() WAL_EXPORTER_EXCLUDES(mutex_);
+  // And waits for that until `deadline`, then keeps what is not kept as it changes; nothing
+  // more by then.
+  void stop(SteadyTime deadline) WAL_EXPORTER_EXCLUDES(mutex_);
+  // Within 15 s: a process is to end in 20.
+  void stop() { stop(services_.machinery.clock->steady() + std::chrono::seconds(15)); }
 
   [[nodiscard]] const settings::Target& settings() const { return settings_; }
   [[nodiscard]] std::shared_ptr<const view::TargetView> view() const WAL_EXPORTER_EXCLUDES(mutex_);
