@@ -38,7 +38,6 @@ struct Services {
   std::filesystem::path state_directory;
   std::function<void()> changed;
   std::shared_ptr<events::Bus> bus;  // nullptr: events go to the audit and the log alone
-  std::shared_ptr<wal::WatchHub> watches;
 };
 
 class Target {
