@@ -2,11 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
-
-#include <filesystem>
-
-#include "app/control_file.h"
 
 namespace wal_exporter::control {
 namespace {
@@ -147,25 +142,6 @@ TEST(SnapshotBudget, ASnapshotEachMinuteIsAdvisedAgainstAndBlocksBelowTheFloor) 
   EXPECT_EQ(below[0].second,
             "218 of 4383 snapshots are left until old data goes unseen after a restart, and a checkpoint leaves the "
             "last 219 to the server");
-}
-
-TEST(Control, ReadsBackWhatWasWrittenForTheOwnerAlone) {
-  std::string name = (std::filesystem::temp_directory_path() / "wal_exporter-control-XXXXXX").string();
-  ASSERT_NE(mkdtemp(name.data()), nullptr);
-  const auto token = random_token().value();
-  EXPECT_EQ(token.size(), 64U);
-  EXPECT_NE(token, random_token().value());
-  ASSERT_TRUE(write_control(name, {"127.0.0.1:3002", token}).has_value());
-  struct stat status {};
-  ASSERT_EQ(::stat((name + "/control").c_str(), &status), 0);
-  EXPECT_EQ(status.st_mode & 0777U, 0600U);
-  const auto control = read_control(name);
-  ASSERT_TRUE(control.has_value());
-  EXPECT_EQ(control->address, "127.0.0.1:3002");
-  EXPECT_EQ(control->token, token);
-  remove_control(name);
-  EXPECT_FALSE(read_control(name).has_value());
-  std::filesystem::remove_all(name);
 }
 
 TEST(NodeFactsText, KeepsWhatTheServerSaid) {
