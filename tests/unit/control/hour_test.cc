@@ -1,17 +1,20 @@
-// An hour of a target's life, second by second: a sample every two minutes, a
-// decision every second, checkpoints that take one second.
+// An hour of a target's life: a sample every two minutes, checkpoints that take one
+// second.
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 #include <vector>
 
-#include "target.h"
+#include "base/bytes.h"
+#include "unit/control/bench.h"
 
-namespace wal_exporter::policy {
+namespace wal_exporter::control {
 namespace {
 
+using namespace std::chrono_literals;
+using policy::Reason;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using Started = std::pair<int, Reason>;  // second, why
@@ -20,63 +23,58 @@ class Hour {
  public:
   // Files written by each second since the server was started; 10 MiB each.
   explicit Hour(std::function<std::uint64_t(int)> written) : written_(std::move(written)) {
-    target.memory = after_schedule({}, kStart);
+    bench.settings.sampling.interval = 2min;
+    bench.settings.checkpoint.schedule = 10min;
+    bench.settings.checkpoint.method = settings::Method::backup;
+    bench.settings.influxdb.backup_address = "127.0.0.1:8088";
+    bench.answers.checkpoints = false;
+    bench.during = [this](const Effect& effect) {
+      if (const auto* run = std::get_if<RunCheckpoint>(&effect)) started.emplace_back(second_, run->reason);
+      see();
+    };
   }
 
   // `server_works`: whether a checkpoint started in that second empties the WAL.
-  void run(const std::function<bool(int)>& server_works, int until = 3600) {
-    for (int now = 0; now < until; ++now) step(now, server_works);
+  void run(const std::function<bool(int)>& server_works, int until = 3599) {
+    see();
+    if (second_ == 0) bench.start();
+    while (second_ < until) {
+      ++second_;
+      see();
+      bench.pass(1s);
+      bench.set_wall(kBenchStart + wall(second_));
+      const bool ends = bench.open().checkpoint && started.back().first < second_;
+      if (ends) finish(server_works(started.back().first));
+      if (bench.control().restart_considerations() > considered.size()) considered.push_back(second_);
+    }
   }
 
-  Target target;
-  std::function<Duration(int)> wall = [](int second) { return seconds(second); };
+  Bench bench;
+  std::function<Duration(int)> wall = [](int second) { return std::chrono::seconds(second); };
   std::vector<Started> started;
   std::vector<int> considered;
 
  private:
-  [[nodiscard]] wal::Sample see(int second) const {
-    const std::uint64_t files = written_(second) - emptied_;
-    wal::Sample sample = sample_of({files, files * 10 * kMiB}, wall(second));
-    if (files > 0) sample.oldest_pending = sample.taken_at - seconds(second - emptied_at_);
-    return sample;
+  void see() {
+    const std::uint64_t files = written_(second_) - emptied_;
+    wal::Sample sample;
+    sample.pending = {files, files * 10 * kMiB};
+    sample.filesystem_avail_bytes = 100 * kGiB;
+    if (files > 0) sample.oldest_pending = bench.now().wall - std::chrono::seconds(second_ - emptied_at_);
+    bench.wal = std::move(sample);
   }
 
-  void finish(int second, const std::function<bool(int)>& server_works) {
-    const auto [start, reason] = started.back();
-    const bool works = server_works(start);
+  void finish(bool works) {
     if (works) {
-      emptied_ = written_(second);
-      emptied_at_ = second;
+      emptied_ = written_(second_);
+      emptied_at_ = second_;
+      see();
     }
-    const wal::Sample after = see(second);
-    const bool still = judge(after.pending, resolve(target.rules.thresholds, after)).worse() == Health::critical;
-    target.end({.reason = reason, .success = works, .still_critical = still}, wall(second));
-    target.situation.in_flight = false;
-    target.look(after);
-  }
-
-  void step(int second, const std::function<bool(int)>& server_works) {
-    const Duration now = wall(second);
-    if (target.situation.in_flight) finish(second, server_works);
-    if (second % 120 == 0) target.look(see(second));
-    const Decision decision = target.decide(now);
-    target.memory = after_decision(target.memory, decision, kStart + now);
-    if (restart_consideration(target.rules, target.memory, kStart + now)) {
-      considered.push_back(second);
-      target.memory = after_restart_considered(target.memory);
-    }
-    if (decision.action == Action::checkpoint) {
-      started.emplace_back(second, *decision.reason);
-      target.start(now);
-      target.situation.in_flight = true;
-    }
-    if (schedule_due(target.rules, target.memory, kStart + now) &&
-        (decision.action == Action::checkpoint || !decision.reason)) {
-      target.memory = after_schedule(target.memory, kStart + now);
-    }
+    bench.end_checkpoint(works ? influxdb::OutcomeKind::succeeded : influxdb::OutcomeKind::unverified);
   }
 
   std::function<std::uint64_t(int)> written_;
+  int second_ = 0;
   std::uint64_t emptied_ = 0;
   int emptied_at_ = 0;
 };
@@ -84,14 +82,14 @@ class Hour {
 const auto kAlways = [](int) { return true; };
 const auto kNever = [](int) { return false; };
 
-TEST(Simulation, AnIdleServerIsLeftAlone) {
+TEST(AnHour, OfAnIdleServerLeavesItAlone) {
   Hour hour([](int) { return 0; });
   hour.run(kAlways);
   EXPECT_THAT(hour.started, IsEmpty());
   EXPECT_THAT(hour.considered, IsEmpty());
 }
 
-TEST(Simulation, ASlowWriterIsServedByTheSchedule) {
+TEST(AnHour, OfASlowWriterIsServedByTheSchedule) {
   // One file a minute: 10 files after 10 min are neither half of 30 nor older
   // than the schedule, 20 after 20 min are.
   Hour hour([](int second) { return static_cast<std::uint64_t>(second / 60); });
@@ -99,7 +97,7 @@ TEST(Simulation, ASlowWriterIsServedByTheSchedule) {
   EXPECT_THAT(hour.started, ElementsAre(Started{1200, Reason::scheduled}, Started{2400, Reason::scheduled}));
 }
 
-TEST(Simulation, AFastWriterIsCheckpointedOnWarningAsTheCooldownAllows) {
+TEST(AnHour, OfAFastWriterIsCheckpointedOnWarningAsTheCooldownAllows) {
   // One file in 7 s: 34 at the sample after 4 min. Every later warning is seen
   // after the cooldown, at a sample; the schedule's half is reached sooner where
   // it falls between.
@@ -114,16 +112,16 @@ TEST(Simulation, AFastWriterIsCheckpointedOnWarningAsTheCooldownAllows) {
   }
 }
 
-TEST(Simulation, AFloodIsCheckpointedWithoutWaitingForTheCooldown) {
+TEST(AnHour, OfAFloodIsCheckpointedWithoutWaitingForTheCooldown) {
   // One file a second: critical at every sample, each a fresh one.
   Hour hour([](int second) { return static_cast<std::uint64_t>(second); });
-  hour.run(kAlways, 600);
+  hour.run(kAlways, 599);
   EXPECT_THAT(hour.started, ElementsAre(Started{120, Reason::critical}, Started{240, Reason::critical},
                                         Started{360, Reason::critical}, Started{480, Reason::critical}));
   EXPECT_THAT(hour.considered, IsEmpty());
 }
 
-TEST(Simulation, AServerThatDoesNotEmptyItsWalIsTriedLessAndLessAndARestartConsideredOnce) {
+TEST(AnHour, OfAServerThatDoesNotEmptyItsWalIsTriedLessAndLessAndARestartConsideredOnce) {
   Hour hour([](int) { return 100; });
   hour.run(kNever);
   // Spacing 60 s, then backoffs of 60, 120 and 240 s, then the breaker.
@@ -134,9 +132,9 @@ TEST(Simulation, AServerThatDoesNotEmptyItsWalIsTriedLessAndLessAndARestartConsi
   EXPECT_THAT(hour.considered, ElementsAre(1384));
 }
 
-TEST(Simulation, AServerThatRecoversClosesTheBreakerAndTheNextEpisodeCountsAgain) {
+TEST(AnHour, OfAServerThatRecoversClosesTheBreakerAndTheNextEpisodeCountsAgain) {
   Hour hour([](int second) { return second < 3000 ? 100U : 200U; });
-  hour.run([](int second) { return second > 2000 && second < 3000; }, 3600 + 1200);
+  hour.run([](int second) { return second > 2000 && second < 3000; }, 3600 + 1199);
   const auto late =
       std::find_if(hour.started.begin(), hour.started.end(), [](const Started& s) { return s.first >= 3000; });
   ASSERT_NE(late, hour.started.end());
@@ -146,9 +144,9 @@ TEST(Simulation, AServerThatRecoversClosesTheBreakerAndTheNextEpisodeCountsAgain
   EXPECT_THAT(hour.considered, ElementsAre(1384, 3484 + 900));
 }
 
-TEST(Simulation, AClockSetBackByADayStopsNothing) {
+TEST(AnHour, WithAClockSetBackByADayStopsNothing) {
   Hour hour([](int second) { return static_cast<std::uint64_t>(second / 7); });
-  hour.wall = [](int second) { return seconds(second) - (second >= 1000 ? hours(24) : hours(0)); };
+  hour.wall = [](int second) { return std::chrono::seconds(second) - (second >= 1000 ? 24h : 0h); };
   hour.run(kAlways);
   ASSERT_GE(hour.started.size(), 9U);
   for (std::size_t i = 1; i < hour.started.size(); ++i) {
@@ -157,15 +155,18 @@ TEST(Simulation, AClockSetBackByADayStopsNothing) {
   EXPECT_GT(hour.started.back().first, 3000);
 }
 
-TEST(Simulation, NothingIsStartedWhilePausedAndAllOfItAfterwards) {
+TEST(AnHour, NothingIsStartedWhilePausedAndAllOfItAfterwards) {
   Hour hour([](int) { return 40; });
-  hour.target.situation.paused = true;
-  hour.run(kAlways, 1200);
+  hour.bench.answers.samples = false;
+  hour.bench.start();
+  EXPECT_TRUE(hour.bench.pause(1h).done);
+  hour.bench.answers.samples = true;
+  hour.bench.give_sample();
+  hour.bench.pass(20min);
   EXPECT_THAT(hour.started, IsEmpty());
-  hour.target.situation.paused = false;
-  hour.run(kAlways, 1);
+  EXPECT_TRUE(hour.bench.pause(std::nullopt).done);
   EXPECT_THAT(hour.started, ElementsAre(Started{0, Reason::warning}));
 }
 
 }  // namespace
-}  // namespace wal_exporter::policy
+}  // namespace wal_exporter::control

@@ -1,0 +1,146 @@
+// What a target tells about health, also across a restart of the exporter.
+#include <gmock/gmock.h>
+
+#include "unit/control/bench.h"
+
+namespace wal_exporter::control {
+namespace {
+
+using namespace std::chrono_literals;
+using policy::Health;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+class HealthTold : public ::testing::Test {
+ protected:
+  HealthTold() {
+    bench.settings.thresholds.max_files = 1;
+    bench.settings.checkpoint.method = settings::Method::none;
+  }
+  void restart() {
+    bench.end();
+    bench.start();
+  }
+  // What the last event advises, in one text.
+  std::string advised() {
+    std::string out;
+    const nlohmann::json last = bench.events("wal.health").back();
+    for (const auto& line : last.at("recommendations")) out += line.get<std::string>() + "\n";
+    return out;
+  }
+
+  Bench bench;
+};
+
+TEST_F(HealthTold, ThatIsAsItWasToldBeforeTheRestartIsNoNews) {
+  bench.start();
+  EXPECT_THAT(bench.healths(), ElementsAre("unknown -> critical"));
+  restart();
+  EXPECT_EQ(bench.view()->health, Health::critical);
+  EXPECT_THAT(bench.healths(), ElementsAre("unknown -> critical"));
+  // A change after that is news as ever.
+  bench.wal = segments(0);
+  bench.pass(1min);
+  EXPECT_EQ(bench.view()->health, Health::healthy);
+  EXPECT_THAT(bench.healths(), ElementsAre("unknown -> critical", "critical -> healthy"));
+}
+
+TEST_F(HealthTold, ThatChangedWhileTheExporterWasDownIsNews) {
+  bench.start();
+  bench.wal = segments(0);
+  restart();
+  EXPECT_THAT(bench.healths(), ElementsAre("unknown -> critical", "unknown -> healthy"));
+}
+
+TEST_F(HealthTold, IsToldAgainAfterAnEndInWhichItWasUnknown) {
+  bench.start();
+  bench.wal = failure(ErrorKind::not_found, "opening /var/lib/influxdb/wal: No such file or directory");
+  bench.pass_until([&] { return !bench.view()->health.has_value(); }, 3min);
+  EXPECT_EQ(bench.now().wall - kBenchStart, 2min + 1ms) << "two intervals after the last good sample";
+  bench.end();
+  bench.wal = segments(5);
+  bench.start();
+  EXPECT_THAT(bench.healths(), ElementsAre("unknown -> critical", "critical -> unknown", "unknown -> critical"));
+}
+
+TEST_F(HealthTold, IsToldWithWhatHoldsACheckpointBackNow) {
+  bench.start();
+  EXPECT_THAT(advised(), HasSubstr("blocked by method_disabled"));
+  EXPECT_THAT(advised(), Not(HasSubstr("sample_stale"))) << "that was before the sample";
+  bench.wal = segments(0);
+  bench.pass(1min);
+  EXPECT_EQ(bench.view()->health, Health::healthy);
+  EXPECT_TRUE(bench.pause(1h).until.has_value());
+  bench.wal = segments(2);
+  bench.pass(1min);
+  EXPECT_EQ(bench.view()->health, Health::warning);
+  EXPECT_THAT(advised(), HasSubstr("paused"));
+  bench.wal = segments(5);
+  bench.pass(1min);
+  EXPECT_EQ(bench.view()->health, Health::critical);
+  EXPECT_THAT(advised(), HasSubstr("limit for critical"));
+}
+
+TEST_F(HealthTold, ThatIsLostSaysWhyAndAdvisesNothing) {
+  bench.start();
+  bench.wal = failure(ErrorKind::permission, "opening /var/lib/influxdb/wal: Permission denied");
+  bench.pass(3min);
+  const nlohmann::json lost = bench.events("wal.health").back();
+  EXPECT_EQ(lost.at("severity"), "warning");
+  EXPECT_THAT(lost.at("recommendations"), IsEmpty());
+  EXPECT_EQ(bench.summary_of("wal.health"),
+            "health critical -> unknown: 5 files, 4.9 KiB pending: no fresh sample: opening /var/lib/influxdb/wal: "
+            "Permission denied");
+  EXPECT_EQ(bench.logged("no fresh sample for 2m 0s: health is unknown [plant]") +
+                bench.logged("no fresh sample for 2m: health is unknown [plant]"),
+            1U);
+}
+
+TEST_F(HealthTold, HasTheOlderServicesLineOncePerIntervalAndForEachChange) {
+  bench.start();
+  EXPECT_EQ(bench.logged("error: CRITICAL WAL status: 5 files, 0.00GB [plant]"), 1U);
+  // Samples between two intervals, as changes in the directory bring them, are for debug.
+  bench.freeze(10s);
+  bench.change();
+  EXPECT_EQ(bench.samples_taken, 2U);
+  EXPECT_EQ(bench.logged("error: CRITICAL WAL status"), 1U);
+  EXPECT_EQ(bench.logged("debug: CRITICAL WAL status"), 1U);
+  bench.pass(1min);
+  EXPECT_EQ(bench.logged("error: CRITICAL WAL status"), 2U);
+  bench.wal = segments(0);
+  bench.freeze(5s);
+  bench.change();
+  EXPECT_EQ(bench.logged("info: WAL health normal: 0 files, 0.00GB [plant]"), 1U);
+}
+
+TEST_F(HealthTold, OfA3xNodeSaysWhyItDoesNotShrink) {
+  bench.settings.thresholds.max_files.reset();
+  bench.settings.influxdb.version = settings::Version::v3;
+  bench.settings.influxdb.snapshot_size = 600;
+  bench.version = "3";
+  bench.wal = periods_until(kBenchStart, 5);
+  bench.start();
+  const nlohmann::json told = bench.events("wal.health").back();
+  EXPECT_EQ(told.at("to"), "healthy");
+  ASSERT_TRUE(told.contains("not_shrinking"));
+  EXPECT_EQ(told.at("not_shrinking").at("cause"), "too_few_files");
+  EXPECT_EQ(told.at("not_shrinking").at("detail"), bench.view()->not_shrinking.value().detail);
+}
+
+// A count over the limit says nothing on 3.x until it has lasted two minutes.
+TEST_F(HealthTold, OfA3xNodeIsWorseOnlyOnceACountOverTheLimitHasLasted) {
+  bench.settings.influxdb.version = settings::Version::v3;
+  bench.version = "3";
+  bench.wal = periods_until(kBenchStart, 5);
+  bench.start();
+  EXPECT_EQ(bench.view()->health, Health::healthy);
+  bench.pass(2min - 1s);
+  EXPECT_EQ(bench.view()->health, Health::healthy);
+  bench.pass(1s);
+  EXPECT_EQ(bench.view()->health, Health::critical);
+}
+
+}  // namespace
+}  // namespace wal_exporter::control
