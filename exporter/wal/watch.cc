@@ -46,35 +46,6 @@ std::string_view without_events(int fd) {
   return {};
 }
 
-// What is watched for one directory, but for what the lock guards.
-struct Subject {
-  std::filesystem::path directory;
-  Layout layout = Layout::segments;
-
-  // Folders above the files: db, rp and shard for segments; wal and snapshots for a node.
-  [[nodiscard]] int depth() const { return layout == Layout::segments ? 3 : 1; }
-  [[nodiscard]] bool is_of_interest(int level, std::string_view name) const {
-    return level < depth() && (layout == Layout::segments || level != 0 || name == "wal" || name == "snapshots");
-  }
-};
-
-class ChangeCallback {
- public:
-  explicit ChangeCallback(std::function<void()> function) : function_(std::move(function)) {}
-  void call() {
-    const MutexLock lock(mutex_);
-    if (function_) function_();
-  }
-  void end() {
-    const MutexLock lock(mutex_);
-    function_ = nullptr;
-  }
-
- private:
-  Mutex mutex_;  // held while it runs, so that end() waits
-  std::function<void()> function_ WAL_EXPORTER_GUARDED_BY(mutex_);
-};
-
 }  // namespace
 
 // All watches of the instance. Paths are opened, listed and watched without the lock,
@@ -82,6 +53,35 @@ class ChangeCallback {
 class WatchHub::Watches {
  public:
   using Id = std::uint64_t;
+
+  // What is watched for one directory, but for what the lock guards.
+  struct Subject {
+    std::filesystem::path directory;
+    Layout layout = Layout::segments;
+
+    // Folders above the files: db, rp and shard for segments; wal and snapshots for a node.
+    [[nodiscard]] int depth() const { return layout == Layout::segments ? 3 : 1; }
+    [[nodiscard]] bool is_of_interest(int level, std::string_view name) const {
+      return level < depth() && (layout == Layout::segments || level != 0 || name == "wal" || name == "snapshots");
+    }
+  };
+
+  class ChangeCallback {
+   public:
+    explicit ChangeCallback(std::function<void()> function) : function_(std::move(function)) {}
+    void call() {
+      const MutexLock lock(mutex_);
+      if (function_) function_();
+    }
+    void end() {
+      const MutexLock lock(mutex_);
+      function_ = nullptr;
+    }
+
+   private:
+    Mutex mutex_;  // held while it runs, so that end() waits
+    std::function<void()> function_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  };
 
   // What one read of events asks for.
   struct News {
@@ -331,9 +331,9 @@ class WatchHub::Watches {
 
 class WatchHub::Watch final : public DirectoryWatch {
  public:
-  Watch(std::shared_ptr<Watches> watches, Subject subject, std::function<void()> on_change)
+  Watch(std::shared_ptr<Watches> watches, Watches::Subject subject, std::function<void()> on_change)
       : watches_(std::move(watches)),
-        callback_(std::make_shared<ChangeCallback>(std::move(on_change))),
+        callback_(std::make_shared<Watches::ChangeCallback>(std::move(on_change))),
         id_(watches_->add(std::move(subject), callback_)) {
     watches_->rearm(id_);
   }
@@ -346,7 +346,7 @@ class WatchHub::Watch final : public DirectoryWatch {
 
  private:
   const std::shared_ptr<Watches> watches_;
-  const std::shared_ptr<ChangeCallback> callback_;
+  const std::shared_ptr<Watches::ChangeCallback> callback_;
   const Watches::Id id_;
 };
 
@@ -362,7 +362,7 @@ WatchHub::~WatchHub() {
 
 std::unique_ptr<DirectoryWatch> WatchHub::watch(std::filesystem::path directory, Layout layout,
                                                 std::function<void()> on_change) {
-  return std::make_unique<Watch>(watches_, Subject{std::move(directory), layout}, std::move(on_change));
+  return std::make_unique<Watch>(watches_, Watches::Subject{std::move(directory), layout}, std::move(on_change));
 }
 
 void WatchHub::read_events(const std::stop_token& stop) {
