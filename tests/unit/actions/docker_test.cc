@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/mutex.h"
-#include "unit/http/fake_server.h"
+#include "support.h"
 
 namespace wal_exporter::actions {
 namespace {
