@@ -127,22 +127,34 @@ wal_exporter_unpack() {
   ) 9>"$wal_exporter_servers/.lock" || exit 1
 }
 
-# axe-core, for the test of the status page alone: into build/axe-core, with npm.
+# axe-core, for the test of the status page alone: into build/axe-core, out of a
+# Python package that holds it. Nothing is installed.
 wal_exporter_axe() {
-  local version=4.10.2 folder=$wal_exporter_root/build/axe-core
-  [ ! -e "$folder/package/axe.min.js" ] || return 0
+  local folder=$wal_exporter_root/build/axe-core
+  local package='axe-playwright-python==0.1.8 --hash=sha256:fdd263c998388f1a8e67cad02677e612d946248bd44d163be5e8650ea31f95f8'
   mkdir -p "$folder"
   (
     flock 9
-    [ ! -e "$folder/package/axe.min.js" ] || exit 0
-    # Not every npm is Debian's: one that is there is used as it is.
-    command -v npm >/dev/null || wal_exporter_install test-npm
-    wal_exporter_say "fetching axe-core $version"
+    [ ! -e "$folder/axe.min.js" ] || exit 0
+    wal_exporter_say "fetching axe-core (${package%% *})"
     cd "$folder" || exit 1
-    npm pack --silent "axe-core@$version" >npm.log 2>&1 || wal_exporter_fail "npm could not fetch axe-core: $(tail -n 3 npm.log)"
-    rm -rf package.new && mkdir package.new
-    tar -xzf "axe-core-$version.tgz" -C package.new && mv package.new/package package && rm -rf package.new
+    rm -rf new && mkdir new && printf '%s\n' "$package" >new/package
+    {
+      /usr/bin/python3 -m pip download --no-deps --require-hashes -d new -r new/package &&
+        /usr/bin/python3 -m zipfile -e new/*.whl new
+    } >pip.log 2>&1 || wal_exporter_fail "pip could not fetch axe-core: $(tail -n 3 pip.log)"
+    mv new/*/axe.min.js . && rm -rf new
   ) 9>"$folder/.lock" || exit 1
+}
+
+# Configures the preset `$1`, quietly unless it fails; the rest goes to cmake.
+wal_exporter_configure() {
+  local log=$wal_exporter_root/build/$1/configure.log
+  mkdir -p "${log%/*}"
+  (cd "$wal_exporter_root" && cmake --preset "$@") >"$log" 2>&1 || {
+    cat "$log" >&2
+    wal_exporter_fail "cmake could not configure the $1 preset: see above"
+  }
 }
 
 # Configures where that has not been done, then builds. `$1` is a preset; the
@@ -154,13 +166,7 @@ wal_exporter_build() {
   mkdir -p "$folder"
   (
     flock 9
-    cd "$wal_exporter_root" || exit 1
-    if [ ! -e "$folder/build.ninja" ]; then
-      cmake --preset "$preset" -DWAL_EXPORTER_TESTS=OFF >"$folder/configure.log" 2>&1 || {
-        cat "$folder/configure.log" >&2
-        wal_exporter_fail "cmake could not configure the $preset preset: see above"
-      }
-    fi
+    [ -e "$folder/build.ninja" ] || wal_exporter_configure "$preset" -DWAL_EXPORTER_TESTS=OFF
     cmake --build "$folder" "$@" >&2
   ) 9>"$folder/.wal_exporter.lock" || wal_exporter_fail "the build of the $preset preset failed: see above"
 }

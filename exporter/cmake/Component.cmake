@@ -40,6 +40,11 @@ function(wal_exporter_compile_options TARGET)
     # False with std::string at -O2 in g++ 12.
     target_compile_options(${TARGET} PRIVATE -Wno-array-bounds -Wno-restrict -Wno-stringop-overflow -Wno-stringop-overread)
   endif()
+  if(WAL_EXPORTER_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # It looks for classes of headers that hold what is local to a file, and takes
+    # a .cc that is included for a header.
+    target_compile_options(${TARGET} PRIVATE -Wno-subobject-linkage)
+  endif()
   if(WAL_EXPORTER_WERROR)
     target_compile_options(${TARGET} PRIVATE -Werror)
   endif()

@@ -183,9 +183,9 @@ void read_generations(const Json& rows, NodeFacts& facts) {
   constexpr double kLongestSeconds = 366.0 * 86'400;
   for (const Json& row : rows) {
     const auto level = row.find("level");
-    const auto seconds = row.find("duration_seconds");
-    if (level == row.end() || seconds == row.end() || *level != 1 || !seconds->is_number()) continue;
-    const double value = seconds->get<double>();
+    const auto duration = row.find("duration_seconds");
+    if (level == row.end() || duration == row.end() || *level != 1 || !duration->is_number()) continue;
+    const double value = duration->get<double>();
     if (value < 1 || value > kLongestSeconds) continue;
     facts.gen1_duration = std::chrono::seconds(static_cast<std::int64_t>(value));
     return;

@@ -643,8 +643,9 @@ class Nudge(Node):
 
     def test_by_critical_without_anybody_asking(self):
         node = self.node()
+        # More than three times the limit before the first sample, so that none sees a part of it.
+        node.write(10, time.time_ns() + 10 * HOUR)
         exporter = self.begin(node, thresholds={"max_size": 300})
-        node.write(10, time.time_ns() + 10 * HOUR)  # more than three times that
         self.wait_checkpoint(exporter, reason="critical", outcome="succeeded")
         self.assertGreaterEqual(node.covered(), 10)
         self.assertLessEqual(node.points(), 59)
