@@ -43,6 +43,54 @@ Result<std::int64_t> BenchStore::newest_id() {
   return audit_->newest_id();
 }
 
+std::vector<state::AuditEntry> BenchStore::entries(const std::string& kind) {
+  std::vector<state::AuditEntry> out = history("plant", std::nullopt, 100'000).value();
+  if (!kind.empty()) std::erase_if(out, [&](const state::AuditEntry& entry) { return entry.kind != kind; });
+  std::reverse(out.begin(), out.end());
+  return out;
+}
+
+std::vector<nlohmann::json> BenchStore::details(const std::string& kind) {
+  std::vector<nlohmann::json> out;
+  for (const state::AuditEntry& entry : entries(kind)) out.push_back(nlohmann::json::parse(entry.detail));
+  return out;
+}
+
+std::string BenchStore::summary_of(const std::string& kind) {
+  const auto found = entries(kind);
+  return found.empty() ? std::string() : found.back().summary;
+}
+
+std::vector<std::string> BenchStore::steps() {
+  std::vector<std::string> out;
+  for (const auto& detail : details("wal.restart")) out.push_back(detail.at("step"));
+  return out;
+}
+
+std::vector<std::string> BenchStore::healths() {
+  std::vector<std::string> out;
+  for (const auto& detail : details("wal.health")) {
+    out.push_back(detail.at("from").get<std::string>() + " -> " + detail.at("to").get<std::string>());
+  }
+  return out;
+}
+
+World::World() : wal(segments(5)), version("1"), server(server_up("1.6.7")) {
+  checkpoint_does = [this](const RunCheckpoint&) {
+    wal = segments(0);
+    influxdb::Outcome outcome;
+    outcome.kind = influxdb::OutcomeKind::succeeded;
+    outcome.message = "nothing is left";
+    return outcome;
+  };
+}
+
+void World::forget() {
+  open_ = {};
+  replies_.clear();
+  queue_.clear();
+}
+
 Bench::Bench()
     : log_(std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::ostream_sink_st>(*log_text_))) {
   log_->set_pattern("%l: %v");
@@ -53,22 +101,10 @@ Bench::Bench()
   settings.sampling.interval = std::chrono::minutes(1);
   settings.checkpoint.schedule.reset();
   settings.checkpoint.min_free_bytes = 0;
-  version = "1";
-  wal = segments(5);
-  server = server_up("1.6.7");
-  checkpoint_does = [this](const RunCheckpoint&) {
-    wal = segments(0);
-    influxdb::Outcome outcome;
-    outcome.kind = influxdb::OutcomeKind::succeeded;
-    outcome.message = "nothing is left";
-    return outcome;
-  };
 }
 
 void Bench::start(Purpose purpose) {
-  open_ = {};
-  replies_.clear();
-  wanted_.clear();
+  forget();
   control_ = std::make_unique<Control>(settings, purpose, store, bus, log_, now_);
   on_time();
 }
@@ -82,9 +118,7 @@ void Bench::end() {
 }
 
 Bench::Left Bench::left() {
-  Left left{store->values, store->history(settings.name, std::nullopt, 100'000).value()};
-  std::reverse(left.audit.begin(), left.audit.end());
-  return left;
+  return {store->values, store->entries()};
 }
 
 void Bench::kill(const Left& left) {
@@ -104,7 +138,7 @@ void Bench::pass_until(const std::function<bool()>& holds, Duration most) {
   int at_once = 0;
   while (!holds()) {
     ASSERT_TRUE(now_.steady < until) << "not within " << format_duration(most) << "; steps "
-                                     << ::testing::PrintToString(steps()) << "; log:\n"
+                                     << ::testing::PrintToString(store->steps()) << "; log:\n"
                                      << log();
     const SteadyTime next = std::min(control_->next(now_), until);
     at_once = next <= now_.steady ? at_once + 1 : 0;
@@ -119,7 +153,7 @@ void Bench::pass_until(const std::function<bool()>& holds, Duration most) {
 
 void Bench::pass_until_step(const std::string& step) {
   pass_until([&] {
-    const auto told = steps();
+    const auto told = store->steps();
     return std::find(told.begin(), told.end(), step) != told.end();
   });
 }
@@ -145,10 +179,9 @@ std::uint64_t Bench::prepare_restart(view::PrepareRestartCommand command) {
   return number;
 }
 
-std::uint64_t Bench::alert(view::AlertCommand command) {
+std::uint64_t Bench::alert(const std::vector<std::string>& instances) {
   std::uint64_t number = 0;
-  command.target = settings.name;
-  call([&] { number = control_->alert(command, now_); });
+  call([&] { number = control_->alert({settings.name, "WalTooLarge", instances}, now_); });
   return number;
 }
 
@@ -158,47 +191,62 @@ view::PauseAnswer Bench::pause(std::optional<Duration> length, const std::string
   return answer;
 }
 
-void Bench::call(const std::function<void()>& input) {
+void Bench::change() {
+  call([&] { control_->on_change(now_); });
+}
+
+void Bench::on_time() {
+  call([&] { control_->on_time(now_); });
+}
+
+void Bench::on_trigger(std::optional<std::uint64_t> file, Time time) {
+  call([&] { control_->on_trigger(file, time); });
+}
+
+void Bench::stop() {
+  call([&] { control_->stop(now_); });
+}
+
+void World::call(const std::function<void()>& input) {
   input();
   work();
 }
 
 // What an answer brings about is done after what was wanted before. Where a test calls
 // from `during`, the outer one goes on.
-void Bench::work() {
-  for (Effect& effect : control_->take_effects()) wanted_.push_back(std::move(effect));
+void World::work() {
+  for (Effect& effect : control_->take_effects()) queue_.push_back(std::move(effect));
   if (working_) return;
   working_ = true;
-  while (!wanted_.empty()) {
-    const Effect effect = std::move(wanted_.front());
-    wanted_.pop_front();
+  while (!queue_.empty()) {
+    const Effect effect = std::move(queue_.front());
+    queue_.pop_front();
     if (during) during(effect);
-    if (control_ == nullptr) break;  // the test has killed it
     take(effect);
-    for (Effect& more : control_->take_effects()) wanted_.push_back(std::move(more));
+    for (Effect& more : control_->take_effects()) queue_.push_back(std::move(more));
   }
   working_ = false;
 }
 
-void Bench::take(const Effect& effect) {
+void World::take(const Effect& effect) {
   if (const auto* sample = std::get_if<TakeSample>(&effect)) {
     EXPECT_FALSE(open_.sample.has_value()) << "two samples at once";
     open_.sample = *sample;
-    ++samples_taken;
+    ++wanted.samples;
     if (answers.samples) give_sample();
   } else if (const auto* question = std::get_if<AskServer>(&effect)) {
     EXPECT_FALSE(open_.question.has_value()) << "two questions at once";
     open_.question = *question;
-    ++questions_asked;
+    ++wanted.questions;
     if (answers.questions) give_answer();
   } else if (const auto* run = std::get_if<RunCheckpoint>(&effect)) {
     EXPECT_FALSE(open_.checkpoint.has_value()) << "two checkpoints at once";
     EXPECT_FALSE(open_.restart) << "a checkpoint while InfluxDB is being restarted";
     open_.checkpoint = *run;
-    checkpoints.push_back(*run);
-    if (answers.checkpoints) end_checkpoint(checkpoint_does(*run), failure(ErrorKind::internal, "read below"), false);
+    wanted.checkpoints.push_back(*run);
+    if (answers.checkpoints) end_checkpoint(checkpoint_does(*run));
   } else if (std::holds_alternative<StopCheckpoint>(effect)) {
-    ++checkpoints_stopped;
+    ++wanted.checkpoint_stops;
   } else if (std::holds_alternative<CheckRestart>(effect)) {
     EXPECT_FALSE(open_.check) << "two checks at once";
     open_.check = true;
@@ -215,112 +263,75 @@ void Bench::take(const Effect& effect) {
     EXPECT_FALSE(open_.checkpoint.has_value()) << "a restart during a checkpoint";
     EXPECT_TRUE(lock_held());
     open_.restart = true;
-    ++restarts_made;
+    ++wanted.restarts;
     if (answers.restarts) give_restarted(restarted);
   } else if (std::holds_alternative<StopRestart>(effect)) {
-    ++restarts_stopped;
+    ++wanted.restart_stops;
   } else if (const auto* reply = std::get_if<Reply>(&effect)) {
     EXPECT_TRUE(replies_.emplace(reply->request, reply->answer).second) << "answered twice";
   }
 }
 
-void Bench::give_sample() {
+Result<std::shared_ptr<const wal::Sample>> World::read() const {
+  if (!wal) return tl::unexpected(wal.error());
+  auto sample = std::make_shared<wal::Sample>(*wal);
+  sample->taken_at = now_.wall;
+  sample->took = elapsed;
+  return sample;
+}
+
+void World::give_sample() {
   ASSERT_TRUE(open_.sample.has_value());
   SampleTaken taken;
   taken.number = std::exchange(open_.sample, std::nullopt)->number;
+  taken.sample = read();
   taken.elapsed = elapsed;
   taken.version = version;
-  taken.source = source;
-  if (wal) {
-    auto sample = std::make_shared<wal::Sample>(*wal);
-    sample->taken_at = now_.wall;
-    sample->took = elapsed;
-    taken.sample = std::move(sample);
-  } else {
-    taken.sample = tl::unexpected(wal.error());
-  }
+  taken.source = 1;
   call([&] { control_->on_sample(std::move(taken), now_); });
 }
 
-void Bench::give_answer() {
+void World::give_answer() {
   ASSERT_TRUE(open_.question.has_value());
   open_.question.reset();
-  ServerAnswer answer{server, node, metrics};
+  ServerAnswer answer{server, node, std::nullopt};
   answer.server.asked_at = now_.wall;
   call([&] { control_->on_answer(std::move(answer), now_); });
 }
 
-void Bench::end_checkpoint(influxdb::OutcomeKind kind, const std::string& message) {
+void World::end_checkpoint(influxdb::OutcomeKind kind, const std::string& message, bool stopped) {
   influxdb::Outcome outcome;
   outcome.kind = kind;
   outcome.message = message;
-  end_checkpoint(std::move(outcome), failure(ErrorKind::internal, "read below"), false);
+  end_checkpoint(std::move(outcome), stopped);
 }
 
-void Bench::end_checkpoint(influxdb::Outcome outcome, Result<std::shared_ptr<const wal::Sample>> after, bool stopped) {
+void World::end_checkpoint(influxdb::Outcome outcome, bool stopped) {
   ASSERT_TRUE(open_.checkpoint.has_value());
   RunEnded ended;
   ended.id = open_.checkpoint->id;
   ended.outcome = std::move(outcome);
   ended.outcome.started = open_.checkpoint->started;
+  ended.after = read();
   ended.stopped = stopped;
   open_.checkpoint.reset();
-  // Without a sample of its own, what the world shows.
-  if (!after && wal) {
-    auto sample = std::make_shared<wal::Sample>(*wal);
-    sample->taken_at = now_.wall;
-    after = std::move(sample);
-  }
-  ended.after = std::move(after);
   call([&] { control_->on_run_ended(std::move(ended), now_); });
 }
 
-void Bench::give_check(const Result<std::string>& plan) {
+void World::give_check(const Result<std::string>& plan) {
   ASSERT_TRUE(std::exchange(open_.check, false));
   call([&] { control_->on_restart_checked(plan, now_); });
 }
 
-void Bench::give_lock(Result<HeldLock> lock) {
+void World::give_lock(Result<HeldLock> lock) {
   ASSERT_TRUE(std::exchange(open_.lock, false));
   if (lock) lock_ = *lock;
   call([&] { control_->on_restart_locked(std::move(lock), now_); });
 }
 
-void Bench::give_restarted(const Result<std::string>& done) {
+void World::give_restarted(const Result<std::string>& done) {
   ASSERT_TRUE(std::exchange(open_.restart, false));
   call([&] { control_->on_restarted(done, now_); });
-}
-
-std::vector<state::AuditEntry> Bench::audit(const std::string& kind) {
-  std::vector<state::AuditEntry> out = store->history(settings.name, std::nullopt, 100'000).value();
-  std::erase_if(out, [&](const state::AuditEntry& entry) { return entry.kind != kind; });
-  std::reverse(out.begin(), out.end());
-  return out;
-}
-
-std::vector<nlohmann::json> Bench::events(const std::string& kind) {
-  std::vector<nlohmann::json> out;
-  for (const state::AuditEntry& entry : audit(kind)) out.push_back(nlohmann::json::parse(entry.detail));
-  return out;
-}
-
-std::string Bench::summary_of(const std::string& kind) {
-  const auto entries = audit(kind);
-  return entries.empty() ? std::string() : entries.back().summary;
-}
-
-std::vector<std::string> Bench::steps() {
-  std::vector<std::string> out;
-  for (const auto& detail : events("wal.restart")) out.push_back(detail.at("step"));
-  return out;
-}
-
-std::vector<std::string> Bench::healths() {
-  std::vector<std::string> out;
-  for (const auto& detail : events("wal.health")) {
-    out.push_back(detail.at("from").get<std::string>() + " -> " + detail.at("to").get<std::string>());
-  }
-  return out;
 }
 
 std::size_t Bench::logged(const std::string& text) const {

@@ -30,7 +30,7 @@ namespace wal_exporter::control {
 // 2026-01-01T00:00:00Z
 inline constexpr Time kBenchStart{std::chrono::seconds(1'767'225'600)};
 
-// A state database that can fail, and that shows what it holds.
+// A state database that can fail, and that shows what it holds of the one target.
 class BenchStore final : public state::Store {
  public:
   using Values = std::map<std::string, std::string>;
@@ -43,6 +43,17 @@ class BenchStore final : public state::Store {
   Result<std::vector<state::AuditEntry>> events(const state::EventQuery& query) override;
   Result<std::int64_t> newest_id() override;
 
+  // Of the audit, oldest first.
+  [[nodiscard]] std::vector<state::AuditEntry> entries(const std::string& kind = {});
+  // What the details of that kind say, oldest first.
+  [[nodiscard]] std::vector<nlohmann::json> details(const std::string& kind);
+  // Of the newest of that kind; empty: none.
+  [[nodiscard]] std::string summary_of(const std::string& kind);
+  // Of the restart's events.
+  [[nodiscard]] std::vector<std::string> steps();
+  // "from -> to" of each event of health.
+  [[nodiscard]] std::vector<std::string> healths();
+
   bool fails_reads = false;
   std::function<bool(const std::string& key)> fails_put;  // empty: none fails
   bool fails_appends = false;
@@ -53,7 +64,96 @@ class BenchStore final : public state::Store {
   std::unique_ptr<state::Store> audit_ = state::memory_store(100'000);
 };
 
-class Bench {
+// What is around a target: its WAL, its server, those who restart it.
+class World {
+ public:
+  World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  Result<wal::Sample> wal;       // what a sample shows; `taken_at` is filled in
+  std::string version;           // that the directory shows
+  Duration elapsed{};            // of a sample
+  influxdb::ServerFacts server;  // `asked_at` is filled in
+  std::optional<influxdb::NodeFacts> node;
+  // What comes of a checkpoint. Changes the world as a checkpoint does.
+  std::function<influxdb::Outcome(const RunCheckpoint&)> checkpoint_does;
+  Result<std::string> check = std::string("run /usr/local/bin/restart");
+  bool locked_elsewhere = false;
+  Result<std::string> restarted = std::string("ran /usr/local/bin/restart");
+
+  // What is answered at once.
+  struct {
+    bool samples = true;
+    bool questions = true;
+    bool checkpoints = true;
+    bool checks = true;
+    bool locks = true;
+    bool restarts = true;
+  } answers;
+  // Called with each effect before it is answered.
+  std::function<void(const Effect&)> during;
+
+  // What was wanted so far.
+  struct Wanted {
+    std::uint64_t samples = 0;
+    std::uint64_t questions = 0;
+    std::vector<RunCheckpoint> checkpoints;
+    std::uint64_t checkpoint_stops = 0;
+    std::uint64_t restarts = 0;
+    std::uint64_t restart_stops = 0;
+  } wanted;
+
+  // What is open, and how a test answers it.
+  struct Open {
+    std::optional<TakeSample> sample;
+    std::optional<AskServer> question;
+    std::optional<RunCheckpoint> checkpoint;
+    bool check = false;
+    bool lock = false;
+    bool restart = false;
+  };
+  [[nodiscard]] const Open& open() const { return open_; }
+  void give_sample();
+  void give_answer();
+  // With the WAL read once more, as it is now.
+  void end_checkpoint(influxdb::OutcomeKind kind, const std::string& message = "as the test says",
+                      bool stopped = false);
+  void end_checkpoint(influxdb::Outcome outcome, bool stopped = false);
+  void give_check(const Result<std::string>& plan);
+  void give_lock(Result<HeldLock> lock);
+  void give_restarted(const Result<std::string>& done);
+  // Whether the lock that was given for a restart is still held.
+  [[nodiscard]] bool lock_held() const { return !lock_.expired(); }
+
+  // The answer that came under that number; nullopt: none yet.
+  template <class Answer>
+  [[nodiscard]] std::optional<Answer> answer_to(std::uint64_t request) const {
+    const auto found = replies_.find(request);
+    if (found == replies_.end()) return std::nullopt;
+    return std::get<Answer>(found->second);
+  }
+
+ protected:
+  void forget();
+  void call(const std::function<void()>& input);
+  [[nodiscard]] Result<std::shared_ptr<const wal::Sample>> read() const;
+
+  Now now_{kBenchStart, SteadyTime{} + std::chrono::hours(1)};
+  std::unique_ptr<Control> control_;
+
+ private:
+  void work();
+  void take(const Effect& effect);
+
+  std::deque<Effect> queue_;
+  bool working_ = false;
+  Open open_;
+  std::map<std::uint64_t, decltype(Reply::answer)> replies_;
+  std::weak_ptr<const void> lock_;
+};
+
+class Bench : public World {
  public:
   Bench();
 
@@ -67,13 +167,13 @@ class Bench {
   void start(Purpose purpose = Purpose::serve);
   // An orderly end: stop(), the ends of what runs, close().
   void end();
-  // The process is gone, and its successor will find `left`: what is there now, or at an
-  // earlier moment.
+  // The process is gone, and its successor will find `left`: what is there now, or was at
+  // an earlier moment.
   [[nodiscard]] Left left();
   void kill(const Left& left);
   void kill() { kill(left()); }
 
-  [[nodiscard]] Control& control() { return *control_; }
+  [[nodiscard]] const Control& control() const { return *control_; }
   [[nodiscard]] const Parts& parts() const { return control_->parts(); }
   [[nodiscard]] Now now() const { return now_; }
   [[nodiscard]] std::shared_ptr<const view::TargetView> view() const { return view_of(*control_, now_); }
@@ -90,56 +190,15 @@ class Bench {
   // The wall clock alone, as NTP or a person sets it.
   void set_wall(Time wall) { now_.wall = wall; }
 
-  void change() {
-    call([&] { control_->on_change(now_); });
-  }
-  void on_time() {
-    call([&] { control_->on_time(now_); });
-  }
+  void change();
+  void on_time();
+  void on_trigger(std::optional<std::uint64_t> file, Time time);
   std::uint64_t checkpoint(view::CheckpointCommand command);
   std::uint64_t prepare_restart(view::PrepareRestartCommand command);
-  std::uint64_t alert(view::AlertCommand command);
+  std::uint64_t alert(const std::vector<std::string>& instances);
   view::PauseAnswer pause(std::optional<Duration> length, const std::string& actor = "alice");
-  void stop() {
-    call([&] { control_->stop(now_); });
-  }
+  void stop();
 
-  // The answer that came under that number; nullopt: none yet.
-  template <class Answer>
-  [[nodiscard]] std::optional<Answer> answer_to(std::uint64_t request) const {
-    const auto found = replies_.find(request);
-    if (found == replies_.end()) return std::nullopt;
-    return std::get<Answer>(found->second);
-  }
-  [[nodiscard]] bool answered(std::uint64_t request) const { return replies_.contains(request); }
-
-  // What is open, and how a test answers it.
-  struct Open {
-    std::optional<TakeSample> sample;
-    std::optional<AskServer> question;
-    std::optional<RunCheckpoint> checkpoint;
-    bool check = false;
-    bool lock = false;
-    bool restart = false;
-  };
-  [[nodiscard]] const Open& open() const { return open_; }
-  void give_sample();
-  void give_answer();
-  void end_checkpoint(influxdb::OutcomeKind kind, const std::string& message = "as the test says");
-  void end_checkpoint(influxdb::Outcome outcome, Result<std::shared_ptr<const wal::Sample>> after, bool stopped);
-  void give_check(const Result<std::string>& plan);
-  void give_lock(Result<HeldLock> lock);
-  void give_restarted(const Result<std::string>& done);
-
-  // The events of that type, oldest first: what their detail says.
-  [[nodiscard]] std::vector<nlohmann::json> events(const std::string& kind);
-  // The newest entry of that kind in the audit; empty: none.
-  [[nodiscard]] std::string summary_of(const std::string& kind);
-  [[nodiscard]] std::vector<state::AuditEntry> audit(const std::string& kind);
-  // Of the restart's events.
-  [[nodiscard]] std::vector<std::string> steps();
-  // "from -> to" of each event of health.
-  [[nodiscard]] std::vector<std::string> healths();
   [[nodiscard]] std::string log() const { return log_text_->str(); }
   // How often that stands in the log.
   [[nodiscard]] std::size_t logged(const std::string& text) const;
@@ -148,55 +207,9 @@ class Bench {
   std::shared_ptr<BenchStore> store = std::make_shared<BenchStore>();
   std::shared_ptr<events::Bus> bus;  // nullptr: none
 
-  // The world.
-  Result<wal::Sample> wal;       // what a sample shows; `taken_at` is filled in
-  std::string version;           // that the directory shows
-  Duration elapsed{};            // of a sample
-  std::uint64_t source = 1;      // of samples
-  influxdb::ServerFacts server;  // `asked_at` is filled in
-  std::optional<influxdb::NodeFacts> node;
-  std::optional<influxdb::WalMetrics> metrics;
-  // What comes of a checkpoint. Changes the world as a checkpoint does.
-  std::function<influxdb::Outcome(const RunCheckpoint&)> checkpoint_does;
-  Result<std::string> check = std::string("run /usr/local/bin/restart");
-  bool locked_elsewhere = false;
-  Result<std::string> restarted = std::string("ran /usr/local/bin/restart");
-  struct {
-    bool samples = true;
-    bool questions = true;
-    bool checkpoints = true;
-    bool checks = true;
-    bool locks = true;
-    bool restarts = true;
-  } answers;
-  // Called with each effect before the world answers it.
-  std::function<void(const Effect&)> during;
-
-  // What was wanted so far.
-  std::uint64_t samples_taken = 0;
-  std::uint64_t questions_asked = 0;
-  std::vector<RunCheckpoint> checkpoints;
-  std::uint64_t checkpoints_stopped = 0;
-  std::uint64_t restarts_made = 0;
-  std::uint64_t restarts_stopped = 0;
-
-  // Whether the lock that was given for a restart is still held.
-  [[nodiscard]] bool lock_held() const { return !lock_.expired(); }
-
  private:
-  void call(const std::function<void()>& input);
-  void work();
-  void take(const Effect& effect);
-
-  Now now_{kBenchStart, SteadyTime{} + std::chrono::hours(1)};
-  std::unique_ptr<Control> control_;
-  std::shared_ptr<std::ostringstream> log_text_ = std::make_shared<std::ostringstream>();
-  Log log_;
-  std::deque<Effect> wanted_;
-  bool working_ = false;
-  Open open_;
-  std::map<std::uint64_t, decltype(Reply::answer)> replies_;
-  std::weak_ptr<const void> lock_;
+  const std::shared_ptr<std::ostringstream> log_text_ = std::make_shared<std::ostringstream>();
+  const Log log_;
 };
 
 // A sample of 1.x with so many files of 1000 bytes, one to a shard.

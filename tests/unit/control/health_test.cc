@@ -26,7 +26,7 @@ class HealthTold : public ::testing::Test {
   // What the last event advises, in one text.
   std::string advised() {
     std::string out;
-    const nlohmann::json last = bench.events("wal.health").back();
+    const nlohmann::json last = bench.store->details("wal.health").back();
     for (const auto& line : last.at("recommendations")) out += line.get<std::string>() + "\n";
     return out;
   }
@@ -36,22 +36,22 @@ class HealthTold : public ::testing::Test {
 
 TEST_F(HealthTold, ThatIsAsItWasToldBeforeTheRestartIsNoNews) {
   bench.start();
-  EXPECT_THAT(bench.healths(), ElementsAre("unknown -> critical"));
+  EXPECT_THAT(bench.store->healths(), ElementsAre("unknown -> critical"));
   restart();
   EXPECT_EQ(bench.view()->health, Health::critical);
-  EXPECT_THAT(bench.healths(), ElementsAre("unknown -> critical"));
+  EXPECT_THAT(bench.store->healths(), ElementsAre("unknown -> critical"));
   // A change after that is news as ever.
   bench.wal = segments(0);
   bench.pass(1min);
   EXPECT_EQ(bench.view()->health, Health::healthy);
-  EXPECT_THAT(bench.healths(), ElementsAre("unknown -> critical", "critical -> healthy"));
+  EXPECT_THAT(bench.store->healths(), ElementsAre("unknown -> critical", "critical -> healthy"));
 }
 
 TEST_F(HealthTold, ThatChangedWhileTheExporterWasDownIsNews) {
   bench.start();
   bench.wal = segments(0);
   restart();
-  EXPECT_THAT(bench.healths(), ElementsAre("unknown -> critical", "unknown -> healthy"));
+  EXPECT_THAT(bench.store->healths(), ElementsAre("unknown -> critical", "unknown -> healthy"));
 }
 
 TEST_F(HealthTold, IsToldAgainAfterAnEndInWhichItWasUnknown) {
@@ -62,7 +62,7 @@ TEST_F(HealthTold, IsToldAgainAfterAnEndInWhichItWasUnknown) {
   bench.end();
   bench.wal = segments(5);
   bench.start();
-  EXPECT_THAT(bench.healths(), ElementsAre("unknown -> critical", "critical -> unknown", "unknown -> critical"));
+  EXPECT_THAT(bench.store->healths(), ElementsAre("unknown -> critical", "critical -> unknown", "unknown -> critical"));
 }
 
 TEST_F(HealthTold, IsToldWithWhatHoldsACheckpointBackNow) {
@@ -87,10 +87,10 @@ TEST_F(HealthTold, ThatIsLostSaysWhyAndAdvisesNothing) {
   bench.start();
   bench.wal = failure(ErrorKind::permission, "opening /var/lib/influxdb/wal: Permission denied");
   bench.pass(3min);
-  const nlohmann::json lost = bench.events("wal.health").back();
+  const nlohmann::json lost = bench.store->details("wal.health").back();
   EXPECT_EQ(lost.at("severity"), "warning");
   EXPECT_THAT(lost.at("recommendations"), IsEmpty());
-  EXPECT_EQ(bench.summary_of("wal.health"),
+  EXPECT_EQ(bench.store->summary_of("wal.health"),
             "health critical -> unknown: 5 files, 4.9 KiB pending: no fresh sample: opening /var/lib/influxdb/wal: "
             "Permission denied");
   EXPECT_EQ(bench.logged("no fresh sample for 2m 0s: health is unknown [plant]") +
@@ -104,7 +104,7 @@ TEST_F(HealthTold, HasTheOlderServicesLineOncePerIntervalAndForEachChange) {
   // Samples between two intervals, as changes in the directory bring them, are for debug.
   bench.freeze(10s);
   bench.change();
-  EXPECT_EQ(bench.samples_taken, 2U);
+  EXPECT_EQ(bench.wanted.samples, 2U);
   EXPECT_EQ(bench.logged("error: CRITICAL WAL status"), 1U);
   EXPECT_EQ(bench.logged("debug: CRITICAL WAL status"), 1U);
   bench.pass(1min);
@@ -122,7 +122,7 @@ TEST_F(HealthTold, OfA3xNodeSaysWhyItDoesNotShrink) {
   bench.version = "3";
   bench.wal = periods_until(kBenchStart, 5);
   bench.start();
-  const nlohmann::json told = bench.events("wal.health").back();
+  const nlohmann::json told = bench.store->details("wal.health").back();
   EXPECT_EQ(told.at("to"), "healthy");
   ASSERT_TRUE(told.contains("not_shrinking"));
   EXPECT_EQ(told.at("not_shrinking").at("cause"), "too_few_files");

@@ -54,7 +54,7 @@ class Restart : public ::testing::Test {
       if (run != nullptr && run->reason == policy::Reason::pre_restart) does();
     };
   }
-  std::vector<nlohmann::json> told() { return bench.events("wal.restart"); }
+  std::vector<nlohmann::json> told() { return bench.store->details("wal.restart"); }
   std::string message() { return told().back().at("message"); }
 
   Bench bench;
@@ -64,14 +64,14 @@ TEST_F(Restart, IsMadeAfterAQuarterOfAnHourBlockedAndOncePerEpisode) {
   start();
   bench.pass(15min - 1s);
   EXPECT_EQ(bench.view()->counters.restart_considerations, 0U);
-  EXPECT_THAT(bench.steps(), IsEmpty());
+  EXPECT_THAT(bench.store->steps(), IsEmpty());
   bench.pass(1s);
-  EXPECT_THAT(bench.steps(), ElementsAre("preparing", "not_prepared", "restarting", "restarted", "ready"));
-  EXPECT_EQ(bench.restarts_made, 1U);
+  EXPECT_THAT(bench.store->steps(), ElementsAre("preparing", "not_prepared", "restarting", "restarted", "ready"));
+  EXPECT_EQ(bench.wanted.restarts, 1U);
   EXPECT_EQ(told().at(2).at("pending"), (nlohmann::json{{"files", 5}, {"bytes", 5000}}));
   EXPECT_EQ(told().at(4).at("pending_before"), told().at(4).at("pending_after"));
   EXPECT_EQ(told().at(4).at("method"), "command");
-  const nlohmann::json why = bench.events("wal.restart_consideration").at(0);
+  const nlohmann::json why = bench.store->details("wal.restart_consideration").at(0);
   EXPECT_EQ(why.at("blockers"), nlohmann::json{"method_disabled"});
   EXPECT_THAT(why.at("recommendations"), Contains(HasSubstr("No checkpoint is started now: ")));
   const auto view = bench.view();
@@ -85,7 +85,7 @@ TEST_F(Restart, IsMadeAfterAQuarterOfAnHourBlockedAndOncePerEpisode) {
 
   bench.pass(1h);
   EXPECT_EQ(bench.view()->counters.restart_considerations, 1U) << "the episode goes on";
-  EXPECT_EQ(bench.restarts_made, 1U);
+  EXPECT_EQ(bench.wanted.restarts, 1U);
 
   bench.wal = segments(0);
   bench.pass(2min);
@@ -93,35 +93,36 @@ TEST_F(Restart, IsMadeAfterAQuarterOfAnHourBlockedAndOncePerEpisode) {
   bench.wal = segments(5);
   bench.pass_until([&] { return bench.view()->health == Health::critical; });
   bench.pass(15min - 1s);
-  EXPECT_EQ(bench.restarts_made, 1U);
+  EXPECT_EQ(bench.wanted.restarts, 1U);
   bench.pass(1s);
-  EXPECT_EQ(bench.restarts_made, 2U) << "the next episode's";
+  EXPECT_EQ(bench.wanted.restarts, 2U) << "the next episode's";
 }
 
 TEST_F(Restart, IsMadeAfterThreeCheckpointsFiveMinutesApartThatDidNotHelp) {
   with_checkpoints();
   start();
   bench.pass(9min);
-  EXPECT_GE(bench.checkpoints.size(), 2U);
+  EXPECT_GE(bench.wanted.checkpoints.size(), 2U);
   EXPECT_EQ(bench.view()->counters.restart_considerations, 0U);
   // Between them lies the backoff, of 15 min at most.
   bench.pass_until_step("ready");
-  EXPECT_GE(bench.checkpoints.size(), 4U) << "three, and the restart's own";
-  EXPECT_EQ(bench.restarts_made, 1U);
+  EXPECT_GE(bench.wanted.checkpoints.size(), 4U) << "three, and the restart's own";
+  EXPECT_EQ(bench.wanted.restarts, 1U);
   EXPECT_THAT(told().at(1).at("message"), HasSubstr("Not safe: "));
-  EXPECT_THAT(bench.summary_of("wal.restart_consideration"), HasSubstr("; the last checkpoint: failed: "));
-  EXPECT_EQ(bench.events("wal.checkpoint").back().at("reason"), "pre_restart") << "the backoff does not hold it back";
+  EXPECT_THAT(bench.store->summary_of("wal.restart_consideration"), HasSubstr("; the last checkpoint: failed: "));
+  EXPECT_EQ(bench.store->details("wal.checkpoint").back().at("reason"), "pre_restart")
+      << "the backoff does not hold it back";
 }
 
 TEST_F(Restart, WithoutAPreparationThatWorkedIsNotMadeUnlessThatIsAllowed) {
   bench.settings.restart.unprepared = false;
   start();
   bench.pass_until_step("refused");
-  EXPECT_THAT(bench.steps(), ElementsAre("preparing", "not_prepared", "refused"));
+  EXPECT_THAT(bench.store->steps(), ElementsAre("preparing", "not_prepared", "refused"));
   EXPECT_THAT(message(), HasSubstr("it could not be prepared, and restart.unprepared is false: Not safe: "));
   bench.pass(20min);
-  EXPECT_EQ(bench.restarts_made, 0U);
-  EXPECT_EQ(bench.steps().size(), 3U);
+  EXPECT_EQ(bench.wanted.restarts, 0U);
+  EXPECT_EQ(bench.store->steps().size(), 3U);
   EXPECT_THAT(bench.view()->recommendations, Contains(HasSubstr("The exporter did not restart InfluxDB: ")));
 }
 
@@ -131,16 +132,16 @@ TEST_F(Restart, IsNotMadeWhereTheReplayWouldTakeTooLong) {
   start();
   bench.pass_until_step("refused");
   EXPECT_THAT(message(), HasSubstr("it would replay for about 8m 20s"));
-  EXPECT_EQ(bench.restarts_made, 0U);
+  EXPECT_EQ(bench.wanted.restarts, 0U);
 }
 
 TEST_F(Restart, IsOnlyToldInADryRun) {
   bench.settings.dry_run = true;
   start();
   bench.pass_until_step("dry_run");
-  EXPECT_THAT(bench.steps(), ElementsAre("dry_run"));
+  EXPECT_THAT(bench.store->steps(), ElementsAre("dry_run"));
   EXPECT_EQ(message(), "would prepare it, then run /usr/local/bin/restart; dry_run is set for this target");
-  EXPECT_EQ(bench.restarts_made, 0U);
+  EXPECT_EQ(bench.wanted.restarts, 0U);
   EXPECT_EQ(bench.restart().remaining_today, 10U);
 }
 
@@ -149,8 +150,8 @@ TEST_F(Restart, IsAnEventAloneWhereItIsNotEnabled) {
   start();
   bench.pass(30min);
   EXPECT_EQ(bench.view()->counters.restart_considerations, 1U);
-  EXPECT_THAT(bench.steps(), IsEmpty());
-  EXPECT_EQ(bench.restarts_made, 0U);
+  EXPECT_THAT(bench.store->steps(), IsEmpty());
+  EXPECT_EQ(bench.wanted.restarts, 0U);
   EXPECT_THAT(bench.view()->recommendations, Contains(HasSubstr("A restart of InfluxDB is worth considering")));
 }
 
@@ -159,7 +160,7 @@ TEST_F(Restart, WaitsAsLongAsSomethingHoldsItBackAndSaysSoOnce) {
   start();
   bench.pass_until_step("refused");
   bench.pass(30min);
-  EXPECT_THAT(bench.steps(), ElementsAre("refused"));
+  EXPECT_THAT(bench.store->steps(), ElementsAre("refused"));
   EXPECT_THAT(message(), HasSubstr("not now, but when this ends: "));
   EXPECT_EQ(told().back().at("blockers"), (nlohmann::json{"disk_headroom"}));
   EXPECT_EQ(told().back().at("waits"), true);
@@ -171,7 +172,7 @@ TEST_F(Restart, WaitsAsLongAsSomethingHoldsItBackAndSaysSoOnce) {
   bench.settings.checkpoint.min_free_bytes = 0;
   start();
   bench.pass_until_step("ready");
-  EXPECT_EQ(bench.restarts_made, 1U);
+  EXPECT_EQ(bench.wanted.restarts, 1U);
   EXPECT_EQ(bench.view()->counters.restart_considerations, 0U) << "by this process";
 }
 
@@ -186,9 +187,9 @@ TEST_F(Restart, OfAProcessThatWasKilledWhilePreparingIsMadeByTheNext) {
   ASSERT_TRUE(left.has_value());
   bench.kill(*left);
   start();
-  bench.pass_until([&] { return bench.restarts_made == 2; }, 1min);
+  bench.pass_until([&] { return bench.wanted.restarts == 2; }, 1min);
   bench.pass(20min);
-  EXPECT_EQ(bench.restarts_made, 2U);
+  EXPECT_EQ(bench.wanted.restarts, 2U);
   EXPECT_EQ(bench.view()->counters.restart_considerations, 0U) << "by this process";
 }
 
@@ -198,7 +199,7 @@ TEST_F(Restart, IsNotMadeWhereItCanNotBeKeptThatItWas) {
   bench.pass(14min);
   bench.store->fails_put = [](const std::string&) { return true; };
   bench.pass_until_step("refused");
-  EXPECT_EQ(bench.restarts_made, 0U);
+  EXPECT_EQ(bench.wanted.restarts, 0U);
   EXPECT_THAT(message(), HasSubstr("restart.max_per_day would not hold"));
   EXPECT_EQ(bench.restart().remaining_today, 1U);
   EXPECT_FALSE(bench.lock_held());
@@ -235,8 +236,8 @@ class RestartKilled : public Restart {
     bench.server = server_down();
     bench.server.port_closed = false;
     bench.pass_until_step(last);
-    before_ = bench.steps().size();
-    ASSERT_EQ(bench.steps().back(), last);
+    before_ = bench.store->steps().size();
+    ASSERT_EQ(bench.store->steps().back(), last);
     EXPECT_THAT(bench.store->values["restart_begun"], HasSubstr("run /usr/local/bin/restart"));
     bench.kill();
     bench.server = server_up("1.6.7");
@@ -254,8 +255,8 @@ TEST_F(RestartKilled, WhileTheCommandRanIsToldByTheNextProcessAsNotKnown) {
   EXPECT_EQ(bench.logged("This exporter was ended while InfluxDB was being restarted (run /usr/local/bin/restart)"),
             1U);
   bench.pass(5min);
-  EXPECT_EQ(bench.restarts_made, 1U) << "it is not made again";
-  EXPECT_EQ(bench.steps().size(), before_ + 1);
+  EXPECT_EQ(bench.wanted.restarts, 1U) << "it is not made again";
+  EXPECT_EQ(bench.store->steps().size(), before_ + 1);
 
   // Told once: the one after that knows nothing of it.
   bench.end();
@@ -279,16 +280,16 @@ TEST_F(Restart, WaitsAgainWhereAPersonPausesWhileItIsPrepared) {
   start();
   bench.pass_until_step("refused");
   bench.pass(20min);
-  EXPECT_THAT(bench.steps(), ElementsAre("preparing", "not_prepared", "refused"));
+  EXPECT_THAT(bench.store->steps(), ElementsAre("preparing", "not_prepared", "refused"));
   EXPECT_EQ(told().back().at("waits"), true);
   EXPECT_EQ(told().back().at("blockers"), (nlohmann::json{"paused"}));
   EXPECT_EQ(bench.restart().state, "waiting");
   EXPECT_FALSE(bench.restart().last.has_value()) << "it is not over";
-  EXPECT_EQ(bench.restarts_made, 0U);
+  EXPECT_EQ(bench.wanted.restarts, 0U);
 
   EXPECT_FALSE(bench.pause(std::nullopt).until.has_value());
   bench.pass_until_step("ready");
-  EXPECT_EQ(bench.restarts_made, 1U);
+  EXPECT_EQ(bench.wanted.restarts, 1U);
   EXPECT_EQ(bench.view()->counters.restart_considerations, 1U) << "the same episode";
 }
 
@@ -301,11 +302,11 @@ TEST_F(Restart, WaitsAgainWhereTheWalCanNotBeReadWhileItIsPrepared) {
   EXPECT_EQ(told().back().at("blockers"), (nlohmann::json{"sample_stale"}));
   const auto failures = [&] { return bench.view()->counters.sample_failures; };
   bench.pass_until([&, before = failures()] { return failures() >= before + 2; });
-  EXPECT_THAT(bench.steps(), ElementsAre("preparing", "not_prepared", "refused")) << "not again and again";
+  EXPECT_THAT(bench.store->steps(), ElementsAre("preparing", "not_prepared", "refused")) << "not again and again";
   bench.wal = segments(5);
   bench.during = nullptr;
   bench.pass_until_step("ready");
-  EXPECT_EQ(bench.restarts_made, 1U);
+  EXPECT_EQ(bench.wanted.restarts, 1U);
 }
 
 TEST_F(Restart, IsNotMadeWhereThePreparationBroughtTheWalBelowCritical) {
@@ -316,7 +317,7 @@ TEST_F(Restart, IsNotMadeWhereThePreparationBroughtTheWalBelowCritical) {
   EXPECT_EQ(bench.view()->health, Health::critical) << "2 files, the limit: not below 90 % of it";
   EXPECT_THAT(message(), HasSubstr("the WAL is not critical now"));
   bench.pass(20min);
-  EXPECT_EQ(bench.restarts_made, 0U);
+  EXPECT_EQ(bench.wanted.restarts, 0U);
 }
 
 TEST_F(Restart, WaitsWhileInfluxdbMayBeReplayingAndIsMadeWhenItHadItsTime) {
@@ -327,15 +328,15 @@ TEST_F(Restart, WaitsWhileInfluxdbMayBeReplayingAndIsMadeWhenItHadItsTime) {
   bench.pass_until_step("refused");
   EXPECT_EQ(told().back().at("blockers"), (nlohmann::json{"server_unreachable"}));
   bench.pass(20min);
-  EXPECT_THAT(bench.steps(), ElementsAre("refused"));
+  EXPECT_THAT(bench.store->steps(), ElementsAre("refused"));
   EXPECT_EQ(bench.restart().state, "waiting");
-  EXPECT_EQ(bench.restarts_made, 0U);
+  EXPECT_EQ(bench.wanted.restarts, 0U);
   bench.pass_until_step("restarted");
   EXPECT_GE(bench.now().steady - closed_at, 29min + 30s);
   EXPECT_LE(bench.now().steady - closed_at, 30min + 30s);
   bench.server = server_up("1.6.7");
   bench.pass_until_step("ready");
-  EXPECT_EQ(bench.restarts_made, 1U);
+  EXPECT_EQ(bench.wanted.restarts, 1U);
 }
 
 TEST_F(Restart, IsMadeWhenInfluxdbHasReplayedAndTheWalIsCriticalStill) {
@@ -344,17 +345,17 @@ TEST_F(Restart, IsMadeWhenInfluxdbHasReplayedAndTheWalIsCriticalStill) {
   bench.server = server_down();
   bench.pass_until_step("refused");
   bench.pass(5min);
-  EXPECT_EQ(bench.restarts_made, 0U);
+  EXPECT_EQ(bench.wanted.restarts, 0U);
   bench.server = server_up("1.6.7");
   bench.pass_until_step("ready");
-  EXPECT_EQ(bench.restarts_made, 1U);
+  EXPECT_EQ(bench.wanted.restarts, 1U);
 }
 
 TEST_F(Restart, LetsGoOfTheTargetWhenItIsOver) {
   start();
   bench.pass(14min + 45s);
   bench.answers.samples = false;  // the one to compare is still to come
-  bench.pass_until([&] { return bench.restarts_made == 1 || bench.open().sample.has_value(); });
+  bench.pass_until([&] { return bench.wanted.restarts == 1 || bench.open().sample.has_value(); });
   if (bench.open().sample) bench.give_sample();
   bench.pass_until([&] { return bench.restart().state == "starting"; });
   EXPECT_TRUE(bench.lock_held());
@@ -375,7 +376,7 @@ TEST_F(Restart, TheLimitPerDayOutlivesTheProcess) {
   bench.pass(2min);
   bench.wal = segments(5);
   bench.pass_until_step("refused");
-  EXPECT_EQ(bench.restarts_made, 1U);
+  EXPECT_EQ(bench.wanted.restarts, 1U);
   EXPECT_THAT(message(), HasSubstr("restart.max_per_day allows 1"));
   EXPECT_EQ(bench.restart().remaining_today, 0U);
 }
@@ -387,7 +388,7 @@ TEST_F(Restart, OfAnInfluxdbThatComesUpLateIsReadyOnlyThen) {
   bench.server.port_closed = false;
   bench.pass_until_step("restarted");
   bench.pass(5min);
-  EXPECT_THAT(bench.steps(), Not(Contains("ready")));
+  EXPECT_THAT(bench.store->steps(), Not(Contains("ready")));
   EXPECT_EQ(bench.restart().state, "starting");
   // Nothing else is done to it meanwhile.
   const auto asked = bench.checkpoint({.wait = 0s});
@@ -410,9 +411,9 @@ TEST_F(Restart, OfAnInfluxdbThatDoesNotComeUpFails) {
   bench.server.port_closed = false;
   bench.pass_until_step("restarted");
   bench.pass(10min - 1s);
-  EXPECT_THAT(bench.steps(), Not(Contains("failed")));
+  EXPECT_THAT(bench.store->steps(), Not(Contains("failed")));
   bench.pass(1s);
-  EXPECT_EQ(bench.steps().back(), "failed");
+  EXPECT_EQ(bench.store->steps().back(), "failed");
   EXPECT_THAT(message(), HasSubstr("InfluxDB is not up 10m"));
   EXPECT_EQ(bench.view()->counters.restart_failures, 1U);
   EXPECT_EQ(bench.view()->counters.restarts, 1U);
@@ -424,7 +425,7 @@ TEST_F(Restart, ThatCanNotBeMadeFailsBeforeAnythingIsPrepared) {
   bench.check = failure(ErrorKind::not_found, "/usr/local/bin/restart: No such file or directory");
   start();
   bench.pass_until_step("failed");
-  EXPECT_THAT(bench.steps(), ElementsAre("failed"));
+  EXPECT_THAT(bench.store->steps(), ElementsAre("failed"));
   EXPECT_THAT(message(), HasSubstr("No such file"));
   EXPECT_EQ(bench.restart().remaining_today, 10U);
 }
@@ -434,7 +435,7 @@ TEST_F(Restart, IsNotMadeWhileAnotherProcessActsOnTheTarget) {
   start();
   bench.pass_until_step("refused");
   EXPECT_EQ(message(), "another process acts on plant");
-  EXPECT_EQ(bench.restarts_made, 0U);
+  EXPECT_EQ(bench.wanted.restarts, 0U);
   EXPECT_EQ(bench.store->values["restart_begun"], "");
 }
 
@@ -445,12 +446,12 @@ TEST_F(Restart, ThatHangsIsEndedWithItsTargetAndNothingWaitsForIt) {
   bench.pass(2min);
   EXPECT_EQ(bench.restart().state, "restarting");
   bench.stop();
-  EXPECT_EQ(bench.restarts_stopped, 1U);
+  EXPECT_EQ(bench.wanted.restart_stops, 1U);
   EXPECT_FALSE(bench.control().has_ended()) << "what InfluxDB is told comes to its end first";
   bench.give_restarted(
       failure(ErrorKind::cancelled, "/usr/local/bin/restart was ended because this exporter is stopping"));
   EXPECT_TRUE(bench.control().has_ended());
-  EXPECT_THAT(bench.steps(), ElementsAre("preparing", "not_prepared", "restarting"))
+  EXPECT_THAT(bench.store->steps(), ElementsAre("preparing", "not_prepared", "restarting"))
       << "that we end is no failure of it";
   EXPECT_EQ(bench.restart().state, "idle");
   EXPECT_EQ(bench.view()->counters.restart_failures, 0U);
