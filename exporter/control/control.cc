@@ -36,7 +36,7 @@ void Control::on_sample(SampleTaken taken, Now now) {
     parts_.server.found(taken.version, parts_.ledger, now);
     parts_.health.sampled();
   }
-  if (parts_.wal.must_ask_again()) parts_.ask_for_sample();
+  if (parts_.wal.must_ask_again() && !parts_.stopping) parts_.ask_for_sample();
   settle(now);
 }
 
@@ -172,7 +172,8 @@ void Control::judge(Now now) {
                                      situation_of(parts_, Asker::nobody, influxdb::NudgeMode::patient, now));
     parts_.health.tell(*judged, parts_.wal, advice_of(parts_), parts_.ledger, now);
   }
-  if (!stale) return;
+  // Nobody looks any more, which is no news.
+  if (!stale || parts_.stopping) return;
   judged = parts_.health.lose(parts_.chart, now);
   if (!judged) return;
   parts_.ledger.log()->error("no fresh sample for {}: health is unknown [{}]",
@@ -245,6 +246,7 @@ void Control::act(Now now) {
 }
 
 SteadyTime Control::next(Now now) const {
+  if (parts_.stopping) return std::min(now.steady + kLongestIdle, parts_.requests.next());
   const policy::Rules& rules = parts_.server.rules();
   const policy::Memory& memory = parts_.memory;
   SteadyTime next = std::min({now.steady + kLongestIdle, parts_.wal.next(now), parts_.server.next(),

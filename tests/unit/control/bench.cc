@@ -179,9 +179,9 @@ std::uint64_t Bench::prepare_restart(view::PrepareRestartCommand command) {
   return number;
 }
 
-std::uint64_t Bench::alert(const std::vector<std::string>& instances) {
+std::uint64_t Bench::alert(const std::vector<std::string>& instances, const std::string& name) {
   std::uint64_t number = 0;
-  call([&] { number = control_->alert({settings.name, "WalTooLarge", instances}, now_); });
+  call([&] { number = control_->alert({settings.name, name, instances}, now_); });
   return number;
 }
 

@@ -195,7 +195,7 @@ class Bench : public World {
   void on_trigger(std::optional<std::uint64_t> file, Time time);
   std::uint64_t checkpoint(view::CheckpointCommand command);
   std::uint64_t prepare_restart(view::PrepareRestartCommand command);
-  std::uint64_t alert(const std::vector<std::string>& instances);
+  std::uint64_t alert(const std::vector<std::string>& instances, const std::string& name = "WalTooLarge");
   view::PauseAnswer pause(std::optional<Duration> length, const std::string& actor = "alice");
   void stop();
 
