@@ -1,0 +1,269 @@
+// The preparation of a planned restart that somebody asks for.
+#include <gmock/gmock.h>
+
+#include "unit/control/bench.h"
+
+namespace wal_exporter::control {
+namespace {
+
+using namespace std::chrono_literals;
+using influxdb::OutcomeKind;
+using policy::Blocker;
+using policy::Reason;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class Prepared : public ::testing::Test {
+ protected:
+  Prepared() { bench.settings.influxdb.backup_address = "127.0.0.1:8088"; }
+
+  // A node of 3.x with snapshots of 20 files.
+  void of_3x() {
+    bench.settings.influxdb.version = settings::Version::v3;
+    bench.settings.influxdb.url = "http://127.0.0.1:8181";
+    bench.settings.influxdb.snapshot_size = 20;
+    bench.settings.influxdb.flush_interval = 1s;
+    bench.settings.influxdb.gen1_duration = 10min;
+    bench.settings.checkpoint.nudge.enabled = true;
+    bench.version = "3";
+    bench.server = server_up("3.10.0");
+    bench.node.emplace();
+    bench.wal = periods_until(kBenchStart, 10);
+  }
+  std::optional<view::PrepareRestartAnswer> answer(std::uint64_t request) const {
+    return bench.answer_to<view::PrepareRestartAnswer>(request);
+  }
+
+  Bench bench;
+};
+
+TEST_F(Prepared, WithNothingPendingIsSafeWithoutACheckpoint) {
+  bench.wal = segments(0);
+  bench.start();
+  const auto said = answer(bench.prepare_restart({})).value();
+  EXPECT_TRUE(said.safe);
+  EXPECT_EQ(said.message, "Safe to restart: nothing is pending; 0 files, 0 B left, a restart replays for about 0ms");
+  EXPECT_EQ(said.replay_estimate_seconds, 0);
+  EXPECT_THAT(bench.wanted.checkpoints, IsEmpty());
+}
+
+TEST_F(Prepared, ByACheckpointSaysWhatIsLeft) {
+  bench.start();
+  bench.checkpoint_does = [this](const RunCheckpoint&) {
+    bench.wal = segments(1);
+    influxdb::Outcome outcome;
+    outcome.kind = OutcomeKind::succeeded;
+    outcome.message = "5 shards are empty";
+    return outcome;
+  };
+  const auto said = answer(bench.prepare_restart({.actor = "user alice"})).value();
+  EXPECT_TRUE(said.safe);
+  EXPECT_THAT(said.message, HasSubstr("Safe to restart: 5 shards are empty; 1 file, 1000 B left"));
+  EXPECT_EQ(said.pending, (wal::Extent{1, 1000}));
+  ASSERT_TRUE(said.run.has_value());
+  EXPECT_EQ(said.run->reason, Reason::pre_restart);
+  const auto started = bench.store->details("wal.checkpoint").at(0);
+  EXPECT_EQ(started.at("by"), "user alice");
+  EXPECT_EQ(bench.wanted.checkpoints.at(0).mode, influxdb::NudgeMode::at_once);
+  EXPECT_FALSE(bench.wanted.checkpoints.at(0).boundary_passed);
+}
+
+TEST_F(Prepared, ByACheckpointThatFailsIsNotSafe) {
+  bench.checkpoint_does = [](const RunCheckpoint&) {
+    influxdb::Outcome outcome;
+    outcome.message = "connection refused";
+    return outcome;
+  };
+  bench.start();
+  const auto said = answer(bench.prepare_restart({})).value();
+  EXPECT_FALSE(said.safe);
+  EXPECT_THAT(said.message, HasSubstr("Not safe: connection refused; 5 files"));
+}
+
+TEST_F(Prepared, DuringACheckpointWaitsForItsEndThenReadsTheWalAndRunsItsOwn) {
+  bench.answers.checkpoints = false;
+  bench.start();
+  static_cast<void>(bench.checkpoint({.wait = 0s}));
+  const auto request = bench.prepare_restart({.max_wait = 60s});
+  bench.pass(20s);
+  EXPECT_FALSE(answer(request).has_value());
+  bench.answers.samples = false;
+  bench.end_checkpoint(OutcomeKind::succeeded);
+  EXPECT_FALSE(answer(request).has_value());
+  EXPECT_THAT(bench.wanted.checkpoints, ::testing::SizeIs(1));
+  ASSERT_TRUE(bench.open().sample.has_value());
+  bench.give_sample();
+  ASSERT_THAT(bench.wanted.checkpoints, ::testing::SizeIs(2));
+  EXPECT_EQ(bench.wanted.checkpoints.back().reason, Reason::pre_restart);
+  bench.wal = segments(0);
+  bench.end_checkpoint(OutcomeKind::succeeded);
+  EXPECT_TRUE(answer(request)->safe);
+}
+
+TEST_F(Prepared, DuringACheckpointThatDoesNotEndIsNotSafeWhenMaxWaitIsOver) {
+  bench.answers.checkpoints = false;
+  bench.start();
+  static_cast<void>(bench.checkpoint({.wait = 0s}));
+  const auto request = bench.prepare_restart({.max_wait = 30s});
+  bench.pass(30s - 1ms);
+  EXPECT_FALSE(answer(request).has_value());
+  bench.pass(1ms);
+  EXPECT_FALSE(answer(request)->safe);
+  EXPECT_THAT(answer(request)->message, HasSubstr("Not safe: a checkpoint is still running; 5 files"));
+  EXPECT_THAT(answer(request)->blockers, ElementsAre(Blocker::in_flight));
+  EXPECT_EQ(bench.wanted.checkpoint_stops, 0U) << "somebody else asked for it";
+}
+
+TEST_F(Prepared, WhoseOwnCheckpointDoesNotEndIsNotSafeAndStopsIt) {
+  bench.answers.checkpoints = false;
+  bench.start();
+  const auto request = bench.prepare_restart({.max_wait = 30s});
+  bench.pass(30s - 1ms);
+  EXPECT_FALSE(answer(request).has_value());
+  EXPECT_EQ(bench.wanted.checkpoint_stops, 0U);
+  bench.pass(1ms);
+  EXPECT_EQ(bench.wanted.checkpoint_stops, 1U);
+  EXPECT_FALSE(answer(request)->safe);
+  EXPECT_THAT(answer(request)->message,
+              HasSubstr("Not safe: the checkpoint did not end within max_wait and is being stopped; 5 files"));
+  EXPECT_THAT(answer(request)->blockers, IsEmpty());
+}
+
+TEST_F(Prepared, WhoseSampleNeverComesIsDecidedByWhatIsKnownWhenMaxWaitIsOver) {
+  bench.start();
+  bench.answers.samples = false;
+  const auto soon = bench.prepare_restart({.max_wait = 1s});
+  bench.pass(10s - 1ms);
+  EXPECT_FALSE(answer(soon).has_value()) << "at least 10 s, as every sample may take";
+  bench.pass(1ms);
+  EXPECT_TRUE(answer(soon).has_value());
+}
+
+TEST_F(Prepared, WithoutAFreshSampleIsNotSafe) {
+  bench.start();
+  bench.wal = failure(ErrorKind::permission, "opening /var/lib/influxdb/wal: Permission denied");
+  const auto said = answer(bench.prepare_restart({})).value();
+  EXPECT_FALSE(said.safe);
+  EXPECT_EQ(said.message,
+            "Not safe: nothing fresh is known about the WAL: opening /var/lib/influxdb/wal: Permission denied");
+  EXPECT_THAT(said.blockers, ElementsAre(Blocker::sample_stale));
+  EXPECT_EQ(said.replay_estimate_seconds, std::nullopt);
+}
+
+TEST_F(Prepared, WithADamagedNewestFileIsNotSafe) {
+  bench.wal->newest_file_damaged = true;
+  bench.start();
+  const auto said = answer(bench.prepare_restart({})).value();
+  EXPECT_FALSE(said.safe);
+  EXPECT_THAT(said.message, HasSubstr("Not safe: the newest WAL file is damaged"));
+  EXPECT_THAT(bench.wanted.checkpoints, IsEmpty());
+}
+
+TEST_F(Prepared, WhatIsBlockedIsNotSafeAndNoted) {
+  bench.start();
+  bench.pause(1h);
+  const auto said = answer(bench.prepare_restart({})).value();
+  EXPECT_FALSE(said.safe);
+  EXPECT_THAT(said.message, HasSubstr("Not safe: asked for (pre_restart)"));
+  EXPECT_THAT(said.blockers, ElementsAre(Blocker::paused));
+  EXPECT_EQ(said.pending, (wal::Extent{5, 5000}));
+  EXPECT_THAT(bench.store->entries("decision").back().summary, HasSubstr("restart not prepared: asked for"));
+}
+
+TEST_F(Prepared, OutsideTheWindowsOnlyWhereThatIsAsked) {
+  // On Thursday, 2026-01-01, from two to three.
+  Window window;
+  window.when = DailyWindow{std::bitset<7>("1111111"), 120min, 180min};
+  bench.settings.checkpoint.windows = {window};
+  bench.settings.maintenance = {Window{DailyWindow{std::bitset<7>("1111111"), 0min, 60min}, {}}};
+  bench.start();
+  EXPECT_THAT(answer(bench.prepare_restart({}))->blockers, ElementsAre(Blocker::outside_window, Blocker::maintenance));
+  EXPECT_TRUE(answer(bench.prepare_restart({.in_any_window = true}))->safe);
+}
+
+TEST_F(Prepared, OfAPlanThatIsLongerThanMaxWaitIsTooLong) {
+  of_3x();
+  bench.start();
+  // 20 points are missing, one a second.
+  const auto said = answer(bench.prepare_restart({.max_wait = 5s})).value();
+  EXPECT_FALSE(said.safe);
+  EXPECT_THAT(said.blockers, ElementsAre(Blocker::too_long));
+  EXPECT_THAT(said.message, HasSubstr("20 points take about 20s, max_wait leaves 5s; allow more"));
+  EXPECT_THAT(bench.wanted.checkpoints, IsEmpty());
+  bench.answers.checkpoints = false;
+  static_cast<void>(bench.prepare_restart({.max_wait = 30s}));
+  EXPECT_THAT(bench.wanted.checkpoints, ::testing::SizeIs(1));
+}
+
+TEST_F(Prepared, MaxWaitBeginsWhenItIsAskedFor) {
+  of_3x();
+  bench.start();
+  bench.answers.samples = false;
+  const auto request = bench.prepare_restart({.max_wait = 25s});
+  bench.pass(7s);
+  bench.give_sample();
+  EXPECT_THAT(answer(request)->message, HasSubstr("max_wait leaves 18s"));
+}
+
+TEST_F(Prepared, WithNothingButTheLastNudgesOwnPointPendingIsSafe) {
+  of_3x();
+  bench.wal = periods_until(kBenchStart, 1);
+  bench.start();
+  bench.on_trigger(1, kBenchStart + 10min);
+  const auto said = answer(bench.prepare_restart({})).value();
+  EXPECT_TRUE(said.safe);
+  EXPECT_THAT(said.message, HasSubstr("Safe to restart: nothing but the last nudge's own point is pending; 1 file"));
+  EXPECT_THAT(bench.wanted.checkpoints, IsEmpty());
+}
+
+TEST_F(Prepared, AtTheStopIsNotSafe) {
+  bench.start();
+  bench.answers.samples = false;
+  const auto waiting = bench.prepare_restart({.max_wait = 1min});
+  bench.stop();
+  EXPECT_FALSE(answer(waiting)->safe);
+  EXPECT_EQ(answer(waiting)->message, "Not safe: the exporter is shutting down");
+  EXPECT_EQ(answer(bench.prepare_restart({}))->message, "Not safe: the exporter is shutting down");
+  EXPECT_TRUE(bench.control().has_ended());
+}
+
+TEST_F(Prepared, WhoseCheckpointIsStoppedWithTheExporterIsToldWhatCameOfIt) {
+  bench.answers.checkpoints = false;
+  bench.start();
+  const auto request = bench.prepare_restart({.max_wait = 1min});
+  bench.stop();
+  EXPECT_FALSE(answer(request).has_value());
+  bench.end_checkpoint(OutcomeKind::failed, "stopped", /*stopped=*/true);
+  EXPECT_FALSE(answer(request)->safe);
+  EXPECT_THAT(answer(request)->message, HasSubstr("Not safe: stopped; 5 files"));
+}
+
+TEST_F(Prepared, DuringACheckpointAtTheStopHearsOfTheStopWhenThatEnds) {
+  bench.answers.checkpoints = false;
+  bench.start();
+  static_cast<void>(bench.checkpoint({.wait = 0s}));
+  const auto request = bench.prepare_restart({.max_wait = 1min});
+  bench.stop();
+  bench.end_checkpoint(OutcomeKind::failed, "stopped", /*stopped=*/true);
+  EXPECT_EQ(answer(request)->message, "Not safe: the exporter is shutting down");
+  EXPECT_TRUE(bench.control().has_ended());
+}
+
+TEST_F(Prepared, ByTwoAtOnceRunsOneCheckpointAndTheOtherIsBlocked) {
+  bench.answers.checkpoints = false;
+  bench.start();
+  bench.answers.samples = false;
+  const auto first = bench.prepare_restart({.max_wait = 1min});
+  const auto second = bench.prepare_restart({.max_wait = 1min});
+  bench.give_sample();
+  if (bench.open().sample) bench.give_sample();
+  EXPECT_FALSE(answer(first).has_value());
+  EXPECT_THAT(answer(second)->blockers, ElementsAre(Blocker::in_flight));
+  bench.wal = segments(0);
+  bench.end_checkpoint(OutcomeKind::succeeded);
+  EXPECT_TRUE(answer(first)->safe);
+}
+
+}  // namespace
+}  // namespace wal_exporter::control
