@@ -8,11 +8,11 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "base/yaml.h"
 #include "settings/forms.h"
 #include "settings/read_hooks.h"
 #include "settings/read_target.h"
 #include "settings/reader.h"
-#include "settings/yaml_tree.h"
 
 namespace wal_exporter::settings {
 namespace {
@@ -108,19 +108,19 @@ void read_names(const std::vector<Section>& sections, std::vector<Target>& targe
   }
 }
 
-Result<Settings> read_tree(const Tree& tree, const std::string& name, const Environment& environment,
+Result<Settings> read_tree(const YamlNode& root, const std::string& name, const Environment& environment,
                            const Defaults& defaults, const Overrides& overrides, const std::filesystem::path& folder) {
   Reader reader(name, environment);
-  const Section top(reader, tree.root(), "", tree.root()->line);
+  const Section top(reader, &root, "", root.line);
   Settings out;
   std::uint64_t history_limit = out.history_limit;
   top.count("history_limit", history_limit, {1, 10'000'000});
   out.history_limit = history_limit;
 
   read_path(top.section("alerts"), "token_file", folder, out.alerts_token_file);
-  const Value* list = top.find("targets");
-  if (list == nullptr || list->kind == Value::Kind::null || list->items.empty()) {
-    if (list != nullptr && (list->kind == Value::Kind::scalar || list->kind == Value::Kind::map)) {
+  const YamlNode* list = top.find("targets");
+  if (list == nullptr || list->kind == YamlNode::Kind::null || list->items.empty()) {
+    if (list != nullptr && (list->kind == YamlNode::Kind::scalar || list->kind == YamlNode::Kind::map)) {
       reader.problem(top.line("targets"),
                      "targets: it is not a list; put '- ' before the first key of each target; " + std::string(kLeast));
     } else {
@@ -142,7 +142,7 @@ Result<Settings> read_tree(const Tree& tree, const std::string& name, const Envi
                        std::to_string(list->items.size()) + "; leave it out and set it in the file, for each target");
   }
   std::vector<Section> sections;
-  for (const Value* item : list->items) {
+  for (const YamlNode* item : list->items) {
     sections.emplace_back(reader, item, "target", item->line);
     out.targets.push_back(read_target(sections.back(), defaults, overrides, folder));
   }
@@ -162,15 +162,12 @@ Result<Settings> parse_with(const std::string& yaml, const std::string& name, co
   }
   const auto defaults = read_defaults(environment);
   if (!defaults) return tl::unexpected(defaults.error());
-  const auto tree = parse_tree(yaml);
-  if (!tree) {
-    return failure(ErrorKind::invalid,
-                   shown_name + ":" + std::to_string(tree.error().line) + ": " + escape_control(tree.error().text));
-  }
-  if (tree->root() == nullptr || tree->root()->kind == Value::Kind::null) {
+  const auto tree = parse_yaml(yaml, name);
+  if (!tree) return tl::unexpected(tree.error());
+  if (tree->root().kind == YamlNode::Kind::null) {
     return failure(ErrorKind::invalid, shown_name + ":1: no settings in it; " + std::string(kLeast));
   }
-  return read_tree(*tree, name, environment, *defaults, overrides, folder);
+  return read_tree(tree->root(), name, environment, *defaults, overrides, folder);
 }
 
 }  // namespace

@@ -30,15 +30,15 @@ struct Word {
 };
 std::vector<Word> read_words(const Section& section, std::string_view key, std::size_t most, std::string_view form) {
   std::vector<Word> out;
-  const Value* node = section.find(key);
+  const YamlNode* node = section.find(key);
   if (node == nullptr) return out;
-  std::vector<const Value*> items{node};
-  if (node->kind == Value::Kind::list) items = node->items;
+  std::vector<const YamlNode*> items{node};
+  if (node->kind == YamlNode::Kind::list) items = node->items;
   if (items.empty() || items.size() > most) {
     complain(section, key, "it holds none or more than " + std::to_string(most) + "; write " + std::string(form));
     return out;
   }
-  for (const Value* item : items) {
+  for (const YamlNode* item : items) {
     auto text = section.reader().text(*item, section.path(key), form);
     if (text) out.push_back({*std::move(text), item->line});
   }
@@ -93,13 +93,13 @@ void read_pairs(const Section& section, std::string_view key, std::string_view w
                 std::map<std::string, std::string>& out,
                 Result<void> (*check)(const std::string& name, const std::string& value)) {
   Reader& reader = section.reader();
-  const Value* node = section.find(key);
-  if (node == nullptr || node->kind == Value::Kind::null) return;
-  if (node->kind != Value::Kind::map || node->entries.size() > kMostPairs) {
+  const YamlNode* node = section.find(key);
+  if (node == nullptr || node->kind == YamlNode::Kind::null) return;
+  if (node->kind != YamlNode::Kind::map || node->entries.size() > kMostPairs) {
     return complain(section, key,
                     "it is not a group of at most 100 " + std::string(what) + "; write one 'name: value' a line");
   }
-  for (const Entry& entry : node->entries) {
+  for (const YamlEntry& entry : node->entries) {
     const auto value = reader.text(*entry.value, section.path(key) + "." + shown(entry.key), "a text");
     if (!value) continue;
     if (const auto checked = check(entry.key, *value); !checked) {
@@ -292,9 +292,9 @@ Hook read_hook(const Section& section, const std::vector<std::string>& targets, 
 std::vector<Hook> read_hooks(const Section& top, const std::vector<std::string>& targets,
                              const std::filesystem::path& folder) {
   std::vector<Hook> out;
-  const Value* list = top.find("hooks");
-  if (list == nullptr || list->kind == Value::Kind::null) return out;
-  if (list->kind != Value::Kind::list) {
+  const YamlNode* list = top.find("hooks");
+  if (list == nullptr || list->kind == YamlNode::Kind::null) return out;
+  if (list->kind != YamlNode::Kind::list) {
     complain(top, "hooks", "it is not a list; put '- ' before the first key of each hook");
     return out;
   }
@@ -303,7 +303,7 @@ std::vector<Hook> read_hooks(const Section& top, const std::vector<std::string>&
     return out;
   }
   std::vector<int> lines;
-  for (const Value* item : list->items) {
+  for (const YamlNode* item : list->items) {
     const Section section(top.reader(), item, "hooks", item->line);
     Hook hook = read_hook(section, targets, folder);
     read_name(section, out, lines, hook.name);

@@ -58,12 +58,12 @@ void read_systemd(const Section& section, SystemdRestart& out) {
 
 void read_arguments(const Section& section, std::vector<std::string>& out) {
   constexpr std::string_view kForm = "a list such as [/usr/local/sbin/restart-influxdb, now]";
-  const Value* node = section.find("arguments");
+  const YamlNode* node = section.find("arguments");
   if (node == nullptr) return;
-  if (node->kind != Value::Kind::list || node->items.empty() || node->items.size() > kMostEntries) {
+  if (node->kind != YamlNode::Kind::list || node->items.empty() || node->items.size() > kMostEntries) {
     return complain(section, "arguments", "it is not a list of 1 to 100 texts; write " + std::string(kForm));
   }
-  for (const Value* item : node->items) {
+  for (const YamlNode* item : node->items) {
     const auto text = section.reader().text(*item, section.path("arguments"), "one text for each argument");
     if (!text) return;
     if (text->find('\0') != std::string::npos) {
@@ -79,13 +79,13 @@ void read_arguments(const Section& section, std::vector<std::string>& out) {
 }
 
 void read_environment(const Section& section, std::map<std::string, std::string>& out) {
-  const Value* node = section.find("environment");
-  if (node == nullptr || node->kind == Value::Kind::null) return;
-  if (node->kind != Value::Kind::map || node->entries.size() > kMostEntries) {
+  const YamlNode* node = section.find("environment");
+  if (node == nullptr || node->kind == YamlNode::Kind::null) return;
+  if (node->kind != YamlNode::Kind::map || node->entries.size() > kMostEntries) {
     return complain(section, "environment",
                     "it is not a group of at most 100 variables; write one 'NAME: value' a line");
   }
-  for (const Entry& entry : node->entries) {
+  for (const YamlEntry& entry : node->entries) {
     const auto wrong = [&](const std::string& text) {
       section.reader().problem(entry.line, section.path("environment") + ": " + text);
     };

@@ -76,12 +76,12 @@ void read_nudge(const Section& section, Nudge& out) {
 void read_headers(const Section& http, std::map<std::string, std::string>& out) {
   constexpr std::size_t kMost = 100;
   Reader& reader = http.reader();
-  const Value* node = http.find("headers");
-  if (node == nullptr || node->kind == Value::Kind::null) return;
-  if (node->kind != Value::Kind::map || node->entries.size() > kMost) {
+  const YamlNode* node = http.find("headers");
+  if (node == nullptr || node->kind == YamlNode::Kind::null) return;
+  if (node->kind != YamlNode::Kind::map || node->entries.size() > kMost) {
     return complain(http, "headers", "it is not a group of at most 100 headers; write one 'Name: value' a line");
   }
-  for (const Entry& entry : node->entries) {
+  for (const YamlEntry& entry : node->entries) {
     const std::string path = http.path("headers") + "." + shown(entry.key);
     const auto value = reader.text(*entry.value, path, "the header's value");
     if (!value) continue;
@@ -98,15 +98,15 @@ void read_expected_status(const Section& http, std::vector<int>& out) {
   constexpr std::size_t kMost = 100;
   constexpr std::string_view kForm = "HTTP statuses from 100 to 599, such as [200, 204]";
   Reader& reader = http.reader();
-  const Value* node = http.find("expected_status");
+  const YamlNode* node = http.find("expected_status");
   if (node == nullptr) return;
-  std::vector<const Value*> items{node};
-  if (node->kind == Value::Kind::list) items = node->items;
+  std::vector<const YamlNode*> items{node};
+  if (node->kind == YamlNode::Kind::list) items = node->items;
   if (items.empty() || items.size() > kMost) {
     return complain(http, "expected_status", "it holds none or more than 100; write " + std::string(kForm));
   }
   std::vector<int> statuses;
-  for (const Value* item : items) {
+  for (const YamlNode* item : items) {
     const auto text = reader.text(*item, http.path("expected_status"), kForm);
     if (!text) continue;
     const auto number = whole_number(*text);
@@ -153,7 +153,7 @@ void read_checkpoint(const Section& section, Checkpoint& out) {
   section.bytes("min_free_size", out.min_free_bytes, {0, kSizeRange.most});
   read_windows(section, "windows", out.windows);
   read_nudge(section.section("nudge"), out.nudge);
-  if (const Value* http = section.find("http"); http != nullptr) out.http = read_http(section.section("http"));
+  if (const YamlNode* http = section.find("http"); http != nullptr) out.http = read_http(section.section("http"));
 }
 
 // Methods that could never work as the file stands. One that only lacks an

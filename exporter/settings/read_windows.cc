@@ -25,12 +25,12 @@ std::optional<std::bitset<7>> parse_days(std::string_view text) {
 
 // One name or range, or a list of them; not given: every day.
 std::bitset<7> read_days(const Section& section) {
-  const Value* node = section.find("days");
-  if (node == nullptr || node->kind == Value::Kind::null) return std::bitset<7>().set();
-  std::vector<const Value*> items{node};
-  if (node->kind == Value::Kind::list) items = node->items;
+  const YamlNode* node = section.find("days");
+  if (node == nullptr || node->kind == YamlNode::Kind::null) return std::bitset<7>().set();
+  std::vector<const YamlNode*> items{node};
+  if (node->kind == YamlNode::Kind::list) items = node->items;
   std::bitset<7> days;
-  for (const Value* item : items) {
+  for (const YamlNode* item : items) {
     const auto text = section.reader().text(*item, section.path("days"), "days such as [mon, tue] or mon-fri");
     if (!text) continue;
     const auto named = parse_days(*text);
@@ -119,12 +119,12 @@ std::optional<std::variant<DailyWindow, CronWindow, OnceWindow>> read_when(const
 }  // namespace
 
 void read_windows(const Section& section, std::string_view key, std::vector<Window>& out) {
-  const Value* list = section.find(key);
-  if (list == nullptr || list->kind == Value::Kind::null) return;
-  if (list->kind != Value::Kind::list || list->items.size() > kMostWindows) {
+  const YamlNode* list = section.find(key);
+  if (list == nullptr || list->kind == YamlNode::Kind::null) return;
+  if (list->kind != YamlNode::Kind::list || list->items.size() > kMostWindows) {
     return complain(section, key, "it is not a list of at most 100 windows; write each like - " + std::string(kForms));
   }
-  for (const Value* item : list->items) {
+  for (const YamlNode* item : list->items) {
     const Section entry(section.reader(), item, "window", item->line);
     Window window;
     std::string zone;

@@ -15,15 +15,15 @@ namespace {
 constexpr std::string_view kDurationForm = "a duration such as 30s, 2m or 1h30m";
 constexpr std::string_view kSizeForm = "a size such as 512MiB or 1.5GiB";
 
-std::string_view kind_name(Value::Kind kind) {
+std::string_view kind_name(YamlNode::Kind kind) {
   switch (kind) {
-    case Value::Kind::null:
+    case YamlNode::Kind::null:
       return "no value";
-    case Value::Kind::scalar:
+    case YamlNode::Kind::scalar:
       return "a single value";
-    case Value::Kind::list:
+    case YamlNode::Kind::list:
       return "a list";
-    case Value::Kind::map:
+    case YamlNode::Kind::map:
       return "a group of settings";
   }
   return "something else";
@@ -110,13 +110,13 @@ Error Reader::error() const {
   return Error{ErrorKind::invalid, std::move(text)};
 }
 
-std::optional<std::string> Reader::text(const Value& node, std::string_view path, std::string_view expected) {
+std::optional<std::string> Reader::text(const YamlNode& node, std::string_view path, std::string_view expected) {
   const std::string name(path);
-  if (node.kind == Value::Kind::null) {
+  if (node.kind == YamlNode::Kind::null) {
     problem(node.line, name + " has no value; write " + std::string(expected) + ", or leave the key out");
     return std::nullopt;
   }
-  if (node.kind != Value::Kind::scalar) {
+  if (node.kind != YamlNode::Kind::scalar) {
     problem(node.line, name + " is " + std::string(kind_name(node.kind)) + "; write " + std::string(expected));
     return std::nullopt;
   }
@@ -132,23 +132,23 @@ std::optional<std::string> Reader::text(const Value& node, std::string_view path
   return *std::move(value);
 }
 
-Section::Section(Reader& reader, const Value* node, std::string schema_section, int line)
+Section::Section(Reader& reader, const YamlNode* node, std::string schema_section, int line)
     : reader_(reader), node_(node), section_(std::move(schema_section)), line_(line) {
-  if (node_ == nullptr || node_->kind == Value::Kind::null) return;
-  if (node_->kind != Value::Kind::map) {
+  if (node_ == nullptr || node_->kind == YamlNode::Kind::null) return;
+  if (node_->kind != YamlNode::Kind::map) {
     const std::string what = section_.empty() ? "the file" : section_ == "target" ? "a target" : section_;
     reader_.problem(node_->line, what + " is " + std::string(kind_name(node_->kind)) +
                                      "; write a group of settings, one 'key: value' a line");
     return;
   }
-  for (const Entry& entry : node_->entries) {
+  for (const YamlEntry& entry : node_->entries) {
     if (!is_key(section_, entry.key)) reader_.problem(entry.line, explain_unknown_key(section_, entry.key));
   }
 }
 
-const Value* Section::find(std::string_view key) const {
+const YamlNode* Section::find(std::string_view key) const {
   if (node_ == nullptr) return nullptr;
-  for (const Entry& entry : node_->entries) {
+  for (const YamlEntry& entry : node_->entries) {
     if (entry.key == key) return entry.value;
   }
   return nullptr;
@@ -156,7 +156,7 @@ const Value* Section::find(std::string_view key) const {
 
 int Section::line(std::string_view key) const {
   if (node_ == nullptr) return line_;
-  for (const Entry& entry : node_->entries) {
+  for (const YamlEntry& entry : node_->entries) {
     if (entry.key == key) return entry.line;
   }
   return line_;
@@ -172,12 +172,12 @@ Section Section::section(std::string_view key) const {
 }
 
 void Section::problem(std::string_view key, const std::string& text) const {
-  const Value* node = find(key);
+  const YamlNode* node = find(key);
   reader_.problem(node == nullptr ? line(key) : node->line, path(key) + ": " + text);
 }
 
 std::optional<std::string> Section::raw(std::string_view key, std::string_view expected) const {
-  const Value* node = find(key);
+  const YamlNode* node = find(key);
   if (node == nullptr) return std::nullopt;
   return reader_.text(*node, path(key), expected);
 }

@@ -15,13 +15,18 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "base/yaml.h"
 #include "settings/load.h"
-#include "settings/yaml_tree.h"
 
 namespace wal_exporter::settings {
 
 // As it was written, on one line and not too long, in quotes.
 [[nodiscard]] std::string shown(std::string_view text);
+
+struct Problem {
+  int line = 1;
+  std::string text;  // what is wrong, and what would be right
+};
 
 class Reader {
  public:
@@ -39,7 +44,7 @@ class Reader {
 
   // The text of a scalar with its variables filled in. nullopt: a problem was
   // added; `expected` says what would be right.
-  [[nodiscard]] std::optional<std::string> text(const Value& node, std::string_view path, std::string_view expected);
+  [[nodiscard]] std::optional<std::string> text(const YamlNode& node, std::string_view path, std::string_view expected);
 
  private:
   std::string file_;
@@ -66,9 +71,9 @@ class Section {
   // nullptr, or null as left by a group whose keys are all commented out: no keys.
   // Adds a problem for every key that the schema does not have.
   // `line`: where a key is missed that is not there.
-  Section(Reader& reader, const Value* node, std::string schema_section, int line);
+  Section(Reader& reader, const YamlNode* node, std::string schema_section, int line);
 
-  [[nodiscard]] const Value* find(std::string_view key) const;
+  [[nodiscard]] const YamlNode* find(std::string_view key) const;
   // Of the key, or of the section itself where the key is not there.
   [[nodiscard]] int line(std::string_view key) const;
   // For messages: "checkpoint.cooldown"; in a target itself "name".
@@ -120,7 +125,7 @@ class Section {
                  std::string_view word) const;
 
   Reader& reader_;
-  const Value* node_;
+  const YamlNode* node_;
   std::string section_;
   int line_;
 };

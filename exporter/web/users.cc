@@ -1,15 +1,13 @@
 #include "web/users.h"
 
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "base/file.h"
 #include "base/mutex.h"
 #include "base/text.h"
+#include "base/yaml.h"
 #include "web/password.h"
 
 namespace wal_exporter::web {
@@ -51,106 +49,90 @@ constexpr const char* kTlsRefused =
     "TLS connections with OpenSSL 3; take the section out, listen on loopback (--web.listen-address=127.0.0.1:3002) "
     "and let nginx in front of it do TLS";
 
-tl::unexpected<Error> refuse(const std::string& file, const YAML::Node& node, const std::string& message) {
-  const auto mark = node.Mark();
-  const auto line = mark.line >= 0 ? ":" + std::to_string(mark.line + 1) : std::string();
-  return failure(ErrorKind::invalid, file + line + ": " + message);
+tl::unexpected<Error> refuse(const std::string& file, int line, const std::string& message) {
+  return failure(ErrorKind::invalid, file + ":" + std::to_string(line) + ": " + message);
 }
 
 // An empty section is as good as none.
-bool is_empty(const YAML::Node& node) {
-  return node.IsNull() || (node.IsMap() && node.size() == 0);
+bool is_empty(const YamlNode& node) {
+  return node.kind == YamlNode::Kind::null || (node.kind == YamlNode::Kind::map && node.entries.empty());
 }
 
-Result<std::string> key_of(const std::string& file, const YAML::Node& key, std::set<std::string>& seen) {
-  if (!key.IsScalar()) return refuse(file, key, "a key must be a plain word");
-  const auto& name = key.Scalar();
-  if (!seen.insert(name).second) return refuse(file, key, "\"" + escape_control(name) + "\" is given twice");
-  return name;
-}
-
-Result<std::map<std::string, std::string>> read_users(const std::string& file, const YAML::Node& key,
-                                                      const YAML::Node& node) {
-  if (!node.IsMap() || node.size() == 0) {
-    return refuse(file, key,
+Result<std::map<std::string, std::string>> read_users(const std::string& file, const YamlEntry& section) {
+  if (section.value->entries.empty()) {
+    return refuse(file, section.line,
                   "basic_auth_users must be a map from at least one user name to a bcrypt hash; leave the key out to "
                   "run without logins");
   }
   std::map<std::string, std::string> users;
-  std::set<std::string> seen;
-  for (const auto& entry : node) {
-    const auto name = key_of(file, entry.first, seen);
-    if (!name) return tl::unexpected(name.error());
-    const auto shown = "\"" + escape_control(*name) + "\"";
-    if (name->empty() || name->find(':') != std::string::npos || escape_control(*name) != *name) {
-      return refuse(file, entry.first,
+  for (const auto& [name, line, value] : section.value->entries) {
+    const auto shown = "\"" + escape_control(name) + "\"";
+    if (name.empty() || name.find(':') != std::string::npos || escape_control(name) != name) {
+      return refuse(file, line,
                     "user " + shown +
                         " could never log in: a name must not be empty nor hold a colon or a control "
                         "character");
     }
-    const auto hash = entry.second.IsScalar() ? entry.second.Scalar() : std::string();
-    const auto cost = bcrypt_cost(hash);
+    const auto cost = bcrypt_cost(value->text);
     if (!cost) {
       // The value is not shown: it may be a password in clear.
-      return refuse(file, entry.first,
+      return refuse(file, line,
                     "the value of user " + shown +
                         " is not a bcrypt hash ($2a$, $2b$ or $2y$ and 60 characters in "
                         "all); make one with `htpasswd -nBC 10 \"\"`");
     }
     if (*cost > kMaxCost) {
-      return refuse(file, entry.first,
+      return refuse(file, line,
                     "the hash of user " + shown + " has cost " + std::to_string(*cost) +
                         ", so that one login would take many seconds; at most " + std::to_string(kMaxCost) +
                         " is taken, 10 is usual");
     }
-    users.emplace(*name, hash);
+    users.emplace(name, value->text);
   }
   return users;
 }
 
-Result<void> check_http(const std::string& file, const YAML::Node& key, const YAML::Node& node) {
-  if (is_empty(node)) return {};
-  if (!node.IsMap()) return refuse(file, key, "http_server_config must be a map");
-  std::set<std::string> seen;
-  for (const auto& entry : node) {
-    const auto name = key_of(file, entry.first, seen);
-    if (!name) return tl::unexpected(name.error());
-    if (*name == "http2") {
-      // Either value is harmless: without TLS there is no HTTP/2 in the toolkit either.
-      bool value = false;
-      if (!YAML::convert<bool>::decode(entry.second, value)) {
-        return refuse(file, entry.first, "http2 must be true or false");
-      }
-      continue;
+Result<void> check_http(const std::string& file, const YamlEntry& section) {
+  if (is_empty(*section.value)) return {};
+  if (section.value->kind != YamlNode::Kind::map) {
+    return refuse(file, section.line, "http_server_config must be a map");
+  }
+  for (const auto& [name, line, value] : section.value->entries) {
+    if (name != "http2") {
+      return refuse(file, line,
+                    "http_server_config." + escape_control(name) +
+                        " is not supported: only http2 is taken here; set response headers in the proxy in front");
     }
-    return refuse(file, entry.first,
-                  "http_server_config." + escape_control(*name) +
-                      " is not supported: only http2 is taken here; set response headers in the proxy in front");
+    // Either value is harmless: without TLS there is no HTTP/2 in the toolkit either.
+    std::string word = value->text;
+    std::transform(word.begin(), word.end(), word.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+    constexpr std::string_view kWords[] = {"true", "false", "yes", "no", "on", "off", "y", "n"};
+    if (std::find(std::begin(kWords), std::end(kWords), word) == std::end(kWords)) {
+      return refuse(file, line, "http2 must be true or false");
+    }
   }
   return {};
 }
 
-Result<std::map<std::string, std::string>> read_document(const std::string& file, const YAML::Node& root) {
-  if (root.IsNull()) return std::map<std::string, std::string>();
-  if (!root.IsMap()) return refuse(file, root, "the file must be a map with the key basic_auth_users");
+Result<std::map<std::string, std::string>> read_document(const std::string& file, const YamlNode& root) {
   std::map<std::string, std::string> users;
-  std::set<std::string> seen;
-  for (const auto& entry : root) {
-    const auto key = key_of(file, entry.first, seen);
-    if (!key) return tl::unexpected(key.error());
-    if (*key == "basic_auth_users") {
-      auto read = read_users(file, entry.first, entry.second);
+  if (root.kind == YamlNode::Kind::null) return users;
+  if (root.kind != YamlNode::Kind::map) {
+    return refuse(file, root.line, "the file must be a map with the key basic_auth_users");
+  }
+  for (const YamlEntry& entry : root.entries) {
+    if (entry.key == "basic_auth_users") {
+      auto read = read_users(file, entry);
       if (!read) return read;
       users = std::move(*read);
-    } else if (*key == "tls_server_config") {
-      if (!is_empty(entry.second)) return refuse(file, entry.first, kTlsRefused);
-    } else if (*key == "http_server_config") {
-      if (const auto checked = check_http(file, entry.first, entry.second); !checked) {
-        return tl::unexpected(checked.error());
-      }
+    } else if (entry.key == "tls_server_config") {
+      if (!is_empty(*entry.value)) return refuse(file, entry.line, kTlsRefused);
+    } else if (entry.key == "http_server_config") {
+      if (const auto checked = check_http(file, entry); !checked) return tl::unexpected(checked.error());
     } else {
-      return refuse(file, entry.first,
-                    "unknown key \"" + escape_control(*key) + "\"; known are basic_auth_users and http_server_config");
+      return refuse(
+          file, entry.line,
+          "unknown key \"" + escape_control(entry.key) + "\"; known are basic_auth_users and http_server_config");
     }
   }
   return users;
@@ -173,15 +155,9 @@ Result<Users> Users::load(const std::string& file) {
 }
 
 Result<Users> Users::parse(const std::string& yaml, const std::string& name) {
-  Result<std::map<std::string, std::string>> read;
-  try {
-    const auto documents = YAML::LoadAll(yaml);
-    if (documents.size() > 1) return failure(ErrorKind::invalid, name + ": more than one YAML document; one is taken");
-    read = read_document(name, documents.empty() ? YAML::Node() : documents.front());
-  } catch (const YAML::Exception& error) {
-    const auto line = error.mark.line >= 0 ? ":" + std::to_string(error.mark.line + 1) : std::string();
-    return failure(ErrorKind::invalid, name + line + ": not valid YAML: " + escape_control(error.msg));
-  }
+  const auto tree = parse_yaml(yaml, name);
+  if (!tree) return tl::unexpected(tree.error());
+  auto read = read_document(name, tree->root());
   if (!read) return tl::unexpected(read.error());
   Users users;
   users.hashes_ = std::move(*read);

@@ -8,9 +8,9 @@
 #include <sstream>
 
 #include "base/file.h"
+#include "base/yaml.h"
 #include "paths.h"
 #include "settings/schema.h"
-#include "settings/yaml_tree.h"
 #include "support.h"
 
 namespace wal_exporter::settings {
@@ -86,11 +86,11 @@ TEST(Example, OfHooksIsRightOnceItIsNoComment) {
 TEST(Example, OfLoginsHoldsABcryptHash) {
   const auto text = read_file(kConfig + "web.example.yml", kMiB, "example");
   ASSERT_TRUE(text.has_value());
-  const auto tree = parse_tree(*text);
+  const auto tree = parse_yaml(*text, "web.example.yml");
   ASSERT_TRUE(tree.has_value());
-  ASSERT_EQ(tree->root()->entries.size(), 1U);
-  EXPECT_EQ(tree->root()->entries[0].key, "basic_auth_users");
-  const std::string hash = tree->root()->entries[0].value->entries.at(0).value->text;
+  ASSERT_EQ(tree->root().entries.size(), 1U);
+  EXPECT_EQ(tree->root().entries[0].key, "basic_auth_users");
+  const std::string hash = tree->root().entries[0].value->entries.at(0).value->text;
   EXPECT_EQ(hash.substr(0, 7), "$2b$10$");
   EXPECT_EQ(hash.size(), 60U);
 }

@@ -96,7 +96,9 @@ TEST(UsersFile, EmptyMeansNoLogins) {
 }
 
 TEST(UsersFile, Http2IsHarmless) {
-  EXPECT_TRUE(Users::parse("http_server_config:\n  http2: false\n", "web.yml"));
+  for (const std::string value : {"false", "True", "YES", "off"}) {
+    EXPECT_TRUE(Users::parse("http_server_config:\n  http2: " + value + "\n", "web.yml")) << value;
+  }
 }
 
 TEST(UsersFile, TlsIsRefusedWithReasonAndRemedy) {
@@ -136,8 +138,10 @@ TEST(UsersFile, ANameThatCouldNeverLogInIsRefused) {
 
 TEST(UsersFile, DoubledKeysAreRefused) {
   const auto hash = hash_of("x");
-  EXPECT_THAT(refusal("basic_auth_users:\n  a: \"" + hash + "\"\n  a: \"" + hash + "\"\n"), HasSubstr("given twice"));
-  EXPECT_THAT(refusal("http_server_config: {}\nhttp_server_config: {}\n"), HasSubstr("given twice"));
+  EXPECT_EQ(refusal("basic_auth_users:\n  a: \"" + hash + "\"\n  a: \"" + hash + "\"\n"),
+            "web.yml:3: the key 'a' is there twice, first on line 2; keep one of them");
+  EXPECT_EQ(refusal("http_server_config: {}\nhttp_server_config: {}\n"),
+            "web.yml:2: the key 'http_server_config' is there twice, first on line 1; keep one of them");
 }
 
 TEST(UsersFile, AnEmptyListOfUsersIsRefused) {
@@ -149,7 +153,7 @@ TEST(UsersFile, AnEmptyListOfUsersIsRefused) {
 TEST(UsersFile, RubbishIsRefusedWithItsLine) {
   EXPECT_THAT(refusal("a: b\n  c: [\n"), HasSubstr("web.yml:2: not valid YAML"));
   EXPECT_THAT(refusal("[1]\n"), HasSubstr("must be a map"));
-  EXPECT_THAT(refusal("{}\n---\n{}\n"), HasSubstr("more than one"));
+  EXPECT_THAT(refusal("{}\n---\n{}\n"), HasSubstr("web.yml:2: a second document begins here"));
 }
 
 TEST(UsersFile, AMissingFileIsNamed) {
