@@ -116,7 +116,7 @@ Result<void> check_http_path(std::string_view path) {
   return {};
 }
 
-Result<void> check_http_header(std::string_view name, std::string_view value) {
+Result<void> check_http_header(std::string_view name, std::string_view value, std::string_view remedy) {
   constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";  // RFC 9110, token
   const bool token = !name.empty() && std::all_of(name.begin(), name.end(), [&](char c) {
     return is_letter_or_digit(c) || kMarks.find(c) != std::string_view::npos;
@@ -124,9 +124,7 @@ Result<void> check_http_header(std::string_view name, std::string_view value) {
   if (!token) return bad(shown(name) + " is not the name of a header; write letters, digits and '-'");
   const std::string plain = lower_case(name);
   if (plain == "authorization" || plain == "proxy-authorization" || plain == "cookie") {
-    return bad("'" + plain +
-               "' carries a secret, and secrets are never in this file; put the token into "
-               "influxdb.token_file, it is sent along");
+    return bad("'" + plain + "' carries a secret, and secrets are never in this file; " + std::string(remedy));
   }
   if (plain == "content-length" || plain == "transfer-encoding" || plain == "connection") {
     return bad("'" + plain + "' follows from the request itself; leave it out");

@@ -27,9 +27,9 @@ namespace wal_exporter::settings {
 // A table: not empty, no control characters, no underscore in front (reserved).
 [[nodiscard]] Result<void> check_table(std::string_view name);
 
-// Of the http method.
+// Of the http method. `remedy`: where a header that carries a secret belongs.
 [[nodiscard]] Result<void> check_http_method(std::string_view method);
 [[nodiscard]] Result<void> check_http_path(std::string_view path);
-[[nodiscard]] Result<void> check_http_header(std::string_view name, std::string_view value);
+[[nodiscard]] Result<void> check_http_header(std::string_view name, std::string_view value, std::string_view remedy);
 
 }  // namespace wal_exporter::settings

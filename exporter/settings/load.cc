@@ -82,75 +82,64 @@ Result<Overrides> read_overrides(const Sources& sources) {
   return out;
 }
 
-void read_names(const std::vector<Section>& sections, std::vector<Target>& targets, Reader& reader) {
-  std::map<std::string, int> seen;
-  for (std::size_t i = 0; i < targets.size(); ++i) {
-    const Section& section = sections[i];
-    std::string& name = targets[i].name;
-    if (section.find("name") == nullptr) {
-      if (targets.size() == 1) {
-        name = kOnlyTargetName;
-      } else {
-        reader.problem(section.line("name"), "name: it is missing; with several targets each needs one of its own");
-      }
-      continue;
+void read_name(const Section& section, bool only, std::map<std::string, int>& seen, std::string& out) {
+  Reader& reader = section.reader();
+  if (section.find("name") == nullptr) {
+    if (!only) {
+      reader.problem(section.line("name"), "name: it is missing; with several targets each needs one of its own");
     }
-    if (!section.text("name", name)) continue;
-    if (const auto checked = check_target_name(name); !checked) {
-      reader.problem(section.line("name"), "name: " + checked.error().message);
-      continue;
-    }
-    const auto [first, is_new] = seen.emplace(name, section.line("name"));
-    if (!is_new) {
-      reader.problem(section.line("name"), "name: " + shown(name) + " is the name of another target too, on line " +
-                                               std::to_string(first->second) + "; give each its own");
-    }
+    out = kOnlyTargetName;
+    return;
+  }
+  if (!section.text("name", out)) return;
+  if (const auto checked = check_target_name(out); !checked) {
+    return reader.problem(section.line("name"), "name: " + checked.error().message);
+  }
+  const auto [first, is_new] = seen.emplace(out, section.line("name"));
+  if (!is_new) {
+    reader.problem(section.line("name"), "name: " + shown(out) + " is the name of another target too, on line " +
+                                             std::to_string(first->second) + "; give each its own");
   }
 }
 
-Result<Settings> read_tree(const YamlNode& root, const std::string& name, const Environment& environment,
-                           const Defaults& defaults, const Overrides& overrides, const std::filesystem::path& folder) {
-  Reader reader(name, environment);
+// The entries of `targets`; none where a problem was added.
+std::vector<const YamlNode*> read_list(const Section& top) {
+  const YamlNode* list = top.find("targets");
+  if (list != nullptr && (list->kind == YamlNode::Kind::scalar || list->kind == YamlNode::Kind::map)) {
+    complain(top, "targets", "it is not a list; put '- ' before the first key of each target; " + std::string(kLeast));
+  } else if (list == nullptr || list->items.empty()) {
+    top.reader().missing(
+        top.line("targets"),
+        (list == nullptr ? "targets: it is missing; " : "targets: it has no entries; ") + std::string(kLeast));
+  } else if (list->items.size() > kMostTargets) {
+    top.reader().problem(list->line, "targets: there are more than 1000; watch them with several exporters");
+  } else {
+    return list->items;
+  }
+  return {};
+}
+
+Settings read_tree(Reader& reader, const YamlNode& root, const Defaults& defaults, const Overrides& overrides,
+                   const std::filesystem::path& folder) {
   const Section top(reader, &root, "", root.line);
   Settings out;
   std::uint64_t history_limit = out.history_limit;
   top.count("history_limit", history_limit, {1, 10'000'000});
   out.history_limit = history_limit;
-
   read_path(top.section("alerts"), "token_file", folder, out.alerts_token_file);
-  const YamlNode* list = top.find("targets");
-  if (list == nullptr || list->kind == YamlNode::Kind::null || list->items.empty()) {
-    if (list != nullptr && (list->kind == YamlNode::Kind::scalar || list->kind == YamlNode::Kind::map)) {
-      reader.problem(top.line("targets"),
-                     "targets: it is not a list; put '- ' before the first key of each target; " + std::string(kLeast));
-    } else {
-      reader.missing(
-          top.line("targets"),
-          (list == nullptr ? "targets: it is missing; " : "targets: it has no entries; ") + std::string(kLeast));
-    }
-    return tl::unexpected(reader.error());
-  }
-  if (list->items.size() > kMostTargets) {
-    reader.problem(list->line, "targets: there are more than 1000; watch them with several exporters");
-    return tl::unexpected(reader.error());
-  }
-  const bool overridden = !overrides.wal_directory.empty() || !overrides.influxdb_url.empty();
-  if (overridden && list->items.size() > 1) {
-    return failure(ErrorKind::invalid,
-                   std::string(overrides.wal_directory.empty() ? "--influxdb.url" : "--wal.directory") +
-                       " is for a single target, but " + escape_control(name) + " has " +
-                       std::to_string(list->items.size()) + "; leave it out and set it in the file, for each target");
-  }
-  std::vector<Section> sections;
-  for (const YamlNode* item : list->items) {
-    sections.emplace_back(reader, item, "target", item->line);
-    out.targets.push_back(read_target(sections.back(), defaults, overrides, folder));
-  }
-  read_names(sections, out.targets, reader);
+
+  const auto targets = read_list(top);
+  std::map<std::string, int> seen;
   std::vector<std::string> names;
-  for (const Target& target : out.targets) names.push_back(target.name);
-  out.hooks = read_hooks(top, names, folder);
-  if (!reader.good()) return tl::unexpected(reader.error());
+  for (const YamlNode* item : targets) {
+    const Section section(reader, item, "target", item->line);
+    std::string name;
+    read_name(section, targets.size() == 1, seen, name);
+    names.push_back(name);
+    out.targets.push_back(read_target(section, defaults, overrides, folder));
+    out.targets.back().name = std::move(name);
+  }
+  if (!targets.empty()) out.hooks = read_hooks(top, names, folder);
   return out;
 }
 
@@ -167,10 +156,34 @@ Result<Settings> parse_with(const std::string& yaml, const std::string& name, co
   if (tree->root().kind == YamlNode::Kind::null) {
     return failure(ErrorKind::invalid, shown_name + ":1: no settings in it; " + std::string(kLeast));
   }
-  return read_tree(tree->root(), name, environment, *defaults, overrides, folder);
+  Reader reader(name, environment);
+  auto settings = read_tree(reader, tree->root(), *defaults, overrides, folder);
+  const std::size_t count = settings.targets.size();
+  if (count > 1 && !(overrides.wal_directory.empty() && overrides.influxdb_url.empty())) {
+    return failure(ErrorKind::invalid,
+                   std::string(overrides.wal_directory.empty() ? "--influxdb.url" : "--wal.directory") +
+                       " is for a single target, but " + shown_name + " has " + std::to_string(count) +
+                       "; leave it out and set it in the file, for each target");
+  }
+  reader.done(known_keys);
+  if (!reader.good()) return tl::unexpected(reader.error());
+  return settings;
 }
 
 }  // namespace
+
+Keys known_keys() {
+  // One of each group that is read only where it is there.
+  constexpr const char* kEach = R"(
+targets: [{checkpoint: {http: {}, windows: [{from: "00:00", to: "01:00"}]}}]
+hooks: [{type: webhook}, {type: slack}, {type: alertmanager}]
+)";
+  const Environment nothing = [](const std::string&) { return std::nullopt; };
+  Reader reader("", nothing);
+  const auto tree = parse_yaml(kEach, "");
+  static_cast<void>(read_tree(reader, tree->root(), {}, {}, {}));
+  return reader.asked();
+}
 
 Environment process_environment() {
   return [](const std::string& name) -> std::optional<std::string> {

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "settings/keys.h"
 #include "settings/settings.h"
 
 namespace wal_exporter::settings {
@@ -37,5 +38,8 @@ struct Sources {
 
 // The same from a text; `name` stands for the file in messages.
 [[nodiscard]] Result<Settings> parse(const std::string& yaml, const std::string& name, const Environment& environment);
+
+// Every key that a settings file may have, as its reading asks for them.
+[[nodiscard]] Keys known_keys();
 
 }  // namespace wal_exporter::settings

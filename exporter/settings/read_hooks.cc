@@ -1,12 +1,10 @@
 #include "settings/read_hooks.h"
 
 #include <algorithm>
-#include <initializer_list>
 #include <span>
 
 #include "base/text.h"
 #include "settings/forms.h"
-#include "settings/schema.h"
 
 namespace wal_exporter::settings {
 namespace {
@@ -14,7 +12,6 @@ namespace {
 constexpr std::size_t kMostHooks = 50;  // each has a thread
 constexpr std::size_t kMostReceivers = 20;
 constexpr std::size_t kMostWords = 1000;
-constexpr std::size_t kMostPairs = 100;
 
 constexpr std::string_view kEvents[] = {"wal.health", "wal.checkpoint", "wal.restart_consideration", "wal.restart"};
 constexpr std::string_view kSeverities[] = {"info", "warning", "critical"};
@@ -23,33 +20,11 @@ bool is_there(const Section& section, std::string_view key) {
   return section.find(key) != nullptr;
 }
 
-// A list of words, or a single one.
-struct Word {
-  std::string text;
-  int line = 0;
-};
-std::vector<Word> read_words(const Section& section, std::string_view key, std::size_t most, std::string_view form) {
-  std::vector<Word> out;
-  const YamlNode* node = section.find(key);
-  if (node == nullptr) return out;
-  std::vector<const YamlNode*> items{node};
-  if (node->kind == YamlNode::Kind::list) items = node->items;
-  if (items.empty() || items.size() > most) {
-    complain(section, key, "it holds none or more than " + std::to_string(most) + "; write " + std::string(form));
-    return out;
-  }
-  for (const YamlNode* item : items) {
-    auto text = section.reader().text(*item, section.path(key), form);
-    if (text) out.push_back({*std::move(text), item->line});
-  }
-  return out;
-}
-
 std::vector<std::string> read_known_words(const Section& section, std::string_view key,
                                           std::span<const std::string_view> known, std::string_view what) {
   std::vector<std::string> out;
   const std::string form = "a list of " + std::string(what);
-  for (const Word& word : read_words(section, key, kMostWords, form)) {
+  for (const Word& word : section.words(key, {.most = kMostWords, .form = form})) {
     if (std::find(known.begin(), known.end(), word.text) != known.end()) {
       out.push_back(word.text);
       continue;
@@ -89,50 +64,25 @@ void read_url(const Section& section, std::string_view key, const Word& word, st
   out.push_back(*std::move(checked));
 }
 
-void read_pairs(const Section& section, std::string_view key, std::string_view what,
-                std::map<std::string, std::string>& out,
-                Result<void> (*check)(const std::string& name, const std::string& value)) {
-  Reader& reader = section.reader();
-  const YamlNode* node = section.find(key);
-  if (node == nullptr || node->kind == YamlNode::Kind::null) return;
-  if (node->kind != YamlNode::Kind::map || node->entries.size() > kMostPairs) {
-    return complain(section, key,
-                    "it is not a group of at most 100 " + std::string(what) + "; write one 'name: value' a line");
+Result<void> check_header(std::string_view name, std::string_view value) {
+  if (const std::string plain = lower_case(name); plain.starts_with("x-influxdb-wal-")) {
+    return failure(ErrorKind::invalid, "'" + plain + "' is set by the exporter itself; leave it out");
   }
-  for (const YamlEntry& entry : node->entries) {
-    const auto value = reader.text(*entry.value, section.path(key) + "." + shown(entry.key), "a text");
-    if (!value) continue;
-    if (const auto checked = check(entry.key, *value); !checked) {
-      reader.problem(entry.line, section.path(key) + ": " + checked.error().message);
-    } else {
-      out.emplace(entry.key, *value);
-    }
-  }
+  return check_http_header(name, value, "put the whole line into a file and name that in secret_header_file");
 }
 
-Result<void> check_header(const std::string& name, const std::string& value) {
-  const std::string lower = lower_case(name);
-  if (lower == "authorization" || lower == "proxy-authorization" || lower == "cookie") {
-    return failure(ErrorKind::invalid, "'" + lower +
-                                           "' carries a secret, and secrets are never in this file; put the whole "
-                                           "line into a file and name that in secret_header_file");
-  }
-  if (lower.starts_with("x-influxdb-wal-")) {
-    return failure(ErrorKind::invalid, "'" + lower + "' is set by the exporter itself; leave it out");
-  }
-  return check_http_header(name, value);
-}
-
-Result<void> check_label(const std::string& name, const std::string& value) {
+Result<void> check_label(std::string_view name, std::string_view value) {
   const bool right = !name.empty() && !is_digit(name.front()) &&
                      std::all_of(name.begin(), name.end(), [](char c) { return is_letter_or_digit(c) || c == '_'; });
   if (!right) {
     return failure(ErrorKind::invalid, shown(name) + " is not the name of a label; write letters, digits and '_'");
   }
   for (const std::string_view own : {"alertname", "target", "severity", "source"}) {
-    if (name == own) return failure(ErrorKind::invalid, "'" + name + "' is set by the exporter; write another name");
+    if (name == own)
+      return failure(ErrorKind::invalid, "'" + std::string(name) + "' is set by the exporter; write another name");
   }
-  if (value.empty()) return failure(ErrorKind::invalid, "'" + name + "' is empty, which is no label; leave it out");
+  if (value.empty())
+    return failure(ErrorKind::invalid, "'" + std::string(name) + "' is empty, which is no label; leave it out");
   return {};
 }
 
@@ -157,21 +107,15 @@ void read_name(const Section& section, const std::vector<Hook>& before, const st
   }
 }
 
-// Keys that only one type knows would be left unheard in another.
-void refuse_keys(const Section& section, std::string_view type, std::initializer_list<std::string_view> keys) {
-  for (const std::string_view key : keys) {
-    if (is_there(section, key))
-      complain(section, key, "a hook of type " + std::string(type) + " has none; leave it out");
-  }
-}
-
 void read_receivers(const Section& section, Hook& hook, const std::filesystem::path& folder) {
   const bool alerts = hook.type == HookType::alertmanager;
   const std::string_view key = alerts ? "urls" : "url";
   constexpr std::string_view kForm = "a URL such as https://host:port/path";
-  for (const Word& word : read_words(section, key, alerts ? kMostReceivers : 1, kForm)) {
+  for (const Word& word : section.words(key, {.most = alerts ? kMostReceivers : 1, .form = kForm})) {
     read_url(section, key, word, hook.urls);
   }
+  const bool has_urls = is_there(section, key);
+  const bool has_file = !alerts && is_there(section, "url_file");
   if (alerts) {
     // The path of the API follows.
     for (std::string& url : hook.urls) {
@@ -185,10 +129,8 @@ void read_receivers(const Section& section, Hook& hook, const std::filesystem::p
   } else {
     read_file_name(section, "url_file", hook.url_file, folder);
   }
-  if (is_there(section, key) && is_there(section, "url_file")) {
-    return complain(section, "url_file", "there is a url, too; write one of the two");
-  }
-  if (is_there(section, key) || is_there(section, "url_file")) return;
+  if (has_urls && has_file) return complain(section, "url_file", "there is a url, too; write one of the two");
+  if (has_urls || has_file) return;
   section.reader().problem(section.line(key), "hooks." + std::string(key) + ": it is missing; " +
                                                   (alerts ? "write the Alertmanagers, such as [http://127.0.0.1:9093]"
                                                           : "write url, or url_file where the URL is a secret"));
@@ -230,8 +172,23 @@ void read_filter(const Section& section, Hook& hook, const std::vector<std::stri
   if (from != std::begin(kSeverities)) hook.severities.assign(from, std::end(kSeverities));
 }
 
-Hook read_hook(const Section& section, const std::vector<std::string>& targets, const std::filesystem::path& folder) {
-  Hook hook;
+void read_webhook(const Section& section, Hook& hook, const std::filesystem::path& folder) {
+  section.choice<std::string>("method", hook.method, {{"POST", "POST"}, {"PUT", "PUT"}, {"PATCH", "PATCH"}});
+  if (section.text("path", hook.path)) {
+    if (const auto checked = check_http_path(hook.path); !checked) {
+      complain(section, "path", checked.error().message);
+    } else if (hook.urls.empty() || !hook.urls.front().starts_with("unix://")) {
+      complain(section, "path", "it is for a url that is a Unix socket; write it into the url itself");
+    }
+  }
+  hook.headers = section.pairs("headers", {.what = "headers"}, check_header);
+  section.text("template", hook.body_template);
+  read_file_name(section, "hmac_secret_file", hook.hmac_secret_file, folder);
+}
+
+// Each type reads the keys that it has; the others would be left unheard.
+void read_hook(const Section& section, const std::vector<std::string>& targets, const std::filesystem::path& folder,
+               Hook& hook) {
   Reader& reader = section.reader();
   if (!is_there(section, "type")) {
     reader.problem(section.line("type"), "hooks.type: it is missing; write webhook, slack or alertmanager");
@@ -241,22 +198,23 @@ Hook read_hook(const Section& section, const std::vector<std::string>& targets, 
       {{"webhook", HookType::webhook}, {"slack", HookType::slack}, {"alertmanager", HookType::alertmanager}});
   hook.place.text = reader.place(section.line("name"));
   hook.template_place.text = reader.place(section.line("template"));
+  read_receivers(section, hook, folder);
   switch (hook.type) {
     case HookType::webhook:
-      refuse_keys(section, "webhook", {"urls", "resend", "labels"});
+      section.set_kind("a hook of type webhook");
+      read_login(section, hook, folder);
+      read_webhook(section, hook, folder);
       break;
     case HookType::slack:
-      refuse_keys(section, "slack",
-                  {"urls", "resend", "labels", "method", "path", "headers", "template", "hmac_secret_file",
-                   "bearer_token_file", "username", "password_file", "secret_header_file"});
+      section.set_kind("a hook of type slack");
       break;
     case HookType::alertmanager:
-      refuse_keys(section, "alertmanager",
-                  {"url", "url_file", "method", "path", "headers", "template", "hmac_secret_file"});
+      section.set_kind("a hook of type alertmanager");
+      read_login(section, hook, folder);
+      section.duration("resend", hook.resend, {std::chrono::milliseconds(100), std::chrono::hours(1)});
+      hook.labels = section.pairs("labels", {.what = "labels"}, check_label);
       break;
   }
-  read_receivers(section, hook, folder);
-  read_login(section, hook, folder);
   read_filter(section, hook, targets);
   section.duration("timeout", hook.timeout, {kShortestDuration, std::chrono::minutes(5)});
   section.count("max_queue", hook.max_queue, {1, 10'000});
@@ -269,22 +227,6 @@ Hook read_hook(const Section& section, const std::vector<std::string>& targets, 
              "the longest pause (" + format_duration(hook.retry_longest) + ") is shorter than the first (" +
                  format_duration(hook.retry_first) + "); make it longer");
   }
-
-  section.choice<std::string>("method", hook.method, {{"POST", "POST"}, {"PUT", "PUT"}, {"PATCH", "PATCH"}});
-  if (section.text("path", hook.path)) {
-    if (const auto checked = check_http_path(hook.path); !checked) {
-      complain(section, "path", checked.error().message);
-    } else if (hook.urls.empty() || !hook.urls.front().starts_with("unix://")) {
-      complain(section, "path", "it is for a url that is a Unix socket; write it into the url itself");
-    }
-  }
-  read_pairs(section, "headers", "headers", hook.headers, check_header);
-  section.text("template", hook.body_template);
-  read_file_name(section, "hmac_secret_file", hook.hmac_secret_file, folder);
-
-  section.duration("resend", hook.resend, {std::chrono::milliseconds(100), std::chrono::hours(1)});
-  read_pairs(section, "labels", "labels", hook.labels, check_label);
-  return hook;
 }
 
 }  // namespace
@@ -305,8 +247,9 @@ std::vector<Hook> read_hooks(const Section& top, const std::vector<std::string>&
   std::vector<int> lines;
   for (const YamlNode* item : list->items) {
     const Section section(top.reader(), item, "hooks", item->line);
-    Hook hook = read_hook(section, targets, folder);
+    Hook hook;
     read_name(section, out, lines, hook.name);
+    read_hook(section, targets, folder, hook);
     lines.push_back(section.line("name"));
     out.push_back(std::move(hook));
   }

@@ -9,7 +9,6 @@ namespace wal_exporter::settings {
 namespace {
 
 constexpr Range<std::uint64_t> kAFew{1, 1000};
-constexpr std::size_t kMostEntries = 100;
 
 bool consists_of(std::string_view text, std::string_view marks) {
   return std::all_of(text.begin(), text.end(),
@@ -58,48 +57,33 @@ void read_systemd(const Section& section, SystemdRestart& out) {
 
 void read_arguments(const Section& section, std::vector<std::string>& out) {
   constexpr std::string_view kForm = "a list such as [/usr/local/sbin/restart-influxdb, now]";
-  const YamlNode* node = section.find("arguments");
-  if (node == nullptr) return;
-  if (node->kind != YamlNode::Kind::list || node->items.empty() || node->items.size() > kMostEntries) {
-    return complain(section, "arguments", "it is not a list of 1 to 100 texts; write " + std::string(kForm));
-  }
-  for (const YamlNode* item : node->items) {
-    const auto text = section.reader().text(*item, section.path("arguments"), "one text for each argument");
-    if (!text) return;
-    if (text->find('\0') != std::string::npos) {
+  const auto words = section.words("arguments", {.most = 100,
+                                                 .form = kForm,
+                                                 .item = "one text for each argument",
+                                                 .wrong = "it is not a list of 1 to 100 texts; write a list such as "
+                                                          "[/usr/local/sbin/restart-influxdb, now]",
+                                                 .single = false});
+  for (const Word& word : words) {
+    if (word.text.find('\0') != std::string::npos) {
       return complain(section, "arguments", "an argument holds a zero byte; leave that out");
     }
-    out.push_back(*text);
+    out.push_back(word.text);
   }
-  if (!out.front().starts_with('/')) {
+  if (!out.empty() && !out.front().starts_with('/')) {
     complain(section, "arguments",
              shown(out.front()) + " is not the absolute path of a program, and no shell looks for it; write " +
                  std::string(kForm));
   }
 }
 
-void read_environment(const Section& section, std::map<std::string, std::string>& out) {
-  const YamlNode* node = section.find("environment");
-  if (node == nullptr || node->kind == YamlNode::Kind::null) return;
-  if (node->kind != YamlNode::Kind::map || node->entries.size() > kMostEntries) {
-    return complain(section, "environment",
-                    "it is not a group of at most 100 variables; write one 'NAME: value' a line");
+Result<void> check_variable(std::string_view name, std::string_view value) {
+  if (name.empty() || !consists_of(name, "_") || is_digit(name.front())) {
+    return failure(ErrorKind::invalid, shown(name) + " is not the name of a variable; write letters, digits and '_'");
   }
-  for (const YamlEntry& entry : node->entries) {
-    const auto wrong = [&](const std::string& text) {
-      section.reader().problem(entry.line, section.path("environment") + ": " + text);
-    };
-    const auto value = section.reader().text(*entry.value, section.path("environment") + "." + shown(entry.key),
-                                             "the variable's value");
-    if (!value) continue;
-    if (entry.key.empty() || !consists_of(entry.key, "_") || is_digit(entry.key[0])) {
-      wrong(shown(entry.key) + " is not the name of a variable; write letters, digits and '_'");
-    } else if (value->find('\0') != std::string::npos) {
-      wrong("the value of " + entry.key + " holds a zero byte; leave that out");
-    } else {
-      out.emplace(entry.key, *value);
-    }
+  if (value.find('\0') != std::string_view::npos) {
+    return failure(ErrorKind::invalid, "the value of " + std::string(name) + " holds a zero byte; leave that out");
   }
+  return {};
 }
 
 // What an enabled restart can't do without.
@@ -152,7 +136,8 @@ Restart read_restart(const Section& section, const Target& target) {
   read_systemd(section.section("systemd"), out.systemd);
   const Section command = section.section("command");
   read_arguments(command, out.command.arguments);
-  read_environment(command, out.command.environment);
+  out.command.environment = command.pairs(
+      "environment", {.what = "variables", .name = "NAME", .value = "the variable's value"}, check_variable);
   command.duration("timeout", out.command.timeout, {std::chrono::milliseconds(100), std::chrono::hours(1)});
   section.count("after_failures", out.after_failures, kAFew);
   section.duration("failure_spacing", out.failure_spacing);

@@ -73,51 +73,20 @@ void read_nudge(const Section& section, Nudge& out) {
   section.duration("max_duration", out.max_duration);
 }
 
-void read_headers(const Section& http, std::map<std::string, std::string>& out) {
-  constexpr std::size_t kMost = 100;
-  Reader& reader = http.reader();
-  const YamlNode* node = http.find("headers");
-  if (node == nullptr || node->kind == YamlNode::Kind::null) return;
-  if (node->kind != YamlNode::Kind::map || node->entries.size() > kMost) {
-    return complain(http, "headers", "it is not a group of at most 100 headers; write one 'Name: value' a line");
-  }
-  for (const YamlEntry& entry : node->entries) {
-    const std::string path = http.path("headers") + "." + shown(entry.key);
-    const auto value = reader.text(*entry.value, path, "the header's value");
-    if (!value) continue;
-    if (const auto checked = check_http_header(entry.key, *value); !checked) {
-      reader.problem(entry.line, http.path("headers") + ": " + checked.error().message);
-    } else {
-      out.emplace(entry.key, *value);
-    }
-  }
-}
-
 // One number or a list of them.
 void read_expected_status(const Section& http, std::vector<int>& out) {
-  constexpr std::size_t kMost = 100;
   constexpr std::string_view kForm = "HTTP statuses from 100 to 599, such as [200, 204]";
-  Reader& reader = http.reader();
-  const YamlNode* node = http.find("expected_status");
-  if (node == nullptr) return;
-  std::vector<const YamlNode*> items{node};
-  if (node->kind == YamlNode::Kind::list) items = node->items;
-  if (items.empty() || items.size() > kMost) {
-    return complain(http, "expected_status", "it holds none or more than 100; write " + std::string(kForm));
-  }
-  std::vector<int> statuses;
-  for (const YamlNode* item : items) {
-    const auto text = reader.text(*item, http.path("expected_status"), kForm);
-    if (!text) continue;
-    const auto number = whole_number(*text);
-    if (!number || *number < 100 || *number > 599) {
-      reader.problem(item->line, http.path("expected_status") + ": " + shown(*text) + " is not a status; write " +
-                                     std::string(kForm));
-      continue;
+  const auto words = http.words("expected_status", {.most = 100, .form = kForm});
+  if (!words.empty()) out.clear();
+  for (const Word& word : words) {
+    const auto number = whole_number(word.text);
+    if (number && *number >= 100 && *number <= 599) {
+      out.push_back(static_cast<int>(*number));
+    } else {
+      http.reader().problem(word.line, http.path("expected_status") + ": " + shown(word.text) +
+                                           " is not a status; write " + std::string(kForm));
     }
-    statuses.push_back(static_cast<int>(*number));
   }
-  out = std::move(statuses);
 }
 
 HttpRequest read_http(const Section& section) {
@@ -134,7 +103,11 @@ HttpRequest read_http(const Section& section) {
   } else if (const auto checked = check_http_path(out.path); !checked) {
     complain(section, "path", checked.error().message);
   }
-  read_headers(section, out.headers);
+  out.headers =
+      section.pairs("headers", {.what = "headers", .name = "Name", .value = "the header's value"},
+                    [](std::string_view name, std::string_view value) {
+                      return check_http_header(name, value, "put the token into influxdb.token_file, it is sent along");
+                    });
   section.text("body", out.body);
   read_expected_status(section, out.expected_status);
   return out;

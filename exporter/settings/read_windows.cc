@@ -27,17 +27,16 @@ std::optional<std::bitset<7>> parse_days(std::string_view text) {
 std::bitset<7> read_days(const Section& section) {
   const YamlNode* node = section.find("days");
   if (node == nullptr || node->kind == YamlNode::Kind::null) return std::bitset<7>().set();
-  std::vector<const YamlNode*> items{node};
-  if (node->kind == YamlNode::Kind::list) items = node->items;
   std::bitset<7> days;
-  for (const YamlNode* item : items) {
-    const auto text = section.reader().text(*item, section.path("days"), "days such as [mon, tue] or mon-fri");
-    if (!text) continue;
-    const auto named = parse_days(*text);
+  const auto words =
+      section.words("days", {.most = 1000,
+                             .form = "days such as [mon, tue] or mon-fri",
+                             .wrong = "it is empty; name days such as [mon, tue], or leave it out for all"});
+  for (const Word& word : words) {
+    const auto named = parse_days(word.text);
     if (named) days |= *named;
-    if (!named) complain(section, "days", shown(*text) + " is not a day; write them like [mon, tue] or mon-fri");
+    if (!named) complain(section, "days", shown(word.text) + " is not a day; write them like [mon, tue] or mon-fri");
   }
-  if (items.empty()) complain(section, "days", "it is empty; name days such as [mon, tue], or leave it out for all");
   return days;
 }
 

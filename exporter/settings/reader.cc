@@ -6,7 +6,6 @@
 
 #include "base/bytes.h"
 #include "base/text.h"
-#include "settings/schema.h"
 #include "settings/substitute.h"
 
 namespace wal_exporter::settings {
@@ -132,39 +131,69 @@ std::optional<std::string> Reader::text(const YamlNode& node, std::string_view p
   return *std::move(value);
 }
 
-Section::Section(Reader& reader, const YamlNode* node, std::string schema_section, int line)
-    : reader_(reader), node_(node), section_(std::move(schema_section)), line_(line) {
-  if (node_ == nullptr || node_->kind == YamlNode::Kind::null) return;
-  if (node_->kind != YamlNode::Kind::map) {
-    const std::string what = section_.empty() ? "the file" : section_ == "target" ? "a target" : section_;
-    reader_.problem(node_->line, what + " is " + std::string(kind_name(node_->kind)) +
-                                     "; write a group of settings, one 'key: value' a line");
-    return;
+Keys Reader::asked() const {
+  Keys out;
+  for (const Group& group : groups_) {
+    const auto same = [&](const SectionKeys& keys) { return keys.section == group.section; };
+    auto found = std::find_if(out.begin(), out.end(), same);
+    if (found == out.end()) found = out.insert(out.end(), SectionKeys{group.section, {}});
+    for (const std::string& key : group.asked) {
+      if (!is_key(out, group.section, key)) found->keys.push_back(key);
+    }
   }
-  for (const YamlEntry& entry : node_->entries) {
-    if (!is_key(section_, entry.key)) reader_.problem(entry.line, explain_unknown_key(section_, entry.key));
+  return out;
+}
+
+void Reader::done(Keys (*known)()) {
+  std::vector<Problem> unknown;
+  std::optional<Keys> keys;
+  for (const Group& group : groups_) {
+    if (group.node == nullptr) continue;
+    for (const YamlEntry& entry : group.node->entries) {
+      if (std::find(group.asked.begin(), group.asked.end(), entry.key) != group.asked.end()) continue;
+      if (!keys) keys = known();
+      if (!is_key(*keys, group.section, entry.key)) {
+        unknown.push_back({entry.line, explain_unknown_key(*keys, group.section, entry.key)});
+      } else if (!group.kind.empty()) {
+        unknown.push_back(
+            {entry.line, group.section + "." + entry.key + ": " + group.kind + " has none; leave it out"});
+      }
+    }
   }
+  // Before all else on their line: a misspelt key is why.
+  problems_.insert(problems_.begin(), unknown.begin(), unknown.end());
+}
+
+Section::Section(Reader& reader, const YamlNode* node, std::string name, int line)
+    : reader_(reader), group_(reader.groups_.emplace_back(Reader::Group{node, std::move(name), line, {}, {}})) {
+  if (node == nullptr || node->kind == YamlNode::Kind::null || node->kind == YamlNode::Kind::map) return;
+  const std::string& section = group_.section;
+  const std::string what = section.empty() ? "the file" : section == "target" ? "a target" : section;
+  reader_.problem(node->line, what + " is " + std::string(kind_name(node->kind)) +
+                                  "; write a group of settings, one 'key: value' a line");
+}
+
+const YamlEntry* Section::entry(std::string_view key) const {
+  if (group_.node == nullptr) return nullptr;
+  const auto& entries = group_.node->entries;
+  const auto found = std::find_if(entries.begin(), entries.end(), [&](const YamlEntry& e) { return e.key == key; });
+  return found == entries.end() ? nullptr : &*found;
 }
 
 const YamlNode* Section::find(std::string_view key) const {
-  if (node_ == nullptr) return nullptr;
-  for (const YamlEntry& entry : node_->entries) {
-    if (entry.key == key) return entry.value;
-  }
-  return nullptr;
+  if (std::find(group_.asked.begin(), group_.asked.end(), key) == group_.asked.end()) group_.asked.emplace_back(key);
+  const YamlEntry* found = entry(key);
+  return found == nullptr ? nullptr : found->value;
 }
 
 int Section::line(std::string_view key) const {
-  if (node_ == nullptr) return line_;
-  for (const YamlEntry& entry : node_->entries) {
-    if (entry.key == key) return entry.line;
-  }
-  return line_;
+  const YamlEntry* found = entry(key);
+  return found == nullptr ? group_.line : found->line;
 }
 
 std::string Section::path(std::string_view key) const {
-  if (section_.empty() || section_ == "target") return std::string(key);
-  return section_ + "." + std::string(key);
+  if (group_.section.empty() || group_.section == "target") return std::string(key);
+  return group_.section + "." + std::string(key);
 }
 
 Section Section::section(std::string_view key) const {
@@ -172,8 +201,8 @@ Section Section::section(std::string_view key) const {
 }
 
 void Section::problem(std::string_view key, const std::string& text) const {
-  const YamlNode* node = find(key);
-  reader_.problem(node == nullptr ? line(key) : node->line, path(key) + ": " + text);
+  const YamlEntry* found = entry(key);
+  reader_.problem(found == nullptr ? group_.line : found->value->line, path(key) + ": " + text);
 }
 
 std::optional<std::string> Section::raw(std::string_view key, std::string_view expected) const {
@@ -273,6 +302,49 @@ void Section::factor(std::string_view key, double& out, Range<double> range) con
     return problem(key, shown(*text) + " is out of range; write " + form);
   }
   out = *value;
+}
+
+std::vector<Word> Section::words(std::string_view key, const ListForm& form) const {
+  std::vector<Word> out;
+  const YamlNode* node = find(key);
+  if (node == nullptr) return out;
+  const bool list = node->kind == YamlNode::Kind::list;
+  const auto items = list ? node->items : std::vector<const YamlNode*>{node};
+  if (items.empty() || items.size() > form.most || (!list && !form.single)) {
+    complain(*this, key,
+             form.wrong.empty()
+                 ? "it holds none or more than " + std::to_string(form.most) + "; write " + std::string(form.form)
+                 : std::string(form.wrong));
+    return out;
+  }
+  for (const YamlNode* item : items) {
+    auto text = reader_.text(*item, path(key), form.item.empty() ? form.form : form.item);
+    if (text) out.push_back({*std::move(text), item->line});
+  }
+  return out;
+}
+
+std::map<std::string, std::string> Section::pairs(std::string_view key, const MapForm& form, CheckPair check) const {
+  constexpr std::size_t kMost = 100;
+  std::map<std::string, std::string> out;
+  const YamlNode* node = find(key);
+  if (node == nullptr || node->kind == YamlNode::Kind::null) return out;
+  if (node->kind != YamlNode::Kind::map || node->entries.size() > kMost) {
+    complain(*this, key,
+             "it is not a group of at most 100 " + std::string(form.what) + "; write one '" + std::string(form.name) +
+                 ": value' a line");
+    return out;
+  }
+  for (const YamlEntry& pair : node->entries) {
+    auto value = reader_.text(*pair.value, path(key) + "." + shown(pair.key), form.value);
+    if (!value) continue;
+    if (const auto checked = check(pair.key, *value); !checked) {
+      reader_.problem(pair.line, path(key) + ": " + checked.error().message);
+    } else {
+      out.emplace(pair.key, *std::move(value));
+    }
+  }
+  return out;
 }
 
 std::optional<std::string> Section::one_of(std::string_view key, const std::vector<std::string_view>& words,

@@ -5,8 +5,10 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <initializer_list>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,6 +18,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "base/yaml.h"
+#include "settings/keys.h"
 #include "settings/load.h"
 
 namespace wal_exporter::settings {
@@ -46,11 +49,28 @@ class Reader {
   // added; `expected` says what would be right.
   [[nodiscard]] std::optional<std::string> text(const YamlNode& node, std::string_view path, std::string_view expected);
 
+  // What was asked for by now.
+  [[nodiscard]] Keys asked() const;
+  // When all is read: adds a problem for every key that the reading did not ask for.
+  // `known` says which there are: those that this file gave no reason to ask for, too.
+  void done(Keys (*known)());
+
  private:
+  friend class Section;
+
+  // A group of settings and what was asked of it.
+  struct Group {
+    const YamlNode* node = nullptr;
+    std::string section;
+    int line = 0;
+    std::string kind;
+    std::vector<std::string> asked;
+  };
   std::string file_;
   const Environment& environment_;
   std::vector<Problem> problems_;
   std::vector<Problem> missing_;
+  std::deque<Group> groups_;  // never moved: sections point to theirs
 };
 
 inline constexpr Duration kLongestDuration = std::chrono::hours(24 * 365);
@@ -64,15 +84,42 @@ struct Range {
 
 inline constexpr Range<Duration> kAnyDuration{kShortestDuration, kLongestDuration};
 
-// One group of settings, such as `checkpoint`. Reads by key; a key that is not in
-// the file leaves `out` as it was.
+struct Word {
+  std::string text;
+  int line = 0;
+};
+
+// How a list of texts is written.
+struct ListForm {
+  std::size_t most;
+  std::string_view form;        // "a list of 1 to 3 names"
+  std::string_view item = {};   // one of them; empty: as `form`
+  std::string_view wrong = {};  // told of a list that is empty or too long; empty: a text with `form`
+  bool single = true;           // whether one text is a list, too
+};
+
+// How a group of names and texts is written.
+struct MapForm {
+  std::string_view what;              // "headers"
+  std::string_view name = "name";     // of one, in "write one 'name: value' a line"
+  std::string_view value = "a text";  // "the header's value"
+};
+
+using CheckPair = Result<void> (*)(std::string_view name, std::string_view value);
+
+// One group of settings, such as `checkpoint`. Reads by key, and notes the keys that
+// were asked for: these are the keys there are. A key that is not in the file leaves
+// `out` as it was.
 class Section {
  public:
   // nullptr, or null as left by a group whose keys are all commented out: no keys.
-  // Adds a problem for every key that the schema does not have.
   // `line`: where a key is missed that is not there.
-  Section(Reader& reader, const YamlNode* node, std::string schema_section, int line);
+  Section(Reader& reader, const YamlNode* node, std::string name, int line);
 
+  // "a hook of type slack": told of the keys that others of this section have.
+  void set_kind(std::string kind) const { group_.kind = std::move(kind); }
+
+  // Asks for the key.
   [[nodiscard]] const YamlNode* find(std::string_view key) const;
   // Of the key, or of the section itself where the key is not there.
   [[nodiscard]] int line(std::string_view key) const;
@@ -93,6 +140,11 @@ class Section {
                    std::initializer_list<std::string_view> also = {}) const;
   void count_or(std::string_view word, std::string_view key, std::optional<std::uint64_t>& out,
                 Range<std::uint64_t> range) const;
+
+  // Without those that are wrong; empty where the key is not there.
+  [[nodiscard]] std::vector<Word> words(std::string_view key, const ListForm& form) const;
+  [[nodiscard]] std::map<std::string, std::string> pairs(std::string_view key, const MapForm& form,
+                                                         CheckPair check) const;
 
   template <class E>
   using Choices = std::initializer_list<std::pair<std::string_view, E>>;
@@ -124,10 +176,10 @@ class Section {
   void set_count(std::string_view key, const std::string& text, std::uint64_t& out, Range<std::uint64_t> range,
                  std::string_view word) const;
 
+  [[nodiscard]] const YamlEntry* entry(std::string_view key) const;
+
   Reader& reader_;
-  const YamlNode* node_;
-  std::string section_;
-  int line_;
+  Reader::Group& group_;
 };
 
 // Adds a problem at the key's own line.

@@ -104,8 +104,7 @@ Result<void> check_http(const std::string& file, const YamlEntry& section) {
                         " is not supported: only http2 is taken here; set response headers in the proxy in front");
     }
     // Either value is harmless: without TLS there is no HTTP/2 in the toolkit either.
-    std::string word = value->text;
-    std::transform(word.begin(), word.end(), word.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+    const std::string word = lower_case(value->text);
     constexpr std::string_view kWords[] = {"true", "false", "yes", "no", "on", "off", "y", "n"};
     if (std::find(std::begin(kWords), std::end(kWords), word) == std::end(kWords)) {
       return refuse(file, line, "http2 must be true or false");

@@ -10,7 +10,6 @@
 #include "base/file.h"
 #include "base/yaml.h"
 #include "paths.h"
-#include "settings/schema.h"
 #include "support.h"
 
 namespace wal_exporter::settings {
@@ -118,13 +117,13 @@ std::map<std::string, std::string> documented() {
 
 TEST(ConfigReadme, NamesEveryKey) {
   const auto rows = documented();
+  const Keys sections = known_keys();
   std::size_t keys = 0;
-  for (const SectionKeys& section : all_sections()) {
-    for (const std::string_view key : section.keys) {
-      const std::string prefix =
-          section.section.empty() || section.section == "target" ? "" : std::string(section.section) + ".";
-      const std::string path = prefix + std::string(key);
-      const bool group = std::any_of(all_sections().begin(), all_sections().end(),
+  for (const SectionKeys& section : sections) {
+    for (const std::string& key : section.keys) {
+      const std::string path =
+          section.section.empty() || section.section == "target" ? key : section.section + "." + key;
+      const bool group = std::any_of(sections.begin(), sections.end(),
                                      [&](const SectionKeys& other) { return other.section == path; });
       if (group) continue;
       EXPECT_THAT(rows, Contains(Key(path)));

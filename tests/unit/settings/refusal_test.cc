@@ -30,6 +30,21 @@ TEST(UnknownKey, ThatBelongsElsewhereIsToldWhere) {
   EXPECT_THAT(refusal("wal: {directory: /w}\n"), HasSubstr("it belongs under a target (an entry of the list targets)"));
 }
 
+TEST(UnknownKey, ThatBelongsIntoAGroupThatIsNotThereIsToldWhere) {
+  EXPECT_EQ(refusal(target_with("  checkpoint:\n    expected_status: 200\n")),
+            "a.yml:5: unknown key 'expected_status' in checkpoint; it belongs under 'checkpoint.http'");
+  EXPECT_EQ(refusal(target_with("  sampling:\n    resend: 1m\n")),
+            "a.yml:5: unknown key 'resend' in sampling; it belongs under 'hooks'");
+}
+
+TEST(UnknownKey, IsNoneThatWasNotAskedForBecauseOfAnotherProblem) {
+  EXPECT_THAT(refusal(target_with("  maintenance: [{days: [mon], to: \"06:00\"}]\n")),
+              StartsWith("a.yml:4: window.from: it is missing"));
+  EXPECT_EQ(refusal("hooks: []\ntargets: []\n"),
+            "a.yml:2: targets: it has no entries; the least is:  targets: "
+            "[{wal: {directory: /var/lib/influxdb/wal}}]");
+}
+
 TEST(UnknownKey, WithoutASpaceBesideItsMarkIsToldSo) {
   EXPECT_EQ(refusal("targets:\n- wal:{directory: /w}\n"),
             "a.yml:2: unknown key 'wal:{directory' in a target; put a space after the ':' (and 1 more: line 2)");
