@@ -8,10 +8,10 @@
 #include "influxdb/request_method.h"
 
 namespace wal_exporter::app {
-std::unique_ptr<influxdb::CheckpointMethod> make_method(const settings::Target& target, const control::Version& version,
+std::unique_ptr<influxdb::CheckpointMethod> make_method(const settings::Target& target, wal::Generation generation,
                                                         NudgeRun nudge, std::shared_ptr<wal::WalSource> source,
                                                         std::shared_ptr<Clock> clock, const Log& log) {
-  const control::MethodChoice choice = control::choose_method(target, version);
+  const control::MethodChoice choice = control::choose_method(target, generation);
   if (!choice.disabled.empty() || source == nullptr) return nullptr;
   const settings::Checkpoint& checkpoint = target.checkpoint;
   if (choice.name == "nudge") {
@@ -40,7 +40,7 @@ std::unique_ptr<influxdb::CheckpointMethod> make_method(const settings::Target& 
     options.timeout = checkpoint.timeout;
     return influxdb::make_request_method(std::move(options), std::move(source), std::move(clock), log);
   }
-  if (version == "2") {
+  if (generation == wal::Generation::v2) {
     influxdb::BackupV2Options options;
     options.url = target.influxdb.url;
     options.token_file = target.influxdb.token_file;

@@ -24,7 +24,7 @@ struct NudgeRun {
 
 // The method itself; nullptr where choose_method says that it is disabled.
 [[nodiscard]] std::unique_ptr<influxdb::CheckpointMethod> make_method(const settings::Target& target,
-                                                                      const control::Version& version, NudgeRun nudge,
+                                                                      wal::Generation generation, NudgeRun nudge,
                                                                       std::shared_ptr<wal::WalSource> source,
                                                                       std::shared_ptr<Clock> clock, const Log& log);
 

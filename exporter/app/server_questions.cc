@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "control/convert.h"
 #include "influxdb/api.h"
 
 namespace wal_exporter::app {
@@ -12,22 +11,25 @@ constexpr int kAsksUntilRetry = 20;
 
 }  // namespace
 
-control::ServerAnswer ServerQuestions::ask(const std::string& layout, const std::stop_token& stop) {
+control::ServerAnswer ServerQuestions::ask(wal::Generation layout, const std::stop_token& stop) {
   control::ServerAnswer answer;
   const auto read = influxdb::read_token(target_.influxdb.token_file);
   const std::string token = read.value_or("");
   // Whether it is up shows without a token, too: a server that wants one is.
   answer.server = influxdb::ask_server(client_, target_.influxdb.url, token, target_.influxdb.timeout, *clock_, stop);
   if (!read && answer.server.up) answer.server.error = read.error().message;
-  const control::Version known = control::fixed_version(target_);
-  if (answer.server.up && (known == "2" || (known.empty() && !answer.server.version.starts_with("1.") &&
-                                            control::major_version(answer.server.version) != "3"))) {
+  const wal::Generation set = target_.influxdb.version;
+  const wal::Generation said = wal::generation_of(answer.server.version);
+  if (answer.server.up &&
+      (set == wal::Generation::v2 || (set == wal::Generation::unknown && !answer.server.version.starts_with("1.") &&
+                                      said != wal::Generation::v3))) {
     // Only an opinion: that it can't be had is no trouble.
     auto metrics = influxdb::ask_wal_metrics(client_, target_.influxdb.url, token, target_.influxdb.timeout, stop);
     if (metrics) answer.metrics = *std::move(metrics);
   }
-  const bool is_node = control::major_version(answer.server.version) == "3" ||
-                       (answer.server.version.empty() && (control::fixed_version(target_) == "3" || layout == "3"));
+  const bool is_node =
+      said == wal::Generation::v3 ||
+      (answer.server.version.empty() && (set == wal::Generation::v3 || layout == wal::Generation::v3));
   if (!answer.server.up || !is_node) return answer;
   // Its settings can change only with a start; what could not be asked is asked
   // again now and then.

@@ -19,9 +19,9 @@ class ServerQuestions {
   ServerQuestions(const settings::Target& target, std::shared_ptr<Clock> clock)
       : target_(target), clock_(std::move(clock)) {}
 
-  // Blocks, within the settings' time limit. A token that can't be read is the answer's error. `layout`: the version
-  // that the directory tells ("3"; empty: not known), for a server that does not say its own.
-  [[nodiscard]] control::ServerAnswer ask(const std::string& layout, const std::stop_token& stop);
+  // Blocks, within the settings' time limit. A token that can't be read is the answer's error. `layout`: the one
+  // that the directory tells, for a server that does not say its own.
+  [[nodiscard]] control::ServerAnswer ask(wal::Generation layout, const std::stop_token& stop);
 
  private:
   const settings::Target target_;

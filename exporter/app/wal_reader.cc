@@ -13,10 +13,11 @@ WalReader::WalReader(const settings::Target& target, bool reads_once, std::share
 
 Result<void> WalReader::find_layout(const std::string& server_version, const std::stop_token& stop) {
   if (certain_ && !no_segments_) return {};
-  const control::Version fixed = control::fixed_version(target_);
-  wal::Layout layout = fixed == "3" ? wal::Layout::node : wal::Layout::segments;
-  if (!fixed.empty()) certain_ = true;
-  if (!fixed.empty() && layout == wal::Layout::segments) {
+  const wal::Generation fixed = target_.influxdb.version;
+  const bool is_fixed = fixed != wal::Generation::unknown;
+  wal::Layout layout = fixed == wal::Generation::v3 ? wal::Layout::node : wal::Layout::segments;
+  if (is_fixed) certain_ = true;
+  if (is_fixed && layout == wal::Layout::segments) {
     // A node's folder has no shards, and would look like an empty WAL of 1.x for good.
     const auto found = wal::detect(target_.wal.directory, stop);
     certain_ = found.has_value();
@@ -24,16 +25,16 @@ Result<void> WalReader::find_layout(const std::string& server_version, const std
     if (found->layout == wal::DetectedLayout::node) {
       certain_ = false;
       return failure(ErrorKind::invalid, target_.wal.directory.string() +
-                                             " is a node's folder of InfluxDB 3, but influxdb.version is " + fixed +
+                                             " is a node's folder of InfluxDB 3, but influxdb.version is " + std::string(wal::to_string(fixed)) +
                                              "; correct one of them");
     }
-  } else if (fixed.empty()) {
+  } else if (!is_fixed) {
     const auto found = wal::detect(target_.wal.directory, stop);
     if (!found) return tl::unexpected(found.error());
-    const control::Version major = control::major_version(server_version);
-    certain_ = certain_ || found->layout != wal::DetectedLayout::none || !major.empty();
+    const wal::Generation said = wal::generation_of(server_version);
+    certain_ = certain_ || found->layout != wal::DetectedLayout::none || said != wal::Generation::unknown;
     const bool node =
-        found->layout == wal::DetectedLayout::node || (found->layout == wal::DetectedLayout::none && major == "3");
+        found->layout == wal::DetectedLayout::node || (found->layout == wal::DetectedLayout::none && said == wal::Generation::v3);
     layout = node ? wal::Layout::node : wal::Layout::segments;
   }
   if (source_ != nullptr && layout == layout_) return {};
@@ -56,16 +57,16 @@ control::SampleTaken WalReader::read(std::uint64_t number, const std::string& se
                                      const std::stop_token& stop) {
   control::SampleTaken taken;
   taken.number = number;
-  taken.version = control::fixed_version(target_);
+  taken.version = target_.influxdb.version;
   const SteadyTime begin = clock_->steady();
   const auto layout = find_layout(server_version, stop);
   taken.sample = layout ? source_->look(stop) : tl::unexpected(layout.error());
   taken.elapsed = clock_->steady() - begin;
   taken.source = sources_;
   if (taken.sample) no_segments_ = layout_ == wal::Layout::segments && (*taken.sample)->shards.empty();
-  if (taken.version.empty() && certain_) {
+  if (taken.version == wal::Generation::unknown && certain_) {
     const bool buckets = taken.sample && (*taken.sample)->bucket_ids;
-    taken.version = layout_ == wal::Layout::node ? "3" : control::version_of_segments(server_version, buckets);
+    taken.version = layout_ == wal::Layout::node ? wal::Generation::v3 : wal::generation_of_segments(server_version, buckets);
   }
   return taken;
 }

@@ -43,7 +43,7 @@ void Control::on_sample(SampleTaken taken, Now now) {
 void Control::on_answer(ServerAnswer answer, Now now) {
   parts_.server.take(std::move(answer), parts_.ledger, now);
   // An empty directory takes the server's word for what it will be.
-  if (parts_.server.version().empty()) parts_.wal.changed();
+  if (parts_.server.version() == wal::Generation::unknown) parts_.wal.changed();
   settle(now);
 }
 

@@ -1,19 +1,6 @@
 #include "control/convert.h"
 
 namespace wal_exporter::control {
-Version fixed_version(const settings::Target& target) {
-  switch (target.influxdb.version) {
-    case settings::Version::v1:
-      return "1";
-    case settings::Version::v2:
-      return "2";
-    case settings::Version::v3:
-      return "3";
-    case settings::Version::automatic:
-      break;
-  }
-  return {};
-}
 
 wal::Integrity integrity_of(const settings::Target& target) {
   switch (target.wal.integrity) {
@@ -27,7 +14,7 @@ wal::Integrity integrity_of(const settings::Target& target) {
   return wal::Integrity::header;
 }
 
-policy::Rules rules_of(const settings::Target& target, const Version& version, const wal::NodeRules& node) {
+policy::Rules rules_of(const settings::Target& target, wal::Generation generation, const wal::NodeRules& node) {
   policy::Rules rules;
   rules.sample_interval = target.sampling.interval;
   rules.cooldown = target.checkpoint.cooldown;
@@ -41,7 +28,7 @@ policy::Rules rules_of(const settings::Target& target, const Version& version, c
   rules.thresholds.critical_files_factor = target.thresholds.critical_files_factor;
   rules.thresholds.critical_bytes_factor = target.thresholds.critical_size_factor;
   rules.thresholds.snapshot_size = node.snapshot_size;
-  if (version == "3") {
+  if (generation == wal::Generation::v3) {
     rules.min_interval = node.gen1_duration;
     rules.files_grace = std::chrono::minutes(2);
   }
@@ -71,19 +58,6 @@ void add_pause_and_windows(const settings::Target& target, const policy::Memory&
     situation.maintenance = "it is inside a maintenance window" +
                             (end ? " until " + format_time(*end) : std::string()) + "; a login may override it";
   }
-}
-
-Version major_version(const std::string& server_version) {
-  const std::size_t begin = server_version.starts_with('v') ? 1 : 0;
-  if (server_version.size() < begin + 2 || server_version[begin + 1] != '.') return {};
-  const char major = server_version[begin];
-  return major >= '1' && major <= '3' ? Version(1, major) : Version();
-}
-
-Version version_of_segments(const std::string& server_version, bool bucket_ids) {
-  const Version major = major_version(server_version);
-  if (major == "1" || major == "2") return major;
-  return bucket_ids ? "2" : "1";
 }
 
 }  // namespace wal_exporter::control

@@ -7,10 +7,10 @@
 #include <variant>
 #include <vector>
 
-#include "control/convert.h"
 #include "influxdb/nudge_plan.h"
 #include "policy/decision.h"
 #include "view/commands.h"
+#include "wal/generation.h"
 #include "wal/node_rules.h"
 
 namespace wal_exporter::control {
@@ -24,7 +24,7 @@ struct TakeSample {
 };
 // At most one is under way; on_answer.
 struct AskServer {
-  Version layout;  // what the directory shows, for a server that does not say its version; empty: not known
+  wal::Generation layout{};  // what the directory shows, for a server that does not say its version
 
   friend bool operator==(const AskServer&, const AskServer&) = default;
 };
@@ -33,7 +33,7 @@ struct RunCheckpoint {
   std::int64_t id = 0;
   policy::Reason reason = policy::Reason::manual;
   Time started{};
-  Version version;
+  wal::Generation version{};
   influxdb::NudgeMode mode = influxdb::NudgeMode::patient;
   bool boundary_passed = false;  // as plan_nudge takes it
   wal::NodeRules rules;

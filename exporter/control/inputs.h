@@ -9,11 +9,11 @@
 
 #include "base/result.h"
 #include "base/time.h"
-#include "control/convert.h"
 #include "influxdb/node_facts.h"
 #include "influxdb/outcome.h"
 #include "influxdb/server_facts.h"
 #include "influxdb/wal_metrics.h"
+#include "wal/generation.h"
 #include "wal/sample.h"
 
 namespace wal_exporter::control {
@@ -35,7 +35,7 @@ struct SampleTaken {
   std::uint64_t number = 0;  // of the TakeSample it answers
   Result<std::shared_ptr<const wal::Sample>> sample;
   Duration elapsed{};
-  Version version;             // empty: not known yet
+  wal::Generation version = wal::Generation::unknown;
   std::uint64_t source = 0;    // another one: the reader of the WAL was made anew, and counts from 0; 0: none yet
   std::string watch_degraded;  // why events do not drive the sampling; empty: they do
 };

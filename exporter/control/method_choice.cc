@@ -3,7 +3,7 @@
 namespace wal_exporter::control {
 namespace {
 
-std::string name_of(settings::Method method, const Version& version) {
+std::string name_of(settings::Method method, wal::Generation generation) {
   switch (method) {
     case settings::Method::backup:
       return "backup";
@@ -16,27 +16,27 @@ std::string name_of(settings::Method method, const Version& version) {
     case settings::Method::automatic:
       break;
   }
-  if (version.empty()) return {};
-  return version == "3" ? "nudge" : "backup";
+  if (generation == wal::Generation::unknown) return {};
+  return generation == wal::Generation::v3 ? "nudge" : "backup";
 }
 
-std::string backup_disabled(const settings::Target& target, const Version& version) {
+std::string backup_disabled(const settings::Target& target, wal::Generation generation) {
   const settings::Influxdb& influxdb = target.influxdb;
-  if (version == "1") {
+  if (generation == wal::Generation::v1) {
     if (!influxdb.backup_address.empty()) return {};
     return "set influxdb.backup_address to InfluxDB's bind-address, such as 127.0.0.1:8088";
   }
-  if (version == "2") {
+  if (generation == wal::Generation::v2) {
     if (influxdb.url.empty()) return "set influxdb.url, such as http://127.0.0.1:8086";
     if (influxdb.token_file.empty()) return "set influxdb.token_file to a file with an operator token";
     return {};
   }
-  if (version.empty()) return "the version of InfluxDB is not known yet; set influxdb.version or influxdb.url";
-  return "InfluxDB " + version + ".x has no shard backup; use checkpoint.method nudge or http";
+  if (generation == wal::Generation::unknown) return "the version of InfluxDB is not known yet; set influxdb.version or influxdb.url";
+  return "InfluxDB 3.x has no shard backup; use checkpoint.method nudge or http";
 }
 
-std::string nudge_disabled(const settings::Target& target, const Version& version) {
-  if (!version.empty() && version != "3") return "a nudge serves InfluxDB 3.x only; use checkpoint.method backup";
+std::string nudge_disabled(const settings::Target& target, wal::Generation generation) {
+  if (generation == wal::Generation::v1 || generation == wal::Generation::v2) return "a nudge serves InfluxDB 3.x only; use checkpoint.method backup";
   if (!target.checkpoint.nudge.enabled) {
     return "a nudge writes points into InfluxDB, so it is off until checkpoint.nudge.enabled is true";
   }
@@ -49,16 +49,16 @@ std::string nudge_disabled(const settings::Target& target, const Version& versio
 
 }  // namespace
 
-MethodChoice choose_method(const settings::Target& target, const Version& version) {
-  MethodChoice choice{name_of(target.checkpoint.method, version), {}};
+MethodChoice choose_method(const settings::Target& target, wal::Generation generation) {
+  MethodChoice choice{name_of(target.checkpoint.method, generation), {}};
   if (choice.name.empty()) {
     choice.disabled = "the version of InfluxDB is not known yet; set influxdb.version or influxdb.url";
   } else if (choice.name == "none") {
     choice.disabled = "checkpoint.method is none: this target is only watched";
   } else if (choice.name == "backup") {
-    choice.disabled = backup_disabled(target, version);
+    choice.disabled = backup_disabled(target, generation);
   } else if (choice.name == "nudge") {
-    choice.disabled = nudge_disabled(target, version);
+    choice.disabled = nudge_disabled(target, generation);
   } else if (target.influxdb.url.empty() || !target.checkpoint.http) {
     choice.disabled = "the method http needs influxdb.url and checkpoint.http";
   }

@@ -1,10 +1,9 @@
-// Which checkpoint method a target uses: `auto` by version, otherwise as set. Pure;
+// Which checkpoint method a target uses: `auto` by generation, otherwise as set. Pure;
 // safe from any thread.
 #pragma once
 
 #include <string>
 
-#include "control/convert.h"
 #include "settings/settings.h"
 
 namespace wal_exporter::control {
@@ -14,6 +13,6 @@ struct MethodChoice {
   std::string disabled;  // why it can't be used, with the remedy; empty: it can
 };
 
-[[nodiscard]] MethodChoice choose_method(const settings::Target& target, const Version& version);
+[[nodiscard]] MethodChoice choose_method(const settings::Target& target, wal::Generation generation);
 
 }  // namespace wal_exporter::control

@@ -16,7 +16,7 @@ ServerState::ServerState(const settings::Target& settings, Ledger& ledger, bool 
       judges_at_once_(judges_at_once),
       limits_deadline_(now.steady + kLimitsAtTheLatest),
       seen_up_(now.steady),
-      version_(fixed_version(settings)) {
+      version_(settings.influxdb.version) {
   if (!settings.influxdb.url.empty()) next_ = now.steady;
   if (const auto facts = ledger.kept(kNodeKey)) remembered_facts_ = node_facts_from(*facts);
   refresh(ledger.log());
@@ -52,12 +52,12 @@ void ServerState::take(ServerAnswer answer, Ledger& ledger, Now now) {
   refresh(log);
 }
 
-void ServerState::found(const Version& version, Ledger& ledger, Now now) {
-  if (version.empty() || version == version_) return;
+void ServerState::found(wal::Generation version, Ledger& ledger, Now now) {
+  if (version == wal::Generation::unknown || version == version_) return;
   version_ = version;
   if (!settings_.influxdb.url.empty()) next_ = now.steady;
   refresh(ledger.log());
-  ledger.log()->info("{} is a WAL of InfluxDB {}.x [{}]", settings_.wal.directory.string(), version_, settings_.name);
+  ledger.log()->info("{} is a WAL of InfluxDB {}.x [{}]", settings_.wal.directory.string(), wal::to_string(version_), settings_.name);
 }
 
 // What is known of a 3.x node changes the limits and the floor between nudges.

@@ -29,7 +29,7 @@ class ServerState {
   void take(ServerAnswer answer, Ledger& ledger, Now now);
   // The directory shows which InfluxDB it is of; where that is news, the server is asked
   // again at once.
-  void found(const Version& version, Ledger& ledger, Now now);
+  void found(wal::Generation version, Ledger& ledger, Now now);
   // Whether to ask the server now; only where a url is set, and no question is open.
   [[nodiscard]] bool is_due(Now now) const { return !asking_ && now.steady >= next_; }
   // It is being asked; take() brings the answer.
@@ -57,8 +57,8 @@ class ServerState {
 
   [[nodiscard]] const std::optional<influxdb::ServerFacts>& facts() const { return server_; }
   [[nodiscard]] std::uint64_t answers() const { return answers_; }
-  [[nodiscard]] const Version& version() const { return version_; }
-  [[nodiscard]] bool is_node() const { return version_ == "3"; }
+  [[nodiscard]] wal::Generation version() const { return version_; }
+  [[nodiscard]] bool is_node() const { return version_ == wal::Generation::v3; }
   [[nodiscard]] const policy::Rules& rules() const { return rules_; }
   [[nodiscard]] const NodeKnowledge& node() const { return node_; }
   [[nodiscard]] const std::optional<influxdb::WalMetrics>& wal_metrics() const { return wal_metrics_; }
@@ -79,7 +79,7 @@ class ServerState {
   std::optional<influxdb::NodeFacts> remembered_facts_;  // said to an earlier process of ours
   NodeKnowledge node_;
   std::vector<std::string> warned_;  // of node_, in the log
-  Version version_;
+  wal::Generation version_;
   policy::Rules rules_;
 };
 

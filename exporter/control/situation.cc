@@ -53,7 +53,7 @@ bool is_fresh(const Parts& parts, Now now) {
 
 bool awaits_sample(const Parts& parts, std::uint64_t number) {
   return parts.wal.finished() < number || parts.server.unanswered() ||
-         (parts.server.version().empty() && parts.wal.change_seen());
+         (parts.server.version() == wal::Generation::unknown && parts.wal.change_seen());
 }
 
 std::vector<std::string> advice_of(const Parts& parts) {

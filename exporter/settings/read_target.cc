@@ -9,13 +9,16 @@
 namespace wal_exporter::settings {
 namespace {
 
+using wal::Generation;
+
 constexpr Range<double> kFactorRange{1, 1000};
 constexpr Range<std::uint64_t> kRateRange{1, std::uint64_t{1} << 50U};  // bytes per second
 
 void read_influxdb(const Section& section, Influxdb& out, const Overrides& overrides,
                    const std::filesystem::path& folder) {
-  section.choice<Version>("version", out.version,
-                          {{"auto", Version::automatic}, {"1", Version::v1}, {"2", Version::v2}, {"3", Version::v3}});
+  section.choice<Generation>(
+      "version", out.version,
+      {{"auto", Generation::unknown}, {"1", Generation::v1}, {"2", Generation::v2}, {"3", Generation::v3}});
   std::string url;
   section.text("url", url);
   if (!url.empty()) {
@@ -132,7 +135,7 @@ void read_checkpoint(const Section& section, Checkpoint& out) {
 // Methods that could never work as the file stands. One that only lacks an
 // address or is not enabled is blocked at run time instead, and says so.
 void check_method(const Section& checkpoint, const Target& target) {
-  const Version version = target.influxdb.version;
+  const Generation version = target.influxdb.version;
   switch (target.checkpoint.method) {
     case Method::http:
       if (!target.checkpoint.http) {
@@ -142,13 +145,13 @@ void check_method(const Section& checkpoint, const Target& target) {
       }
       break;
     case Method::backup:
-      if (version == Version::v3) {
+      if (version == Generation::v3) {
         complain(checkpoint, "method",
                  "InfluxDB 3 has no backup that empties its WAL; write auto, nudge, http or none");
       }
       break;
     case Method::nudge:
-      if (version == Version::v1 || version == Version::v2) {
+      if (version == Generation::v1 || version == Generation::v2) {
         complain(checkpoint, "method", "nudge is for InfluxDB 3 only; write auto, backup, http or none");
       }
       break;

@@ -16,15 +16,15 @@
 #include "base/time.h"
 #include "base/window.h"
 #include "settings/hooks.h"
+#include "wal/generation.h"
 
 namespace wal_exporter::settings {
 
-enum class Version { automatic, v1, v2, v3 };
 enum class Integrity { off, header, full };
 enum class Method { automatic, backup, nudge, http, none };
 
 struct Influxdb {
-  Version version = Version::automatic;
+  wal::Generation version = wal::Generation::unknown;  // unknown: auto
   std::string url;             // "http://host:port" or "unix:///path"; empty: the server is not asked
   std::string token_file;      // empty: no token
   std::string backup_address;  // 1.x, "host:port"; empty: the backup method is blocked

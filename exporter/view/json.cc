@@ -198,7 +198,7 @@ Json to_json(const TargetView& target, Time now) {
 
   Json out;
   out["name"] = text(target.name);
-  out["version"] = text_or_null(target.version);
+  out["version"] = text_or_null(std::string(wal::to_string(target.version)));
   out["health"] = text(policy::to_string(health_at(target, now)));
   out["pending"] = known([](const auto& s) { return pending(s); });
   out["retained"] = known([](const auto& s) { return extent(s.retained); });

@@ -22,6 +22,7 @@
 #include "policy/decision.h"
 #include "policy/forecast.h"
 #include "policy/health.h"
+#include "wal/generation.h"
 #include "wal/node_rules.h"
 #include "wal/sample.h"
 
@@ -94,8 +95,8 @@ struct RestartView {
 struct TargetView {
   std::string name;
   std::string wal_directory;
-  std::string version;  // "1", "2", "3"; empty: not known yet
-  std::string method;   // the method in use: backup, nudge, http, none; empty: not known yet
+  wal::Generation version = wal::Generation::unknown;
+  std::string method;  // the method in use: backup, nudge, http, none; empty: not known yet
 
   std::optional<policy::Health> health;       // nullopt: unknown
   std::shared_ptr<const wal::Sample> sample;  // the last good look; nullptr: none yet

@@ -19,7 +19,7 @@ class WalRead : public testing::Test {
     std::ofstream(root() / path) << content;
   }
   [[nodiscard]] const std::filesystem::path& root() const { return folder_.path(); }
-  [[nodiscard]] WalReader reader(settings::Version version = settings::Version::automatic) const {
+  [[nodiscard]] WalReader reader(wal::Generation version = wal::Generation::unknown) const {
     settings::Target target;
     target.wal.directory = root();
     target.influxdb.version = version;
@@ -35,7 +35,7 @@ TEST_F(WalRead, AnEmptyWalBecomesOneWithSegments) {
   const auto empty = reader.read(1, "1.8.10", {});
   ASSERT_TRUE(empty.sample.has_value());
   EXPECT_EQ(empty.number, 1U);
-  EXPECT_EQ(empty.version, "1");
+  EXPECT_EQ(empty.version, wal::Generation::v1);
   write("plant/autogen/1/_00001.wal", std::string("\1\0\0\0\1x", 6));
   const auto filled = reader.read(2, "1.8.10", {});
   ASSERT_TRUE(filled.sample.has_value());
@@ -59,22 +59,22 @@ TEST_F(WalRead, AnEmptyDirectoryHasNoVersionUntilTheServerSaysOne) {
   WalReader reader = this->reader();
   const auto unknown = reader.read(1, "", {});
   ASSERT_TRUE(unknown.sample.has_value());
-  EXPECT_EQ(unknown.version, "");
+  EXPECT_EQ(unknown.version, wal::Generation::unknown);
   EXPECT_EQ(unknown.source, 1U);
   const auto known = reader.read(2, "3.10.0", {});
-  EXPECT_EQ(known.version, "3");
+  EXPECT_EQ(known.version, wal::Generation::v3);
   EXPECT_EQ(known.source, 2U) << "a reader for another layout";
 }
 
 TEST_F(WalRead, ANodesFolderIsNotTakenForAWalOf1x) {
   write("wal/00000000001.wal", "x");
   std::filesystem::create_directories(root() / "snapshots");
-  WalReader reader = this->reader(settings::Version::v1);
+  WalReader reader = this->reader(wal::Generation::v1);
   const auto taken = reader.read(1, "", {});
   ASSERT_FALSE(taken.sample.has_value());
   EXPECT_THAT(taken.sample.error().message, HasSubstr("is a node's folder of InfluxDB 3, but influxdb.version is 1"));
   EXPECT_EQ(taken.source, 0U) << "there is no reader yet";
-  EXPECT_EQ(taken.version, "1");
+  EXPECT_EQ(taken.version, wal::Generation::v1);
   EXPECT_EQ(reader.source(), nullptr);
 }
 

@@ -75,7 +75,7 @@ std::vector<std::string> BenchStore::healths() {
   return out;
 }
 
-World::World() : wal(segments(5)), version("1"), server(server_up("1.6.7")) {
+World::World() : wal(segments(5)), version(wal::Generation::v1), server(server_up("1.6.7")) {
   checkpoint_does = [this](const RunCheckpoint&) {
     wal = segments(0);
     influxdb::Outcome outcome;
@@ -96,7 +96,7 @@ Bench::Bench()
   log_->set_pattern("%l: %v");
   log_->set_level(spdlog::level::debug);
   settings.name = "plant";
-  settings.influxdb.version = settings::Version::v1;
+  settings.influxdb.version = wal::Generation::v1;
   settings.wal.directory = "/var/lib/influxdb/wal";
   settings.sampling.interval = std::chrono::minutes(1);
   settings.checkpoint.schedule.reset();

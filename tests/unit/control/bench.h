@@ -72,7 +72,7 @@ class World {
   World& operator=(const World&) = delete;
 
   Result<wal::Sample> wal;       // what a sample shows; `taken_at` is filled in
-  std::string version;           // that the directory shows
+  wal::Generation version;       // that the directory shows
   Duration elapsed{};            // of a sample
   influxdb::ServerFacts server;  // `asked_at` is filled in
   std::optional<influxdb::NodeFacts> node;

@@ -117,9 +117,9 @@ TEST_F(HealthTold, HasTheOlderServicesLineOncePerIntervalAndForEachChange) {
 
 TEST_F(HealthTold, OfA3xNodeSaysWhyItDoesNotShrink) {
   bench.settings.thresholds.max_files.reset();
-  bench.settings.influxdb.version = settings::Version::v3;
+  bench.settings.influxdb.version = wal::Generation::v3;
   bench.settings.influxdb.snapshot_size = 600;
-  bench.version = "3";
+  bench.version = wal::Generation::v3;
   bench.wal = periods_until(kBenchStart, 5);
   bench.start();
   const nlohmann::json told = bench.store->details("wal.health").back();
@@ -131,8 +131,8 @@ TEST_F(HealthTold, OfA3xNodeSaysWhyItDoesNotShrink) {
 
 // A count over the limit says nothing on 3.x until it has lasted two minutes.
 TEST_F(HealthTold, OfA3xNodeIsWorseOnlyOnceACountOverTheLimitHasLasted) {
-  bench.settings.influxdb.version = settings::Version::v3;
-  bench.version = "3";
+  bench.settings.influxdb.version = wal::Generation::v3;
+  bench.version = wal::Generation::v3;
   bench.wal = periods_until(kBenchStart, 5);
   bench.start();
   EXPECT_EQ(bench.view()->health, Health::healthy);

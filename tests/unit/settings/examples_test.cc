@@ -32,7 +32,7 @@ TEST(Example, OfInfluxdb1HasABackupAddressAndTheUsualLimits) {
   ASSERT_EQ(settings.targets.size(), 1U);
   const Target& t = settings.targets[0];
   EXPECT_EQ(t.name, "influxdb1");
-  EXPECT_EQ(t.influxdb.version, Version::v1);
+  EXPECT_EQ(t.influxdb.version, wal::Generation::v1);
   EXPECT_EQ(t.influxdb.backup_address, "127.0.0.1:8088");
   EXPECT_EQ(t.wal.directory, "/var/lib/influxdb/wal");
   EXPECT_EQ(t.checkpoint.cooldown, 5min);
@@ -40,14 +40,14 @@ TEST(Example, OfInfluxdb1HasABackupAddressAndTheUsualLimits) {
 
 TEST(Example, OfInfluxdb2HasATokenFileAndTheEnginesWal) {
   const Target t = example("influxdb2.yml").targets.at(0);
-  EXPECT_EQ(t.influxdb.version, Version::v2);
+  EXPECT_EQ(t.influxdb.version, wal::Generation::v2);
   EXPECT_EQ(t.influxdb.token_file, "/etc/influxdb-wal-exporter/token");
   EXPECT_EQ(t.wal.directory, "/var/lib/influxdb/engine/wal");
 }
 
 TEST(Example, OfInfluxdb3WatchesTheNodeAndDoesNotWrite) {
   const Target t = example("influxdb3.yml").targets.at(0);
-  EXPECT_EQ(t.influxdb.version, Version::v3);
+  EXPECT_EQ(t.influxdb.version, wal::Generation::v3);
   EXPECT_EQ(t.wal.directory, "/var/lib/influxdb3/node0");
   EXPECT_FALSE(t.checkpoint.nudge.enabled);
   EXPECT_EQ(t.checkpoint.nudge.max_points, 2000U);

@@ -49,7 +49,7 @@ TEST(Values, EveryKeyOfInfluxdb) {
     kept_files: 0
     timeout: 7s
 )"));
-  EXPECT_EQ(t.influxdb.version, Version::v3);
+  EXPECT_EQ(t.influxdb.version, wal::Generation::v3);
   EXPECT_EQ(t.influxdb.url, "http://127.0.0.1:8181");
   EXPECT_EQ(t.influxdb.token_file, "/etc/token");
   EXPECT_EQ(t.influxdb.backup_address, "127.0.0.1:8088");
@@ -63,7 +63,7 @@ TEST(Values, EveryKeyOfInfluxdb) {
 TEST(Values, AutoLeavesTheServersOwnSettings) {
   const Target t = read(target_with(
       "  influxdb: {version: auto, snapshot_size: auto, flush_interval: auto, gen1_duration: auto, kept_files: auto}"));
-  EXPECT_EQ(t.influxdb.version, Version::automatic);
+  EXPECT_EQ(t.influxdb.version, wal::Generation::unknown);
   EXPECT_EQ(t.influxdb.snapshot_size, std::nullopt);
   EXPECT_EQ(t.influxdb.flush_interval, std::nullopt);
   EXPECT_EQ(t.influxdb.gen1_duration, std::nullopt);

@@ -37,7 +37,7 @@ wal::Sample full_sample() {
 TargetView full_target() {
   TargetView target;
   target.name = "plant";
-  target.version = "3";
+  target.version = wal::Generation::v3;
   target.method = "nudge";
   target.health = policy::Health::warning;
   target.sample = std::make_shared<const wal::Sample>(full_sample());
@@ -131,7 +131,7 @@ TEST(TargetJson, NamesThatAreNotUtf8NeverThrow) {
   sample.invalid.front().file = bad;
   sample.notes = {bad};
   target.sample = std::make_shared<const wal::Sample>(sample);
-  target.name = target.wal_directory = target.version = target.method = target.error = target.watch_detail = bad;
+  target.name = target.wal_directory = target.method = target.error = target.watch_detail = bad;
   target.recommendations = {bad};
   target.decision.explanation = bad;
   target.server = influxdb::ServerFacts{true, bad, bad, bad, std::nullopt, bad, false, kNow};

@@ -39,7 +39,7 @@ inline view::TargetView healthy_target(const std::string& name) {
   view::TargetView target;
   target.name = name;
   target.wal_directory = "/var/lib/influxdb/wal";
-  target.version = "1";
+  target.version = wal::Generation::v1;
   target.method = "backup";
   target.health = policy::Health::healthy;
   target.sample = sample;
