@@ -26,7 +26,7 @@ class CommandRestart final : public RestartMethod {
   CommandRestart(CommandOptions options, std::shared_ptr<const Clock> clock)
       : options_(std::move(options)), clock_(std::move(clock)) {}
 
-  [[nodiscard]] std::string_view name() const override { return "command"; }
+  [[nodiscard]] std::string_view name() const override { return to_string(Way::command); }
 
   [[nodiscard]] Result<std::string> check(const std::stop_token&) override {
     if (options_.arguments.empty()) {

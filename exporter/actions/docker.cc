@@ -74,7 +74,7 @@ class DockerRestart final : public RestartMethod {
  public:
   explicit DockerRestart(DockerOptions options) : options_(std::move(options)) {}
 
-  [[nodiscard]] std::string_view name() const override { return "docker"; }
+  [[nodiscard]] std::string_view name() const override { return to_string(Way::docker); }
 
   [[nodiscard]] Result<std::string> check(const std::stop_token& stop) override {
     const auto found = look(stop);

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/time.h"
@@ -37,6 +39,19 @@ struct CommandOptions {
   Duration timeout = std::chrono::minutes(2);
 
   friend bool operator==(const CommandOptions&, const CommandOptions&) = default;
+};
+
+enum class Way { docker, systemd, command };
+
+[[nodiscard]] std::string_view to_string(Way way);
+
+struct RestartOptions {
+  std::optional<Way> method;  // set, with what it needs, where restarts are enabled
+  DockerOptions docker;
+  SystemdOptions systemd;
+  CommandOptions command;
+
+  friend bool operator==(const RestartOptions&, const RestartOptions&) = default;
 };
 
 }  // namespace wal_exporter::actions

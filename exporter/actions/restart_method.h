@@ -5,10 +5,13 @@
 // what an engine was already told to do, it may go on doing, and the error says so.
 #pragma once
 
+#include <memory>
 #include <stop_token>
 #include <string>
 #include <string_view>
 
+#include "actions/options.h"
+#include "base/clock.h"
 #include "base/result.h"
 
 namespace wal_exporter::actions {
@@ -28,5 +31,9 @@ class RestartMethod {
   // Checks again, restarts, and sees that it runs anew. The text says what was done.
   [[nodiscard]] virtual Result<std::string> restart(const std::stop_token& stop) = 0;
 };
+
+// nullptr: no method is set.
+[[nodiscard]] std::unique_ptr<RestartMethod> make_restart_method(const RestartOptions& options,
+                                                                 std::shared_ptr<const Clock> clock);
 
 }  // namespace wal_exporter::actions

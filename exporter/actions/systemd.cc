@@ -33,7 +33,7 @@ class SystemdRestart final : public RestartMethod {
   SystemdRestart(SystemdOptions options, std::shared_ptr<const Clock> clock)
       : options_(std::move(options)), clock_(std::move(clock)), shown_(escape_control(options_.unit)) {}
 
-  [[nodiscard]] std::string_view name() const override { return "systemd"; }
+  [[nodiscard]] std::string_view name() const override { return to_string(Way::systemd); }
 
   [[nodiscard]] Result<std::string> check(const std::stop_token& stop) override {
     const auto state = look(stop);

@@ -34,7 +34,7 @@ std::shared_ptr<const view::View> first_view(const settings::Settings& settings,
     known->name = target.name;
     known->wal_directory = target.wal.directory.string();
     known->server_asked = !target.influxdb.url.empty();
-    known->cooldown = target.checkpoint.cooldown;
+    known->cooldown = target.rules.cooldown;
     known->dry_run = target.dry_run;
     known->decision.explanation = "nothing is known about the WAL yet, so nothing is done";
     view->targets.push_back(std::move(known));

@@ -8,18 +8,6 @@
 namespace wal_exporter::app {
 namespace {
 
-events::HookType type_of(settings::HookType type) {
-  switch (type) {
-    case settings::HookType::webhook:
-      return events::HookType::webhook;
-    case settings::HookType::slack:
-      return events::HookType::slack;
-    case settings::HookType::alertmanager:
-      return events::HookType::alertmanager;
-  }
-  return events::HookType::webhook;
-}
-
 class StoreMemory final : public events::HookMemory {
  public:
   explicit StoreMemory(std::shared_ptr<state::Store> store) : store_(std::move(store)) {}
@@ -56,50 +44,18 @@ double hook_jitter() {
 
 std::vector<events::HookConfig> hook_configs(const settings::Settings& settings) {
   std::vector<events::HookConfig> out;
-  for (const settings::Hook& hook : settings.hooks) {
-    events::HookConfig config;
-    config.name = hook.name;
-    config.type = type_of(hook.type);
-    config.urls = hook.urls;
-    config.url_file = hook.url_file;
-    config.login = {hook.bearer_token_file, hook.username, hook.password_file, hook.secret_header_file};
-    for (const std::string& name : hook.events) {
-      if (const auto type = events::parse_type(name)) config.filter.types.push_back(*type);
-    }
-    for (const std::string& name : hook.severities) {
-      if (const auto severity = events::parse_severity(name)) config.filter.severities.push_back(*severity);
-    }
-    config.filter.targets = hook.targets;
-    config.method = hook.method;
-    config.path = hook.path;
-    config.headers = hook.headers;
-    config.body_template = hook.body_template;
-    config.hmac_secret_file = hook.hmac_secret_file;
-    config.resend = hook.resend;
-    config.labels = hook.labels;
-    if (hook.type == settings::HookType::alertmanager) {
-      for (const settings::Target& target : settings.targets) config.known_targets.push_back(target.name);
-    }
-    config.timeout = hook.timeout;
-    config.max_queue = hook.max_queue;
-    config.max_age = hook.max_age;
-    config.retry_first = hook.retry_first;
-    config.retry_longest = hook.retry_longest;
-    out.push_back(std::move(config));
-  }
+  for (const settings::Hook& hook : settings.hooks) out.push_back(hook.config);
   return out;
 }
 
 Result<void> check_hooks(const settings::Settings& settings) {
-  const auto configs = hook_configs(settings);
-  for (std::size_t i = 0; i < configs.size(); ++i) {
-    const auto checked = events::check_hook(configs[i]);
+  for (const settings::Hook& hook : settings.hooks) {
+    const auto checked = events::check_hook(hook.config);
     if (checked) continue;
     const Error& error = checked.error();
-    const settings::Hook& hook = settings.hooks[i];
     const bool of_template = error.message.starts_with("template:");
     std::string text =
-        (of_template ? hook.template_place : hook.place).text + ": hook " + hook.name + ": " + error.message;
+        (of_template ? hook.template_place : hook.place) + ": hook " + hook.config.name + ": " + error.message;
     if (error.kind == ErrorKind::permission || error.kind == ErrorKind::not_found) {
       text += "; write the secret into that file, readable by the exporter's user";
     }

@@ -15,13 +15,7 @@ std::unique_ptr<influxdb::CheckpointMethod> make_method(const settings::Target& 
   if (!choice.disabled.empty() || source == nullptr) return nullptr;
   const settings::Checkpoint& checkpoint = target.checkpoint;
   if (choice.name == "nudge") {
-    influxdb::NudgeOptions options;
-    options.url = target.influxdb.url;
-    options.token_file = target.influxdb.token_file;
-    options.database = checkpoint.nudge.database;
-    options.table = checkpoint.nudge.table;
-    options.max_points = checkpoint.nudge.max_points;
-    options.max_duration = checkpoint.nudge.max_duration;
+    influxdb::NudgeOptions options{target.influxdb, checkpoint.nudge};
     options.mode = nudge.mode;
     options.boundary_passed = nudge.boundary_passed;
     options.rules = nudge.rules;
@@ -29,14 +23,7 @@ std::unique_ptr<influxdb::CheckpointMethod> make_method(const settings::Target& 
     return influxdb::make_nudge(std::move(options), std::move(source), std::move(clock), log);
   }
   if (choice.name == "http") {
-    influxdb::RequestOptions options;
-    options.url = target.influxdb.url;
-    options.path = checkpoint.http->path;
-    options.method = checkpoint.http->method;
-    options.headers = checkpoint.http->headers;
-    options.body = checkpoint.http->body;
-    options.expected_status = checkpoint.http->expected_status;
-    options.token_file = target.influxdb.token_file;
+    influxdb::RequestOptions options{target.influxdb, *checkpoint.http};
     options.timeout = checkpoint.timeout;
     return influxdb::make_request_method(std::move(options), std::move(source), std::move(clock), log);
   }

@@ -11,6 +11,7 @@
 #include "influxdb/checkpoint_method.h"
 #include "influxdb/nudge_plan.h"
 #include "settings/settings.h"
+#include "wal/source.h"
 
 namespace wal_exporter::app {
 

@@ -95,7 +95,10 @@ int exit_code(const view::View& view) {
 void print_text(const view::TargetView& target, Time now, std::ostream& out) {
   out << escape_control(target.name) << ": " << policy::to_string(target.health) << "\n";
   out << "  WAL            " << escape_control(target.wal_directory)
-      << (target.version == wal::Generation::unknown ? "" : " (InfluxDB " + std::string(wal::to_string(target.version)) + ".x)") << "\n";
+      << (target.version == wal::Generation::unknown
+              ? ""
+              : " (InfluxDB " + std::string(wal::to_string(target.version)) + ".x)")
+      << "\n";
   if (target.sample == nullptr) {
     out << "  error          " << escape_control(target.error) << "\n";
     return;

@@ -63,7 +63,7 @@ int run_prepare_restart(const settings::Settings& settings, const Flags& flags, 
       store = *std::move(opened);
     }
     settings::Target alone = target;
-    alone.checkpoint.schedule.reset();
+    alone.rules.schedule.reset();
     Target runtime(alone, Services{machinery, store, log, flags.state_directory, [] {}, nullptr},
                    control::Purpose::requests);
     const auto answer = runtime.prepare_restart(

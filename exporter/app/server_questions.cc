@@ -21,15 +21,14 @@ control::ServerAnswer ServerQuestions::ask(wal::Generation layout, const std::st
   const wal::Generation set = target_.influxdb.version;
   const wal::Generation said = wal::generation_of(answer.server.version);
   if (answer.server.up &&
-      (set == wal::Generation::v2 || (set == wal::Generation::unknown && !answer.server.version.starts_with("1.") &&
-                                      said != wal::Generation::v3))) {
+      (set == wal::Generation::v2 ||
+       (set == wal::Generation::unknown && !answer.server.version.starts_with("1.") && said != wal::Generation::v3))) {
     // Only an opinion: that it can't be had is no trouble.
     auto metrics = influxdb::ask_wal_metrics(client_, target_.influxdb.url, token, target_.influxdb.timeout, stop);
     if (metrics) answer.metrics = *std::move(metrics);
   }
-  const bool is_node =
-      said == wal::Generation::v3 ||
-      (answer.server.version.empty() && (set == wal::Generation::v3 || layout == wal::Generation::v3));
+  const bool is_node = said == wal::Generation::v3 ||
+                       (answer.server.version.empty() && (set == wal::Generation::v3 || layout == wal::Generation::v3));
   if (!answer.server.up || !is_node) return answer;
   // Its settings can change only with a start; what could not be asked is asked
   // again now and then.

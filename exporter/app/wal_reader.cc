@@ -25,30 +25,27 @@ Result<void> WalReader::find_layout(const std::string& server_version, const std
     if (found->layout == wal::DetectedLayout::node) {
       certain_ = false;
       return failure(ErrorKind::invalid, target_.wal.directory.string() +
-                                             " is a node's folder of InfluxDB 3, but influxdb.version is " + std::string(wal::to_string(fixed)) +
-                                             "; correct one of them");
+                                             " is a node's folder of InfluxDB 3, but influxdb.version is " +
+                                             std::string(wal::to_string(fixed)) + "; correct one of them");
     }
   } else if (!is_fixed) {
     const auto found = wal::detect(target_.wal.directory, stop);
     if (!found) return tl::unexpected(found.error());
     const wal::Generation said = wal::generation_of(server_version);
     certain_ = certain_ || found->layout != wal::DetectedLayout::none || said != wal::Generation::unknown;
-    const bool node =
-        found->layout == wal::DetectedLayout::node || (found->layout == wal::DetectedLayout::none && said == wal::Generation::v3);
+    const bool node = found->layout == wal::DetectedLayout::node ||
+                      (found->layout == wal::DetectedLayout::none && said == wal::Generation::v3);
     layout = node ? wal::Layout::node : wal::Layout::segments;
   }
   if (source_ != nullptr && layout == layout_) return {};
   layout_ = layout;
   ++sources_;
   if (layout == wal::Layout::node) {
-    wal::NodeOptions options;
-    options.directory = target_.wal.directory;
-    options.integrity = control::integrity_of(target_);
-    options.checksum_bytes_per_second = target_.wal.checksum_bytes_per_second;
+    wal::NodeOptions options{target_.wal};
     if (reads_once_) options.settle_time = Duration::zero();
     source_ = wal::make_node_source(options, clock_, log_);
   } else {
-    source_ = wal::make_segment_source({target_.wal.directory, control::integrity_of(target_)}, clock_);
+    source_ = wal::make_segment_source(target_.wal, clock_);
   }
   return {};
 }
@@ -66,7 +63,8 @@ control::SampleTaken WalReader::read(std::uint64_t number, const std::string& se
   if (taken.sample) no_segments_ = layout_ == wal::Layout::segments && (*taken.sample)->shards.empty();
   if (taken.version == wal::Generation::unknown && certain_) {
     const bool buckets = taken.sample && (*taken.sample)->bucket_ids;
-    taken.version = layout_ == wal::Layout::node ? wal::Generation::v3 : wal::generation_of_segments(server_version, buckets);
+    taken.version =
+        layout_ == wal::Layout::node ? wal::Generation::v3 : wal::generation_of_segments(server_version, buckets);
   }
   return taken;
 }

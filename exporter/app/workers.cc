@@ -4,8 +4,8 @@
 #include <random>
 #include <utility>
 
+#include "actions/restart_method.h"
 #include "app/method.h"
-#include "app/restart.h"
 #include "state/lock.h"
 
 namespace wal_exporter::app {
@@ -42,7 +42,7 @@ struct Workers::Shared {
         post(std::move(how)),
         reader(settings, /*reads_once=*/false, machinery.clock, log),
         questions(settings, machinery.clock),
-        restart(make_restart_method(settings.restart, machinery.clock)) {}
+        restart(actions::make_restart_method(settings.restart, machinery.clock)) {}
 
   const settings::Target settings;
   const Machinery machinery;
@@ -72,7 +72,7 @@ void Workers::run(const control::TakeSample& effect) {
       shared->source = shared->reader.source();
     }
     const settings::Target& settings = shared->settings;
-    if (settings.sampling.watch && taken.sample && shared->watches) {
+    if (settings.watch && taken.sample && shared->watches) {
       if (shared->watch == nullptr) {
         shared->watch = shared->machinery.watches->watch(
             settings.wal.directory, (*taken.sample)->layout,
@@ -84,8 +84,7 @@ void Workers::run(const control::TakeSample& effect) {
     if (shared->watch != nullptr) {
       taken.watch_degraded = shared->watch->degraded();
     } else {
-      taken.watch_degraded =
-          settings.sampling.watch ? "not watched yet: no look has gone well" : "sampling.watch is off";
+      taken.watch_degraded = settings.watch ? "not watched yet: no look has gone well" : "sampling.watch is off";
     }
     shared->post.later([taken = std::move(taken)](control::Control& to, control::Now now) mutable {
       to.on_sample(std::move(taken), now);

@@ -165,7 +165,7 @@ void Control::settle(Now now) {
 void Control::judge(Now now) {
   const bool stale = is_stale(parts_, now);
   std::optional<Judged> judged = parts_.health.judge(parts_.wal, parts_.server, parts_.memory, parts_.chart, now);
-  parts_.health.explain(parts_.wal, parts_.server, parts_.memory, parts_.forecast_rules, stale, now);
+  parts_.health.explain(parts_.wal, parts_.server, parts_.memory, parts_.settings.forecast, stale, now);
   if (judged) {
     // What is told of the change says what holds a checkpoint back now, not a step ago.
     parts_.decision = policy::decide(parts_.server.rules(), parts_.memory,
@@ -215,7 +215,7 @@ void Control::consider_restart(Now now) {
   parts_.ledger.log()->warn("Restart consideration: {} [{}]", summary, parts_.settings.name);
   parts_.ledger.tell(events::Type::restart_consideration, events::Severity::critical, summary, std::move(detail),
                      parts_.wal.sample().get(), now.wall);
-  if (parts_.settings.restart.enabled && parts_.acts_unasked) {
+  if (parts_.settings.rules.restart.enabled && parts_.acts_unasked) {
     parts_.memory = policy::after_restart_wanted(std::move(parts_.memory));
   }
 }
@@ -261,7 +261,7 @@ SteadyTime Control::next(Now now) const {
   at(memory.paused_until);
   at(policy::cooldown_until(rules, memory, now.wall));
   if (rules.schedule && memory.last_scheduled) at(*memory.last_scheduled + *rules.schedule);
-  if (memory.blocked_since) at(*memory.blocked_since + rules.restart_after_blocked);
+  if (memory.blocked_since) at(*memory.blocked_since + rules.restart.after_blocked);
   // The boundary lets a nudge go, and changes what counts as the future.
   if (parts_.server.is_node()) at(parts_.server.node().rules.next_multiple(now.wall));
   if (memory.files_over_since) at(*memory.files_over_since + rules.files_grace);

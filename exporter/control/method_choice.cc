@@ -3,17 +3,17 @@
 namespace wal_exporter::control {
 namespace {
 
-std::string name_of(settings::Method method, wal::Generation generation) {
+std::string name_of(influxdb::Method method, wal::Generation generation) {
   switch (method) {
-    case settings::Method::backup:
+    case influxdb::Method::backup:
       return "backup";
-    case settings::Method::nudge:
+    case influxdb::Method::nudge:
       return "nudge";
-    case settings::Method::http:
+    case influxdb::Method::http:
       return "http";
-    case settings::Method::none:
+    case influxdb::Method::none:
       return "none";
-    case settings::Method::automatic:
+    case influxdb::Method::automatic:
       break;
   }
   if (generation == wal::Generation::unknown) return {};
@@ -21,7 +21,7 @@ std::string name_of(settings::Method method, wal::Generation generation) {
 }
 
 std::string backup_disabled(const settings::Target& target, wal::Generation generation) {
-  const settings::Influxdb& influxdb = target.influxdb;
+  const influxdb::ServerOptions& influxdb = target.influxdb;
   if (generation == wal::Generation::v1) {
     if (!influxdb.backup_address.empty()) return {};
     return "set influxdb.backup_address to InfluxDB's bind-address, such as 127.0.0.1:8088";
@@ -31,17 +31,19 @@ std::string backup_disabled(const settings::Target& target, wal::Generation gene
     if (influxdb.token_file.empty()) return "set influxdb.token_file to a file with an operator token";
     return {};
   }
-  if (generation == wal::Generation::unknown) return "the version of InfluxDB is not known yet; set influxdb.version or influxdb.url";
+  if (generation == wal::Generation::unknown)
+    return "the version of InfluxDB is not known yet; set influxdb.version or influxdb.url";
   return "InfluxDB 3.x has no shard backup; use checkpoint.method nudge or http";
 }
 
 std::string nudge_disabled(const settings::Target& target, wal::Generation generation) {
-  if (generation == wal::Generation::v1 || generation == wal::Generation::v2) return "a nudge serves InfluxDB 3.x only; use checkpoint.method backup";
+  if (generation == wal::Generation::v1 || generation == wal::Generation::v2)
+    return "a nudge serves InfluxDB 3.x only; use checkpoint.method backup";
   if (!target.checkpoint.nudge.enabled) {
     return "a nudge writes points into InfluxDB, so it is off until checkpoint.nudge.enabled is true";
   }
   if (target.influxdb.url.empty()) return "set influxdb.url, such as http://127.0.0.1:8181";
-  if (target.wal.integrity == settings::Integrity::off) {
+  if (target.wal.integrity == wal::Integrity::off) {
     return "a nudge needs the data times in the WAL's headers; set wal.integrity to header";
   }
   return {};

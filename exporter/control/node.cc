@@ -31,8 +31,8 @@ bool snapshots_by_age(const std::string& version) {
 }
 
 bool choose_nudge(const settings::Target& target) {
-  return target.checkpoint.method == settings::Method::nudge ||
-         (target.checkpoint.method == settings::Method::automatic && target.checkpoint.nudge.enabled);
+  return target.checkpoint.method == influxdb::Method::nudge ||
+         (target.checkpoint.method == influxdb::Method::automatic && target.checkpoint.nudge.enabled);
 }
 
 }  // namespace
@@ -70,7 +70,7 @@ std::optional<influxdb::NodeFacts> node_facts_from(const std::string& text) {
 }
 
 NodeKnowledge node_knowledge(const settings::Target& target, const std::optional<influxdb::NodeFacts>& facts) {
-  const settings::Influxdb& set = target.influxdb;
+  const influxdb::ServerOptions& set = target.influxdb;
   const influxdb::NodeFacts said = facts.value_or(influxdb::NodeFacts{});
   NodeKnowledge node;
   choose(node.rules.snapshot_size, node.snapshot_size_from, set.snapshot_size, said.snapshot_size);
@@ -116,7 +116,7 @@ NudgeOutlook nudge_outlook(const settings::Target& target, const wal::Sample& sa
             std::to_string(budget->floor) + " to the server");
   }
   if (plan->points == 0) return outlook;
-  const settings::Nudge& nudge = target.checkpoint.nudge;
+  const influxdb::NudgeSettings& nudge = target.checkpoint.nudge;
   // Without waiting for a boundary that has passed, most of the row may stay.
   if (!requested && plan->boundary) {
     const auto covered = std::count_if(sample.periods.begin(), sample.periods.end(),

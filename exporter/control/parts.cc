@@ -6,13 +6,12 @@
 namespace wal_exporter::control {
 Parts::Parts(settings::Target target, bool acts, bool judges_at_once, Ledger kept_by, Now now)
     : settings(std::move(target)),
-      forecast_rules(forecast_rules_of(settings)),
       acts_unasked(acts),
       ledger(std::move(kept_by)),
-      wal(settings.sampling.interval, std::max(forecast_rules.short_window, forecast_rules.long_window)),
+      wal(settings.rules.sample_interval, std::max(settings.forecast.short_window, settings.forecast.long_window)),
       server(settings, ledger, judges_at_once, now),
-      chart(ledger, settings.sampling.interval, now),
-      health(ledger, settings.sampling.interval),
+      chart(ledger, settings.rules.sample_interval, now),
+      health(ledger, settings.rules.sample_interval),
       restarter(settings, acts, ledger, now),
       requests(ledger) {
   if (const auto stored = ledger.kept(kMemoryKey)) {

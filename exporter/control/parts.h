@@ -29,7 +29,6 @@ struct Parts {
   Parts& operator=(const Parts&) = delete;
 
   const settings::Target settings;
-  const policy::ForecastRules forecast_rules;
   const bool acts_unasked;  // false: only what somebody asks for is done
   Ledger ledger;
   policy::Memory memory;

@@ -215,7 +215,7 @@ bool Requests::advance_preparation(Parts& parts, Waiting& waiting, const view::P
     parts.effects.emplace_back(StopCheckpoint{});
     reply(parts, waiting,
           prepared(false, "Not safe: the checkpoint did not end within max_wait and is being stopped",
-                   parts.wal.sample().get(), parts.forecast_rules, now),
+                   parts.wal.sample().get(), parts.settings.forecast, now),
           now);
     return true;
   }
@@ -224,7 +224,7 @@ bool Requests::advance_preparation(Parts& parts, Waiting& waiting, const view::P
       run && run->outcome && (run->outcome->kind == OutcomeKind::succeeded || run->outcome->kind == OutcomeKind::no_op);
   const std::string said = run && run->outcome ? run->outcome->message : std::string("no outcome is known");
   auto answer = prepared(done, (done ? "Safe to restart: " : "Not safe: ") + said, parts.wal.sample().get(),
-                         parts.forecast_rules, now);
+                         parts.settings.forecast, now);
   answer.run = run;
   reply(parts, waiting, std::move(answer), now);
   return true;
@@ -234,7 +234,7 @@ std::optional<view::PrepareRestartAnswer> Requests::prepare(Parts& parts, Waitin
                                                             const view::PrepareRestartCommand& command, Now now) {
   const wal::Sample* sample = parts.wal.sample().get();
   const auto answer = [&](bool safe, std::string message, const wal::Sample* left, std::vector<Blocker> blockers = {}) {
-    auto out = prepared(safe, std::move(message), left, parts.forecast_rules, now);
+    auto out = prepared(safe, std::move(message), left, parts.settings.forecast, now);
     out.blockers = std::move(blockers);
     return out;
   };

@@ -7,18 +7,12 @@
 
 namespace wal_exporter::control {
 
-policy::RestartRules restart_rules_of(const settings::Restart& restart) {
-  return {restart.enabled,    restart.allow_v3,   restart.max_per_day,
-          restart.unprepared, restart.max_replay, restart.ready_timeout};
-}
-
-view::RestartView restart_view_of(const settings::Restart& restart, const policy::Memory& memory, Time now) {
+view::RestartView restart_view_of(const settings::Target& target, const policy::Memory& memory, Time now) {
+  const policy::RestartRules& rules = target.rules.restart;
   view::RestartView out;
-  out.enabled = restart.enabled;
-  if (restart.method == settings::RestartMethod::docker) out.method = "docker";
-  if (restart.method == settings::RestartMethod::systemd) out.method = "systemd";
-  if (restart.method == settings::RestartMethod::command) out.method = "command";
-  if (restart.enabled) out.remaining_today = policy::restarts_left(restart_rules_of(restart), memory, now);
+  out.enabled = rules.enabled;
+  if (target.restart.method) out.method = actions::to_string(*target.restart.method);
+  if (rules.enabled) out.remaining_today = policy::restarts_left(rules, memory, now);
   return out;
 }
 

@@ -12,11 +12,8 @@
 
 namespace wal_exporter::control {
 
-[[nodiscard]] policy::RestartRules restart_rules_of(const settings::Restart& restart);
-
 // What the settings and the memory say; `state` is idle.
-[[nodiscard]] view::RestartView restart_view_of(const settings::Restart& restart, const policy::Memory& memory,
-                                                Time now);
+[[nodiscard]] view::RestartView restart_view_of(const settings::Target& target, const policy::Memory& memory, Time now);
 
 // A restart that is under way, with what was there before it.
 struct RestartStart {

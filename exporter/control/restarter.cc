@@ -48,8 +48,7 @@ events::Severity severity_of(const std::string& step) {
 RestartVerdict judge(const Parts& parts, Now now) {
   policy::Situation situation = situation_of(parts, Asker::own_restart, influxdb::NudgeMode::at_once, now);
   situation.server_down_for = parts.server.down_for(now);
-  RestartVerdict verdict = policy::judge_restart(restart_rules_of(parts.settings.restart), parts.server.rules(),
-                                                 parts.memory, situation, parts.server.is_node());
+  RestartVerdict verdict = policy::judge_restart(parts.server.rules(), parts.memory, situation, parts.server.is_node());
   // The last good sample may be recent and the one after it have failed.
   if (verdict.kind == RestartVerdict::Kind::go && !is_fresh(parts, now)) {
     verdict = {RestartVerdict::Kind::wait,
@@ -73,7 +72,7 @@ Restarter::Restarter(const settings::Target& settings, bool acts_unasked, Ledger
   Starting starting;
   starting.start = *begun;
   starting.begun = now.steady - ago;
-  starting.deadline = now.steady + settings.restart.ready_timeout;
+  starting.deadline = now.steady + settings.rules.restart.ready_timeout;
   starting.acted = now.wall;
   state_ = std::move(starting);
 }
@@ -114,7 +113,7 @@ void Restarter::step_waiting(Parts& parts, Now now) {
     state_ = Idle{};
     return;
   }
-  if (!parts.settings.restart.enabled) {
+  if (!parts.settings.rules.restart.enabled) {
     parts.memory = policy::after_restart_settled(std::move(parts.memory));
     return;
   }
@@ -143,7 +142,7 @@ void Restarter::checked(Parts& parts, const Result<std::string>& plan, Now now) 
   tell(parts, "preparing", "then " + *plan, {}, now);
   state_ = Preparing{*plan, std::nullopt, {}};
   parts.requests.prepare_restart(parts,
-                                 {parts.settings.name, parts.settings.restart.prepare_wait, "restart",
+                                 {parts.settings.name, parts.settings.rules.restart.prepare_wait, "restart",
                                   /*override_soft=*/true, /*in_any_window=*/false},
                                  Asker::own_restart, now);
 }
@@ -166,8 +165,7 @@ void Restarter::settle_preparation(Parts& parts, Now now) {
   // Much may have changed since it was considered.
   RestartVerdict verdict = judge(parts, now);
   if (verdict.kind == RestartVerdict::Kind::go && !answer.safe) {
-    const auto why =
-        policy::forbids_unprepared(restart_rules_of(parts.settings.restart), answer.replay_estimate_seconds);
+    const auto why = policy::forbids_unprepared(parts.settings.rules.restart, answer.replay_estimate_seconds);
     if (auto held = ending(answer.blockers); !held.empty()) {
       verdict = {RestartVerdict::Kind::wait, std::move(held), answer.message};
     } else if (why) {
@@ -223,7 +221,7 @@ void Restarter::restarted(Parts& parts, const Result<std::string>& done, Now now
   starting.start = std::move(acting->start);
   starting.start.done = *done;
   starting.begun = acting->begun;
-  starting.deadline = acting->begun + parts.settings.restart.ready_timeout;
+  starting.deadline = acting->begun + parts.settings.rules.restart.ready_timeout;
   starting.acted = now.wall;
   starting.answers = parts.server.answers();
   starting.lock = std::move(acting->lock);
@@ -301,7 +299,7 @@ void Restarter::stop(Parts& parts, Now now) {
 
 void Restarter::tell(Parts& parts, const std::string& step, const std::string& summary, Json more, Now now) {
   Json detail{{"step", step}};
-  const std::string method = restart_view_of(parts.settings.restart, parts.memory, now.wall).method;
+  const std::string method = restart_view_of(parts.settings, parts.memory, now.wall).method;
   if (!method.empty()) detail["method"] = method;
   detail["message"] = summary;
   for (const auto& [key, value] : more.items()) detail[key] = value;
@@ -350,7 +348,7 @@ void Restarter::keep_result(Parts& parts, bool success, const std::string& summa
 }
 
 view::RestartView Restarter::view_of(const Parts& parts, Now now) const {
-  view::RestartView out = restart_view_of(parts.settings.restart, parts.memory, now.wall);
+  view::RestartView out = restart_view_of(parts.settings, parts.memory, now.wall);
   out.last = last_;
   if (std::holds_alternative<Idle>(state_) || std::holds_alternative<Waiting>(state_)) {
     out.state = parts.memory.restart_waits ? "waiting" : "idle";
@@ -370,7 +368,7 @@ std::optional<std::string> Restarter::advice(const Parts& parts) const {
     if (waiting == nullptr) return std::nullopt;
     return "The restart of InfluxDB is held back: " + waiting->why;
   }
-  if (parts.settings.restart.enabled) {
+  if (parts.settings.rules.restart.enabled) {
     if (!last_ || last_->success) return std::nullopt;
     return "The exporter did not restart InfluxDB: " + last_->message;
   }

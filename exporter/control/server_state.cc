@@ -24,7 +24,7 @@ ServerState::ServerState(const settings::Target& settings, Ledger& ledger, bool 
 
 void ServerState::asked(Now now) {
   asking_ = true;
-  next_ = now.steady + std::clamp<Duration>(settings_.sampling.interval, std::chrono::seconds(1), kLongestInterval);
+  next_ = now.steady + std::clamp<Duration>(settings_.rules.sample_interval, std::chrono::seconds(1), kLongestInterval);
 }
 
 void ServerState::take(ServerAnswer answer, Ledger& ledger, Now now) {
@@ -57,7 +57,8 @@ void ServerState::found(wal::Generation version, Ledger& ledger, Now now) {
   version_ = version;
   if (!settings_.influxdb.url.empty()) next_ = now.steady;
   refresh(ledger.log());
-  ledger.log()->info("{} is a WAL of InfluxDB {}.x [{}]", settings_.wal.directory.string(), wal::to_string(version_), settings_.name);
+  ledger.log()->info("{} is a WAL of InfluxDB {}.x [{}]", settings_.wal.directory.string(), wal::to_string(version_),
+                     settings_.name);
 }
 
 // What is known of a 3.x node changes the limits and the floor between nudges.
@@ -74,7 +75,7 @@ void ServerState::refresh(const Log& log) {
     warned_ = node_.warnings;
     for (const std::string& warning : node_.warnings) log->warn("{} [{}]", warning, settings_.name);
   }
-  rules_ = rules_of(settings_, version_, node_.rules);
+  rules_ = policy::rules_for(settings_.rules, version_, node_.rules);
   if (judges_at_once_) rules_.files_grace = Duration::zero();
 }
 

@@ -13,7 +13,7 @@ policy::Situation situation_of(const Parts& parts, Asker asker, influxdb::NudgeM
   situation.sample = parts.wal.sample().get();
   situation.in_flight = parts.checkpointer.running().has_value();
   situation.dry_run = parts.settings.dry_run;
-  add_pause_and_windows(parts.settings, parts.memory, situation);
+  policy::add_pause_and_windows(parts.memory, parts.settings.checkpoint.windows, parts.settings.maintenance, situation);
   situation.server_unreachable = server.is_down();
   situation.server_error = server.error();
   if (parts.restarter.holds_checkpoints(asker)) {

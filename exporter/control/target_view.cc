@@ -17,7 +17,7 @@ void add_wal(const Parts& parts, view::TargetView& view) {
   const policy::Rules& rules = parts.server.rules();
   view.stale_at = view.sample->taken_at + 2 * rules.sample_interval;
   view.thresholds = policy::resolve(rules.thresholds, *view.sample);
-  view.forecast = policy::forecast(parts.forecast_rules, parts.wal.history(), view.sample->pending, view.thresholds);
+  view.forecast = policy::forecast(parts.settings.forecast, parts.wal.history(), view.sample->pending, view.thresholds);
 }
 
 std::vector<std::string> recommendations(const Parts& parts, const view::TargetView& view, Now now) {
@@ -51,8 +51,8 @@ std::shared_ptr<const view::TargetView> view_of(const Control& control, Now now)
   view->method = choose_method(parts.settings, view->version).name;
   view->health = parts.health.health();
   add_wal(parts, *view);
-  view->short_window = parts.forecast_rules.short_window;
-  view->long_window = parts.forecast_rules.long_window;
+  view->short_window = parts.settings.forecast.short_window;
+  view->long_window = parts.settings.forecast.long_window;
   view->decision = parts.decision;
   view->request_blockers =
       policy::decide_on_request(rules, memory, situation_of(parts, Asker::somebody, influxdb::NudgeMode::patient, now),

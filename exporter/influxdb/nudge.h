@@ -11,31 +11,25 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "influxdb/checkpoint_method.h"
 #include "influxdb/nudge_plan.h"
+#include "influxdb/options.h"
 
 namespace wal_exporter::influxdb {
 
-struct NudgeOptions {
-  std::string url;
-  std::string token_file;  // read anew at each run; empty: none
-  std::string database = "wal_checkpoint";
-  std::string table = "checkpoint";
-  std::uint64_t max_points = 2000;
-  Duration max_duration = std::chrono::minutes(45);
+struct NudgeOptions : Endpoint, NudgeSettings {
   Duration write_timeout = std::chrono::seconds(30);  // of one point; at least a few flush intervals
   Duration proof_timeout = std::chrono::seconds(60);  // for the snapshot after the last point
   NudgeMode mode = NudgeMode::patient;
   bool boundary_passed = false;  // as plan_nudge takes it
-  wal::NodeRules rules;
+  wal::NodeRules rules{};
   // Told the date of a last point dated in the future (at_once) before it is sent,
   // and its file's number as soon as a look shows it, so that it is never taken for
   // the user's data, whatever happens in between.
-  std::function<void(std::optional<std::uint64_t>, Time)> on_future_trigger;
+  std::function<void(std::optional<std::uint64_t>, Time)> on_future_trigger{};
 };
 
 [[nodiscard]] std::unique_ptr<CheckpointMethod> make_nudge(NudgeOptions options, std::shared_ptr<wal::WalSource> source,

@@ -4,25 +4,17 @@
 // last file that was pending.
 #pragma once
 
-#include <map>
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "influxdb/checkpoint_method.h"
+#include "influxdb/options.h"
 
 namespace wal_exporter::influxdb {
 
-struct RequestOptions {
-  std::string url;   // of the server
-  std::string path;  // appended to it
-  std::string method = "POST";
-  std::map<std::string, std::string> headers;
-  std::string body;
-  std::vector<int> expected_status = {200, 204};
-  std::string token_file;                      // sent as `Authorization: Bearer`; empty: none
+// The token is sent as `Authorization: Bearer`.
+struct RequestOptions : Endpoint, HttpRequest {
   Duration timeout = std::chrono::minutes(2);  // the request and the proof together
 };
 

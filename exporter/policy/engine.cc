@@ -264,6 +264,37 @@ Decision decide_on_request(const Rules& rules, const Memory& memory, const Situa
   return blocked_or_go(reason, std::move(why), std::move(blockers));
 }
 
+Rules rules_for(Rules set, wal::Generation generation, const wal::NodeRules& node) {
+  set.thresholds.snapshot_size = node.snapshot_size;
+  if (generation == wal::Generation::v3) {
+    set.min_interval = node.gen1_duration;
+    set.files_grace = std::chrono::minutes(2);
+  }
+  return set;
+}
+
+void add_pause_and_windows(const Memory& memory, const std::vector<Window>& windows,
+                           const std::vector<Window>& maintenance, Situation& situation) {
+  const Time now = situation.now;
+  if (const auto until = paused_until(memory, now)) {
+    situation.paused = true;
+    situation.paused_detail =
+        " until " + format_time(*until) + (memory.paused_by.empty() ? "" : " by " + memory.paused_by);
+  }
+  if (!windows.empty() && !is_inside(windows, now)) {
+    const auto next = look(windows, now).until;
+    situation.outside_window =
+        "it is outside checkpoint.windows, " +
+        (next ? "the next begins at " + format_time(*next) : std::string("and none is to come")) +
+        "; a login may override it";
+  }
+  if (is_inside(maintenance, now)) {
+    const auto end = look(maintenance, now).until;
+    situation.maintenance = "it is inside a maintenance window" +
+                            (end ? " until " + format_time(*end) : std::string()) + "; a login may override it";
+  }
+}
+
 std::optional<Time> paused_until(const Memory& memory, Time now) {
   if (!memory.paused_until || *memory.paused_until <= now) return std::nullopt;
   // The clock may have been set back since.
@@ -272,11 +303,11 @@ std::optional<Time> paused_until(const Memory& memory, Time now) {
 
 std::optional<std::string> restart_consideration(const Rules& rules, const Memory& memory, Time now) {
   if (memory.restart_considered || !memory.levels || memory.levels->worse() != Health::critical) return std::nullopt;
-  if (memory.critical_failures >= rules.restart_after_failures) {
+  if (memory.critical_failures >= rules.restart.after_failures) {
     return std::to_string(memory.critical_failures) + " critical checkpoints, at least " +
-           format_duration(rules.restart_failure_spacing) + " apart, did not bring the WAL below critical";
+           format_duration(rules.restart.failure_spacing) + " apart, did not bring the WAL below critical";
   }
-  if (memory.blocked_since && since(*memory.blocked_since, now) >= rules.restart_after_blocked) {
+  if (memory.blocked_since && since(*memory.blocked_since, now) >= rules.restart.after_blocked) {
     return "the WAL has been critical and every checkpoint blocked for " +
            format_duration_rough(since(*memory.blocked_since, now));
   }
@@ -311,7 +342,7 @@ Memory after_end(const Rules& rules, Memory memory, const Ended& ended, Time now
   if (!ended.did_nothing) memory.last_end = now;
   const bool critical_failure = ended.reason == Reason::critical && ended.still_critical;
   if (critical_failure &&
-      (!memory.last_critical_failure || since(*memory.last_critical_failure, now) >= rules.restart_failure_spacing)) {
+      (!memory.last_critical_failure || since(*memory.last_critical_failure, now) >= rules.restart.failure_spacing)) {
     ++memory.critical_failures;
     memory.last_critical_failure = now;
   }

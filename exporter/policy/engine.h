@@ -12,35 +12,14 @@
 #include <vector>
 
 #include "base/time.h"
+#include "base/window.h"
 #include "policy/decision.h"
 #include "policy/health.h"
 #include "policy/memory.h"
+#include "policy/rules.h"
 #include "wal/sample.h"
 
 namespace wal_exporter::policy {
-
-struct Rules {
-  Duration sample_interval = std::chrono::minutes(2);  // stale after two of them
-  Duration cooldown = std::chrono::minutes(5);
-  std::optional<Duration> schedule = std::chrono::minutes(10);  // nullopt: off
-  Duration min_interval = std::chrono::seconds(60);             // between two starts; 3.x: G
-  Duration files_grace = Duration::zero();                      // 3.x: 2 min over the count limit before it counts
-  std::uint64_t min_free_bytes = 0;
-  std::uint64_t scheduled_min_bytes = 1 << 20;
-  std::uint64_t scheduled_most_points = 10;
-
-  Duration backoff_first = std::chrono::seconds(30);
-  Duration backoff_longest = std::chrono::minutes(15);
-  double backoff_jitter = 0.2;
-  std::uint32_t breaker_failures = 5;
-  Duration breaker_open_for = std::chrono::minutes(30);
-
-  std::uint32_t restart_after_failures = 3;
-  Duration restart_failure_spacing = std::chrono::minutes(5);
-  Duration restart_after_blocked = std::chrono::minutes(15);
-
-  ThresholdRules thresholds;
-};
 
 // Everything a decision rests on besides Rules and Memory.
 struct Situation {
@@ -84,6 +63,10 @@ inline constexpr Duration kLongestPause = std::chrono::hours(24 * 30);
 
 // Actions are paused until then; nullopt: they are not, or no longer.
 [[nodiscard]] std::optional<Time> paused_until(const Memory& memory, Time now);
+
+// Whether somebody paused, and whether it is a time to act: for `situation.now`.
+void add_pause_and_windows(const Memory& memory, const std::vector<Window>& windows,
+                           const std::vector<Window>& maintenance, Situation& situation);
 
 // A person, an alert or a planned restart asks. `override_soft` lifts backoff,
 // breaker_open, outside_window and maintenance.

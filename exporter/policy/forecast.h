@@ -7,6 +7,7 @@
 
 #include "base/time.h"
 #include "policy/health.h"
+#include "policy/rules.h"
 #include "wal/sample.h"
 
 namespace wal_exporter::policy {
@@ -47,12 +48,6 @@ struct Forecast {
   std::optional<double> warning_eta_seconds;
   std::optional<double> critical_eta_seconds;
   double replay_estimate_seconds = 0;
-};
-
-struct ForecastRules {
-  Duration short_window = std::chrono::minutes(10);
-  Duration long_window = std::chrono::hours(1);
-  std::uint64_t replay_bytes_per_second = 8'000'000;
 };
 
 [[nodiscard]] Forecast forecast(const ForecastRules& rules, const GrowthHistory& history, const wal::Extent& pending,

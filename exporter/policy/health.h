@@ -9,6 +9,7 @@
 #include <optional>
 #include <string_view>
 
+#include "policy/rules.h"
 #include "wal/sample.h"
 
 namespace wal_exporter::policy {
@@ -28,14 +29,6 @@ struct Thresholds {
   std::uint64_t critical_bytes = std::uint64_t{3} << 30;
 
   friend bool operator==(const Thresholds&, const Thresholds&) = default;
-};
-
-struct ThresholdRules {
-  std::optional<std::uint64_t> max_files;  // nullopt: auto
-  std::uint64_t max_bytes = std::uint64_t{1} << 30;
-  double critical_files_factor = 2;
-  double critical_bytes_factor = 3;
-  std::uint64_t snapshot_size = 600;  // S; for auto on 3.x
 };
 
 // auto: 1.x and 2.x 30, or twice the number of hot shards where that is more; 3.x S + S/2.

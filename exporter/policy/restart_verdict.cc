@@ -20,18 +20,18 @@ bool is_critical(const Rules& rules, const Memory& memory, const wal::Sample* sa
 
 // What would hold back a checkpoint that is asked for, without what says nothing
 // about a restart.
-Decision lasting_blockers(const RestartRules& restart_rules, const Rules& rules, Memory memory, Situation situation) {
+Decision lasting_blockers(const Rules& rules, Memory memory, Situation situation) {
   memory.backoff_until.reset();
   memory.breaker_until.reset();
   situation.dry_run = false;
   situation.method_disabled.clear();
   situation.interval_binds_requests = false;
   std::erase_if(situation.plan_blockers, [](const auto& entry) { return entry.first != Blocker::in_flight; });
-  if (situation.server_down_for && *situation.server_down_for < restart_rules.ready_timeout) {
+  if (situation.server_down_for && *situation.server_down_for < rules.restart.ready_timeout) {
     situation.plan_blockers.emplace_back(
         Blocker::server_unreachable,
         "InfluxDB's port is closed: it may be replaying its WAL, so a restart waits until " +
-            format_duration(restart_rules.ready_timeout) + " (restart.ready_timeout) after it was last up");
+            format_duration(rules.restart.ready_timeout) + " (restart.ready_timeout) after it was last up");
   }
   return decide_on_request(rules, memory, situation, Reason::pre_restart, false);
 }
@@ -43,11 +43,10 @@ std::uint64_t restarts_left(const RestartRules& rules, const Memory& memory, Tim
   return rules.max_per_day > made ? rules.max_per_day - made : 0;
 }
 
-RestartVerdict judge_restart(const RestartRules& rules, const Rules& checkpoint_rules, const Memory& memory,
-                             const Situation& situation, bool version_3) {
+RestartVerdict judge_restart(const Rules& rules, const Memory& memory, const Situation& situation, bool version_3) {
   using Kind = RestartVerdict::Kind;
-  if (!rules.enabled) return {Kind::refuse, {}, "restart.enabled is false"};
-  if (version_3 && !rules.allow_v3) {
+  if (!rules.restart.enabled) return {Kind::refuse, {}, "restart.enabled is false"};
+  if (version_3 && !rules.restart.allow_v3) {
     return {Kind::refuse,
             {},
             "a restart of InfluxDB 3 replays everything and empties nothing; set restart.allow_v3 where it is wanted "
@@ -59,17 +58,17 @@ RestartVerdict judge_restart(const RestartRules& rules, const Rules& checkpoint_
             "the newest WAL file is damaged, so InfluxDB would end itself at its first write after the start; stop it, "
             "copy the file away, move it aside, then start it"};
   }
-  if (restarts_left(rules, memory, situation.now) == 0) {
+  if (restarts_left(rules.restart, memory, situation.now) == 0) {
     const std::uint64_t made = restarts_today(memory, situation.now);
     return {Kind::refuse,
             {},
             std::to_string(made) + (made == 1 ? " restart" : " restarts") +
-                " in the last 24 h, restart.max_per_day allows " + std::to_string(rules.max_per_day)};
+                " in the last 24 h, restart.max_per_day allows " + std::to_string(rules.restart.max_per_day)};
   }
-  if (!is_critical(checkpoint_rules, memory, situation.sample)) {
+  if (!is_critical(rules, memory, situation.sample)) {
     return {Kind::wait, {}, "the WAL is not critical now, so no restart is needed"};
   }
-  const Decision decision = lasting_blockers(rules, checkpoint_rules, memory, situation);
+  const Decision decision = lasting_blockers(rules, memory, situation);
   if (!decision.blockers.empty()) return {Kind::wait, decision.blockers, decision.explanation};
   return {Kind::go, {}, "nothing holds it back"};
 }

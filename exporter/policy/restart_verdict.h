@@ -13,15 +13,6 @@
 
 namespace wal_exporter::policy {
 
-struct RestartRules {
-  bool enabled = false;
-  bool allow_v3 = false;
-  std::uint64_t max_per_day = 1;  // in any 24 h
-  bool unprepared = false;
-  Duration max_replay = std::chrono::minutes(5);
-  Duration ready_timeout = std::chrono::minutes(30);  // what a start may take, its replay included
-};
-
 struct RestartVerdict {
   enum class Kind {
     go,
@@ -40,8 +31,8 @@ struct RestartVerdict {
 // take: InfluxDB opens it when its replay is done, which a restart would begin anew.
 // Critical is what health says and the sample shows, without hysteresis. `dry_run`
 // is not looked at: it is the caller's to stop before the act.
-[[nodiscard]] RestartVerdict judge_restart(const RestartRules& rules, const Rules& checkpoint_rules,
-                                           const Memory& memory, const Situation& situation, bool version_3);
+[[nodiscard]] RestartVerdict judge_restart(const Rules& rules, const Memory& memory, const Situation& situation,
+                                           bool version_3);
 
 // Why no restart is made where preparing it did not work; nullopt: it is made all
 // the same. `replay_seconds`: the estimate; nullopt: not known.

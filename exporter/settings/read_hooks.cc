@@ -13,25 +13,31 @@ constexpr std::size_t kMostHooks = 50;  // each has a thread
 constexpr std::size_t kMostReceivers = 20;
 constexpr std::size_t kMostWords = 1000;
 
-constexpr std::string_view kEvents[] = {"wal.health", "wal.checkpoint", "wal.restart_consideration", "wal.restart"};
-constexpr std::string_view kSeverities[] = {"info", "warning", "critical"};
+using events::HookConfig;
+using events::HookType;
+using events::Severity;
 
 bool is_there(const Section& section, std::string_view key) {
   return section.find(key) != nullptr;
 }
 
-std::vector<std::string> read_known_words(const Section& section, std::string_view key,
-                                          std::span<const std::string_view> known, std::string_view what) {
-  std::vector<std::string> out;
+// A list of what there is, each by its name.
+template <class T, std::size_t N, class Name>
+std::vector<T> read_known(const Section& section, std::string_view key, std::span<const T, N> known, Name name,
+                          std::string_view what) {
+  std::vector<T> out;
+  std::vector<std::string_view> names;
+  for (const T& one : known) names.push_back(name(one));
   const std::string form = "a list of " + std::string(what);
   for (const Word& word : section.words(key, {.most = kMostWords, .form = form})) {
-    if (std::find(known.begin(), known.end(), word.text) != known.end()) {
-      out.push_back(word.text);
+    const auto found = std::find(names.begin(), names.end(), word.text);
+    if (found != names.end()) {
+      out.push_back(known[static_cast<std::size_t>(found - names.begin())]);
       continue;
     }
-    const std::string_view meant = closest(word.text, known);
+    const std::string_view meant = closest(word.text, names);
     section.reader().problem(word.line, section.path(key) + ": there is no " + shown(word.text) + "; " +
-                                            (meant.empty() ? "there are " + join(known, ", ")
+                                            (meant.empty() ? "there are " + join(names, ", ")
                                                            : "did you mean '" + std::string(meant) + "'?"));
   }
   return out;
@@ -100,14 +106,14 @@ void read_name(const Section& section, const std::vector<Hook>& before, const st
     return complain(section, "name", shown(out) + " is not a name; write 1 to 64 letters, digits, '_', '-' and '.'");
   }
   for (std::size_t i = 0; i < before.size(); ++i) {
-    if (before[i].name != out) continue;
+    if (before[i].config.name != out) continue;
     complain(
         section, "name",
         shown(out) + " is the name of another hook too, on line " + std::to_string(lines[i]) + "; give each its own");
   }
 }
 
-void read_receivers(const Section& section, Hook& hook, const std::filesystem::path& folder) {
+void read_receivers(const Section& section, HookConfig& hook, const std::filesystem::path& folder) {
   const bool alerts = hook.type == HookType::alertmanager;
   const std::string_view key = alerts ? "urls" : "url";
   constexpr std::string_view kForm = "a URL such as https://host:port/path";
@@ -136,12 +142,13 @@ void read_receivers(const Section& section, Hook& hook, const std::filesystem::p
                                                           : "write url, or url_file where the URL is a secret"));
 }
 
-void read_login(const Section& section, Hook& hook, const std::filesystem::path& folder) {
-  read_file_name(section, "bearer_token_file", hook.bearer_token_file, folder);
-  read_file_name(section, "password_file", hook.password_file, folder);
-  read_file_name(section, "secret_header_file", hook.secret_header_file, folder);
-  section.text("username", hook.username);
-  if (hook.username.find(':') != std::string::npos) complain(section, "username", "it holds a ':'; leave that out");
+void read_login(const Section& section, HookConfig& hook, const std::filesystem::path& folder) {
+  read_file_name(section, "bearer_token_file", hook.login.bearer_token_file, folder);
+  read_file_name(section, "password_file", hook.login.password_file, folder);
+  read_file_name(section, "secret_header_file", hook.login.header_file, folder);
+  section.text("username", hook.login.username);
+  if (hook.login.username.find(':') != std::string::npos)
+    complain(section, "username", "it holds a ':'; leave that out");
   if (is_there(section, "username") != is_there(section, "password_file")) {
     complain(section, is_there(section, "username") ? "username" : "password_file",
              "username and password_file go together; write both");
@@ -156,23 +163,30 @@ void read_login(const Section& section, Hook& hook, const std::filesystem::path&
   }
 }
 
-void read_filter(const Section& section, Hook& hook, const std::vector<std::string>& targets) {
-  hook.events = read_known_words(section, "events", kEvents, "events such as [wal.health, wal.checkpoint]");
-  hook.severities = read_known_words(section, "severities", kSeverities, "severities such as [warning, critical]");
-  const std::vector<std::string_view> names(targets.begin(), targets.end());
-  hook.targets = read_known_words(section, "targets", names, "names of targets");
-  std::string_view least = "info";
-  section.choice<std::string_view>("min_severity", least,
-                                   {{"info", "info"}, {"warning", "warning"}, {"critical", "critical"}});
+void read_filter(const Section& section, HookConfig& hook, const std::vector<std::string>& targets) {
+  const auto name_of = [](const auto& one) { return events::to_string(one); };
+  hook.filter.types =
+      read_known(section, "events", std::span(events::kTypes), name_of, "events such as [wal.health, wal.checkpoint]");
+  hook.filter.severities = read_known(section, "severities", std::span(events::kSeverities), name_of,
+                                      "severities such as [warning, critical]");
+  hook.filter.targets = read_known(
+      section, "targets", std::span(targets), [](const std::string& name) { return std::string_view(name); },
+      "names of targets");
+  auto least = Severity::info;
+  section.choice<Severity>(
+      "min_severity", least,
+      {{"info", Severity::info}, {"warning", Severity::warning}, {"critical", Severity::critical}});
   if (!is_there(section, "min_severity")) return;
   if (is_there(section, "severities")) {
     return complain(section, "min_severity", "there are severities, too; write one of the two");
   }
-  const auto* const from = std::find(std::begin(kSeverities), std::end(kSeverities), least);
-  if (from != std::begin(kSeverities)) hook.severities.assign(from, std::end(kSeverities));
+  if (least == Severity::info) return;
+  for (const Severity severity : events::kSeverities) {
+    if (severity >= least) hook.filter.severities.push_back(severity);
+  }
 }
 
-void read_webhook(const Section& section, Hook& hook, const std::filesystem::path& folder) {
+void read_webhook(const Section& section, HookConfig& hook, const std::filesystem::path& folder) {
   section.choice<std::string>("method", hook.method, {{"POST", "POST"}, {"PUT", "PUT"}, {"PATCH", "PATCH"}});
   if (section.text("path", hook.path)) {
     if (const auto checked = check_http_path(hook.path); !checked) {
@@ -188,7 +202,7 @@ void read_webhook(const Section& section, Hook& hook, const std::filesystem::pat
 
 // Each type reads the keys that it has; the others would be left unheard.
 void read_hook(const Section& section, const std::vector<std::string>& targets, const std::filesystem::path& folder,
-               Hook& hook) {
+               HookConfig& hook) {
   Reader& reader = section.reader();
   if (!is_there(section, "type")) {
     reader.problem(section.line("type"), "hooks.type: it is missing; write webhook, slack or alertmanager");
@@ -196,8 +210,6 @@ void read_hook(const Section& section, const std::vector<std::string>& targets, 
   section.choice<HookType>(
       "type", hook.type,
       {{"webhook", HookType::webhook}, {"slack", HookType::slack}, {"alertmanager", HookType::alertmanager}});
-  hook.place.text = reader.place(section.line("name"));
-  hook.template_place.text = reader.place(section.line("template"));
   read_receivers(section, hook, folder);
   switch (hook.type) {
     case HookType::webhook:
@@ -212,6 +224,7 @@ void read_hook(const Section& section, const std::vector<std::string>& targets, 
       section.set_kind("a hook of type alertmanager");
       read_login(section, hook, folder);
       section.duration("resend", hook.resend, {std::chrono::milliseconds(100), std::chrono::hours(1)});
+      hook.known_targets = targets;
       hook.labels = section.pairs("labels", {.what = "labels"}, check_label);
       break;
   }
@@ -248,8 +261,10 @@ std::vector<Hook> read_hooks(const Section& top, const std::vector<std::string>&
   for (const YamlNode* item : list->items) {
     const Section section(top.reader(), item, "hooks", item->line);
     Hook hook;
-    read_name(section, out, lines, hook.name);
-    read_hook(section, targets, folder, hook);
+    read_name(section, out, lines, hook.config.name);
+    read_hook(section, targets, folder, hook.config);
+    hook.place = top.reader().place(section.line("name"));
+    hook.template_place = top.reader().place(section.line("template"));
     lines.push_back(section.line("name"));
     out.push_back(std::move(hook));
   }

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "settings/hooks.h"
 #include "settings/reader.h"
+#include "settings/settings.h"
 
 namespace wal_exporter::settings {
 

@@ -8,6 +8,8 @@
 namespace wal_exporter::settings {
 namespace {
 
+using actions::Way;
+
 constexpr Range<std::uint64_t> kAFew{1, 1000};
 
 bool consists_of(std::string_view text, std::string_view marks) {
@@ -15,7 +17,7 @@ bool consists_of(std::string_view text, std::string_view marks) {
                      [&](char c) { return is_letter_or_digit(c) || marks.find(c) != std::string_view::npos; });
 }
 
-void read_docker(const Section& section, DockerRestart& out) {
+void read_docker(const Section& section, actions::DockerOptions& out) {
   constexpr std::size_t kLongestSocketPath = 107;  // sockaddr_un
   section.text("socket", out.socket);
   if (!out.socket.starts_with('/') || out.socket.size() > kLongestSocketPath ||
@@ -37,7 +39,7 @@ void read_docker(const Section& section, DockerRestart& out) {
   section.duration("stop_timeout", out.stop_timeout, {std::chrono::seconds(1), std::chrono::hours(1)});
 }
 
-void read_systemd(const Section& section, SystemdRestart& out) {
+void read_systemd(const Section& section, actions::SystemdOptions& out) {
   if (section.text("unit", out.unit)) {
     if (out.unit.empty() || out.unit.size() > 255 || !consists_of(out.unit, ":-_.\\@")) {
       complain(section, "unit", shown(out.unit) + " is not the name of a unit; write one such as influxdb.service");
@@ -87,7 +89,8 @@ Result<void> check_variable(std::string_view name, std::string_view value) {
 }
 
 // What an enabled restart can't do without.
-void check_complete(const Section& section, const Restart& restart, const Target& target) {
+void check_complete(const Section& section, const Target& target) {
+  const actions::RestartOptions& restart = target.restart;
   const auto lacks = [&](std::string_view key, const std::string& text) {
     section.reader().missing(section.line(key), text);
   };
@@ -102,19 +105,19 @@ void check_complete(const Section& section, const Restart& restart, const Target
     lacks("enabled", "restart.enabled needs a server to ask whether it is up again; set influxdb.url");
   }
   switch (*restart.method) {
-    case RestartMethod::docker:
+    case Way::docker:
       if (restart.docker.container.empty()) {
         lacks("method", "restart.method docker needs to know which container; add restart.docker.container");
       }
       break;
-    case RestartMethod::systemd:
+    case Way::systemd:
       if (restart.systemd.unit.empty()) {
         lacks("method",
               "restart.method systemd needs to know which unit; add restart.systemd.unit, such as "
               "influxdb.service");
       }
       break;
-    case RestartMethod::command:
+    case Way::command:
       if (restart.command.arguments.empty()) {
         lacks("method",
               "restart.method command needs the command; add restart.command.arguments, such as "
@@ -126,12 +129,12 @@ void check_complete(const Section& section, const Restart& restart, const Target
 
 }  // namespace
 
-Restart read_restart(const Section& section, const Target& target) {
-  Restart out;
-  section.boolean("enabled", out.enabled);
-  section.choice<std::optional<RestartMethod>>(
-      "method", out.method,
-      {{"docker", RestartMethod::docker}, {"systemd", RestartMethod::systemd}, {"command", RestartMethod::command}});
+void read_restart(const Section& section, Target& target) {
+  actions::RestartOptions& out = target.restart;
+  policy::RestartRules& rules = target.rules.restart;
+  section.boolean("enabled", rules.enabled);
+  section.choice<std::optional<Way>>("method", out.method,
+                                     {{"docker", Way::docker}, {"systemd", Way::systemd}, {"command", Way::command}});
   read_docker(section.section("docker"), out.docker);
   read_systemd(section.section("systemd"), out.systemd);
   const Section command = section.section("command");
@@ -139,17 +142,16 @@ Restart read_restart(const Section& section, const Target& target) {
   out.command.environment = command.pairs(
       "environment", {.what = "variables", .name = "NAME", .value = "the variable's value"}, check_variable);
   command.duration("timeout", out.command.timeout, {std::chrono::milliseconds(100), std::chrono::hours(1)});
-  section.count("after_failures", out.after_failures, kAFew);
-  section.duration("failure_spacing", out.failure_spacing);
-  section.duration("after_blocked", out.after_blocked);
-  section.boolean("allow_v3", out.allow_v3);
-  section.boolean("unprepared", out.unprepared);
-  section.duration("max_replay", out.max_replay, {Duration::zero(), kLongestDuration});
-  section.count("max_per_day", out.max_per_day, {0, 100});
-  section.duration("prepare_wait", out.prepare_wait, {std::chrono::seconds(1), std::chrono::hours(1)});
-  section.duration("ready_timeout", out.ready_timeout, {std::chrono::seconds(1), std::chrono::hours(24)});
-  if (out.enabled) check_complete(section, out, target);
-  return out;
+  section.count("after_failures", rules.after_failures, kAFew);
+  section.duration("failure_spacing", rules.failure_spacing);
+  section.duration("after_blocked", rules.after_blocked);
+  section.boolean("allow_v3", rules.allow_v3);
+  section.boolean("unprepared", rules.unprepared);
+  section.duration("max_replay", rules.max_replay, {Duration::zero(), kLongestDuration});
+  section.count("max_per_day", rules.max_per_day, {0, 100});
+  section.duration("prepare_wait", rules.prepare_wait, {std::chrono::seconds(1), std::chrono::hours(1)});
+  section.duration("ready_timeout", rules.ready_timeout, {std::chrono::seconds(1), std::chrono::hours(24)});
+  if (rules.enabled) check_complete(section, target);
 }
 
 }  // namespace wal_exporter::settings

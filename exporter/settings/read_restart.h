@@ -7,6 +7,6 @@
 namespace wal_exporter::settings {
 
 // Reads and checks the group of `target`, whose other keys have been read.
-[[nodiscard]] Restart read_restart(const Section& section, const Target& target);
+void read_restart(const Section& section, Target& out);
 
 }  // namespace wal_exporter::settings

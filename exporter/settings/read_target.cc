@@ -9,12 +9,13 @@
 namespace wal_exporter::settings {
 namespace {
 
+using influxdb::Method;
 using wal::Generation;
 
 constexpr Range<double> kFactorRange{1, 1000};
 constexpr Range<std::uint64_t> kRateRange{1, std::uint64_t{1} << 50U};  // bytes per second
 
-void read_influxdb(const Section& section, Influxdb& out, const Overrides& overrides,
+void read_influxdb(const Section& section, influxdb::ServerOptions& out, const Overrides& overrides,
                    const std::filesystem::path& folder) {
   section.choice<Generation>(
       "version", out.version,
@@ -44,7 +45,7 @@ void read_influxdb(const Section& section, Influxdb& out, const Overrides& overr
   section.duration("timeout", out.timeout);
 }
 
-void read_wal(const Section& section, Wal& out, const Overrides& overrides) {
+void read_wal(const Section& section, wal::Options& out, const Overrides& overrides) {
   constexpr std::string_view kRemedy =
       "write the node's folder (InfluxDB 3), wal-dir (1.x) or engine/wal (2.x), such as /var/lib/influxdb/wal";
   std::string directory;
@@ -58,13 +59,14 @@ void read_wal(const Section& section, Wal& out, const Overrides& overrides) {
     section.reader().missing(section.line("directory"), "wal.directory: it is missing; " + std::string(kRemedy));
   }
   out.directory = overrides.wal_directory.empty() ? directory : overrides.wal_directory;
-  section.choice<Integrity>("integrity", out.integrity,
-                            {{"off", Integrity::off}, {"header", Integrity::header}, {"full", Integrity::full}},
-                            {{"false", Integrity::off}});
+  section.choice<wal::Integrity>(
+      "integrity", out.integrity,
+      {{"off", wal::Integrity::off}, {"header", wal::Integrity::header}, {"full", wal::Integrity::full}},
+      {{"false", wal::Integrity::off}});
   section.bytes("checksum_bytes_per_second", out.checksum_bytes_per_second, kRateRange);
 }
 
-void read_nudge(const Section& section, Nudge& out) {
+void read_nudge(const Section& section, influxdb::NudgeSettings& out) {
   section.boolean("enabled", out.enabled);
   section.text("database", out.database);
   if (const auto checked = check_database(out.database); !checked) {
@@ -92,8 +94,8 @@ void read_expected_status(const Section& http, std::vector<int>& out) {
   }
 }
 
-HttpRequest read_http(const Section& section) {
-  HttpRequest out;
+influxdb::HttpRequest read_http(const Section& section) {
+  influxdb::HttpRequest out;
   section.text("method", out.method);
   if (const auto checked = check_http_method(out.method); !checked) {
     complain(section, "method", checked.error().message);
@@ -116,17 +118,17 @@ HttpRequest read_http(const Section& section) {
   return out;
 }
 
-void read_checkpoint(const Section& section, Checkpoint& out) {
+void read_checkpoint(const Section& section, Checkpoint& out, policy::Rules& rules) {
   section.choice<Method>("method", out.method,
                          {{"auto", Method::automatic},
                           {"backup", Method::backup},
                           {"nudge", Method::nudge},
                           {"http", Method::http},
                           {"none", Method::none}});
-  section.duration("cooldown", out.cooldown, {Duration::zero(), kLongestDuration});
-  section.duration_or("off", "schedule", out.schedule, {"false"});
+  section.duration("cooldown", rules.cooldown, {Duration::zero(), kLongestDuration});
+  section.duration_or("off", "schedule", rules.schedule, {"false"});
   section.duration("timeout", out.timeout);
-  section.bytes("min_free_size", out.min_free_bytes, {0, kSizeRange.most});
+  section.bytes("min_free_size", rules.min_free_bytes, {0, kSizeRange.most});
   read_windows(section, "windows", out.windows);
   read_nudge(section.section("nudge"), out.nudge);
   if (const YamlNode* http = section.find("http"); http != nullptr) out.http = read_http(section.section("http"));
@@ -174,9 +176,9 @@ void read_path(const Section& section, std::string_view key, const std::filesyst
 
 Target default_target(const Defaults& defaults) {
   Target out;
-  if (defaults.max_files) out.thresholds.max_files = defaults.max_files;
-  if (defaults.max_size) out.thresholds.max_size = *defaults.max_size;
-  if (defaults.cooldown) out.checkpoint.cooldown = *defaults.cooldown;
+  if (defaults.max_files) out.rules.thresholds.max_files = defaults.max_files;
+  if (defaults.max_size) out.rules.thresholds.max_bytes = *defaults.max_size;
+  if (defaults.cooldown) out.rules.cooldown = *defaults.cooldown;
   return out;
 }
 
@@ -188,20 +190,20 @@ Target read_target(const Section& section, const Defaults& defaults, const Overr
 
   const Section sampling = section.section("sampling");
   // Any faster, and looking would be all the exporter does.
-  sampling.duration("interval", out.sampling.interval, {std::chrono::milliseconds(10), kLongestDuration});
-  sampling.boolean("watch", out.sampling.watch);
+  sampling.duration("interval", out.rules.sample_interval, {std::chrono::milliseconds(10), kLongestDuration});
+  sampling.boolean("watch", out.watch);
 
   const Section thresholds = section.section("thresholds");
-  thresholds.count_or("auto", "max_files", out.thresholds.max_files, kFilesRange);
-  thresholds.bytes("max_size", out.thresholds.max_size, kSizeRange);
-  thresholds.factor("critical_files_factor", out.thresholds.critical_files_factor, kFactorRange);
-  thresholds.factor("critical_size_factor", out.thresholds.critical_size_factor, kFactorRange);
+  thresholds.count_or("auto", "max_files", out.rules.thresholds.max_files, kFilesRange);
+  thresholds.bytes("max_size", out.rules.thresholds.max_bytes, kSizeRange);
+  thresholds.factor("critical_files_factor", out.rules.thresholds.critical_files_factor, kFactorRange);
+  thresholds.factor("critical_size_factor", out.rules.thresholds.critical_bytes_factor, kFactorRange);
 
   const Section checkpoint = section.section("checkpoint");
-  read_checkpoint(checkpoint, out.checkpoint);
+  read_checkpoint(checkpoint, out.checkpoint, out.rules);
   check_method(checkpoint, out);
 
-  section.section("replay").bytes("bytes_per_second", out.replay.bytes_per_second, kRateRange);
+  section.section("replay").bytes("bytes_per_second", out.forecast.replay_bytes_per_second, kRateRange);
 
   const Section forecast = section.section("forecast");
   forecast.duration("short_window", out.forecast.short_window);
@@ -212,7 +214,7 @@ Target read_target(const Section& section, const Defaults& defaults, const Overr
                  format_duration(out.forecast.short_window) + "); make it longer");
   }
 
-  out.restart = read_restart(section.section("restart"), out);
+  read_restart(section.section("restart"), out);
   section.boolean("dry_run", out.dry_run);
   read_windows(section, "maintenance", out.maintenance);
   return out;

@@ -3,12 +3,10 @@
 
 #include <atomic>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 
-#include "base/bytes.h"
 #include "base/time.h"
-#include "wal/source.h"
+#include "wal/options.h"
 
 namespace wal_exporter::wal {
 
@@ -19,19 +17,12 @@ struct ReadCounter {
   std::atomic<std::uint64_t> opened{0};   // WAL and snapshot files opened
 };
 
-struct NodeOptions {
-  // The node's folder, which holds wal/ and snapshots/. May itself be a symbolic
-  // link; what is below it may not.
-  std::filesystem::path directory;
-  Integrity integrity = Integrity::header;
-  // Integrity::full reads at most this much per second between two looks, and one
-  // second's worth at the first. 0: no bound, every look checks all that is left.
-  std::uint64_t checksum_bytes_per_second = 8 * kMiB;
+struct NodeOptions : Options {
   // A newest file that looks damaged but was changed within this time of the wall
   // clock is left for the next look, in case it is still being put there. 0: every
   // file is judged at once, which is right where there is no next look (--once).
   Duration settle_time = std::chrono::seconds(2);
-  std::shared_ptr<ReadCounter> counter;  // may be null
+  std::shared_ptr<ReadCounter> counter{};  // may be null
 };
 
 }  // namespace wal_exporter::wal

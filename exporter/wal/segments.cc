@@ -64,7 +64,7 @@ struct Memory {
 
 class SegmentSource final : public WalSource {
  public:
-  SegmentSource(SegmentOptions options, std::shared_ptr<Clock> clock)
+  SegmentSource(Options options, std::shared_ptr<Clock> clock)
       : options_(std::move(options)), clock_(std::move(clock)) {}
 
   Result<std::shared_ptr<const Sample>> look(std::stop_token stop) override {
@@ -257,7 +257,7 @@ class SegmentSource final : public WalSource {
                            "; watch what it points to as a target of its own");
   }
 
-  const SegmentOptions options_;
+  const Options options_;
   const std::shared_ptr<Clock> clock_;
 
   Mutex mutex_;  // guards what earlier looks left behind
@@ -274,7 +274,7 @@ std::optional<std::uint64_t> parse_segment_name(std::string_view name) {
   return parse_number(name.substr(1, name.size() - 1 - suffix.size()));
 }
 
-std::shared_ptr<WalSource> make_segment_source(SegmentOptions options, std::shared_ptr<Clock> clock) {
+std::shared_ptr<WalSource> make_segment_source(Options options, std::shared_ptr<Clock> clock) {
   return std::make_shared<SegmentSource>(std::move(options), std::move(clock));
 }
 

@@ -17,22 +17,17 @@
 // set.
 #pragma once
 
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string_view>
 
 #include "base/clock.h"
+#include "wal/options.h"
 #include "wal/source.h"
 
 namespace wal_exporter::wal {
 
-struct SegmentOptions {
-  std::filesystem::path directory;  // 1.x: wal-dir; 2.x: engine/wal. May itself be a symbolic link.
-  Integrity integrity = Integrity::header;
-};
-
-[[nodiscard]] std::shared_ptr<WalSource> make_segment_source(SegmentOptions options, std::shared_ptr<Clock> clock);
+[[nodiscard]] std::shared_ptr<WalSource> make_segment_source(Options options, std::shared_ptr<Clock> clock);
 
 // "_00001.wal" -> 1; nullopt for any other name. Five digits or more.
 [[nodiscard]] std::optional<std::uint64_t> parse_segment_name(std::string_view name);

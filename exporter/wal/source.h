@@ -10,10 +10,6 @@
 
 namespace wal_exporter::wal {
 
-// How closely files are looked at: not at all, their first bytes, or all of them
-// (each file once, in the background, at a bounded rate).
-enum class Integrity { off, header, full };
-
 class WalSource {
  public:
   virtual ~WalSource() = default;

@@ -43,7 +43,7 @@ class BackupV2 : public ::testing::Test {
     prepare();
   }
   void prepare() {
-    wal::SegmentOptions segments;
+    wal::Options segments;
     segments.directory = directory_.path() / "engine" / "wal";
     std::filesystem::create_directories(segments.directory);
     source_ = wal::make_segment_source(segments, clock_);

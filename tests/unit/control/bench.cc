@@ -98,9 +98,9 @@ Bench::Bench()
   settings.name = "plant";
   settings.influxdb.version = wal::Generation::v1;
   settings.wal.directory = "/var/lib/influxdb/wal";
-  settings.sampling.interval = std::chrono::minutes(1);
-  settings.checkpoint.schedule.reset();
-  settings.checkpoint.min_free_bytes = 0;
+  settings.rules.sample_interval = std::chrono::minutes(1);
+  settings.rules.schedule.reset();
+  settings.rules.min_free_bytes = 0;
 }
 
 void Bench::start(Purpose purpose) {

@@ -16,8 +16,8 @@ using ::testing::Not;
 class HealthTold : public ::testing::Test {
  protected:
   HealthTold() {
-    bench.settings.thresholds.max_files = 1;
-    bench.settings.checkpoint.method = settings::Method::none;
+    bench.settings.rules.thresholds.max_files = 1;
+    bench.settings.checkpoint.method = influxdb::Method::none;
   }
   void restart() {
     bench.end();
@@ -116,7 +116,7 @@ TEST_F(HealthTold, HasTheOlderServicesLineOncePerIntervalAndForEachChange) {
 }
 
 TEST_F(HealthTold, OfA3xNodeSaysWhyItDoesNotShrink) {
-  bench.settings.thresholds.max_files.reset();
+  bench.settings.rules.thresholds.max_files.reset();
   bench.settings.influxdb.version = wal::Generation::v3;
   bench.settings.influxdb.snapshot_size = 600;
   bench.version = wal::Generation::v3;

@@ -23,9 +23,9 @@ class Hour {
  public:
   // Files written by each second since the server was started; 10 MiB each.
   explicit Hour(std::function<std::uint64_t(int)> written) : written_(std::move(written)) {
-    bench.settings.sampling.interval = 2min;
-    bench.settings.checkpoint.schedule = 10min;
-    bench.settings.checkpoint.method = settings::Method::backup;
+    bench.settings.rules.sample_interval = 2min;
+    bench.settings.rules.schedule = 10min;
+    bench.settings.checkpoint.method = influxdb::Method::backup;
     bench.settings.influxdb.backup_address = "127.0.0.1:8088";
     bench.answers.checkpoints = false;
     bench.during = [this](const Effect& effect) {

@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-
 namespace wal_exporter::control {
 namespace {
 
@@ -22,7 +21,7 @@ TEST(Method, AutomaticFollowsTheVersionAndSaysWhatIsMissing) {
   target.influxdb.url = "http://127.0.0.1:8181";
   EXPECT_EQ(choose_method(target, wal::Generation::v3).disabled, "");
   EXPECT_THAT(choose_method(target, wal::Generation::v2).disabled, HasSubstr("influxdb.token_file"));
-  target.checkpoint.method = settings::Method::none;
+  target.checkpoint.method = influxdb::Method::none;
   EXPECT_THAT(choose_method(target, wal::Generation::v3).disabled, HasSubstr("only watched"));
 }
 

@@ -23,12 +23,12 @@ class Restart : public ::testing::Test {
   Restart() {
     settings::Target& settings = bench.settings;
     settings.influxdb.url = "http://127.0.0.1:8086";
-    settings.thresholds.max_files = 1;
-    settings.checkpoint.method = settings::Method::none;
-    settings.restart.enabled = true;
-    settings.restart.unprepared = true;
-    settings.restart.max_per_day = 10;
-    settings.restart.method = settings::RestartMethod::command;
+    settings.rules.thresholds.max_files = 1;
+    settings.checkpoint.method = influxdb::Method::none;
+    settings.rules.restart.enabled = true;
+    settings.rules.restart.unprepared = true;
+    settings.rules.restart.max_per_day = 10;
+    settings.restart.method = actions::Way::command;
     // One that changes nothing.
     bench.checkpoint_does = [](const RunCheckpoint&) {
       influxdb::Outcome outcome;
@@ -43,7 +43,7 @@ class Restart : public ::testing::Test {
   }
   // Three checkpoints that fail, then the restart's own.
   void with_checkpoints() {
-    bench.settings.checkpoint.method = settings::Method::http;
+    bench.settings.checkpoint.method = influxdb::Method::http;
     bench.settings.checkpoint.http.emplace();
     bench.settings.checkpoint.http->path = "/checkpoint";
   }
@@ -115,7 +115,7 @@ TEST_F(Restart, IsMadeAfterThreeCheckpointsFiveMinutesApartThatDidNotHelp) {
 }
 
 TEST_F(Restart, WithoutAPreparationThatWorkedIsNotMadeUnlessThatIsAllowed) {
-  bench.settings.restart.unprepared = false;
+  bench.settings.rules.restart.unprepared = false;
   start();
   bench.pass_until_step("refused");
   EXPECT_THAT(bench.store->steps(), ElementsAre("preparing", "not_prepared", "refused"));
@@ -127,8 +127,8 @@ TEST_F(Restart, WithoutAPreparationThatWorkedIsNotMadeUnlessThatIsAllowed) {
 }
 
 TEST_F(Restart, IsNotMadeWhereTheReplayWouldTakeTooLong) {
-  bench.settings.restart.max_replay = 1s;
-  bench.settings.replay.bytes_per_second = 10;
+  bench.settings.rules.restart.max_replay = 1s;
+  bench.settings.forecast.replay_bytes_per_second = 10;
   start();
   bench.pass_until_step("refused");
   EXPECT_THAT(message(), HasSubstr("it would replay for about 8m 20s"));
@@ -146,7 +146,7 @@ TEST_F(Restart, IsOnlyToldInADryRun) {
 }
 
 TEST_F(Restart, IsAnEventAloneWhereItIsNotEnabled) {
-  bench.settings.restart.enabled = false;
+  bench.settings.rules.restart.enabled = false;
   start();
   bench.pass(30min);
   EXPECT_EQ(bench.view()->counters.restart_considerations, 1U);
@@ -156,7 +156,7 @@ TEST_F(Restart, IsAnEventAloneWhereItIsNotEnabled) {
 }
 
 TEST_F(Restart, WaitsAsLongAsSomethingHoldsItBackAndSaysSoOnce) {
-  bench.settings.checkpoint.min_free_bytes = std::uint64_t{1} << 50U;
+  bench.settings.rules.min_free_bytes = std::uint64_t{1} << 50U;
   start();
   bench.pass_until_step("refused");
   bench.pass(30min);
@@ -169,7 +169,7 @@ TEST_F(Restart, WaitsAsLongAsSomethingHoldsItBackAndSaysSoOnce) {
 
   // The next process remembers it, and acts when there is room.
   bench.end();
-  bench.settings.checkpoint.min_free_bytes = 0;
+  bench.settings.rules.min_free_bytes = 0;
   start();
   bench.pass_until_step("ready");
   EXPECT_EQ(bench.wanted.restarts, 1U);
@@ -194,7 +194,7 @@ TEST_F(Restart, OfAProcessThatWasKilledWhilePreparingIsMadeByTheNext) {
 }
 
 TEST_F(Restart, IsNotMadeWhereItCanNotBeKeptThatItWas) {
-  bench.settings.restart.max_per_day = 1;
+  bench.settings.rules.restart.max_per_day = 1;
   start();
   bench.pass(14min);
   bench.store->fails_put = [](const std::string&) { return true; };
@@ -367,7 +367,7 @@ TEST_F(Restart, LetsGoOfTheTargetWhenItIsOver) {
 }
 
 TEST_F(Restart, TheLimitPerDayOutlivesTheProcess) {
-  bench.settings.restart.max_per_day = 1;
+  bench.settings.rules.restart.max_per_day = 1;
   start();
   bench.pass_until_step("ready");
   bench.end();
@@ -404,7 +404,7 @@ TEST_F(Restart, OfAnInfluxdbThatComesUpLateIsReadyOnlyThen) {
 }
 
 TEST_F(Restart, OfAnInfluxdbThatDoesNotComeUpFails) {
-  bench.settings.restart.ready_timeout = 10min;
+  bench.settings.rules.restart.ready_timeout = 10min;
   start();
   bench.pass(14min + 45s);
   bench.server = server_down();

@@ -28,7 +28,9 @@ struct World {
     target.look(kCritical, seconds(0));
   }
   [[nodiscard]] RestartVerdict judge(Duration now = seconds(1)) const {
-    return judge_restart(rules, target.rules, target.memory, target.at(now), version_3);
+    Rules all = target.rules;
+    all.restart = rules;
+    return judge_restart(all, target.memory, target.at(now), version_3);
   }
 };
 

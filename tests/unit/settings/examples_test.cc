@@ -35,7 +35,7 @@ TEST(Example, OfInfluxdb1HasABackupAddressAndTheUsualLimits) {
   EXPECT_EQ(t.influxdb.version, wal::Generation::v1);
   EXPECT_EQ(t.influxdb.backup_address, "127.0.0.1:8088");
   EXPECT_EQ(t.wal.directory, "/var/lib/influxdb/wal");
-  EXPECT_EQ(t.checkpoint.cooldown, 5min);
+  EXPECT_EQ(t.rules.cooldown, 5min);
 }
 
 TEST(Example, OfInfluxdb2HasATokenFileAndTheEnginesWal) {
@@ -59,10 +59,10 @@ TEST(Example, OfSeveralTargetsUsesVariablesAndOwnRequests) {
   EXPECT_EQ(settings.targets[0].influxdb.url, "http://127.0.0.1:8086");
   EXPECT_EQ(settings.targets[0].wal.directory, "/plant");
   EXPECT_TRUE(settings.targets[1].dry_run);
-  EXPECT_EQ(settings.targets[2].checkpoint.method, Method::none);
-  EXPECT_EQ(settings.targets[2].checkpoint.schedule, std::nullopt);
+  EXPECT_EQ(settings.targets[2].checkpoint.method, influxdb::Method::none);
+  EXPECT_EQ(settings.targets[2].rules.schedule, std::nullopt);
   EXPECT_EQ(settings.targets[3].influxdb.token_file, kConfig + "custom-token");
-  EXPECT_EQ(settings.targets[3].checkpoint.http.value_or(HttpRequest{}).path, "/admin/checkpoint");
+  EXPECT_EQ(settings.targets[3].checkpoint.http.value_or(influxdb::HttpRequest{}).path, "/admin/checkpoint");
 }
 
 // The hooks stand as a comment, because the files they name are not there.
@@ -147,27 +147,26 @@ std::string described(const Target& t) {
   };
   out << static_cast<int>(t.influxdb.version) << ' ' << format_duration(t.influxdb.timeout) << ' '
       << static_cast<int>(t.wal.integrity) << ' ' << t.wal.checksum_bytes_per_second << ' '
-      << format_duration(t.sampling.interval) << ' ' << t.sampling.watch << ' ' << t.thresholds.max_size << ' '
-      << t.thresholds.critical_files_factor << ' ' << t.thresholds.critical_size_factor << ' '
-      << static_cast<int>(t.checkpoint.method) << ' ' << format_duration(t.checkpoint.cooldown) << ' '
-      << format_duration(t.checkpoint.timeout) << ' ' << t.checkpoint.min_free_bytes << ' '
-      << t.checkpoint.nudge.enabled << ' ' << t.checkpoint.nudge.database << ' ' << t.checkpoint.nudge.table << ' '
-      << t.checkpoint.nudge.max_points << ' ' << format_duration(t.checkpoint.nudge.max_duration) << ' '
-      << t.replay.bytes_per_second << ' ' << format_duration(t.forecast.short_window) << ' '
-      << format_duration(t.forecast.long_window) << ' ' << t.dry_run << ' ' << t.restart.enabled << ' '
-      << t.restart.method.has_value() << ' ' << t.restart.docker.socket << ' '
+      << format_duration(t.rules.sample_interval) << ' ' << t.watch << ' ' << t.rules.thresholds.max_bytes << ' '
+      << t.rules.thresholds.critical_files_factor << ' ' << t.rules.thresholds.critical_bytes_factor << ' '
+      << static_cast<int>(t.checkpoint.method) << ' ' << format_duration(t.rules.cooldown) << ' '
+      << format_duration(t.checkpoint.timeout) << ' ' << t.rules.min_free_bytes << ' ' << t.checkpoint.nudge.enabled
+      << ' ' << t.checkpoint.nudge.database << ' ' << t.checkpoint.nudge.table << ' ' << t.checkpoint.nudge.max_points
+      << ' ' << format_duration(t.checkpoint.nudge.max_duration) << ' ' << t.forecast.replay_bytes_per_second << ' '
+      << format_duration(t.forecast.short_window) << ' ' << format_duration(t.forecast.long_window) << ' ' << t.dry_run
+      << ' ' << t.rules.restart.enabled << ' ' << t.restart.method.has_value() << ' ' << t.restart.docker.socket << ' '
       << format_duration(t.restart.docker.stop_timeout) << ' ' << format_duration(t.restart.systemd.timeout) << ' '
-      << format_duration(t.restart.command.timeout) << ' ' << t.restart.after_failures << ' '
-      << format_duration(t.restart.failure_spacing) << ' ' << format_duration(t.restart.after_blocked) << ' '
-      << t.restart.allow_v3 << ' ' << t.restart.unprepared << ' ' << format_duration(t.restart.max_replay) << ' '
-      << t.restart.max_per_day << ' ' << format_duration(t.restart.prepare_wait) << ' '
-      << format_duration(t.restart.ready_timeout) << ' ';
+      << format_duration(t.restart.command.timeout) << ' ' << t.rules.restart.after_failures << ' '
+      << format_duration(t.rules.restart.failure_spacing) << ' ' << format_duration(t.rules.restart.after_blocked)
+      << ' ' << t.rules.restart.allow_v3 << ' ' << t.rules.restart.unprepared << ' '
+      << format_duration(t.rules.restart.max_replay) << ' ' << t.rules.restart.max_per_day << ' '
+      << format_duration(t.rules.restart.prepare_wait) << ' ' << format_duration(t.rules.restart.ready_timeout) << ' ';
   maybe(t.influxdb.snapshot_size);
   maybe(t.influxdb.flush_interval);
   maybe(t.influxdb.gen1_duration);
   maybe(t.influxdb.kept_files);
-  maybe(t.thresholds.max_files);
-  maybe(t.checkpoint.schedule);
+  maybe(t.rules.thresholds.max_files);
+  maybe(t.rules.schedule);
   out << t.checkpoint.http->method << ' ' << t.checkpoint.http->body << '|';
   for (const int status : t.checkpoint.http->expected_status) out << status << ' ';
   return out.str();
@@ -202,7 +201,7 @@ TEST(ConfigReadme, GivesTheDefaultsThatHold) {
 
 TEST(ConfigReadme, GivesTheDefaultsOfHooksThatHold) {
   const auto rows = documented();
-  const Hook hook;
+  const events::HookConfig hook;
   const std::map<std::string, std::string> expected = {{"timeout", format_duration(hook.timeout)},
                                                        {"min_severity", "info"},
                                                        {"max_queue", std::to_string(hook.max_queue)},

@@ -42,14 +42,14 @@ TEST(Hooks, OfSlackWithItsFiltersAndItsUrlInAFileBesideTheSettings) {
       "- {name: ops, type: slack, url_file: slack-url, events: [wal.health, wal.restart_consideration], "
       "min_severity: warning, targets: [plant]}\n");
   ASSERT_EQ(hooks.size(), 1U);
-  EXPECT_EQ(hooks[0].name, "ops");
-  EXPECT_EQ(hooks[0].type, HookType::slack);
-  EXPECT_EQ(hooks[0].url_file, "/etc/slack-url");
-  EXPECT_THAT(hooks[0].urls, IsEmpty());
-  EXPECT_THAT(hooks[0].events, ElementsAre("wal.health", "wal.restart_consideration"));
-  EXPECT_THAT(hooks[0].severities, ElementsAre("warning", "critical"));
-  EXPECT_THAT(hooks[0].targets, ElementsAre("plant"));
-  EXPECT_EQ(hooks[0].place.text, "/etc/a.yml:5");
+  EXPECT_EQ(hooks[0].config.name, "ops");
+  EXPECT_EQ(hooks[0].config.type, events::HookType::slack);
+  EXPECT_EQ(hooks[0].config.url_file, "/etc/slack-url");
+  EXPECT_THAT(hooks[0].config.urls, IsEmpty());
+  EXPECT_THAT(hooks[0].config.filter.types, ElementsAre(events::Type::health, events::Type::restart_consideration));
+  EXPECT_THAT(hooks[0].config.filter.severities, ElementsAre(events::Severity::warning, events::Severity::critical));
+  EXPECT_THAT(hooks[0].config.filter.targets, ElementsAre("plant"));
+  EXPECT_EQ(hooks[0].place, "/etc/a.yml:5");
 }
 
 TEST(Hooks, OfAWebhookWithEverything) {
@@ -58,20 +58,20 @@ TEST(Hooks, OfAWebhookWithEverything) {
       "  template: '{\"a\": {{id}}}'\n  hmac_secret_file: /s/hmac\n  username: u\n  password_file: /s/password\n"
       "  timeout: 3s\n  max_queue: 7\n  max_age: 2h\n  retry: {first: 2s, longest: 1m}\n  severities: critical\n");
   const Hook& hook = hooks.at(0);
-  EXPECT_THAT(hook.urls, ElementsAre("https://host/in/"));  // a webhook's slash may matter
-  EXPECT_EQ(hook.method, "PUT");
-  EXPECT_THAT(hook.headers, ElementsAre(Pair("X-Team", "ops")));
-  EXPECT_EQ(hook.body_template, "{\"a\": {{id}}}");
-  EXPECT_EQ(hook.template_place.text, "/etc/a.yml:10");
-  EXPECT_EQ(hook.hmac_secret_file, "/s/hmac");
-  EXPECT_EQ(hook.username, "u");
-  EXPECT_EQ(hook.password_file, "/s/password");
-  EXPECT_EQ(hook.timeout, 3s);
-  EXPECT_EQ(hook.max_queue, 7U);
-  EXPECT_EQ(hook.max_age, 2h);
-  EXPECT_EQ(hook.retry_first, 2s);
-  EXPECT_EQ(hook.retry_longest, 1min);
-  EXPECT_THAT(hook.severities, ElementsAre("critical"));
+  EXPECT_THAT(hook.config.urls, ElementsAre("https://host/in/"));  // a webhook's slash may matter
+  EXPECT_EQ(hook.config.method, "PUT");
+  EXPECT_THAT(hook.config.headers, ElementsAre(Pair("X-Team", "ops")));
+  EXPECT_EQ(hook.config.body_template, "{\"a\": {{id}}}");
+  EXPECT_EQ(hook.template_place, "/etc/a.yml:10");
+  EXPECT_EQ(hook.config.hmac_secret_file, "/s/hmac");
+  EXPECT_EQ(hook.config.login.username, "u");
+  EXPECT_EQ(hook.config.login.password_file, "/s/password");
+  EXPECT_EQ(hook.config.timeout, 3s);
+  EXPECT_EQ(hook.config.max_queue, 7U);
+  EXPECT_EQ(hook.config.max_age, 2h);
+  EXPECT_EQ(hook.config.retry_first, 2s);
+  EXPECT_EQ(hook.config.retry_longest, 1min);
+  EXPECT_THAT(hook.config.filter.severities, ElementsAre(events::Severity::critical));
 }
 
 TEST(Hooks, OfSeveralAlertmanagers) {
@@ -79,17 +79,17 @@ TEST(Hooks, OfSeveralAlertmanagers) {
       "- {name: am, type: alertmanager, urls: [http://a:9093/, \"http://b:9093/am\"], bearer_token_file: t, resend: "
       "30s, "
       "labels: {team: db}}\n- {name: two, type: alertmanager, urls: http://c:9093}\n");
-  EXPECT_THAT(hooks.at(0).urls, ElementsAre("http://a:9093", "http://b:9093/am"));
-  EXPECT_EQ(hooks[0].bearer_token_file, "/etc/t");
-  EXPECT_EQ(hooks[0].resend, 30s);
-  EXPECT_THAT(hooks[0].labels, ElementsAre(Pair("team", "db")));
-  EXPECT_THAT(hooks.at(1).urls, ElementsAre("http://c:9093"));
+  EXPECT_THAT(hooks.at(0).config.urls, ElementsAre("http://a:9093", "http://b:9093/am"));
+  EXPECT_EQ(hooks[0].config.login.bearer_token_file, "/etc/t");
+  EXPECT_EQ(hooks[0].config.resend, 30s);
+  EXPECT_THAT(hooks[0].config.labels, ElementsAre(Pair("team", "db")));
+  EXPECT_THAT(hooks.at(1).config.urls, ElementsAre("http://c:9093"));
 }
 
 TEST(Hooks, OverAUnixSocketHaveAPathOfTheirOwn) {
   const auto hooks = hooks_of("- {name: a, type: webhook, url: unix:///run/x.sock, path: /in}\n");
-  EXPECT_THAT(hooks.at(0).urls, ElementsAre("unix:///run/x.sock"));
-  EXPECT_EQ(hooks[0].path, "/in");
+  EXPECT_THAT(hooks.at(0).config.urls, ElementsAre("unix:///run/x.sock"));
+  EXPECT_EQ(hooks[0].config.path, "/in");
   EXPECT_THAT(refused("- {name: a, type: webhook, url: http://h/, path: /in}\n"),
               HasSubstr("hooks.path: it is for a url that is a Unix socket"));
 }
@@ -97,8 +97,8 @@ TEST(Hooks, OverAUnixSocketHaveAPathOfTheirOwn) {
 TEST(Hooks, StandWhereverInTheFileWithoutBeingDifferent) {
   const auto one = hooks_of("- {name: a, type: webhook, url: http://h/}\n");
   const auto other = hooks_of("# moved down\n\n- {name: a, type: webhook, url: http://h/}\n");
-  EXPECT_EQ(one, other);
-  EXPECT_NE(one[0].place.text, other[0].place.text);
+  EXPECT_EQ(one[0].config, other[0].config);
+  EXPECT_NE(one[0].place, other[0].place);
 }
 
 TEST(Hooks, NeedANameATypeAndAnAddress) {

@@ -168,35 +168,35 @@ const Environment kLimits =
 
 TEST(Limits, OfTheEnvironmentStandInWhereTheFileHasNone) {
   const Target t = read(target_with(""), kLimits);
-  EXPECT_EQ(t.thresholds.max_files, 50U);
-  EXPECT_EQ(t.thresholds.max_size, kGiB / 2);
-  EXPECT_EQ(t.checkpoint.cooldown, 1500ms);
+  EXPECT_EQ(t.rules.thresholds.max_files, 50U);
+  EXPECT_EQ(t.rules.thresholds.max_bytes, kGiB / 2);
+  EXPECT_EQ(t.rules.cooldown, 1500ms);
 }
 
 TEST(Limits, OfTheEnvironmentCountWithoutAFile) {
   const auto settings = load({.config_file = "", .wal_directory = "/w", .influxdb_url = ""}, kLimits);
   ASSERT_TRUE(settings.has_value());
-  EXPECT_EQ(settings->targets[0].thresholds.max_files, 50U);
-  EXPECT_EQ(settings->targets[0].thresholds.max_size, kGiB / 2);
-  EXPECT_EQ(settings->targets[0].checkpoint.cooldown, 1500ms);
+  EXPECT_EQ(settings->targets[0].rules.thresholds.max_files, 50U);
+  EXPECT_EQ(settings->targets[0].rules.thresholds.max_bytes, kGiB / 2);
+  EXPECT_EQ(settings->targets[0].rules.cooldown, 1500ms);
 }
 
 TEST(Limits, OfTheFileComeFirst) {
   const Target t =
       read(target_with("  thresholds: {max_files: auto, max_size: 3GiB}\n  checkpoint: {cooldown: 1m}"), kLimits);
-  EXPECT_EQ(t.thresholds.max_files, std::nullopt);
-  EXPECT_EQ(t.thresholds.max_size, 3 * kGiB);
-  EXPECT_EQ(t.checkpoint.cooldown, 1min);
+  EXPECT_EQ(t.rules.thresholds.max_files, std::nullopt);
+  EXPECT_EQ(t.rules.thresholds.max_bytes, 3 * kGiB);
+  EXPECT_EQ(t.rules.cooldown, 1min);
 }
 
 TEST(Limits, SetButEmptyAreNotSet) {
   const Target t = read(target_with(""), environment({{"WAL_MAX_FILES", ""}, {"WAL_MAX_SIZE_GB", ""}}));
-  EXPECT_EQ(t.thresholds.max_files, std::nullopt);
-  EXPECT_EQ(t.thresholds.max_size, kGiB);
+  EXPECT_EQ(t.rules.thresholds.max_files, std::nullopt);
+  EXPECT_EQ(t.rules.thresholds.max_bytes, kGiB);
 }
 
 TEST(Limits, ACooldownOfZeroIsNone) {
-  EXPECT_EQ(read(target_with(""), environment({{"WAL_CHECKPOINT_COOLDOWN_MS", "0"}})).checkpoint.cooldown, 0ms);
+  EXPECT_EQ(read(target_with(""), environment({{"WAL_CHECKPOINT_COOLDOWN_MS", "0"}})).rules.cooldown, 0ms);
 }
 
 TEST(Limits, ThatAreNoNumbersAreRefusedByTheirName) {
@@ -264,8 +264,8 @@ TEST(Variables, NeverBecomeStructure) {
 TEST(Variables, FillInNumbersAndDurationsToo) {
   const Target t = read(target_with("  thresholds:\n    max_files: ${N}\n  checkpoint:\n    cooldown: ${C:-90s}\n"),
                         environment({{"N", "12"}}));
-  EXPECT_EQ(t.thresholds.max_files, 12U);
-  EXPECT_EQ(t.checkpoint.cooldown, 90s);
+  EXPECT_EQ(t.rules.thresholds.max_files, 12U);
+  EXPECT_EQ(t.rules.cooldown, 90s);
 }
 
 TEST(Variables, ThatAreNotSetAreToldWithTheLine) {

@@ -17,43 +17,44 @@ std::string with(const std::string& keys) {
 }
 
 TEST(Restart, IsOffUnlessEnabled) {
-  EXPECT_EQ(read(target_with("")).restart, Restart{});
-  EXPECT_FALSE(Restart{}.enabled);
-  EXPECT_FALSE(read(with("    method: docker\n    docker: {container: x}\n")).restart.enabled);
+  EXPECT_EQ(read(target_with("")).restart, actions::RestartOptions{});
+  EXPECT_FALSE(policy::RestartRules{}.enabled);
+  EXPECT_FALSE(read(with("    method: docker\n    docker: {container: x}\n")).rules.restart.enabled);
   // Half of one, not enabled: no error.
   EXPECT_EQ(refusal(target_with("  restart: {method: docker}\n")), "accepted");
 }
 
 TEST(Restart, OfEachMethodIsReadWhole) {
-  const Restart docker =
-      read(with("    enabled: true\n    method: docker\n    docker: {socket: /run/x.sock, container: "
-                "plant-influxdb_1.a, stop_timeout: 30s}\n"))
-          .restart;
-  EXPECT_EQ(docker.method, RestartMethod::docker);
-  EXPECT_EQ(docker.docker, (DockerRestart{"/run/x.sock", "plant-influxdb_1.a", 30s}));
+  const auto docker = read(with("    enabled: true\n    method: docker\n    docker: {socket: /run/x.sock, container: "
+                                "plant-influxdb_1.a, stop_timeout: 30s}\n"))
+                          .restart;
+  EXPECT_EQ(docker.method, actions::Way::docker);
+  EXPECT_EQ(docker.docker,
+            (actions::DockerOptions{.socket = "/run/x.sock", .container = "plant-influxdb_1.a", .stop_timeout = 30s}));
 
-  const Restart systemd = read(with("    enabled: true\n    method: systemd\n    systemd: {unit: influxdb@a.service, "
-                                    "bus: 'unix:path=/b', timeout: 1m}\n"))
-                              .restart;
-  EXPECT_EQ(systemd.method, RestartMethod::systemd);
-  EXPECT_EQ(systemd.systemd, (SystemdRestart{"influxdb@a.service", "unix:path=/b", 1min}));
+  const auto systemd = read(with("    enabled: true\n    method: systemd\n    systemd: {unit: influxdb@a.service, "
+                                 "bus: 'unix:path=/b', timeout: 1m}\n"))
+                           .restart;
+  EXPECT_EQ(systemd.method, actions::Way::systemd);
+  EXPECT_EQ(systemd.systemd,
+            (actions::SystemdOptions{.unit = "influxdb@a.service", .bus = "unix:path=/b", .timeout = 1min}));
 
-  const Restart command =
+  const auto command =
       read(with("    enabled: true\n    method: command\n    command:\n      arguments: [/bin/x, 'a b', '${UNIT}']\n"
                 "      environment: {A: 1, B_2: '$$x'}\n      timeout: 10s\n"),
            environment({{"UNIT", "i n"}}))
           .restart;
-  EXPECT_EQ(command.method, RestartMethod::command);
+  EXPECT_EQ(command.method, actions::Way::command);
   EXPECT_THAT(command.command.arguments, ElementsAre("/bin/x", "a b", "i n"));
   EXPECT_THAT(command.command.environment, ElementsAre(Pair("A", "1"), Pair("B_2", "$x")));
   EXPECT_EQ(command.command.timeout, 10s);
 }
 
 TEST(Restart, LimitsAreRead) {
-  const Restart r = read(with("    allow_v3: true\n    unprepared: true\n    max_replay: 0\n    max_per_day: 0\n"
-                              "    prepare_wait: 2m\n    ready_timeout: 1h\n    after_failures: 5\n"
-                              "    failure_spacing: 1m\n    after_blocked: 30m\n"))
-                        .restart;
+  const auto r = read(with("    allow_v3: true\n    unprepared: true\n    max_replay: 0\n    max_per_day: 0\n"
+                           "    prepare_wait: 2m\n    ready_timeout: 1h\n    after_failures: 5\n"
+                           "    failure_spacing: 1m\n    after_blocked: 30m\n"))
+                     .rules.restart;
   EXPECT_TRUE(r.allow_v3 && r.unprepared);
   EXPECT_EQ(r.max_replay, 0s);
   EXPECT_EQ(r.max_per_day, 0U);

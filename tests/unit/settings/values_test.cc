@@ -19,13 +19,13 @@ TEST(Defaults, ADirectoryAloneIsACompleteFile) {
 
 TEST(Defaults, AreThoseOfTheOlderService) {
   const Target t = read(target_with(""));
-  EXPECT_EQ(t.sampling.interval, 2min);
-  EXPECT_EQ(t.thresholds.max_files, std::nullopt);
-  EXPECT_EQ(t.thresholds.max_size, kGiB);
-  EXPECT_EQ(t.thresholds.critical_files_factor, 2);
-  EXPECT_EQ(t.thresholds.critical_size_factor, 3);
-  EXPECT_EQ(t.checkpoint.cooldown, 5min);
-  EXPECT_EQ(t.checkpoint.schedule, std::optional<Duration>(10min));
+  EXPECT_EQ(t.rules.sample_interval, 2min);
+  EXPECT_EQ(t.rules.thresholds.max_files, std::nullopt);
+  EXPECT_EQ(t.rules.thresholds.max_bytes, kGiB);
+  EXPECT_EQ(t.rules.thresholds.critical_files_factor, 2);
+  EXPECT_EQ(t.rules.thresholds.critical_bytes_factor, 3);
+  EXPECT_EQ(t.rules.cooldown, 5min);
+  EXPECT_EQ(t.rules.schedule, std::optional<Duration>(10min));
 }
 
 TEST(Defaults, NothingIsAskedNorWrittenUnlessToldTo) {
@@ -75,29 +75,29 @@ TEST(Values, EveryKeyOfWalAndSampling) {
       "targets:\n- wal: {directory: /data/node0, integrity: full, checksum_bytes_per_second: 1MiB}\n"
       "  sampling: {interval: 30s, watch: false}\n");
   EXPECT_EQ(t.wal.directory, "/data/node0");
-  EXPECT_EQ(t.wal.integrity, Integrity::full);
+  EXPECT_EQ(t.wal.integrity, wal::Integrity::full);
   EXPECT_EQ(t.wal.checksum_bytes_per_second, kMiB);
-  EXPECT_EQ(t.sampling.interval, 30s);
-  EXPECT_FALSE(t.sampling.watch);
+  EXPECT_EQ(t.rules.sample_interval, 30s);
+  EXPECT_FALSE(t.watch);
 }
 
 TEST(Values, EveryKeyOfThresholds) {
   const Target t = read(target_with(
       "  thresholds: {max_files: 50, max_size: 1.5GiB, critical_files_factor: 1, critical_size_factor: 2.5}\n"));
-  EXPECT_EQ(t.thresholds.max_files, 50U);
-  EXPECT_EQ(t.thresholds.max_size, kGiB + kGiB / 2);
-  EXPECT_EQ(t.thresholds.critical_files_factor, 1);
-  EXPECT_EQ(t.thresholds.critical_size_factor, 2.5);
+  EXPECT_EQ(t.rules.thresholds.max_files, 50U);
+  EXPECT_EQ(t.rules.thresholds.max_bytes, kGiB + kGiB / 2);
+  EXPECT_EQ(t.rules.thresholds.critical_files_factor, 1);
+  EXPECT_EQ(t.rules.thresholds.critical_bytes_factor, 2.5);
 }
 
 TEST(Values, EveryKeyOfCheckpoint) {
   const Target t = read(
       target_with("  checkpoint: {method: backup, cooldown: 0, schedule: 1h, timeout: 30s, min_free_size: 1GiB}\n"));
-  EXPECT_EQ(t.checkpoint.method, Method::backup);
-  EXPECT_EQ(t.checkpoint.cooldown, 0s);
-  EXPECT_EQ(t.checkpoint.schedule, std::optional<Duration>(1h));
+  EXPECT_EQ(t.checkpoint.method, influxdb::Method::backup);
+  EXPECT_EQ(t.rules.cooldown, 0s);
+  EXPECT_EQ(t.rules.schedule, std::optional<Duration>(1h));
   EXPECT_EQ(t.checkpoint.timeout, 30s);
-  EXPECT_EQ(t.checkpoint.min_free_bytes, kGiB);
+  EXPECT_EQ(t.rules.min_free_bytes, kGiB);
 }
 
 TEST(Values, EveryKeyOfNudge) {
@@ -144,7 +144,7 @@ TEST(Values, HttpHasDefaultsForAllButThePath) {
 TEST(Values, EveryKeyOfReplayAndForecastAndDryRun) {
   const Target t = read(target_with(
       "  replay: {bytes_per_second: 20MB}\n  forecast: {short_window: 1m, long_window: 2m}\n  dry_run: true\n"));
-  EXPECT_EQ(t.replay.bytes_per_second, 20'000'000U);
+  EXPECT_EQ(t.forecast.replay_bytes_per_second, 20'000'000U);
   EXPECT_EQ(t.forecast.short_window, 1min);
   EXPECT_EQ(t.forecast.long_window, 2min);
   EXPECT_TRUE(t.dry_run);
@@ -160,8 +160,8 @@ TEST(Values, OffIsOffHoweverYamlWritersPutIt) {
   for (const std::string off : {"off", "\"off\"", "'off'", "false"}) {
     const Target t =
         read("targets:\n- wal: {directory: /w, integrity: " + off + "}\n  checkpoint: {schedule: " + off + "}");
-    EXPECT_EQ(t.wal.integrity, Integrity::off) << off;
-    EXPECT_EQ(t.checkpoint.schedule, std::nullopt) << off;
+    EXPECT_EQ(t.wal.integrity, wal::Integrity::off) << off;
+    EXPECT_EQ(t.rules.schedule, std::nullopt) << off;
   }
 }
 
@@ -170,16 +170,16 @@ TEST(Values, EveryMethodHasItsName) {
     return read(target_with("  influxdb: {url: 'http://h'}\n  checkpoint: {method: " + name + ", http: {path: /p}}"))
         .checkpoint.method;
   };
-  EXPECT_EQ(method("auto"), Method::automatic);
-  EXPECT_EQ(method("backup"), Method::backup);
-  EXPECT_EQ(method("nudge"), Method::nudge);
-  EXPECT_EQ(method("http"), Method::http);
-  EXPECT_EQ(method("none"), Method::none);
+  EXPECT_EQ(method("auto"), influxdb::Method::automatic);
+  EXPECT_EQ(method("backup"), influxdb::Method::backup);
+  EXPECT_EQ(method("nudge"), influxdb::Method::nudge);
+  EXPECT_EQ(method("http"), influxdb::Method::http);
+  EXPECT_EQ(method("none"), influxdb::Method::none);
 }
 
 TEST(Values, AGroupWhoseKeysAreAllCommentedOutIsNoError) {
   const Target t = read(target_with("  thresholds:\n  #  max_files: 3\n  checkpoint:\n    nudge:\n"));
-  EXPECT_EQ(t.thresholds.max_files, std::nullopt);
+  EXPECT_EQ(t.rules.thresholds.max_files, std::nullopt);
 }
 
 TEST(Values, AnAliasGivesTheSameValuesAgain) {
@@ -188,7 +188,7 @@ TEST(Values, AnAliasGivesTheSameValuesAgain) {
       "- {name: b, wal: {directory: /b}, thresholds: *t}\n",
       "a.yml", no_environment());
   ASSERT_TRUE(settings.has_value());
-  EXPECT_EQ(settings->targets[1].thresholds.max_files, 7U);
+  EXPECT_EQ(settings->targets[1].rules.thresholds.max_files, 7U);
 }
 
 TEST(Values, WindowsLineEndsAndAByteOrderMarkAreTaken) {
