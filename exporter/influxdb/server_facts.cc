@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "http/address.h"
+#include "influxdb/api.h"
 
 namespace wal_exporter::influxdb {
 namespace {
