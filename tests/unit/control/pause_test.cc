@@ -19,7 +19,7 @@ class Paused : public ::testing::Test {
  protected:
   Paused() {
     bench.settings.influxdb.backup_address = "127.0.0.1:8088";
-    bench.settings.thresholds.max_files = 1;
+    bench.settings.rules.thresholds.max_files = 1;
   }
 
   Bench bench;

@@ -20,13 +20,13 @@ class Prepared : public ::testing::Test {
 
   // A node of 3.x with snapshots of 20 files.
   void of_3x() {
-    bench.settings.influxdb.version = settings::Version::v3;
+    bench.settings.influxdb.version = wal::Generation::v3;
     bench.settings.influxdb.url = "http://127.0.0.1:8181";
     bench.settings.influxdb.snapshot_size = 20;
     bench.settings.influxdb.flush_interval = 1s;
     bench.settings.influxdb.gen1_duration = 10min;
     bench.settings.checkpoint.nudge.enabled = true;
-    bench.version = "3";
+    bench.version = wal::Generation::v3;
     bench.server = server_up("3.10.0");
     bench.node.emplace();
     bench.wal = periods_until(kBenchStart, 10);

@@ -202,7 +202,7 @@ TEST_F(Asked, ByTwoAtOnceStartsOneCheckpoint) {
 }
 
 TEST_F(Asked, ComesBeforeThePolicyThatWantsTheSame) {
-  bench.settings.thresholds.max_files = 1;
+  bench.settings.rules.thresholds.max_files = 1;
   bench.wal = segments(0);
   bench.start();
   bench.answers.checkpoints = false;
@@ -277,7 +277,7 @@ TEST_F(Asked, WhoseCheckpointIsStoppedIsToldWhatCameOfIt) {
 // without an end (which pass() would notice).
 TEST_F(Asked, NothingIsBegunAfterTheStop) {
   bench.settings.influxdb.url = "http://127.0.0.1:8086";
-  bench.settings.sampling.interval = 1s;
+  bench.settings.rules.sample_interval = 1s;
   bench.answers.checkpoints = false;
   bench.start();
   static_cast<void>(bench.checkpoint({.wait = 0s}));
@@ -303,19 +303,19 @@ TEST_F(Asked, ASampleThatWasAskedForDuringAnotherIsNotTakenAfterTheStop) {
 }
 
 TEST_F(Asked, AnEmptyDirectoryOfUnknownVersionWaitsForTheServersWord) {
-  bench.settings.influxdb.version = settings::Version::automatic;
+  bench.settings.influxdb.version = wal::Generation::unknown;
   bench.settings.influxdb.url = "http://127.0.0.1:8086";
-  bench.version = "";
+  bench.version = wal::Generation::unknown;
   bench.wal = segments(0);
   bench.answers.questions = false;
   bench.start();
   const auto request = bench.checkpoint({});
   EXPECT_FALSE(answer(request).has_value());
-  bench.version = "1";
+  bench.version = wal::Generation::v1;
   bench.give_answer();
   bench.pass(1s);  // the earliest time of the sample that this asks for
   EXPECT_EQ(answer(request)->state, State::no_op);
-  EXPECT_EQ(bench.view()->version, "1");
+  EXPECT_EQ(bench.view()->version, wal::Generation::v1);
 }
 
 }  // namespace
