@@ -67,21 +67,23 @@ void Target::read(const std::function<void()>& reading) {
 void Target::turn(const Workers::Input& input) {
   const control::Now at = now();
   input(control_, at);
+  std::vector<control::Reply> replies;
   for (control::Effect& effect : control_.take_effects()) {
-    if (auto* reply = std::get_if<control::Reply>(&effect)) {
-      const auto found = awaited_.find(reply->request);
-      if (found == awaited_.end()) continue;
-      found->second(std::move(reply->answer));
-      awaited_.erase(found);
-      continue;
-    }
     std::visit(
-        [&](const auto& wanted) {
-          if constexpr (!std::is_same_v<std::decay_t<decltype(wanted)>, control::Reply>) workers_.run(wanted);
+        [&](auto& wanted) {
+          if constexpr (std::is_same_v<std::decay_t<decltype(wanted)>, control::Reply>) {
+            replies.push_back(std::move(wanted));
+          } else {
+            workers_.run(wanted);
+          }
         },
         effect);
   }
+  // First the view: whoever has an answer and looks sees what it says.
   publish(at);
+  for (control::Reply& reply : replies) {
+    if (auto waiting = awaited_.extract(reply.request)) waiting.mapped()(std::move(reply.answer));
+  }
   mailbox_->wake_at(control_.next(at));
 }
 

@@ -5,7 +5,8 @@
 #include <utility>
 
 #include "actions/restart_method.h"
-#include "app/method.h"
+#include "influxdb/checkpoint_method.h"
+#include "influxdb/method_kind.h"
 #include "state/lock.h"
 
 namespace wal_exporter::app {
@@ -110,13 +111,17 @@ void Workers::run(const control::RunCheckpoint& effect) {
     ended.id = effect.id;
     influxdb::Outcome& outcome = ended.outcome;
     outcome.started = effect.started;
-    NudgeRun nudge{
-        effect.mode, effect.boundary_passed, effect.rules, [&](std::optional<std::uint64_t> file, Time time) {
-          shared->post.and_wait([file, time](control::Control& to, control::Now) { to.on_trigger(file, time); });
-        }};
-    const auto method =
-        make_method(shared->settings, effect.version, std::move(nudge), source, shared->machinery.clock, shared->log);
-    const auto lock = state::TargetLock::acquire(shared->state_directory, shared->settings.name);
+    const settings::Target& target = shared->settings;
+    const influxdb::MethodSettings set{target.influxdb, target.checkpoint, target.wal.integrity};
+    const auto keep_trigger = [&](std::optional<std::uint64_t> file, Time time) {
+      shared->post.and_wait([file, time](control::Control& to, control::Now) { to.on_trigger(file, time); });
+    };
+    const influxdb::MethodChoice choice = influxdb::choose_method(set, effect.version);
+    const auto method = choice.kind == nullptr || !choice.disabled.empty()
+                            ? nullptr
+                            : choice.kind->make(set, {source, effect.mode, effect.boundary_passed, effect.rules,
+                                                      keep_trigger, shared->machinery.clock, shared->log});
+    const auto lock = state::TargetLock::acquire(shared->state_directory, target.name);
     if (method == nullptr) {
       outcome.message = "the method of this checkpoint can't be used";
     } else if (lock) {

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/bytes.h"
-#include "control/method_choice.h"
 #include "control/parts.h"
 #include "control/situation.h"
 #include "view/json.h"
@@ -48,10 +47,8 @@ std::int64_t Checkpointer::begin(Parts& parts, Reason reason, Asker asker, influ
   run.reason = reason;
   run.started = now.wall;
   log->info("Triggering checkpoint (reason: {})... [{}]", policy::to_string(reason), parts.settings.name);
-  nlohmann::ordered_json detail{{"state", "started"},
-                                {"reason", policy::to_string(reason)},
-                                {"by", actor},
-                                {"method", choose_method(parts.settings, parts.server.version()).name}};
+  nlohmann::ordered_json detail{
+      {"state", "started"}, {"reason", policy::to_string(reason)}, {"by", actor}, {"method", method_of(parts).name}};
   std::string summary = "checkpoint started (reason: " + std::string(policy::to_string(reason)) + ")";
   if (const auto planned = outlook_of(parts, asker, mode, now); planned && planned->plan) {
     summary += ": " + planned->plan->explanation;
@@ -142,7 +139,7 @@ void Checkpointer::count_into(view::Counters& counters) const {
 view::CheckpointPlan plan_of(const Parts& parts, influxdb::NudgeMode mode, Now now) {
   view::CheckpointPlan plan;
   plan.target = parts.settings.name;
-  plan.method = choose_method(parts.settings, parts.server.version()).name;
+  plan.method = method_of(parts).name;
   const policy::Decision decision =
       policy::decide_on_request(parts.server.rules(), parts.memory, situation_of(parts, Asker::somebody, mode, now),
                                 Reason::manual, /*override_soft=*/false);

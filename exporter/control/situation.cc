@@ -1,10 +1,14 @@
 #include "control/situation.h"
 
-#include "control/method_choice.h"
 #include "control/parts.h"
 #include "policy/recommend.h"
 
 namespace wal_exporter::control {
+
+influxdb::MethodChoice method_of(const Parts& parts) {
+  const settings::Target& target = parts.settings;
+  return influxdb::choose_method({target.influxdb, target.checkpoint, target.wal.integrity}, parts.server.version());
+}
 
 policy::Situation situation_of(const Parts& parts, Asker asker, influxdb::NudgeMode mode, Now now) {
   const ServerState& server = parts.server;
@@ -19,10 +23,10 @@ policy::Situation situation_of(const Parts& parts, Asker asker, influxdb::NudgeM
   if (parts.restarter.holds_checkpoints(asker)) {
     situation.plan_blockers.emplace_back(policy::Blocker::in_flight, "InfluxDB is being restarted; wait for its end");
   }
-  const MethodChoice choice = choose_method(parts.settings, server.version());
+  const influxdb::MethodChoice choice = method_of(parts);
   situation.method_disabled = choice.disabled;
   if (!choice.disabled.empty()) return situation;
-  if (choice.name == "nudge" && server.awaits_answers()) {
+  if (choice.writes_points() && server.awaits_answers()) {
     situation.plan_blockers.emplace_back(policy::Blocker::server_unreachable,
                                          "its settings, which the plan rests on, are not known yet" +
                                              (server.error().empty() ? std::string() : ": " + server.error()));
@@ -36,8 +40,7 @@ policy::Situation situation_of(const Parts& parts, Asker asker, influxdb::NudgeM
 
 std::optional<NudgeOutlook> outlook_of(const Parts& parts, Asker asker, influxdb::NudgeMode mode, Now now) {
   const wal::Sample* sample = parts.wal.sample().get();
-  if (choose_method(parts.settings, parts.server.version()).name != "nudge" || sample == nullptr ||
-      sample->layout != wal::Layout::node) {
+  if (!method_of(parts).writes_points() || sample == nullptr || sample->layout != wal::Layout::node) {
     return std::nullopt;
   }
   return nudge_outlook(parts.settings, *sample, parts.server.node().rules, mode, asker != Asker::nobody, now.wall);

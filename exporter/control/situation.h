@@ -9,11 +9,15 @@
 
 #include "control/inputs.h"
 #include "control/node.h"
+#include "influxdb/method_kind.h"
 #include "policy/engine.h"
 
 namespace wal_exporter::control {
 
 struct Parts;
+
+// `auto` by what the directory or the server shows, otherwise as set.
+[[nodiscard]] influxdb::MethodChoice method_of(const Parts& parts);
 
 // `mode`: how a nudge would go about it; an unasked one never waits for a boundary.
 [[nodiscard]] policy::Situation situation_of(const Parts& parts, Asker asker, influxdb::NudgeMode mode, Now now);

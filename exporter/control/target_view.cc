@@ -1,6 +1,5 @@
 #include "control/target_view.h"
 
-#include "control/method_choice.h"
 #include "control/situation.h"
 #include "policy/recommend.h"
 
@@ -48,7 +47,7 @@ std::shared_ptr<const view::TargetView> view_of(const Control& control, Now now)
   view->name = parts.settings.name;
   view->wal_directory = parts.settings.wal.directory.string();
   view->version = parts.server.version();
-  view->method = choose_method(parts.settings, view->version).name;
+  view->method = method_of(parts).name;
   view->health = parts.health.health();
   add_wal(parts, *view);
   view->short_window = parts.settings.forecast.short_window;

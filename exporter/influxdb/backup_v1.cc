@@ -121,4 +121,23 @@ std::unique_ptr<CheckpointMethod> make_backup_v1(BackupV1Options options, std::s
   return std::make_unique<BackupV1>(std::move(options), std::move(source), std::move(clock), std::move(log));
 }
 
+constexpr MethodKind kBackupV1Kind{
+    Method::backup,
+    "backup",
+    wal::Generation::v1,
+    /*is_automatic=*/true,
+    /*writes_points=*/false,
+    [](const MethodSettings& target) -> std::string {
+      if (!target.server.backup_address.empty()) return {};
+      return "set influxdb.backup_address to InfluxDB's bind-address, such as 127.0.0.1:8088";
+    },
+    [](const MethodSettings& target, MethodRun run) {
+      BackupV1Options options;
+      options.address = target.server.backup_address;
+      options.total_timeout = target.checkpoint.timeout;
+      options.read_timeout = target.checkpoint.timeout;  // the server is silent while it writes the snapshot
+      options.connect_timeout = std::min(options.connect_timeout, target.checkpoint.timeout);
+      return make_backup_v1(std::move(options), std::move(run.source), std::move(run.clock), std::move(run.log));
+    }};
+
 }  // namespace wal_exporter::influxdb

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "influxdb/checkpoint_method.h"
+#include "influxdb/method_kind.h"
 
 namespace wal_exporter::influxdb {
 
@@ -26,5 +27,8 @@ struct BackupV1Options {
 [[nodiscard]] std::unique_ptr<CheckpointMethod> make_backup_v1(BackupV1Options options,
                                                                std::shared_ptr<wal::WalSource> source,
                                                                std::shared_ptr<Clock> clock, Log log);
+
+// Its row in the table of methods.
+extern const MethodKind kBackupV1Kind;
 
 }  // namespace wal_exporter::influxdb

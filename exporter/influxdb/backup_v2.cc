@@ -138,4 +138,22 @@ std::unique_ptr<CheckpointMethod> make_backup_v2(BackupV2Options options, std::s
   return std::make_unique<BackupV2>(std::move(options), std::move(source), std::move(clock), std::move(log));
 }
 
+constexpr MethodKind kBackupV2Kind{Method::backup,
+                                   "backup",
+                                   wal::Generation::v2,
+                                   /*is_automatic=*/true,
+                                   /*writes_points=*/false,
+                                   [](const MethodSettings& target) -> std::string {
+                                     if (target.server.url.empty())
+                                       return "set influxdb.url, such as http://127.0.0.1:8086";
+                                     if (target.server.token_file.empty())
+                                       return "set influxdb.token_file to a file with an operator token";
+                                     return {};
+                                   },
+                                   [](const MethodSettings& target, MethodRun run) {
+                                     return make_backup_v2(
+                                         {target.server.url, target.server.token_file, target.checkpoint.timeout},
+                                         std::move(run.source), std::move(run.clock), std::move(run.log));
+                                   }};
+
 }  // namespace wal_exporter::influxdb

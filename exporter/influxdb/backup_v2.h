@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "influxdb/checkpoint_method.h"
+#include "influxdb/method_kind.h"
 
 namespace wal_exporter::influxdb {
 
@@ -24,5 +25,8 @@ struct BackupV2Options {
 [[nodiscard]] std::unique_ptr<CheckpointMethod> make_backup_v2(BackupV2Options options,
                                                                std::shared_ptr<wal::WalSource> source,
                                                                std::shared_ptr<Clock> clock, Log log);
+
+// Its row in the table of methods.
+extern const MethodKind kBackupV2Kind;
 
 }  // namespace wal_exporter::influxdb

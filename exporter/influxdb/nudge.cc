@@ -374,4 +374,29 @@ std::unique_ptr<CheckpointMethod> make_nudge(NudgeOptions options, std::shared_p
   return std::make_unique<Nudge>(std::move(options), std::move(source), std::move(clock), std::move(log));
 }
 
+constexpr MethodKind kNudgeKind{
+    Method::nudge,
+    "nudge",
+    wal::Generation::v3,
+    /*is_automatic=*/true,
+    /*writes_points=*/true,
+    [](const MethodSettings& target) -> std::string {
+      if (!target.checkpoint.nudge.enabled) {
+        return "a nudge writes points into InfluxDB, so it is off until checkpoint.nudge.enabled is true";
+      }
+      if (target.server.url.empty()) return "set influxdb.url, such as http://127.0.0.1:8181";
+      if (target.integrity == wal::Integrity::off) {
+        return "a nudge needs the data times in the WAL's headers; set wal.integrity to header";
+      }
+      return {};
+    },
+    [](const MethodSettings& target, MethodRun run) {
+      NudgeOptions options{target.server, target.checkpoint.nudge};
+      options.mode = run.mode;
+      options.boundary_passed = run.boundary_passed;
+      options.rules = run.rules;
+      options.on_future_trigger = std::move(run.on_future_trigger);
+      return make_nudge(std::move(options), std::move(run.source), std::move(run.clock), std::move(run.log));
+    }};
+
 }  // namespace wal_exporter::influxdb

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "influxdb/checkpoint_method.h"
+#include "influxdb/method_kind.h"
 #include "influxdb/nudge_plan.h"
 #include "influxdb/options.h"
 
@@ -34,5 +35,8 @@ struct NudgeOptions : Endpoint, NudgeSettings {
 
 [[nodiscard]] std::unique_ptr<CheckpointMethod> make_nudge(NudgeOptions options, std::shared_ptr<wal::WalSource> source,
                                                            std::shared_ptr<Clock> clock, Log log);
+
+// Its row in the table of methods.
+extern const MethodKind kNudgeKind;
 
 }  // namespace wal_exporter::influxdb

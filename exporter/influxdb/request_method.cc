@@ -167,4 +167,20 @@ std::unique_ptr<CheckpointMethod> make_request_method(RequestOptions options, st
   return std::make_unique<RequestMethod>(std::move(options), std::move(source), std::move(clock), std::move(log));
 }
 
+constexpr MethodKind kRequestKind{Method::http,
+                                  "http",
+                                  wal::Generation::unknown,
+                                  /*is_automatic=*/false,
+                                  /*writes_points=*/false,
+                                  [](const MethodSettings& target) -> std::string {
+                                    if (!target.server.url.empty() && target.checkpoint.http) return {};
+                                    return "the method http needs influxdb.url and checkpoint.http";
+                                  },
+                                  [](const MethodSettings& target, MethodRun run) {
+                                    RequestOptions options{target.server, *target.checkpoint.http};
+                                    options.timeout = target.checkpoint.timeout;
+                                    return make_request_method(std::move(options), std::move(run.source),
+                                                               std::move(run.clock), std::move(run.log));
+                                  }};
+
 }  // namespace wal_exporter::influxdb

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "influxdb/checkpoint_method.h"
+#include "influxdb/method_kind.h"
 #include "influxdb/options.h"
 
 namespace wal_exporter::influxdb {
@@ -21,5 +22,8 @@ struct RequestOptions : Endpoint, HttpRequest {
 [[nodiscard]] std::unique_ptr<CheckpointMethod> make_request_method(RequestOptions options,
                                                                     std::shared_ptr<wal::WalSource> source,
                                                                     std::shared_ptr<Clock> clock, Log log);
+
+// Its row in the table of methods.
+extern const MethodKind kRequestKind;
 
 }  // namespace wal_exporter::influxdb
