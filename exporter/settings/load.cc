@@ -123,12 +123,11 @@ Settings read_tree(Reader& reader, const YamlNode& root, const Defaults& default
                    const std::filesystem::path& folder) {
   const Section top(reader, &root, "", root.line);
   Settings out;
+  const auto targets = read_list(top);
   std::uint64_t history_limit = out.history_limit;
   top.count("history_limit", history_limit, {1, 10'000'000});
   out.history_limit = history_limit;
-  read_path(top.section("alerts"), "token_file", folder, out.alerts_token_file);
 
-  const auto targets = read_list(top);
   std::map<std::string, int> seen;
   std::vector<std::string> names;
   for (const YamlNode* item : targets) {
@@ -140,6 +139,7 @@ Settings read_tree(Reader& reader, const YamlNode& root, const Defaults& default
     out.targets.back().name = std::move(name);
   }
   if (!targets.empty()) out.hooks = read_hooks(top, names, folder);
+  read_path(top.section("alerts"), "token_file", folder, out.alerts_token_file);
   return out;
 }
 

@@ -129,9 +129,9 @@ void read_checkpoint(const Section& section, Checkpoint& out, policy::Rules& rul
   section.duration_or("off", "schedule", rules.schedule, {"false"});
   section.duration("timeout", out.timeout);
   section.bytes("min_free_size", rules.min_free_bytes, {0, kSizeRange.most});
-  read_windows(section, "windows", out.windows);
   read_nudge(section.section("nudge"), out.nudge);
   if (const YamlNode* http = section.find("http"); http != nullptr) out.http = read_http(section.section("http"));
+  read_windows(section, "windows", out.windows);
 }
 
 // Methods that could never work as the file stands. One that only lacks an
