@@ -288,7 +288,8 @@ void Restarter::stop(Parts& parts, Now now) {
   if (std::holds_alternative<Checking>(state_) || std::holds_alternative<Acting>(state_)) {
     parts.effects.emplace_back(StopRestart{});
   }
-  if (const auto* starting = std::get_if<Starting>(&state_)) {
+  if (auto* starting = std::get_if<Starting>(&state_)) {
+    if (starting->up_at) return conclude(parts, *starting, now);  // by the last sample
     return leave(parts, starting->start.done.has_value(),
                  starting->start.done.value_or(starting->start.plan) +
                      "; this exporter stopped before InfluxDB was seen up again",

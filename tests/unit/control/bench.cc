@@ -139,7 +139,7 @@ void Bench::pass_until(const std::function<bool()>& holds, Duration most) {
   while (!holds()) {
     ASSERT_TRUE(now_.steady < until) << "not within " << format_duration(most) << "; steps "
                                      << ::testing::PrintToString(store->steps()) << "; log:\n"
-                                     << log();
+                                     << log().substr(0, 3000);
     const SteadyTime next = std::min(control_->next(now_), until);
     at_once = next <= now_.steady ? at_once + 1 : 0;
     ASSERT_LT(at_once, kMostCallsAtOnce) << "next() is now, again and again";
@@ -237,6 +237,7 @@ void World::take(const Effect& effect) {
   } else if (const auto* question = std::get_if<AskServer>(&effect)) {
     EXPECT_FALSE(open_.question.has_value()) << "two questions at once";
     open_.question = *question;
+    asked_at_ = now_.wall;
     ++wanted.questions;
     if (answers.questions) give_answer();
   } else if (const auto* run = std::get_if<RunCheckpoint>(&effect)) {
@@ -295,7 +296,7 @@ void World::give_answer() {
   ASSERT_TRUE(open_.question.has_value());
   open_.question.reset();
   ServerAnswer answer{server, node, std::nullopt};
-  answer.server.asked_at = now_.wall;
+  answer.server.asked_at = asked_at_;
   call([&] { control_->on_answer(std::move(answer), now_); });
 }
 

@@ -149,6 +149,7 @@ class World {
   std::deque<Effect> queue_;
   bool working_ = false;
   Open open_;
+  Time asked_at_{};  // of the open question
   std::map<std::uint64_t, decltype(Reply::answer)> replies_;
   std::weak_ptr<const void> lock_;
 };
