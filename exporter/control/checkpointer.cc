@@ -112,7 +112,7 @@ void Checkpointer::end(Parts& parts, RunEnded result, Now now) {
   ended_.push_back(std::move(run));
   if (ended_.size() > kRunsKept) ended_.pop_front();
   if (!result.after) return;
-  parts.wal.take_after_run(*std::move(result.after));
+  parts.wal.take_after_run(*std::move(result.after), *log, parts.settings.name);
   parts.health.sampled();
 }
 

@@ -29,18 +29,18 @@ bool WalState::take(const SampleTaken& taken, Now now, spdlog::logger& log, cons
     error_ = taken.sample.error().message;
     return false;
   }
-  if (!error_.empty()) log.info("looking at the WAL works again [{}]", target);
   if (taken.source != source_) {
     written_before_ = written_;
     source_ = taken.source;
   }
-  accept(*taken.sample);
+  accept(*taken.sample, log, target);
   return true;
 }
 
-void WalState::take_after_run(std::shared_ptr<const wal::Sample> sample) {
+void WalState::take_after_run(std::shared_ptr<const wal::Sample> sample, spdlog::logger& log,
+                              const std::string& target) {
   count(sample->took);
-  accept(std::move(sample));
+  accept(std::move(sample), log, target);
 }
 
 void WalState::count(Duration elapsed) {
@@ -48,7 +48,8 @@ void WalState::count(Duration elapsed) {
   duration_.observe(to_seconds(elapsed));
 }
 
-void WalState::accept(std::shared_ptr<const wal::Sample> sample) {
+void WalState::accept(std::shared_ptr<const wal::Sample> sample, spdlog::logger& log, const std::string& target) {
+  if (!error_.empty()) log.info("looking at the WAL works again [{}]", target);
   error_.clear();
   sample_ = std::move(sample);
   written_ = written_before_;

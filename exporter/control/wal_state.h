@@ -25,7 +25,7 @@ class WalState {
   // the WAL.
   bool take(const SampleTaken& taken, Now now, spdlog::logger& log, const std::string& target);
   // What a checkpoint left, as its own run read it; the next sample is still due.
-  void take_after_run(std::shared_ptr<const wal::Sample> sample);
+  void take_after_run(std::shared_ptr<const wal::Sample> sample, spdlog::logger& log, const std::string& target);
   // A checkpoint took away what growth was measured on.
   void forget_growth() { history_.clear(); }
 
@@ -60,7 +60,7 @@ class WalState {
 
  private:
   void count(Duration elapsed);
-  void accept(std::shared_ptr<const wal::Sample> sample);
+  void accept(std::shared_ptr<const wal::Sample> sample, spdlog::logger& log, const std::string& target);
 
   const Duration interval_;
   std::shared_ptr<const wal::Sample> sample_;

@@ -295,7 +295,7 @@ void World::give_sample() {
 void World::give_answer() {
   ASSERT_TRUE(open_.question.has_value());
   open_.question.reset();
-  ServerAnswer answer{server, node, std::nullopt};
+  ServerAnswer answer{server, node, metrics};
   answer.server.asked_at = asked_at_;
   call([&] { control_->on_answer(std::move(answer), now_); });
 }
@@ -316,6 +316,10 @@ void World::end_checkpoint(influxdb::Outcome outcome, bool stopped) {
   ended.after = read();
   ended.stopped = stopped;
   open_.checkpoint.reset();
+  call([&] { control_->on_run_ended(std::move(ended), now_); });
+}
+
+void World::end_of_nothing(RunEnded ended) {
   call([&] { control_->on_run_ended(std::move(ended), now_); });
 }
 

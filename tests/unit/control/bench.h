@@ -76,6 +76,7 @@ class World {
   Duration elapsed{};            // of a sample
   influxdb::ServerFacts server;  // `asked_at` is filled in
   std::optional<influxdb::NodeFacts> node;
+  std::optional<influxdb::WalMetrics> metrics;
   // What comes of a checkpoint. Changes the world as a checkpoint does.
   std::function<influxdb::Outcome(const RunCheckpoint&)> checkpoint_does;
   Result<std::string> check = std::string("run /usr/local/bin/restart");
@@ -120,6 +121,8 @@ class World {
   void end_checkpoint(influxdb::OutcomeKind kind, const std::string& message = "as the test says",
                       bool stopped = false);
   void end_checkpoint(influxdb::Outcome outcome, bool stopped = false);
+  // Of a checkpoint that is not open.
+  void end_of_nothing(RunEnded ended);
   void give_check(const Result<std::string>& plan);
   void give_lock(Result<HeldLock> lock);
   void give_restarted(const Result<std::string>& done);

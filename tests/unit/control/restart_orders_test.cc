@@ -45,7 +45,7 @@ void set_free(Bench& bench) {
   bench.answers = {};
   bench.during = nullptr;
   bench.server = server_up("1.6.7");
-  bench.settings.checkpoint.min_free_bytes = 0;
+  bench.settings.rules.min_free_bytes = 0;
 }
 
 class RestartStep : public ::testing::TestWithParam<At> {
@@ -53,15 +53,15 @@ class RestartStep : public ::testing::TestWithParam<At> {
   RestartStep() {
     settings::Target& settings = bench.settings;
     settings.influxdb.url = "http://127.0.0.1:8086";
-    settings.thresholds.max_files = 1;
-    settings.checkpoint.method = settings::Method::http;
+    settings.rules.thresholds.max_files = 1;
+    settings.checkpoint.method = influxdb::Method::http;
     settings.checkpoint.http.emplace();
     settings.checkpoint.http->path = "/checkpoint";
-    settings.restart.enabled = true;
-    settings.restart.unprepared = true;
-    settings.restart.max_per_day = 10;
-    settings.restart.after_failures = 1;  // the first checkpoint that does not help is enough
-    settings.restart.method = settings::RestartMethod::command;
+    settings.rules.restart.enabled = true;
+    settings.rules.restart.unprepared = true;
+    settings.rules.restart.max_per_day = 10;
+    settings.rules.restart.after_failures = 1;  // the first checkpoint that does not help is enough
+    settings.restart.method = actions::Way::command;
     bench.checkpoint_does = [](const RunCheckpoint&) {
       influxdb::Outcome outcome;
       outcome.message = "InfluxDB answered 500";
@@ -73,7 +73,7 @@ class RestartStep : public ::testing::TestWithParam<At> {
     bench.answers.checks = at != At::check;
     bench.answers.locks = at != At::lock;
     bench.answers.restarts = at != At::act;
-    if (at == At::its_time) bench.settings.checkpoint.min_free_bytes = std::uint64_t{1} << 50U;
+    if (at == At::its_time) bench.settings.rules.min_free_bytes = std::uint64_t{1} << 50U;
     bench.during = [this, at](const Effect& effect) {
       const auto* run = std::get_if<RunCheckpoint>(&effect);
       const bool prepares = run != nullptr && run->reason == policy::Reason::pre_restart;
@@ -86,7 +86,7 @@ class RestartStep : public ::testing::TestWithParam<At> {
     };
     bench.start();
     bench.pass_until([&] { return is_at(at); }, 1h);
-    if (at == At::safe_point) bench.pass(bench.settings.restart.prepare_wait);
+    if (at == At::safe_point) bench.pass(bench.settings.rules.restart.prepare_wait);
     if (at == At::compare) bench.pass(15s);  // until the server is asked again
     EXPECT_TRUE(is_at(at)) << at;
   }
@@ -327,7 +327,7 @@ TEST_F(RestartStep, ThatTheNextProcessTakesUpHoldsTheTargetUntilItsEnd) {
 }
 
 TEST_F(RestartStep, ThatTheNextProcessTakesUpHasItsTimeFromThen) {
-  bench.settings.restart.ready_timeout = 10min;
+  bench.settings.rules.restart.ready_timeout = 10min;
   reach(At::start);
   const SteadyTime begun_at = bench.now().steady;
   bench.kill();
@@ -429,7 +429,7 @@ TEST_F(RestartStep, WhatHeldBackTheRestartOfAnEarlierEpisodeIsToldAgainInTheNext
 TEST_F(RestartStep, IsForgottenWhereTheNextProcessMayNotRestart) {
   reach(At::its_time);
   bench.kill();
-  bench.settings.restart.enabled = false;
+  bench.settings.rules.restart.enabled = false;
   next_process();
   EXPECT_EQ(bench.wanted.restarts, 0U);
   EXPECT_EQ(shown(), "idle");
