@@ -77,7 +77,7 @@ class DockerRestart final : public RestartMethod {
   [[nodiscard]] std::string_view name() const override { return to_string(Way::docker); }
 
   [[nodiscard]] Result<std::string> check(const std::stop_token& stop) override {
-    const auto found = look(stop);
+    const auto found = inspect(stop);
     if (!found) return tl::unexpected(found.error());
     return "restart container " + shown() + " (" + cut(found->status) + " since " + cut(found->started_at) +
            ") through Docker at " + escape_control(options_.socket) + ", with " +
@@ -85,7 +85,7 @@ class DockerRestart final : public RestartMethod {
   }
 
   [[nodiscard]] Result<std::string> restart(const std::stop_token& stop) override {
-    const auto before = look(stop);
+    const auto before = inspect(stop);
     if (!before) return tl::unexpected(before.error());
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(options_.stop_timeout).count();
     const Duration limit = options_.stop_timeout + kStartTime;
@@ -102,7 +102,7 @@ class DockerRestart final : public RestartMethod {
                                                  std::to_string(answer->status) + " " + said(*answer) +
                                                  "; see `docker logs " + shown() + "`");
     }
-    const auto after = look(stop);
+    const auto after = inspect(stop);
     if (!after) {
       return failure(after.error().kind, "Docker said that it restarted the container, but: " + after.error().message);
     }
@@ -192,7 +192,7 @@ class DockerRestart final : public RestartMethod {
   }
 
   // A container that can be restarted; all else is an error.
-  [[nodiscard]] Result<Container> look(const std::stop_token& stop) {
+  [[nodiscard]] Result<Container> inspect(const std::stop_token& stop) {
     if (const auto agreed = negotiate(stop); !agreed) return tl::unexpected(agreed.error());
     const auto answer = ask("GET", "/json", options_.timeout, stop);
     if (!answer) return tl::unexpected(answer.error());

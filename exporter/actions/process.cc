@@ -209,7 +209,7 @@ Result<ProcessEnd> run_process(const ProcessRequest& request, const Clock& clock
   end.status_lost = reaped != *pid;
   if (!end.status_lost && WIFEXITED(status)) end.exit_code = WEXITSTATUS(status);
   if (!end.status_lost && WIFSIGNALED(status)) end.signal = WTERMSIG(status);
-  end.took = clock.steady() - begin;
+  end.elapsed = clock.steady() - begin;
   end.output_cut = tail.cut();
   end.output = tail.take();
   return end;
@@ -217,7 +217,7 @@ Result<ProcessEnd> run_process(const ProcessRequest& request, const Clock& clock
 
 std::string describe(const ProcessEnd& end, Duration timeout) {
   if (end.timed_out) return "did not end within " + format_duration(timeout) + " and was ended";
-  const std::string after = " after " + format_duration_rough(end.took);
+  const std::string after = " after " + format_duration_rough(end.elapsed);
   if (end.stopped) return "was ended" + after + ", because this exporter is stopping";
   if (end.status_lost) {
     return "ended" + after +

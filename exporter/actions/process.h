@@ -37,7 +37,7 @@ struct ProcessEnd {
   // It has ended, and how went to somebody else: SIGCHLD is ignored, or another part
   // of the process waits for every child.
   bool status_lost = false;
-  Duration took{};
+  Duration elapsed{};
   std::string output;       // the end of what it wrote to stdout and stderr
   bool output_cut = false;  // there was more before
 };

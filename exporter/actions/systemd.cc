@@ -36,14 +36,14 @@ class SystemdRestart final : public RestartMethod {
   [[nodiscard]] std::string_view name() const override { return to_string(Way::systemd); }
 
   [[nodiscard]] Result<std::string> check(const std::stop_token& stop) override {
-    const auto state = look(stop);
+    const auto state = inspect(stop);
     if (!state) return tl::unexpected(state.error());
     return "restart unit " + shown_ + " (" + escape_control(state->active + ", " + state->sub) +
            ") through systemd, for " + format_duration(options_.timeout) + " at most";
   }
 
   [[nodiscard]] Result<std::string> restart(const std::stop_token& stop) override {
-    const auto before = look(stop);
+    const auto before = inspect(stop);
     if (!before) return tl::unexpected(before.error());
     const auto end = systemctl({"restart"}, options_.timeout, stop);
     if (!end) return tl::unexpected(end.error());
@@ -59,7 +59,7 @@ class SystemdRestart final : public RestartMethod {
     }
     // Where the exit status is lost, what it wrote tells: nothing, where all went well.
     if (end->exit_code != 0 && !(end->status_lost && end->output.empty())) return tl::unexpected(explain(*end));
-    const auto after = look(stop);
+    const auto after = inspect(stop);
     if (!after) {
       return failure(after.error().kind, "systemd said that it restarted the unit, but: " + after.error().message);
     }
@@ -68,7 +68,7 @@ class SystemdRestart final : public RestartMethod {
       return failure(ErrorKind::corrupt, "systemd said that it restarted unit " + shown_ +
                                              ", but it runs as before; see `systemctl status " + shown_ + "`");
     }
-    return "unit " + shown_ + " was restarted in " + format_duration_rough(end->took) + " and is " +
+    return "unit " + shown_ + " was restarted in " + format_duration_rough(end->elapsed) + " and is " +
            escape_control(after->active + ", " + after->sub);
   }
 
@@ -95,7 +95,7 @@ class SystemdRestart final : public RestartMethod {
   }
 
   // A unit that can be restarted; all else is an error.
-  [[nodiscard]] Result<UnitState> look(const std::stop_token& stop) const {
+  [[nodiscard]] Result<UnitState> inspect(const std::stop_token& stop) const {
     const auto end = systemctl({"show", "-p", "LoadState,ActiveState,SubState,InvocationID"}, kQuestionTimeout, stop);
     if (!end) return tl::unexpected(end.error());
     if (end->stopped) return failure(ErrorKind::cancelled, "stopped");

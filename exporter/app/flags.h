@@ -20,7 +20,7 @@ struct Flags {
   std::string state_directory;
   std::string log_level = "info";
   std::string log_format = "text";
-  std::string target;                            // --target, of one look or a preparation; empty: all
+  std::string target;                            // --target, of one sample or a preparation; empty: all
   Duration max_wait = std::chrono::seconds(60);  // --max-wait, likewise
   bool json = false;                             // --format json
   std::string help;                              // the text for Mode::help

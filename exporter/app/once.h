@@ -1,6 +1,6 @@
 // The command line's one-shot answers: --once, --explain and --healthcheck.
 //
-// The result alone goes to `out`; each call blocks for one look, and one question
+// The result alone goes to `out`; each call blocks for one sample, and one question
 // to the server where a url is set.
 #pragma once
 

@@ -13,7 +13,7 @@
 namespace wal_exporter::app {
 namespace {
 
-constexpr Duration kLookMargin = std::chrono::seconds(25);  // two fresh looks and the way
+constexpr Duration kSampleMargin = std::chrono::seconds(25);  // two fresh samples and the way
 
 // nullopt: no exporter runs with this state directory.
 std::optional<bool> ask_daemon(const Flags& flags, const std::string& target, std::ostream& out) {
@@ -25,7 +25,7 @@ std::optional<bool> ask_daemon(const Flags& flags, const std::string& target, st
   request.url = "http://" + control->address + "/api/v1/targets/" + percent_encode(target) +
                 "/prepare-restart?max_wait=" + format_duration(flags.max_wait);
   request.secret_header = "Authorization: Bearer " + control->token;
-  request.timeout = flags.max_wait + kLookMargin;
+  request.timeout = flags.max_wait + kSampleMargin;
   const auto response = client.send(request, {});
   if (!response && response.error().kind == ErrorKind::unavailable)
     return std::nullopt;  // it has gone, its file stayed

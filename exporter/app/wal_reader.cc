@@ -57,7 +57,7 @@ control::SampleTaken WalReader::read(std::uint64_t number, const std::string& se
   taken.version = target_.influxdb.version;
   const SteadyTime begin = clock_->steady();
   const auto layout = find_layout(server_version, stop);
-  taken.sample = layout ? source_->look(stop) : tl::unexpected(layout.error());
+  taken.sample = layout ? source_->take_sample(stop) : tl::unexpected(layout.error());
   taken.elapsed = clock_->steady() - begin;
   taken.source = sources_;
   if (taken.sample) no_segments_ = layout_ == wal::Layout::segments && (*taken.sample)->shards.empty();

@@ -131,7 +131,7 @@ void Workers::run(const control::RunCheckpoint& effect) {
       outcome.message = lock.error().message;
     }
     // Even a stopped run is judged by what the WAL shows.
-    ended.after = source->look({});
+    ended.after = source->take_sample({});
     ended.stopped = stop.stop_requested();
     ended.jitter = random_jitter();
     shared->post.later([ended = std::move(ended)](control::Control& to, control::Now now) mutable {

@@ -292,7 +292,7 @@ bool is_inside(const std::vector<Window>& windows, Time now) {
                      [&](const Window& window) { return end_of(window, now).has_value(); });
 }
 
-WindowState look(const std::vector<Window>& windows, Time now) {
+WindowState state_of(const std::vector<Window>& windows, Time now) {
   WindowState state;
   state.inside = is_inside(windows, now);
   if (!state.inside) {

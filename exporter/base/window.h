@@ -75,7 +75,7 @@ struct WindowState {
 };
 
 // Without windows the state is "outside", and nothing ends it.
-[[nodiscard]] WindowState look(const std::vector<Window>& windows, Time now);
+[[nodiscard]] WindowState state_of(const std::vector<Window>& windows, Time now);
 // As look(), without the cost of finding out how long.
 [[nodiscard]] bool is_inside(const std::vector<Window>& windows, Time now);
 

@@ -88,7 +88,7 @@ void Checkpointer::end(Parts& parts, RunEnded result, Now now) {
   }
 
   ++outcomes_[{run.reason, outcome.kind}];
-  duration_.observe(to_seconds(outcome.took));
+  duration_.observe(to_seconds(outcome.elapsed));
   reclaimed_ += outcome.reclaimed;
   const Log& log = parts.ledger.log();
   if (outcome.kind == OutcomeKind::succeeded) {

@@ -39,7 +39,7 @@ bool WalState::take(const SampleTaken& taken, Now now, spdlog::logger& log, cons
 
 void WalState::take_after_run(std::shared_ptr<const wal::Sample> sample, spdlog::logger& log,
                               const std::string& target) {
-  count(sample->took);
+  count(sample->elapsed);
   accept(std::move(sample), log, target);
 }
 

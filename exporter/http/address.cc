@@ -60,7 +60,7 @@ std::string printable_url(const std::string& url) {
   return escape_control(shown);
 }
 
-Result<Target> parse_target(const std::string& url) {
+Result<UrlParts> parse_url(const std::string& url) {
   const auto wrong = [&](std::string_view why) {
     return failure(ErrorKind::invalid, "URL " + printable_url(url) + ": " + std::string(why) +
                                            "; right would be http://127.0.0.1:8086 or unix:///run/influxdb.sock");
@@ -69,7 +69,7 @@ Result<Target> parse_target(const std::string& url) {
   if (url.starts_with(kUnix)) {
     const std::string path = url.substr(kUnix.size());
     if (!path.starts_with('/')) return wrong("the path of a Unix socket must be absolute");
-    return Target{"http://localhost", path};
+    return UrlParts{"http://localhost", path};
   }
   const bool known = url.starts_with("http://") || url.starts_with("https://");
   if (!known) return wrong("it begins with none of http://, https:// and unix://");
@@ -77,7 +77,7 @@ Result<Target> parse_target(const std::string& url) {
   std::string base = url;
   while (base.ends_with('/')) base.pop_back();
   if (base.size() <= std::string_view("https:/").size() && base.ends_with(':')) return wrong("the host is missing");
-  return Target{std::move(base), {}};
+  return UrlParts{std::move(base), {}};
 }
 
 }  // namespace wal_exporter::http

@@ -22,7 +22,7 @@ struct Authority {
 // would have to be decoded first. The error says what is wrong, without repeating the text.
 [[nodiscard]] Result<Authority> parse_authority(std::string_view text, std::uint16_t least_port = 1);
 
-struct Target {
+struct UrlParts {
   std::string url;          // http:// or https://, without a slash at its end
   std::string unix_socket;  // empty: over TCP
 };
@@ -31,6 +31,6 @@ struct Target {
 // unix:///path/to.sock, which becomes a Unix socket with the host "localhost".
 // Anything else, or one with a query, is an error of kind invalid that says what
 // would be right.
-[[nodiscard]] Result<Target> parse_target(const std::string& url);
+[[nodiscard]] Result<UrlParts> parse_url(const std::string& url);
 
 }  // namespace wal_exporter::http

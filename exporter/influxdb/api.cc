@@ -33,7 +33,7 @@ constexpr std::size_t kMaxShownBytes = 200;
 
 Result<http::Request> api_request(const std::string& url, const std::string& path, const std::string& scheme,
                                   const std::string& token, Duration timeout) {
-  const auto target = http::parse_target(url);
+  const auto target = http::parse_url(url);
   if (!target) return failure(target.error().kind, "influxdb.url: " + target.error().message);
   http::Request request;
   request.url = target->url + path;

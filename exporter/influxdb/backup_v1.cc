@@ -37,11 +37,11 @@ class BackupV1 final : public ShardBackup {
 
  protected:
   [[nodiscard]] Result<void> prepare() override;
-  [[nodiscard]] std::optional<Trouble> back_up(Run& run, const wal::Shard& shard) override;
+  [[nodiscard]] std::optional<ShardTrouble> back_up(Run& run, const wal::Shard& shard) override;
   [[nodiscard]] std::string server() const override { return options_.address; }
 
  private:
-  [[nodiscard]] Trouble refused(const Run& run, const wal::Shard& shard, bool known) const;
+  [[nodiscard]] ShardTrouble refused(const Run& run, const wal::Shard& shard, bool known) const;
 
   const BackupV1Options options_;
   http::Authority address_;  // of the current run
@@ -58,15 +58,15 @@ Result<void> BackupV1::prepare() {
   return {};
 }
 
-std::optional<BackupV1::Trouble> BackupV1::back_up(Run& run, const wal::Shard& shard) {
+std::optional<BackupV1::ShardTrouble> BackupV1::back_up(Run& run, const wal::Shard& shard) {
   bool known = false;
   for (std::size_t attempt = 0;; ++attempt) {
-    const auto before = run.lookout.latest_ptr();
-    const BackupLimits limits{options_.connect_timeout, options_.read_timeout, run.lookout.deadline()};
-    const auto reply = ask_for_backup(address_.host, *address_.port, shard, limits, *clock_, run.lookout.stop());
+    const auto before = run.observer.latest_ptr();
+    const BackupLimits limits{options_.connect_timeout, options_.read_timeout, run.observer.deadline()};
+    const auto reply = ask_for_backup(address_.host, *address_.port, shard, limits, *clock_, run.observer.stop());
     if (!reply) {
       if (auto trouble = interruption(run, shard)) return trouble;
-      return Trouble{
+      return ShardTrouble{
           OutcomeKind::failed,
           "backup of shard " + shard_name(shard) + " from " + options_.address + ": " + reply.error().message, true};
     }
@@ -76,21 +76,21 @@ std::optional<BackupV1::Trouble> BackupV1::back_up(Run& run, const wal::Shard& s
       return std::nullopt;
     }
 
-    if (auto trouble = look(run)) return trouble;
-    if (gone(run.lookout.latest(), shard)) return std::nullopt;
-    known = known || open_segment_moved(*before, run.lookout.latest(), shard);
+    if (auto trouble = take_sample(run)) return trouble;
+    if (gone(run.observer.latest(), shard)) return std::nullopt;
+    known = known || open_segment_moved(*before, run.observer.latest(), shard);
     const std::size_t retries = known ? kRetryPauses.size() : kUnknownRetries;
     if (attempt >= retries) return refused(run, shard, known);
     log_->debug("Shard {}: {} answered nothing, asking again in {}", shard_name(shard), options_.address,
                 format_duration(kRetryPauses[attempt]));
-    run.lookout.wait(kRetryPauses[attempt]);
+    run.observer.wait(kRetryPauses[attempt]);
     if (auto trouble = interruption(run, shard)) return trouble;
-    if (auto trouble = look(run)) return trouble;
-    if (gone(run.lookout.latest(), shard)) return std::nullopt;
+    if (auto trouble = take_sample(run)) return trouble;
+    if (gone(run.observer.latest(), shard)) return std::nullopt;
   }
 }
 
-BackupV1::Trouble BackupV1::refused(const Run& run, const wal::Shard& shard, bool known) const {
+BackupV1::ShardTrouble BackupV1::refused(const Run& run, const wal::Shard& shard, bool known) const {
   const std::string what = "backup of shard " + shard_name(shard) + " from " + options_.address + ": ";
   if (!known) {
     return {OutcomeKind::failed,
@@ -100,7 +100,7 @@ BackupV1::Trouble BackupV1::refused(const Run& run, const wal::Shard& shard, boo
                 "folder was left behind by a shard that was dropped",
             false};
   }
-  const auto free = run.lookout.latest().filesystem_avail_bytes;
+  const auto free = run.observer.latest().filesystem_avail_bytes;
   if (free && *free < kScarceBytes) {
     return {OutcomeKind::failed,
             what + "refused without an answer; only " + format_bytes(*free) +

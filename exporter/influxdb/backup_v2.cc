@@ -33,12 +33,12 @@ class BackupV2 final : public ShardBackup {
 
  protected:
   [[nodiscard]] Result<void> prepare() override;
-  [[nodiscard]] std::optional<Trouble> back_up(Run& run, const wal::Shard& shard) override;
+  [[nodiscard]] std::optional<ShardTrouble> back_up(Run& run, const wal::Shard& shard) override;
   [[nodiscard]] std::string server() const override { return http::printable_url(options_.url); }
 
  private:
-  [[nodiscard]] std::optional<Trouble> ask(Run& run, const wal::Shard& shard);
-  [[nodiscard]] Trouble refused(const http::Response& response, const std::string& what) const;
+  [[nodiscard]] std::optional<ShardTrouble> ask(Run& run, const wal::Shard& shard);
+  [[nodiscard]] ShardTrouble refused(const http::Response& response, const std::string& what) const;
 
   const BackupV2Options options_;
   std::string token_;  // of the current run
@@ -53,71 +53,73 @@ Result<void> BackupV2::prepare() {
                    "a backup of InfluxDB 2 needs an operator token: put it into a file and set influxdb.token_file");
   }
   token_ = std::move(*token);
-  const auto target = http::parse_target(options_.url);
+  const auto target = http::parse_url(options_.url);
   if (!target) return failure(target.error().kind, "influxdb.url: " + target.error().message);
   return {};
 }
 
-std::optional<BackupV2::Trouble> BackupV2::back_up(Run& run, const wal::Shard& shard) {
+std::optional<BackupV2::ShardTrouble> BackupV2::back_up(Run& run, const wal::Shard& shard) {
   bool moved = false;
   for (std::size_t attempt = 0;; ++attempt) {
-    const auto before = run.lookout.latest_ptr();
+    const auto before = run.observer.latest_ptr();
     if (auto trouble = ask(run, shard)) return trouble;
-    if (auto trouble = look(run)) return trouble;
+    if (auto trouble = take_sample(run)) return trouble;
     const auto is_gone = [&](const wal::Sample& sample) { return gone(sample, shard); };
-    const auto settled = run.lookout.look_until(kSnapshotSettles, is_gone);
+    const auto settled = run.observer.sample_until(kSnapshotSettles, is_gone);
     if (settled && *settled) return std::nullopt;
     if (auto trouble = interruption(run, shard)) return trouble;
-    if (!settled) return Trouble{OutcomeKind::failed, settled.error().message, true};
-    moved = moved || open_segment_moved(*before, run.lookout.latest(), shard);
+    if (!settled) return ShardTrouble{OutcomeKind::failed, settled.error().message, true};
+    moved = moved || open_segment_moved(*before, run.observer.latest(), shard);
     if (!moved) return std::nullopt;  // asking again does not help; the run ends as unverified
     // A question that the run's deadline cuts off would tell nothing.
-    if (attempt >= kBackupPauses.size() || run.lookout.left() < kBackupPauses[attempt] + kLastQuestion) break;
+    if (attempt >= kBackupPauses.size() || run.observer.left() < kBackupPauses[attempt] + kLastQuestion) break;
     log_->debug("Shard {}: the server says that it is done, but its files are there; asking again in {}",
                 shard_name(shard), format_duration(kBackupPauses[attempt]));
     const auto ended =
-        run.lookout.look_until({kBackupPauses[attempt], kBackupPauses[attempt], kBackupPauses[attempt]}, is_gone);
+        run.observer.sample_until({kBackupPauses[attempt], kBackupPauses[attempt], kBackupPauses[attempt]}, is_gone);
     if (ended && *ended) return std::nullopt;
     if (auto trouble = interruption(run, shard)) return trouble;
   }
-  return Trouble{OutcomeKind::busy,
-                 "backup of shard " + shard_name(shard) + " from " + server() +
-                     ": answered 200, but another snapshot of it is running: its open segment was closed and the older "
-                     "ones are still there; if this goes on with no other backup about, the server can't write one: "
-                     "look into its log and at the free space of its data directory",
-                 false};
+  return ShardTrouble{
+      OutcomeKind::busy,
+      "backup of shard " + shard_name(shard) + " from " + server() +
+          ": answered 200, but another snapshot of it is running: its open segment was closed and the older "
+          "ones are still there; if this goes on with no other backup about, the server can't write one: "
+          "look into its log and at the free space of its data directory",
+      false};
 }
 
-std::optional<BackupV2::Trouble> BackupV2::ask(Run& run, const wal::Shard& shard) {
+std::optional<BackupV2::ShardTrouble> BackupV2::ask(Run& run, const wal::Shard& shard) {
   const std::string what = "backup of shard " + shard_name(shard) + " from " + server() + ": ";
   const std::string path = "/api/v2/backup/shards/" + std::to_string(shard.id) + "?since=2100-01-01T00%3A00%3A00Z";
   auto request =
-      api_request(options_.url, path, "Token", token_, std::max<Duration>(run.lookout.left(), milliseconds(1)));
-  if (!request) return Trouble{OutcomeKind::failed, request.error().message, true};
+      api_request(options_.url, path, "Token", token_, std::max<Duration>(run.observer.left(), milliseconds(1)));
+  if (!request) return ShardTrouble{OutcomeKind::failed, request.error().message, true};
   request->max_response_bytes = kMaxAnswerBytes;
-  const auto response = client_.send(*request, run.lookout.stop());
+  const auto response = client_.send(*request, run.observer.stop());
   if (response && response->status == 200) {
     ++run.steps;
     return std::nullopt;
   }
   if (response) return refused(*response, what);
-  if (run.lookout.stopped() || response.error().kind == ErrorKind::timeout) {
+  if (run.observer.stopped() || response.error().kind == ErrorKind::timeout) {
     if (auto trouble = interruption(run, shard)) return trouble;
   }
   if (response.error().kind == ErrorKind::corrupt) {
-    return Trouble{OutcomeKind::failed,
-                   what + "expected an empty archive of 1 KiB, but " + response.error().message +
-                       "; the server, or a proxy before it, does not honour `since` and sends the shard itself: set "
-                       "influxdb.url to the server's own address",
-                   true};
+    return ShardTrouble{
+        OutcomeKind::failed,
+        what + "expected an empty archive of 1 KiB, but " + response.error().message +
+            "; the server, or a proxy before it, does not honour `since` and sends the shard itself: set "
+            "influxdb.url to the server's own address",
+        true};
   }
-  return Trouble{OutcomeKind::failed,
-                 what + response.error().message + "; check that InfluxDB runs and that influxdb.url is its address",
-                 true};
+  return ShardTrouble{
+      OutcomeKind::failed,
+      what + response.error().message + "; check that InfluxDB runs and that influxdb.url is its address", true};
 }
 
-BackupV2::Trouble BackupV2::refused(const http::Response& response, const std::string& what) const {
-  Trouble trouble{OutcomeKind::failed, what + "answered " + status_text(response), true};
+BackupV2::ShardTrouble BackupV2::refused(const http::Response& response, const std::string& what) const {
+  ShardTrouble trouble{OutcomeKind::failed, what + "answered " + status_text(response), true};
   if (response.status == 401 || response.status == 403) {
     trouble.message += "; a backup needs an operator token: put one into the file that influxdb.token_file names";
   } else if (response.status == 404 && response.body.find("shard") != std::string::npos) {

@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "http/address.h"
 #include "influxdb/api.h"
-#include "influxdb/lookout.h"
+#include "influxdb/run_observer.h"
 
 namespace wal_exporter::influxdb {
 namespace {
@@ -81,16 +81,16 @@ class Nudge final : public CheckpointMethod {
   };
 
   [[nodiscard]] Outcome nudge(const std::stop_token& stop);
-  [[nodiscard]] std::optional<Trouble> drive(Run& run, Lookout& lookout);
-  [[nodiscard]] std::optional<Trouble> take(NudgeStep step, Run& run, Lookout& lookout);
-  [[nodiscard]] std::optional<Trouble> write(Run& run, Lookout& lookout, Time date);
-  [[nodiscard]] std::optional<Trouble> trigger(Run& run, Lookout& lookout);
-  [[nodiscard]] std::optional<Trouble> wait(Run& run, Lookout& lookout, Duration duration);
-  [[nodiscard]] std::optional<Trouble> wait_to_be_seen(Run& run, Lookout& lookout);
-  [[nodiscard]] std::optional<Trouble> wait_for_proof(Run& run, Lookout& lookout);
-  [[nodiscard]] std::optional<Trouble> look(Run& run, Lookout& lookout);
+  [[nodiscard]] std::optional<Trouble> drive(Run& run, RunObserver& observer);
+  [[nodiscard]] std::optional<Trouble> take(NudgeStep step, Run& run, RunObserver& observer);
+  [[nodiscard]] std::optional<Trouble> write(Run& run, RunObserver& observer, Time date);
+  [[nodiscard]] std::optional<Trouble> trigger(Run& run, RunObserver& observer);
+  [[nodiscard]] std::optional<Trouble> wait(Run& run, RunObserver& observer, Duration duration);
+  [[nodiscard]] std::optional<Trouble> wait_to_be_seen(Run& run, RunObserver& observer);
+  [[nodiscard]] std::optional<Trouble> wait_for_proof(Run& run, RunObserver& observer);
+  [[nodiscard]] std::optional<Trouble> take_sample(Run& run, RunObserver& observer);
   void report_trigger(Run& run, const wal::Sample& sample) const;
-  [[nodiscard]] std::optional<Trouble> interruption(const Lookout& lookout) const;
+  [[nodiscard]] std::optional<Trouble> interruption(const RunObserver& observer) const;
   [[nodiscard]] Trouble refused(const http::Response& response) const;
   [[nodiscard]] Outcome conclude(const Run& run, const wal::Sample& now, const std::optional<Trouble>& trouble) const;
 
@@ -110,7 +110,7 @@ Outcome Nudge::run(const CheckpointRequest&, std::stop_token stop) {
   const SteadyTime begin = clock_->steady();
   Outcome outcome = nudge(stop);
   outcome.started = started;
-  outcome.took = clock_->steady() - begin;
+  outcome.elapsed = clock_->steady() - begin;
   return outcome;
 }
 
@@ -129,12 +129,12 @@ Outcome Nudge::nudge(const std::stop_token& stop) {
     return outcome;
   }
 
-  Lookout lookout(*source_, *clock_, pause_, clock_->steady() + options_.max_duration, stop);
-  if (const auto looked = lookout.look(); !looked) {
-    outcome.message = looked.error().message;
+  RunObserver observer(*source_, *clock_, pause_, clock_->steady() + options_.max_duration, stop);
+  if (const auto sampled = observer.take_sample(); !sampled) {
+    outcome.message = sampled.error().message;
     return outcome;
   }
-  auto plan = plan_nudge(lookout.latest(), options_.rules, options_.mode, options_.boundary_passed, clock_->now());
+  auto plan = plan_nudge(observer.latest(), options_.rules, options_.mode, options_.boundary_passed, clock_->now());
   if (!plan) {
     outcome.message = plan.error().message;
     return outcome;
@@ -157,42 +157,42 @@ Outcome Nudge::nudge(const std::stop_token& stop) {
 
   Run run;
   run.plan = std::move(*plan);
-  run.start = lookout.latest_ptr();
+  run.start = observer.latest_ptr();
   run.request = std::move(*request);
   run.request.method = "POST";
   run.request.headers = {{"Content-Type", "text/plain; charset=utf-8"}};
   run.request.max_response_bytes = kMaxAnswerBytes;
   run.table = *table;
-  auto trouble = drive(run, lookout);
+  auto trouble = drive(run, observer);
   // The run may have succeeded although it ended with an error, for instance if the server
   // went away after the last point. So the WAL decides.
-  if (trouble && !lookout.stopped()) static_cast<void>(look(run, lookout));
-  if (trouble && proven(run, lookout.latest())) trouble.reset();
-  return conclude(run, lookout.latest(), trouble);
+  if (trouble && !observer.stopped()) static_cast<void>(take_sample(run, observer));
+  if (trouble && proven(run, observer.latest())) trouble.reset();
+  return conclude(run, observer.latest(), trouble);
 }
 
-std::optional<Nudge::Trouble> Nudge::drive(Run& run, Lookout& lookout) {
+std::optional<Nudge::Trouble> Nudge::drive(Run& run, RunObserver& observer) {
   run.newest = run.start->periods.back().number;
   run.newest_since = clock_->steady();
-  while (!proven(run, lookout.latest())) {
-    if (auto trouble = interruption(lookout)) return trouble;
-    if (run.triggered || run.written >= run.plan.points) return wait_for_proof(run, lookout);
-    const wal::Sample& sample = lookout.latest();
+  while (!proven(run, observer.latest())) {
+    if (auto trouble = interruption(observer)) return trouble;
+    if (run.triggered || run.written >= run.plan.points) return wait_for_proof(run, observer);
+    const wal::Sample& sample = observer.latest();
     const bool snapshotted = covered_to(sample) != covered_to(*run.start);
     if (run.written > 0 && !snapshotted && run.newest == run.start->periods.back().number) {
-      if (auto trouble = wait_to_be_seen(run, lookout)) return trouble;
+      if (auto trouble = wait_to_be_seen(run, observer)) return trouble;
       continue;
     }
     const NudgeStep step = next_step(run.plan, sample.periods.size(), run.written, snapshotted, clock_->now());
-    if (auto trouble = take(step, run, lookout)) return trouble;
+    if (auto trouble = take(step, run, observer)) return trouble;
   }
   return std::nullopt;
 }
 
 // The server answers a point once it is in a WAL file. If no new file shows, the directory
 // lags behind (a network filesystem), or it belongs to another server.
-std::optional<Nudge::Trouble> Nudge::wait_to_be_seen(Run& run, Lookout& lookout) {
-  if (clock_->steady() - run.newest_since < options_.proof_timeout) return wait(run, lookout, milliseconds(500));
+std::optional<Nudge::Trouble> Nudge::wait_to_be_seen(Run& run, RunObserver& observer) {
+  if (clock_->steady() - run.newest_since < options_.proof_timeout) return wait(run, observer, milliseconds(500));
   return Trouble{OutcomeKind::unverified, http::printable_url(options_.url) + " took " +
                                               count_of(run.written, "point") +
                                               ", but no new WAL file came "
@@ -201,24 +201,24 @@ std::optional<Nudge::Trouble> Nudge::wait_to_be_seen(Run& run, Lookout& lookout)
                                               "; check that influxdb.url and wal.directory belong to the same server"};
 }
 
-std::optional<Nudge::Trouble> Nudge::take(NudgeStep step, Run& run, Lookout& lookout) {
+std::optional<Nudge::Trouble> Nudge::take(NudgeStep step, Run& run, RunObserver& observer) {
   switch (step) {
     case NudgeStep::filler:
-      return write(run, lookout, run.plan.filler_time);
+      return write(run, observer, run.plan.filler_time);
     case NudgeStep::trigger:
-      return trigger(run, lookout);
+      return trigger(run, observer);
     case NudgeStep::wait_boundary: {
       const Duration rest = *run.plan.boundary - clock_->now();
       if (!std::exchange(run.told_of_waiting, true)) {
         log_->info("Nudge: {} written, waiting {} for {}", count_of(run.written, "point"), format_duration_rough(rest),
                    format_time(*run.plan.boundary));
       }
-      return wait(run, lookout, std::clamp<Duration>(rest, milliseconds(1), kIdlePause));
+      return wait(run, observer, std::clamp<Duration>(rest, milliseconds(1), kIdlePause));
     }
     case NudgeStep::wait_others:
       if (clock_->steady() - run.newest_since < options_.proof_timeout) {
         return wait(
-            run, lookout,
+            run, observer,
             std::min<Duration>(kIdlePause, std::max<Duration>(options_.rules.flush_interval, milliseconds(10))));
       }
       [[fallthrough]];
@@ -228,12 +228,12 @@ std::optional<Nudge::Trouble> Nudge::take(NudgeStep step, Run& run, Lookout& loo
   return Trouble{
       OutcomeKind::failed,
       "the server snapshotted part of the files by itself meanwhile: with " +
-          count_of(lookout.latest().periods.size(), "file") + " pending, the goal of " + std::to_string(run.plan.goal) +
-          " is further away than the points left; others write to it, so " +
+          count_of(observer.latest().periods.size(), "file") + " pending, the goal of " +
+          std::to_string(run.plan.goal) + " is further away than the points left; others write to it, so " +
           (run.plan.everything ? "try again at a quieter time" : "it will get there by itself, or try again")};
 }
 
-std::optional<Nudge::Trouble> Nudge::trigger(Run& run, Lookout& lookout) {
+std::optional<Nudge::Trouble> Nudge::trigger(Run& run, RunObserver& observer) {
   const Time now = clock_->now();
   Time date = std::max(now, run.plan.boundary.value_or(now));
   if (run.plan.trigger_time) {
@@ -242,18 +242,18 @@ std::optional<Nudge::Trouble> Nudge::trigger(Run& run, Lookout& lookout) {
     if (options_.on_future_trigger) options_.on_future_trigger(std::nullopt, date);
   }
   run.triggered = true;
-  return write(run, lookout, date);
+  return write(run, observer, date);
 }
 
-std::optional<Nudge::Trouble> Nudge::write(Run& run, Lookout& lookout, Time date) {
+std::optional<Nudge::Trouble> Nudge::write(Run& run, RunObserver& observer, Time date) {
   run.request.body =
       run.table + ",source=influxdb_wal_exporter value=1i " + std::to_string(date.time_since_epoch().count()) + "\n";
   http::Request request = run.request;
-  request.timeout = std::clamp<Duration>(lookout.left(), milliseconds(1), request.timeout);
+  request.timeout = std::clamp<Duration>(observer.left(), milliseconds(1), request.timeout);
   request.connect_timeout = std::min(request.connect_timeout, request.timeout);
-  const auto response = run.client.send(request, lookout.stop());
+  const auto response = run.client.send(request, observer.stop());
   if (!response) {
-    if (auto trouble = interruption(lookout)) return trouble;
+    if (auto trouble = interruption(observer)) return trouble;
     return Trouble{OutcomeKind::failed, response.error().message +
                                             "; check that InfluxDB runs, and look into its log; whether this point "
                                             "was still written is not known"};
@@ -261,23 +261,23 @@ std::optional<Nudge::Trouble> Nudge::write(Run& run, Lookout& lookout, Time date
   if (response->status < 200 || response->status >= 300) return refused(*response);
   ++run.written;
   log_->debug("Nudge: point {} of {} written", run.written, run.plan.points);
-  return look(run, lookout);
+  return take_sample(run, observer);
 }
 
-std::optional<Nudge::Trouble> Nudge::wait(Run& run, Lookout& lookout, Duration duration) {
-  lookout.wait(duration);
-  if (auto trouble = interruption(lookout)) return trouble;
-  return look(run, lookout);
+std::optional<Nudge::Trouble> Nudge::wait(Run& run, RunObserver& observer, Duration duration) {
+  observer.wait(duration);
+  if (auto trouble = interruption(observer)) return trouble;
+  return take_sample(run, observer);
 }
 
-std::optional<Nudge::Trouble> Nudge::wait_for_proof(Run& run, Lookout& lookout) {
-  const auto found = lookout.look_until({kFirstProofPause, kLongestProofPause, options_.proof_timeout},
-                                        [&](const wal::Sample& sample) {
-                                          report_trigger(run, sample);
-                                          return proven(run, sample);
-                                        });
+std::optional<Nudge::Trouble> Nudge::wait_for_proof(Run& run, RunObserver& observer) {
+  const auto found = observer.sample_until({kFirstProofPause, kLongestProofPause, options_.proof_timeout},
+                                           [&](const wal::Sample& sample) {
+                                             report_trigger(run, sample);
+                                             return proven(run, sample);
+                                           });
   if (found && *found) return std::nullopt;
-  if (lookout.stopped()) return interruption(lookout);
+  if (observer.stopped()) return interruption(observer);
   if (!found) return Trouble{OutcomeKind::failed, found.error().message};
   return Trouble{OutcomeKind::unverified,
                  "the server took every point, but made no snapshot that covers WAL file " +
@@ -286,15 +286,15 @@ std::optional<Nudge::Trouble> Nudge::wait_for_proof(Run& run, Lookout& lookout) 
                      "the same server and that influxdb.snapshot_size is what it runs with"};
 }
 
-std::optional<Nudge::Trouble> Nudge::look(Run& run, Lookout& lookout) {
-  const auto looked = lookout.look();
-  if (!looked) return Trouble{OutcomeKind::failed, lookout.stopped() ? "stopped" : looked.error().message};
-  const auto& periods = lookout.latest().periods;
+std::optional<Nudge::Trouble> Nudge::take_sample(Run& run, RunObserver& observer) {
+  const auto sampled = observer.take_sample();
+  if (!sampled) return Trouble{OutcomeKind::failed, observer.stopped() ? "stopped" : sampled.error().message};
+  const auto& periods = observer.latest().periods;
   if (!periods.empty() && periods.back().number > run.newest) {
     run.newest = periods.back().number;
     run.newest_since = clock_->steady();
   }
-  report_trigger(run, lookout.latest());
+  report_trigger(run, observer.latest());
   return std::nullopt;
 }
 
@@ -309,9 +309,9 @@ void Nudge::report_trigger(Run& run, const wal::Sample& sample) const {
   }
 }
 
-std::optional<Nudge::Trouble> Nudge::interruption(const Lookout& lookout) const {
-  if (lookout.stopped()) return Trouble{OutcomeKind::failed, "stopped"};
-  if (!lookout.late()) return std::nullopt;
+std::optional<Nudge::Trouble> Nudge::interruption(const RunObserver& observer) const {
+  if (observer.stopped()) return Trouble{OutcomeKind::failed, "stopped"};
+  if (!observer.late()) return std::nullopt;
   return Trouble{OutcomeKind::failed, "out of time: the limit is " + format_duration(options_.max_duration) +
                                           " (checkpoint.nudge.max_duration), and each point takes the server longer "
                                           "than its flush interval says"};

@@ -28,7 +28,7 @@ struct NudgeOptions : Endpoint, NudgeSettings {
   bool boundary_passed = false;  // as plan_nudge takes it
   wal::NodeRules rules{};
   // Told the date of a last point dated in the future (at_once) before it is sent,
-  // and its file's number as soon as a look shows it, so that it is never taken for
+  // and its file's number as soon as a sample shows it, so that it is never taken for
   // the user's data, whatever happens in between.
   std::function<void(std::optional<std::uint64_t>, Time)> on_future_trigger{};
 };

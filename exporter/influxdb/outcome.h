@@ -32,7 +32,7 @@ struct Outcome {
   wal::Extent reclaimed;    // of what was there at the start, what is gone
   std::uint64_t steps = 0;  // shards backed up, points written or requests sent
   Time started{};
-  Duration took{};
+  Duration elapsed{};
 };
 
 }  // namespace wal_exporter::influxdb

@@ -10,7 +10,7 @@
 #include "http/address.h"
 #include "http/client.h"
 #include "influxdb/api.h"
-#include "influxdb/lookout.h"
+#include "influxdb/run_observer.h"
 #include "influxdb/verify.h"
 
 namespace wal_exporter::influxdb {
@@ -68,7 +68,7 @@ Outcome RequestMethod::run(const CheckpointRequest&, std::stop_token stop) {
   const SteadyTime begin = clock_->steady();
   Outcome outcome = send(stop);
   outcome.started = started;
-  outcome.took = clock_->steady() - begin;
+  outcome.elapsed = clock_->steady() - begin;
   return outcome;
 }
 
@@ -114,12 +114,12 @@ Outcome RequestMethod::send(const std::stop_token& stop) {
     outcome.message = request.error().message;
     return outcome;
   }
-  Lookout lookout(*source_, *clock_, pause_, clock_->steady() + options_.timeout, stop);
-  if (const auto looked = lookout.look(); !looked) {
-    outcome.message = looked.error().message;
+  RunObserver observer(*source_, *clock_, pause_, clock_->steady() + options_.timeout, stop);
+  if (const auto sampled = observer.take_sample(); !sampled) {
+    outcome.message = sampled.error().message;
     return outcome;
   }
-  const auto start = lookout.latest_ptr();
+  const auto start = observer.latest_ptr();
   const Proof before = prove_any(*start, *start);
   if (before.asked.files == 0) {
     outcome.kind = OutcomeKind::no_op;
@@ -131,25 +131,25 @@ Outcome RequestMethod::send(const std::stop_token& stop) {
   const std::string wrong = complaint(response);
   if (response) outcome.steps = 1;
   const auto complete = [&](const wal::Sample& sample) { return prove_any(*start, sample).complete; };
-  auto looked = lookout.look();
-  if (looked && wrong.empty()) {
-    const auto found = lookout.look_until({milliseconds(20), seconds(2), options_.timeout}, complete);
-    if (!found) looked = tl::unexpected<Error>(found.error());
+  auto sampled = observer.take_sample();
+  if (sampled && wrong.empty()) {
+    const auto found = observer.sample_until({milliseconds(20), seconds(2), options_.timeout}, complete);
+    if (!found) sampled = tl::unexpected<Error>(found.error());
   }
 
-  const Proof proof = prove_any(*start, lookout.latest());
+  const Proof proof = prove_any(*start, observer.latest());
   outcome.reclaimed = proof.reclaimed;
   const std::string gone = extent_text(proof.reclaimed) + " of " + extent_text(proof.asked) + " persisted";
   if (proof.complete) {
     outcome.kind = OutcomeKind::succeeded;
     outcome.message = extent_text(proof.reclaimed) + " persisted";
     if (!wrong.empty()) outcome.message += ", although: " + wrong;
-  } else if (lookout.stopped()) {
+  } else if (observer.stopped()) {
     outcome.message = "stopped after the request was sent (" + gone + ")";
   } else if (!wrong.empty()) {
     outcome.message = wrong + " (" + gone + ")";
-  } else if (!looked) {
-    outcome.message = looked.error().message + " (" + gone + ")";
+  } else if (!sampled) {
+    outcome.message = sampled.error().message + " (" + gone + ")";
   } else {
     outcome.kind = OutcomeKind::unverified;
     outcome.message = "the server answered " + std::to_string(response->status) +

@@ -27,7 +27,7 @@ struct Answer {
   return escape_control(to_valid_utf8(text).substr(0, kMaxFactBytes));
 }
 
-[[nodiscard]] Result<Answer> ask(http::Client& client, const http::Target& target, const std::string& path,
+[[nodiscard]] Result<Answer> ask(http::Client& client, const http::UrlParts& target, const std::string& path,
                                  const std::string& token, Duration timeout, const Clock& clock,
                                  const std::stop_token& stop) {
   http::Request request;
@@ -96,7 +96,7 @@ ServerFacts ask_server(http::Client& client, const std::string& url, const std::
                        const Clock& clock, std::stop_token stop) {
   ServerFacts facts;
   facts.asked_at = clock.now();
-  const auto target = http::parse_target(url);
+  const auto target = http::parse_url(url);
   if (!target) {
     facts.error = target.error().message;
     return facts;

@@ -47,7 +47,7 @@ Outcome ShardBackup::run(const CheckpointRequest& request, std::stop_token stop)
   const SteadyTime begin = clock_->steady();
   Outcome outcome = checkpoint(request, stop);
   outcome.started = started;
-  outcome.took = clock_->steady() - begin;
+  outcome.elapsed = clock_->steady() - begin;
   return outcome;
 }
 
@@ -57,14 +57,14 @@ Outcome ShardBackup::checkpoint(const CheckpointRequest& request, const std::sto
     outcome.message = prepared.error().message;
     return outcome;
   }
-  Run run{Lookout(*source_, *clock_, pause_, clock_->steady() + limit_, stop)};
-  if (auto trouble = look(run)) {
+  Run run{RunObserver(*source_, *clock_, pause_, clock_->steady() + limit_, stop)};
+  if (auto trouble = take_sample(run)) {
     outcome.message = trouble->message;
     return outcome;
   }
 
   std::uint64_t small = 0;
-  for (const auto& shard : run.lookout.latest().shards) {
+  for (const auto& shard : run.observer.latest().shards) {
     if (shard.pending.files == 0) continue;
     if (shard.pending.bytes < request.skip_below_bytes) {
       ++small;
@@ -82,13 +82,13 @@ Outcome ShardBackup::checkpoint(const CheckpointRequest& request, const std::sto
   std::stable_sort(run.asked.begin(), run.asked.end(),
                    [](const wal::Shard& a, const wal::Shard& b) { return a.pending.bytes > b.pending.bytes; });
 
-  std::vector<Trouble> troubles;
+  std::vector<ShardTrouble> troubles;
   for (std::size_t i = 0; i < run.asked.size(); ++i) {
     const wal::Shard& shard = run.asked[i];
-    std::optional<Trouble> trouble = interruption(run, shard);
+    std::optional<ShardTrouble> trouble = interruption(run, shard);
     // The sample at the start of the run still holds for the first shard.
-    if (!trouble && i > 0) trouble = look(run);
-    if (!trouble && gone(run.lookout.latest(), shard)) continue;  // persisted or dropped meanwhile
+    if (!trouble && i > 0) trouble = take_sample(run);
+    if (!trouble && gone(run.observer.latest(), shard)) continue;  // persisted or dropped meanwhile
     if (!trouble) trouble = back_up(run, shard);
     if (!trouble) continue;
     troubles.push_back(*trouble);
@@ -97,22 +97,22 @@ Outcome ShardBackup::checkpoint(const CheckpointRequest& request, const std::sto
   return conclude(run, troubles);
 }
 
-Outcome ShardBackup::conclude(Run& run, const std::vector<Trouble>& troubles) {
+Outcome ShardBackup::conclude(Run& run, const std::vector<ShardTrouble>& troubles) {
   Outcome outcome;
   outcome.steps = run.steps;
-  const auto last_look = look(run);
-  SegmentProof proof = prove(run.asked, run.lookout.latest().shards);
-  if (troubles.empty() && !last_look) {
-    static_cast<void>(run.lookout.look_until(
+  const auto last_sample = take_sample(run);
+  SegmentProof proof = prove(run.asked, run.observer.latest().shards);
+  if (troubles.empty() && !last_sample) {
+    static_cast<void>(run.observer.sample_until(
         kSettle, [&](const wal::Sample& sample) { return prove(run.asked, sample.shards).complete(); }));
-    proof = prove(run.asked, run.lookout.latest().shards);
+    proof = prove(run.asked, run.observer.latest().shards);
   }
   outcome.reclaimed = proof.reclaimed;
 
   std::uint64_t done = 0;
   const wal::Shard* left = nullptr;
   for (const auto& shard : run.asked) {
-    if (gone(run.lookout.latest(), shard)) {
+    if (gone(run.observer.latest(), shard)) {
       ++done;
     } else if (left == nullptr) {
       left = &shard;
@@ -130,15 +130,15 @@ Outcome ShardBackup::conclude(Run& run, const std::vector<Trouble>& troubles) {
   }
   if (!troubles.empty()) {
     const auto worst = std::find_if(troubles.begin(), troubles.end(),
-                                    [](const Trouble& one) { return one.kind == OutcomeKind::failed; });
-    const Trouble& shown = worst == troubles.end() ? troubles.front() : *worst;
+                                    [](const ShardTrouble& one) { return one.kind == OutcomeKind::failed; });
+    const ShardTrouble& shown = worst == troubles.end() ? troubles.front() : *worst;
     outcome.kind = shown.kind;
     outcome.message = shown.message + progress;
     return outcome;
   }
-  if (last_look) {
+  if (last_sample) {
     outcome.kind = OutcomeKind::failed;
-    outcome.message = last_look->message + progress;
+    outcome.message = last_sample->message + progress;
     return outcome;
   }
   outcome.kind = OutcomeKind::unverified;
@@ -147,7 +147,7 @@ Outcome ShardBackup::conclude(Run& run, const std::vector<Trouble>& troubles) {
                     " and wal.directory belong to the same server";
   // Closed segments are deleted only by a snapshot that holds points (FACTS.md,
   // "1.x: the backup port").
-  if (const auto* newest = newest_segment(run.lookout.latest(), *left); newest != nullptr && newest->bytes == 0) {
+  if (const auto* newest = newest_segment(run.observer.latest(), *left); newest != nullptr && newest->bytes == 0) {
     outcome.message +=
         "; a WAL that holds only deletions stays until points are written to that shard, and so does one whose "
         "snapshot is still being written";
@@ -155,21 +155,22 @@ Outcome ShardBackup::conclude(Run& run, const std::vector<Trouble>& troubles) {
   return outcome;
 }
 
-std::optional<ShardBackup::Trouble> ShardBackup::look(Run& run) {
-  const auto looked = run.lookout.look();
-  if (looked) return std::nullopt;
-  return Trouble{OutcomeKind::failed, looked.error().message, true};
+std::optional<ShardBackup::ShardTrouble> ShardBackup::take_sample(Run& run) {
+  const auto sampled = run.observer.take_sample();
+  if (sampled) return std::nullopt;
+  return ShardTrouble{OutcomeKind::failed, sampled.error().message, true};
 }
 
-std::optional<ShardBackup::Trouble> ShardBackup::interruption(const Run& run, const wal::Shard& shard) const {
-  if (run.lookout.stopped()) {
-    return Trouble{OutcomeKind::failed, "stopped before shard " + shard_name(shard) + " was done", true};
+std::optional<ShardBackup::ShardTrouble> ShardBackup::interruption(const Run& run, const wal::Shard& shard) const {
+  if (run.observer.stopped()) {
+    return ShardTrouble{OutcomeKind::failed, "stopped before shard " + shard_name(shard) + " was done", true};
   }
-  if (run.lookout.late()) {
-    return Trouble{OutcomeKind::failed,
-                   "out of time at shard " + shard_name(shard) + ": the limit for all is " + format_duration(limit_) +
-                       "; look into the server's log, and raise checkpoint.timeout if it is just slow",
-                   true};
+  if (run.observer.late()) {
+    return ShardTrouble{OutcomeKind::failed,
+                        "out of time at shard " + shard_name(shard) + ": the limit for all is " +
+                            format_duration(limit_) +
+                            "; look into the server's log, and raise checkpoint.timeout if it is just slow",
+                        true};
   }
   return std::nullopt;
 }

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "influxdb/checkpoint_method.h"
-#include "influxdb/lookout.h"
+#include "influxdb/run_observer.h"
 
 namespace wal_exporter::influxdb {
 
@@ -42,14 +42,14 @@ class ShardBackup : public CheckpointMethod {
 
  protected:
   // Why one shard failed, or why the run ended before all shards were done.
-  struct Trouble {
+  struct ShardTrouble {
     OutcomeKind kind = OutcomeKind::failed;
     std::string message;
     bool ends_run = false;  // the other shards would fail in the same way
   };
 
   struct Run {
-    Lookout lookout;
+    RunObserver observer;
     std::vector<wal::Shard> asked{};
     std::uint64_t steps = 0;
   };
@@ -57,13 +57,13 @@ class ShardBackup : public CheckpointMethod {
   // Called first in a run: reads addresses and tokens.
   [[nodiscard]] virtual Result<void> prepare() = 0;
   // Asks for one shard until the server has persisted it, or asking again would not help.
-  [[nodiscard]] virtual std::optional<Trouble> back_up(Run& run, const wal::Shard& shard) = 0;
+  [[nodiscard]] virtual std::optional<ShardTrouble> back_up(Run& run, const wal::Shard& shard) = 0;
   // For messages: who was asked.
   [[nodiscard]] virtual std::string server() const = 0;
 
-  [[nodiscard]] static std::optional<Trouble> look(Run& run);
+  [[nodiscard]] static std::optional<ShardTrouble> take_sample(Run& run);
   // Set if a stop was requested or the run's deadline has passed.
-  [[nodiscard]] std::optional<Trouble> interruption(const Run& run, const wal::Shard& shard) const;
+  [[nodiscard]] std::optional<ShardTrouble> interruption(const Run& run, const wal::Shard& shard) const;
   // Nothing that was there of this shard at the start is left.
   [[nodiscard]] static bool gone(const wal::Sample& sample, const wal::Shard& shard);
 
@@ -72,7 +72,7 @@ class ShardBackup : public CheckpointMethod {
 
  private:
   [[nodiscard]] Outcome checkpoint(const CheckpointRequest& request, const std::stop_token& stop);
-  [[nodiscard]] Outcome conclude(Run& run, const std::vector<Trouble>& troubles);
+  [[nodiscard]] Outcome conclude(Run& run, const std::vector<ShardTrouble>& troubles);
 
   const std::shared_ptr<wal::WalSource> source_;
   const Duration limit_;

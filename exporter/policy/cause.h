@@ -33,7 +33,7 @@ struct NotShrinking {
 
 // A point that an at-once nudge of ours dated in the future; not the user's data.
 struct OwnTrigger {
-  std::optional<std::uint64_t> file;  // nullopt: no look has shown it yet; then it is known by its date
+  std::optional<std::uint64_t> file;  // nullopt: no sample has shown it yet; then it is known by its date
   Time time{};
 };
 

@@ -282,14 +282,14 @@ void add_pause_and_windows(const Memory& memory, const std::vector<Window>& wind
         " until " + format_time(*until) + (memory.paused_by.empty() ? "" : " by " + memory.paused_by);
   }
   if (!windows.empty() && !is_inside(windows, now)) {
-    const auto next = look(windows, now).until;
+    const auto next = state_of(windows, now).until;
     situation.outside_window =
         "it is outside checkpoint.windows, " +
         (next ? "the next begins at " + format_time(*next) : std::string("and none is to come")) +
         "; a login may override it";
   }
   if (is_inside(maintenance, now)) {
-    const auto end = look(maintenance, now).until;
+    const auto end = state_of(maintenance, now).until;
     situation.maintenance = "it is inside a maintenance window" +
                             (end ? " until " + format_time(*end) : std::string()) + "; a login may override it";
   }

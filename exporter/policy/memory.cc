@@ -19,9 +19,9 @@ void put(Json& json, const char* key, const std::optional<Time>& time) {
 }
 
 // Reads what put() and to_text() write, and keeps the first thing that is wrong.
-class Reader {
+class FieldReader {
  public:
-  explicit Reader(const Json& json) : json_(json) {}
+  explicit FieldReader(const Json& json) : json_(json) {}
 
   std::optional<Time> time(const char* key) {
     const auto nanoseconds = whole(key, kLatest);
@@ -113,26 +113,26 @@ Result<Memory> from_text(const std::string& text) {
     const auto files = parse_health(json.value("files_level", ""));
     const auto bytes = parse_health(json.value("bytes_level", ""));
     if (files && bytes) memory.levels = Levels{*files, *bytes};
-    Reader reader(json);
-    memory.files_over_since = reader.time("files_over_since");
-    memory.last_start = reader.time("last_start");
-    memory.last_end = reader.time("last_end");
-    memory.last_success = reader.time("last_success");
-    memory.last_scheduled = reader.time("last_scheduled");
-    memory.failures = reader.count("failures");
-    memory.backoff_until = reader.time("backoff_until");
-    memory.breaker_until = reader.time("breaker_until");
-    memory.critical_failures = reader.count("critical_failures");
-    memory.last_critical_failure = reader.time("last_critical_failure");
-    memory.blocked_since = reader.time("blocked_since");
+    FieldReader fields(json);
+    memory.files_over_since = fields.time("files_over_since");
+    memory.last_start = fields.time("last_start");
+    memory.last_end = fields.time("last_end");
+    memory.last_success = fields.time("last_success");
+    memory.last_scheduled = fields.time("last_scheduled");
+    memory.failures = fields.count("failures");
+    memory.backoff_until = fields.time("backoff_until");
+    memory.breaker_until = fields.time("breaker_until");
+    memory.critical_failures = fields.count("critical_failures");
+    memory.last_critical_failure = fields.time("last_critical_failure");
+    memory.blocked_since = fields.time("blocked_since");
     memory.restart_considered = json.value("restart_considered", false);
     memory.restart_waits = json.value("restart_waits", false);
-    memory.restarts = reader.times("restarts");
-    memory.own_trigger_file = reader.number("own_trigger_file");
-    memory.own_trigger_time = reader.time("own_trigger_time");
-    memory.paused_until = reader.time("paused_until");
+    memory.restarts = fields.times("restarts");
+    memory.own_trigger_file = fields.number("own_trigger_file");
+    memory.own_trigger_time = fields.time("own_trigger_time");
+    memory.paused_until = fields.time("paused_until");
     memory.paused_by = json.value("paused_by", "");
-    if (!reader.wrong().empty()) return unreadable(reader.wrong());
+    if (!fields.wrong().empty()) return unreadable(fields.wrong());
     return memory;
   } catch (const Json::exception& error) {
     return unreadable(error.what());

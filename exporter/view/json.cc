@@ -251,7 +251,7 @@ Json to_json(const CheckpointRun& run) {
   out["message"] = run.outcome ? text(run.outcome->message) : Json(nullptr);
   out["started"] = time(run.started);
   out["ended"] = time(run.ended);
-  out["duration_seconds"] = run.outcome ? number(to_seconds(run.outcome->took)) : Json(nullptr);
+  out["duration_seconds"] = run.outcome ? number(to_seconds(run.outcome->elapsed)) : Json(nullptr);
   out["reclaimed"] = run.outcome ? extent(run.outcome->reclaimed) : Json(nullptr);
   out["steps"] = run.outcome ? Json(run.outcome->steps) : Json(nullptr);
   return out;

@@ -99,9 +99,9 @@ struct TargetView {
   std::string method;  // the method in use: backup, nudge, http, none; empty: not known yet
 
   std::optional<policy::Health> health;       // nullopt: unknown
-  std::shared_ptr<const wal::Sample> sample;  // the last good look; nullptr: none yet
+  std::shared_ptr<const wal::Sample> sample;  // the last good sample; nullptr: none yet
   bool last_sample_success = false;
-  std::string error;             // of the last look where it failed; empty: it went well
+  std::string error;             // of the last sample where it failed; empty: it went well
   std::optional<Time> stale_at;  // when the sample stops counting; nullopt: there is none
 
   policy::Thresholds thresholds;

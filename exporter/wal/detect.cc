@@ -151,7 +151,7 @@ Result<Detected> detect(const std::filesystem::path& directory, const std::stop_
                        directory.parent_path().string());
   }
   const auto source = make_segment_source({directory, Integrity::off}, std::make_shared<SystemClock>());
-  const auto sample = source->look(stop);
+  const auto sample = source->take_sample(stop);
   if (!sample) return tl::unexpected(sample.error());
   if ((*sample)->shards.empty()) return no_layout(directory, (*sample)->bucket_ids);
   return Detected{DetectedLayout::segments, (*sample)->bucket_ids};

@@ -223,7 +223,7 @@ Result<void> NodeIndex::verify_file(PendingFile& file, const FolderView& folder,
   if (!opened && opened.error().kind == ErrorKind::internal) return tl::unexpected(opened.error());
   std::optional<FileFault> fault;
   if (!*status || (!opened && opened.error().kind == ErrorKind::not_found)) {
-    // Gone: the next look will see that.
+    // Gone: the next sample will see that.
   } else if (!opened) {
     fault = FileFault{InvalidReason::unreadable, opened.error().message};
   } else {

@@ -34,7 +34,7 @@ struct PendingFile {
 struct DoubtfulFile {
   enum class Kind {
     damaged,    // `fault` says how
-    unsettled,  // looked damaged, but was just put there: judged at the next look
+    unsettled,  // looked damaged, but was just put there: judged at the next sample
     unknown,    // sound, but the header is not understood: `unknown` says why
   };
   Kind kind = Kind::damaged;
@@ -43,7 +43,7 @@ struct DoubtfulFile {
   const char* unknown = "";
 };
 
-// Where the files are and how they are looked at: of one look.
+// Where the files are and how they are looked at: of one sample.
 struct FolderView {
   int fd = -1;
   const std::filesystem::path& path;

@@ -19,8 +19,8 @@ struct ReadCounter {
 
 struct NodeOptions : Options {
   // A newest file that looks damaged but was changed within this time of the wall
-  // clock is left for the next look, in case it is still being put there. 0: every
-  // file is judged at once, which is right where there is no next look (--once).
+  // clock is left for the next sample, in case it is still being put there. 0: every
+  // file is judged at once, which is right where there is no next sample (--once).
   Duration settle_time = std::chrono::seconds(2);
   std::shared_ptr<ReadCounter> counter{};  // may be null
 };

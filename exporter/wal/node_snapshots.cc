@@ -108,7 +108,7 @@ Result<void> NodeSnapshots::ask_times(int folder, const std::filesystem::path& p
   return {};
 }
 
-Result<SnapshotsFound> NodeSnapshots::look(int root, const std::filesystem::path& path, ReadCounter& counter,
+Result<SnapshotsFound> NodeSnapshots::find(int root, const std::filesystem::path& path, ReadCounter& counter,
                                            const std::stop_token& stop) {
   const std::filesystem::path whole = path / "snapshots";
   SnapshotsFound found;

@@ -35,8 +35,8 @@ class NodeSnapshots {
   // path for messages. No such folder: no snapshots yet. A folder or a file that
   // may not be read is an error: without it nobody can tell what is pending. A
   // file that is not whole is passed over in favour of the one before it, and
-  // read again at the next look; one that was good at an earlier look stays good.
-  [[nodiscard]] Result<SnapshotsFound> look(int root, const std::filesystem::path& path, ReadCounter& counter,
+  // read again at the next sample; one that was good at an earlier sample stays good.
+  [[nodiscard]] Result<SnapshotsFound> find(int root, const std::filesystem::path& path, ReadCounter& counter,
                                             const std::stop_token& stop);
 
  private:

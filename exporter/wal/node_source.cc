@@ -55,7 +55,7 @@ class NodeSource final : public WalSource {
     if (!options_.counter) options_.counter = std::make_shared<ReadCounter>();
   }
 
-  Result<std::shared_ptr<const Sample>> look(std::stop_token stop) override {
+  Result<std::shared_ptr<const Sample>> take_sample(std::stop_token stop) override {
     const MutexLock lock(mutex_);
     const SteadyTime begin = clock_->steady();
     Sample sample;
@@ -63,7 +63,7 @@ class NodeSource final : public WalSource {
     sample.layout = Layout::node;
     auto done = walk(sample, begin, stop);
     if (!done) return tl::unexpected(std::move(done.error()));
-    sample.took = clock_->steady() - begin;
+    sample.elapsed = clock_->steady() - begin;
     return std::make_shared<const Sample>(std::move(sample));
   }
 
@@ -86,7 +86,7 @@ class NodeSource final : public WalSource {
     // Read after the files are listed. A snapshot made in between then only turns some of the
     // listed files into retained ones. In the other order, files that InfluxDB deletes in
     // between would look like gaps.
-    const auto snapshots = snapshots_.look(root->get(), options_.directory, *options_.counter, stop);
+    const auto snapshots = snapshots_.find(root->get(), options_.directory, *options_.counter, stop);
     if (!snapshots) return tl::unexpected(snapshots.error());
     if (!*folder) {
       auto fine = judge_missing_wal(root->get(), *snapshots, sample, stop);
@@ -108,11 +108,11 @@ class NodeSource final : public WalSource {
     if (!updated) return updated;
     last_snapshotted_ = last;
     if (options_.integrity == Integrity::full) {
-      const auto since = last_look_ ? std::optional<Duration>(begin - *last_look_) : std::nullopt;
+      const auto since = last_sample_ ? std::optional<Duration>(begin - *last_sample_) : std::nullopt;
       auto verified = index_.verify(view, checksum_budget(options_.checksum_bytes_per_second, since));
       if (!verified) return verified;
     }
-    last_look_ = begin;
+    last_sample_ = begin;
     fill(sample, listed, last);
     return {};
   }
@@ -271,12 +271,12 @@ class NodeSource final : public WalSource {
   const std::shared_ptr<Clock> clock_;
   const Log log_;
 
-  Mutex mutex_;  // guards what earlier looks left behind
+  Mutex mutex_;  // guards what earlier samples left behind
   NodeIndex index_ WAL_EXPORTER_GUARDED_BY(mutex_);
   NodeSnapshots snapshots_ WAL_EXPORTER_GUARDED_BY(mutex_);
   std::optional<FolderIdentity> folder_ WAL_EXPORTER_GUARDED_BY(mutex_);
   std::uint64_t last_snapshotted_ WAL_EXPORTER_GUARDED_BY(mutex_) = 0;
-  std::optional<SteadyTime> last_look_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  std::optional<SteadyTime> last_sample_ WAL_EXPORTER_GUARDED_BY(mutex_);
 };
 
 }  // namespace

@@ -17,8 +17,8 @@ struct Options {
   // snapshots/. May itself be a symbolic link; what is below it may not.
   std::filesystem::path directory;
   Integrity integrity = Integrity::header;
-  // 3.x: Integrity::full reads at most this much per second between two looks, and one
-  // second's worth at the first. 0: no bound, every look checks all that is left.
+  // 3.x: Integrity::full reads at most this much per second between two samples, and one
+  // second's worth at the first. 0: no bound, every sample checks all that is left.
   std::uint64_t checksum_bytes_per_second = 8 * kMiB;
 
   friend bool operator==(const Options&, const Options&) = default;

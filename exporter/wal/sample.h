@@ -100,7 +100,7 @@ struct Snapshot {
 
 struct Sample {
   Time taken_at{};
-  Duration took{};
+  Duration elapsed{};
   Layout layout = Layout::segments;
 
   Extent pending;
@@ -126,10 +126,10 @@ struct Sample {
   std::optional<Time> max_data_time;    // of any pending file
 
   // What appeared since the source was opened; never falls. A file that came and
-  // went between two looks is not seen, so this is a lower bound.
+  // went between two samples is not seen, so this is a lower bound.
   Extent written;
 
-  // What a person should know about this look: skipped symbolic links, files
+  // What a person should know about this sample: skipped symbolic links, files
   // that could not be judged.
   std::vector<std::string> notes;
 };

@@ -40,7 +40,7 @@ struct Checked {
   std::optional<SegmentFault> fault;
 };
 
-// A segment as one look saw it.
+// A segment as one sample saw it.
 struct Seen {
   std::uint64_t shard = 0;
   std::uint64_t number = 0;
@@ -55,11 +55,11 @@ struct Seen {
   }
 };
 
-// What one look leaves to the next; both by inode.
+// What one sample leaves to the next; both by inode.
 struct Memory {
   std::unordered_map<std::uint64_t, Checked> checked;
   std::unordered_map<std::uint64_t, Seen> seen;
-  Extent grown;  // since the look before
+  Extent grown;  // since the sample before
 };
 
 class SegmentSource final : public WalSource {
@@ -67,7 +67,7 @@ class SegmentSource final : public WalSource {
   SegmentSource(Options options, std::shared_ptr<Clock> clock)
       : options_(std::move(options)), clock_(std::move(clock)) {}
 
-  Result<std::shared_ptr<const Sample>> look(std::stop_token stop) override {
+  Result<std::shared_ptr<const Sample>> take_sample(std::stop_token stop) override {
     const MutexLock lock(mutex_);
     const SteadyTime begin = clock_->steady();
     Sample sample;
@@ -79,7 +79,7 @@ class SegmentSource final : public WalSource {
       return std::tie(a.database, a.retention_policy, a.id) < std::tie(b.database, b.retention_policy, b.id);
     });
     sample.written = written_;
-    sample.took = clock_->steady() - begin;
+    sample.elapsed = clock_->steady() - begin;
     return std::make_shared<const Sample>(std::move(sample));
   }
 
@@ -118,7 +118,7 @@ class SegmentSource final : public WalSource {
           return done;
         });
     if (!result) {
-      memory_ = std::move(before);  // a look that failed forgets nothing
+      memory_ = std::move(before);  // a sample that failed forgets nothing
       return result;
     }
     sample.bucket_ids = databases > 0 && databases == buckets;
@@ -260,7 +260,7 @@ class SegmentSource final : public WalSource {
   const Options options_;
   const std::shared_ptr<Clock> clock_;
 
-  Mutex mutex_;  // guards what earlier looks left behind
+  Mutex mutex_;  // guards what earlier samples left behind
   Memory memory_ WAL_EXPORTER_GUARDED_BY(mutex_);
   Extent written_ WAL_EXPORTER_GUARDED_BY(mutex_);
   bool looked_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;

@@ -15,8 +15,8 @@ class WalSource {
   virtual ~WalSource() = default;
 
   // One look. An error names the path and the remedy; nothing is remembered from
-  // a failed look. Calls are serialised by the source: safe from any thread.
-  [[nodiscard]] virtual Result<std::shared_ptr<const Sample>> look(std::stop_token stop) = 0;
+  // a failed sample. Calls are serialised by the source: safe from any thread.
+  [[nodiscard]] virtual Result<std::shared_ptr<const Sample>> take_sample(std::stop_token stop) = 0;
 };
 
 }  // namespace wal_exporter::wal

@@ -106,7 +106,7 @@ class WatchHub::Watches {
 
   void remove(Id id) WAL_EXPORTER_EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);
-    release(id, watched_[id], [](const Place&) { return true; });
+    release(id, watched_[id], [](const Spot&) { return true; });
     watched_.erase(id);
   }
 
@@ -137,7 +137,7 @@ class WatchHub::Watches {
     const MutexLock lock(mutex_);
     Watched& watched = watched_[id];
     // What is not there any more, or was moved away.
-    release(id, watched, [&](const Place& place) { return place.round != watched.round; });
+    release(id, watched, [&](const Spot& place) { return place.round != watched.round; });
     if (const std::string_view kind = without_events(root->get()); !kind.empty() && watched.degraded.empty()) {
       watched.degraded =
           "the WAL lies on " + std::string(kind) + ", which may give no events for changes made elsewhere";
@@ -172,7 +172,7 @@ class WatchHub::Watches {
   }
 
  private:
-  struct Place {
+  struct Spot {
     std::filesystem::path path;
     int level = 0;
     std::uint64_t round = 0;  // of the rearm() that last found it
@@ -190,7 +190,7 @@ class WatchHub::Watches {
     std::string degraded;
     bool armed = false;
     std::uint64_t round = 0;
-    std::unordered_map<int, Place> places;  // by the kernel's number, which others may have, too
+    std::unordered_map<int, Spot> places;  // by the kernel's number, which others may have, too
     std::deque<Appeared> appeared;
     bool arming = false;  // a job is about what appeared
   };
@@ -300,7 +300,7 @@ class WatchHub::Watches {
 
   void handle(const inotify_event& event, const std::string& name, Id id, Watched& watched, News& news)
       WAL_EXPORTER_REQUIRES(mutex_) {
-    const Place& place = watched.places[event.wd];
+    const Spot& place = watched.places[event.wd];
     if ((event.mask & (kLost | IN_IGNORED)) != 0) {
       if (place.level == 0) {
         watched.degraded = "the directory " + escape_control(place.path.string()) + " was removed or replaced";
@@ -308,7 +308,7 @@ class WatchHub::Watches {
       const bool moved = (event.mask & IN_MOVE_SELF) != 0;
       if (moved) watched.armed = false;  // what is below it has another path now
       if (moved || place.level == 0) news.changed.insert(watched.callback);
-      release(id, watched, [&](const Place& each) { return &each == &place; });
+      release(id, watched, [&](const Spot& each) { return &each == &place; });
       return;
     }
     if ((event.mask & kAppeared) == 0) return;

@@ -26,7 +26,7 @@ std::string reclaimed_text(const influxdb::Outcome& outcome) {
   const auto& extent = outcome.reclaimed;
   return std::string(kTriggered) + ": reclaimed " + std::to_string(extent.files) +
          (extent.files == 1 ? " file, " : " files, ") + format_bytes(extent.bytes) + " in " +
-         format_duration_rough(outcome.took);
+         format_duration_rough(outcome.elapsed);
 }
 
 Told tell_ended(const view::CheckpointAnswer& answer) {

@@ -65,7 +65,7 @@ class BackupV2 : public ::testing::Test {
   Outcome run(CheckpointRequest request = {}) {
     return make_backup_v2(options_, source_, clock_, null_log())->run(request, stop_.get_token());
   }
-  wal::Extent pending() { return (*source_->look({}))->pending; }
+  wal::Extent pending() { return (*source_->take_sample({}))->pending; }
 
   TempDir directory_;
   // Its waits are over in a fraction; those for sockets keep real time.

@@ -7,7 +7,7 @@
 #include <future>
 #include <thread>
 
-#include "influxdb/lookout.h"
+#include "influxdb/run_observer.h"
 #include "servers/server_process.h"
 #include "unit/http/fake_server.h"
 #include "wal/node_source.h"
@@ -29,15 +29,15 @@ using tests::TempDir;
 const Time kBoundary = Time(seconds(1795398060));
 const Time kStart = kBoundary - seconds(20);
 
-// Calls `then` with the number of pending files before each look of a run.
+// Calls `then` with the number of pending files before each sample of a run.
 class Interfering final : public wal::WalSource {
  public:
   Interfering(std::shared_ptr<wal::WalSource> source, std::function<void(std::size_t)> then)
       : source_(std::move(source)), then_(std::move(then)) {}
-  Result<std::shared_ptr<const wal::Sample>> look(std::stop_token stop) override {
-    auto sample = source_->look(stop);
+  Result<std::shared_ptr<const wal::Sample>> take_sample(std::stop_token stop) override {
+    auto sample = source_->take_sample(stop);
     if (sample) then_((*sample)->periods.size());
-    return source_->look(stop);
+    return source_->take_sample(stop);
   }
 
  private:
@@ -45,12 +45,12 @@ class Interfering final : public wal::WalSource {
   std::function<void(std::size_t)> then_;
 };
 
-// Keeps the first look that was taken through it.
+// Keeps the first sample that was taken through it.
 class FirstLook final : public wal::WalSource {
  public:
   explicit FirstLook(std::shared_ptr<wal::WalSource> source) : source_(std::move(source)) {}
-  Result<std::shared_ptr<const wal::Sample>> look(std::stop_token stop) override {
-    auto sample = source_->look(stop);
+  Result<std::shared_ptr<const wal::Sample>> take_sample(std::stop_token stop) override {
+    auto sample = source_->take_sample(stop);
     if (sample && first_ == nullptr) first_ = *sample;
     return sample;
   }
@@ -102,7 +102,7 @@ class Nudge : public ::testing::Test {
   }
   Outcome run() { return make_nudge(options_, source_, clock_, null_log())->run({}, stop_.get_token()); }
   wal::Sample look() {
-    const auto sample = source_->look({});
+    const auto sample = source_->take_sample({});
     EXPECT_TRUE(sample) << sample.error().message;
     return sample ? **sample : wal::Sample{};
   }
@@ -145,7 +145,7 @@ TEST_F(Nudge, PatientWritesExactlyThePlanAndLeavesOneFile) {
   EXPECT_EQ(outcome.reclaimed.files, 12U);
   EXPECT_GT(outcome.reclaimed.bytes, 12U * 64);
   EXPECT_LT(outcome.started, kBoundary);
-  EXPECT_GE(outcome.started + outcome.took, kBoundary);
+  EXPECT_GE(outcome.started + outcome.elapsed, kBoundary);
   const auto after = look();
   ASSERT_EQ(after.periods.size(), 1U);
   EXPECT_GE(after.periods[0].max_time, kBoundary);
@@ -264,7 +264,7 @@ TEST_F(Nudge, WithLiveWritersNeverMorePointsThanThePlanAndAllOfTheStartIsCovered
     write(12, now);
     options_.mode = mode;
     const auto planned = plan();
-    // The run's own first look decides what it has to cover: the writer goes on.
+    // The run's own first sample decides what it has to cover: the writer goes on.
     const auto inner = source_;
     const auto start_of_run = std::make_shared<FirstLook>(inner);
     source_ = start_of_run;
@@ -296,7 +296,7 @@ TEST_F(Nudge, LiveWritersThatReleaseTheFrontBeforeAFutureFileEndItAsFailed) {
   source_ = std::make_shared<Interfering>(inner, [&](std::size_t pending) {
     if (pending < 35 || looks++ > 0) return;
     write(1, kStart);
-    EXPECT_TRUE(until([&] { return (*inner->look({}))->snapshot.has_value(); }));
+    EXPECT_TRUE(until([&] { return (*inner->take_sample({}))->snapshot.has_value(); }));
   });
   const auto outcome = run();
   EXPECT_EQ(outcome.kind, OutcomeKind::failed) << outcome.message;
@@ -421,7 +421,7 @@ TEST_F(Nudge, StopsWhileItWaitsForTheBoundary) {
   EXPECT_EQ(ended.kind, OutcomeKind::failed);
   EXPECT_EQ(ended.message, "stopped after 17 of 18 points, 29 files pending");
   EXPECT_EQ(ended.steps, 17U);
-  EXPECT_LT(ended.took, seconds(20));
+  EXPECT_LT(ended.elapsed, seconds(20));
 }
 
 TEST_F(Nudge, StopsWhileTheServerIsSilent) {

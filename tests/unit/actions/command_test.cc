@@ -164,7 +164,7 @@ TEST_F(Command, ThatLeavesAChildBehindEndsAtOnceAndTheChildLives) {
   const auto end = run_process({{script("sleep 1000 & echo $!")}, {}, 1min}, *clock_, {});
   ASSERT_TRUE(end.has_value());
   EXPECT_EQ(end->exit_code, 0);
-  EXPECT_LT(end->took, 50s) << "it waited for the child, which holds the output open";
+  EXPECT_LT(end->elapsed, 50s) << "it waited for the child, which holds the output open";
   const auto child = static_cast<pid_t>(std::stol(end->output));
   EXPECT_EQ(::kill(child, 0), 0) << "it may be the server itself";
   ::kill(child, SIGKILL);
@@ -231,7 +231,7 @@ TEST_F(Command, WhoseExitStatusIsLostHasEndedAllTheSame) {
   ::signal(SIGCHLD, old);
   ASSERT_TRUE(end.has_value());
   EXPECT_TRUE(end->status_lost);
-  EXPECT_LT(end->took, 50s);
+  EXPECT_LT(end->elapsed, 50s);
   EXPECT_EQ(end->exit_code, -1);
   EXPECT_EQ(end->signal, 0);
   EXPECT_FALSE(end->timed_out);

@@ -83,14 +83,14 @@ TEST(DailyWindow, GoesByTheClockOfItsZone) {
 
 TEST(DailyWindow, TheNightOfASpringForwardIsAnHourShorter) {
   const auto windows = one(daily("22:00", "06:00"), "Europe/Berlin");
-  const auto state = look(windows, at("2026-03-28T22:00:00Z"));
+  const auto state = state_of(windows, at("2026-03-28T22:00:00Z"));
   EXPECT_TRUE(state.inside);
   EXPECT_EQ(state.until, at("2026-03-29T04:00:00Z"));
 }
 
 TEST(DailyWindow, TheNightOfAFallBackIsAnHourLonger) {
   const auto windows = one(daily("22:00", "06:00"), "Europe/Berlin");
-  const auto state = look(windows, at("2026-10-24T21:00:00Z"));
+  const auto state = state_of(windows, at("2026-10-24T21:00:00Z"));
   EXPECT_TRUE(state.inside);
   EXPECT_EQ(state.until, at("2026-10-25T05:00:00Z"));
 }
@@ -108,14 +108,14 @@ TEST(DailyWindow, AnHourThatIsLeftOutOrComesTwiceIsFollowed) {
 
 TEST(DailyWindow, OutsideItSaysWhenTheNextOneBegins) {
   const auto windows = one(daily("22:00", "23:00", "0000010"), "America/New_York");  // Mondays
-  const auto state = look(windows, at("2026-11-25T12:00:00Z"));
+  const auto state = state_of(windows, at("2026-11-25T12:00:00Z"));
   EXPECT_FALSE(state.inside);
   EXPECT_EQ(state.until, at("2026-12-01T03:00:00Z"));
 }
 
 TEST(DailyWindow, AWholeDayNeverEnds) {
   const auto windows = one(daily("00:00", "24:00"));
-  const auto state = look(windows, at("2026-11-25T12:00:00Z"));
+  const auto state = state_of(windows, at("2026-11-25T12:00:00Z"));
   EXPECT_TRUE(state.inside);
   EXPECT_TRUE(is_inside(windows, at("2026-11-26T00:00:00Z")));
 }
@@ -136,7 +136,7 @@ TEST(CronWindow, ALongOneReachesOverDays) {
 
 TEST(CronWindow, OverlappingOnesEndWithTheLast) {
   const auto windows = one(cron("*/30 2-3 * * *", std::chrono::minutes(45)));
-  const auto state = look(windows, at("2026-11-25T02:10:00Z"));
+  const auto state = state_of(windows, at("2026-11-25T02:10:00Z"));
   EXPECT_TRUE(state.inside);
   EXPECT_EQ(state.until, at("2026-11-25T04:15:00Z"));
 }
@@ -146,17 +146,17 @@ TEST(CronWindow, ATimeThatComesTwiceBeginsTwice) {
   const auto windows = one(cron("0 2-4 * * *", std::chrono::hours(1)), "Europe/Berlin");
   EXPECT_FALSE(is_inside(windows, at("2026-10-24T23:59:59Z")));
   for (const char* time : {"2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", "2026-10-25T02:30:00Z"}) {
-    const auto state = look(windows, at(time));
+    const auto state = state_of(windows, at(time));
     EXPECT_TRUE(state.inside) << time;
     EXPECT_EQ(state.until, at("2026-10-25T04:00:00Z")) << time;
   }
-  EXPECT_EQ(look(windows, at("2026-10-24T20:00:00Z")).until, at("2026-10-25T00:00:00Z"));
+  EXPECT_EQ(state_of(windows, at("2026-10-24T20:00:00Z")).until, at("2026-10-25T00:00:00Z"));
   const auto minutely = one(cron("* * * * *", std::chrono::minutes(1)), "Europe/Berlin");
   EXPECT_TRUE(is_inside(minutely, at("2026-10-25T01:30:00Z")));
   // Between the two the clock shows 02:59, then 02:00 again.
   const auto short_one = one(cron("0 2 * * *", std::chrono::minutes(10)), "Europe/Berlin");
   EXPECT_FALSE(is_inside(short_one, at("2026-10-25T00:30:00Z")));
-  EXPECT_EQ(look(short_one, at("2026-10-25T00:30:00Z")).until, at("2026-10-25T01:00:00Z"));
+  EXPECT_EQ(state_of(short_one, at("2026-10-25T00:30:00Z")).until, at("2026-10-25T01:00:00Z"));
   EXPECT_TRUE(is_inside(short_one, at("2026-10-25T01:05:00Z")));
 }
 
@@ -194,21 +194,21 @@ TEST(CronWindow, ADateThatNeverComesIsRefused) {
 }
 
 TEST(CronWindow, TheLeapDayIsFoundYearsAhead) {
-  const auto state = look(one(cron("0 0 29 feb *", std::chrono::hours(1))), at("2026-11-25T12:00:00Z"));
+  const auto state = state_of(one(cron("0 0 29 feb *", std::chrono::hours(1))), at("2026-11-25T12:00:00Z"));
   EXPECT_EQ(state.until, at("2028-02-29T00:00:00Z"));
 }
 
 TEST(OnceWindow, HoldsFromItsBeginToItsEnd) {
   const OnceWindow once{parse_local_time("2026-12-01T22:00").value(), parse_local_time("2026-12-02T04:00").value()};
   const auto windows = one(once, "Europe/Berlin");
-  EXPECT_EQ(look(windows, at("2026-11-25T12:00:00Z")).until, at("2026-12-01T21:00:00Z"));
+  EXPECT_EQ(state_of(windows, at("2026-11-25T12:00:00Z")).until, at("2026-12-01T21:00:00Z"));
   EXPECT_TRUE(is_inside(windows, at("2026-12-01T21:00:00Z")));
   EXPECT_FALSE(is_inside(windows, at("2026-12-02T03:00:00Z")));
-  EXPECT_EQ(look(windows, at("2026-12-02T03:00:00Z")).until, std::nullopt);
+  EXPECT_EQ(state_of(windows, at("2026-12-02T03:00:00Z")).until, std::nullopt);
 }
 
 TEST(Windows, NoneIsOutsideForGood) {
-  const auto state = look({}, at("2026-11-25T12:00:00Z"));
+  const auto state = state_of({}, at("2026-11-25T12:00:00Z"));
   EXPECT_FALSE(state.inside);
   EXPECT_EQ(state.until, std::nullopt);
 }

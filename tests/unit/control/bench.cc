@@ -277,7 +277,7 @@ Result<std::shared_ptr<const wal::Sample>> World::read() const {
   if (!wal) return tl::unexpected(wal.error());
   auto sample = std::make_shared<wal::Sample>(*wal);
   sample->taken_at = now_.wall;
-  sample->took = elapsed;
+  sample->elapsed = elapsed;
   return sample;
 }
 

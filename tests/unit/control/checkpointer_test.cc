@@ -76,7 +76,7 @@ TEST_F(Checkpoints, ThatEndAreToldWithWhatTheyLeft) {
   outcome.kind = OutcomeKind::succeeded;
   outcome.message = "5 shards are empty";
   outcome.reclaimed = {5, 5000};
-  outcome.took = 3s;
+  outcome.elapsed = 3s;
   bench.end_checkpoint(outcome);
   const auto told = bench.store->details("wal.checkpoint").at(1);
   EXPECT_EQ(told.at("state"), "ended");

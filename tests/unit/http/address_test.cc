@@ -23,13 +23,13 @@ TEST(PrintableUrl, StaysOneLine) {
 }
 
 TEST(ParseTarget, TakesHttpAndHttpsWithoutTheSlashAtTheEnd) {
-  EXPECT_EQ(parse_target("http://h:8086/")->url, "http://h:8086");
-  EXPECT_EQ(parse_target("https://h/prefix//")->url, "https://h/prefix");
-  EXPECT_EQ(parse_target("http://h")->unix_socket, "");
+  EXPECT_EQ(parse_url("http://h:8086/")->url, "http://h:8086");
+  EXPECT_EQ(parse_url("https://h/prefix//")->url, "https://h/prefix");
+  EXPECT_EQ(parse_url("http://h")->unix_socket, "");
 }
 
 TEST(ParseTarget, TurnsAUnixUrlIntoASocketAndLocalhost) {
-  const auto target = parse_target("unix:///run/influx db.sock");
+  const auto target = parse_url("unix:///run/influx db.sock");
   ASSERT_TRUE(target);
   EXPECT_EQ(target->url, "http://localhost");
   EXPECT_EQ(target->unix_socket, "/run/influx db.sock");
@@ -38,7 +38,7 @@ TEST(ParseTarget, TurnsAUnixUrlIntoASocketAndLocalhost) {
 TEST(ParseTarget, RefusesTheRestAndSaysWhatWouldBeRight) {
   for (const char* url :
        {"", "127.0.0.1:8086", "ftp://h", "unix://relative.sock", "unix://", "http://h/?db=a", "http://", "https:///"}) {
-    const auto target = parse_target(url);
+    const auto target = parse_url(url);
     ASSERT_FALSE(target) << url;
     EXPECT_EQ(target.error().kind, ErrorKind::invalid);
     EXPECT_NE(target.error().message.find("http://127.0.0.1:8086"), std::string::npos);

@@ -155,7 +155,7 @@ TEST_F(BackupV1, AServerThatHangsAfterAcceptFailsAtTheReadLimit) {
   const auto outcome = run(with, {}, seconds(1));
   EXPECT_EQ(outcome.kind, OutcomeKind::failed);
   EXPECT_THAT(outcome.message, HasSubstr("connected, but no answer within 30s"));
-  EXPECT_GE(outcome.took, seconds(30));
+  EXPECT_GE(outcome.elapsed, seconds(30));
 }
 
 TEST_F(BackupV1, AServerThatTricklesFailsAtTheTotalLimit) {
@@ -169,7 +169,7 @@ TEST_F(BackupV1, AServerThatTricklesFailsAtTheTotalLimit) {
   const auto outcome = run(with, {}, seconds(10));
   EXPECT_EQ(outcome.kind, OutcomeKind::failed);
   EXPECT_THAT(outcome.message, HasSubstr("out of time at shard a/autogen/1: the limit for all is 2m"));
-  EXPECT_GE(outcome.took, minutes(2));
+  EXPECT_GE(outcome.elapsed, minutes(2));
 }
 
 TEST_F(BackupV1, RubbishFailsAndShowsItsFirstBytesOnOneLine) {
@@ -256,14 +256,14 @@ TEST_F(BackupV1, AsksAgainWhenRefusedAndThenSucceeds) {
   EXPECT_EQ(outcome.kind, OutcomeKind::succeeded) << outcome.message;
   EXPECT_EQ(outcome.reclaimed, (wal::Extent{2, 15}));
   EXPECT_EQ(port_.asked(), (Ids{1, 1, 1}));
-  EXPECT_GE(outcome.took, milliseconds(750));
+  EXPECT_GE(outcome.elapsed, milliseconds(750));
 }
 
 TEST_F(BackupV1, DoesNotAskAgainWhenTheOtherSnapshotPersistedAll) {
   wal_->add("a", 1, {10, 5});
   port_.next_refused();
   wal_->on_look([&](int number) {
-    if (number == 3) wal_->snapshot(1);  // the look after the first pause
+    if (number == 3) wal_->snapshot(1);  // the sample after the first pause
     return std::nullopt;
   });
   const auto outcome = run();
@@ -280,7 +280,7 @@ TEST_F(BackupV1, IsBusyWhenAnotherSnapshotDoesNotEnd) {
   EXPECT_EQ(outcome.kind, OutcomeKind::busy) << outcome.message;
   EXPECT_THAT(outcome.message, HasSubstr("another snapshot of it is running"));
   EXPECT_THAT(port_.asked(), SizeIs(7));
-  EXPECT_GE(outcome.took, milliseconds(15'750));
+  EXPECT_GE(outcome.elapsed, milliseconds(15'750));
   EXPECT_EQ(outcome.reclaimed, wal::Extent{});
 }
 
@@ -339,7 +339,7 @@ TEST_F(BackupV1, AYesThatTheWalDoesNotShowIsUnverified) {
   EXPECT_THAT(outcome.message, HasSubstr("wal.directory belong to the same server"));
   EXPECT_EQ(outcome.steps, 1U);
   EXPECT_EQ(outcome.reclaimed, wal::Extent{});
-  EXPECT_GE(outcome.took, seconds(2));
+  EXPECT_GE(outcome.elapsed, seconds(2));
 }
 
 TEST_F(BackupV1, AWalOfDeletionsAloneIsUnverifiedAndSaysWhy) {

@@ -52,7 +52,7 @@ class FakeWal final : public wal::WalSource {
     const MutexLock lock(mutex_);
     free_ = bytes;
   }
-  // Called at the start of each look with its number, from 1.
+  // Called at the start of each sample with its number, from 1.
   void on_look(std::function<std::optional<Error>(int)> hook) { hook_ = std::move(hook); }
   [[nodiscard]] bool knows(std::uint64_t id) {
     const MutexLock lock(mutex_);
@@ -63,7 +63,7 @@ class FakeWal final : public wal::WalSource {
     return looks_;
   }
 
-  [[nodiscard]] Result<std::shared_ptr<const wal::Sample>> look(std::stop_token stop) override {
+  [[nodiscard]] Result<std::shared_ptr<const wal::Sample>> take_sample(std::stop_token stop) override {
     int number = 0;
     {
       const MutexLock lock(mutex_);
@@ -111,7 +111,7 @@ class FakeWal final : public wal::WalSource {
   std::uint64_t inode_ WAL_EXPORTER_GUARDED_BY(mutex_) = 100;
   int looks_ WAL_EXPORTER_GUARDED_BY(mutex_) = 0;
   std::optional<std::uint64_t> free_ WAL_EXPORTER_GUARDED_BY(mutex_);
-  std::function<std::optional<Error>(int)> hook_;  // set before the first look
+  std::function<std::optional<Error>(int)> hook_;  // set before the first sample
 };
 
 class FakeBackupPort {

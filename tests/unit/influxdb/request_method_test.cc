@@ -28,7 +28,7 @@ class FakeNode final : public wal::WalSource {
     first_ = first;
     last_ = last;
   }
-  Result<std::shared_ptr<const wal::Sample>> look(std::stop_token) override {
+  Result<std::shared_ptr<const wal::Sample>> take_sample(std::stop_token) override {
     const MutexLock lock(mutex_);
     auto sample = std::make_shared<wal::Sample>();
     sample->layout = wal::Layout::node;

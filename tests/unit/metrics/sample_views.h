@@ -15,7 +15,7 @@ inline Time at(double unix_seconds) {
   return Time(std::chrono::round<Duration>(std::chrono::duration<double, std::milli>(unix_seconds * 1000)));
 }
 
-// Before the first look, without a url.
+// Before the first sample, without a url.
 inline view::TargetView unknown_target(std::string name = "plant") {
   view::TargetView target;
   target.name = std::move(name);

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "target.h"
+#include "hand_driven.h"
 
 namespace wal_exporter::policy {
 namespace {

@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "hand_driven.h"
 #include "paths.h"
-#include "target.h"
 #include "wal/node_source.h"
 
 namespace wal_exporter::policy {
@@ -21,7 +21,7 @@ std::shared_ptr<const wal::Sample> fixture(const std::string& name) {
   wal::NodeOptions options;
   options.directory = std::filesystem::path(tests::kFixtures) / "influxdb3" / name;
   const auto clock = std::make_shared<ManualClock>(at("2026-11-23T01:41:00Z"));
-  return wal::make_node_source(options, clock, null_log())->look({}).value();
+  return wal::make_node_source(options, clock, null_log())->take_sample({}).value();
 }
 
 // n periods, one second apart, the first persisted at `first`, each dated when it was written.
@@ -66,7 +66,7 @@ TEST(NotShrinking, OurOwnTriggerIsNotTheUsersData) {
   const Time date = *sample.periods[4].max_time;
   EXPECT_EQ(not_shrinking(sample, kRules, now, OwnTrigger{5, date}, {})->cause, Cause::too_few_files);
   EXPECT_EQ(not_shrinking(sample, kRules, now, OwnTrigger{4, date}, {})->cause, Cause::future_data);
-  // Before a look has shown its file it is known by its date, alone in its file.
+  // Before a sample has shown its file it is known by its date, alone in its file.
   EXPECT_EQ(not_shrinking(sample, kRules, now, OwnTrigger{{}, date}, {})->cause, Cause::future_data);
   sample.periods[4].min_time = date;
   EXPECT_EQ(not_shrinking(sample, kRules, now, OwnTrigger{{}, date}, {})->cause, Cause::too_few_files);

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "target.h"
+#include "hand_driven.h"
 
 namespace wal_exporter::policy {
 namespace {
@@ -16,87 +16,87 @@ constexpr Duration kBefore = hours(5);
 constexpr wal::Extent kScheduledRun{20, 1000};
 
 // Looks every minute from kStart on, which the clock was set back to, up to `until`.
-void look_until(Target& target, wal::Extent pending, Duration until) {
-  for (Duration now = seconds(0); now <= until; now += minutes(1)) target.look(pending, now);
+void sample_until(HandDriven& target, wal::Extent pending, Duration until) {
+  for (Duration now = seconds(0); now <= until; now += minutes(1)) target.take_sample(pending, now);
 }
 
 TEST(ClockSetBack, TheCooldownEndsAfterItsLength) {
-  Target target;
-  target.look(kWarning, kBefore);
+  HandDriven target;
+  target.take_sample(kWarning, kBefore);
   target.start(kBefore - seconds(90));
   target.end({.reason = Reason::warning, .success = true}, kBefore);
-  look_until(target, kWarning, minutes(4));
+  sample_until(target, kWarning, minutes(4));
   EXPECT_THAT(target.decide(minutes(5) - nanoseconds(1)).blockers, ElementsAre(Blocker::cooldown));
   EXPECT_EQ(cooldown_until(target.rules, target.memory, kStart + minutes(4)), kStart + minutes(5));
   EXPECT_EQ(target.decide(minutes(5)).action, Action::checkpoint);
 }
 
 TEST(ClockSetBack, BeforeTheNextSampleTheCooldownIsNoLongerThanItself) {
-  Target target;
+  HandDriven target;
   target.end({.reason = Reason::warning, .success = true}, kBefore);
   EXPECT_EQ(cooldown_until(target.rules, target.memory, kStart), kStart + minutes(5));
 }
 
 TEST(ClockSetBack, TheSpacingEndsAfterItsLength) {
-  Target target;
-  target.look(kCritical, kBefore);
+  HandDriven target;
+  target.take_sample(kCritical, kBefore);
   target.start(kBefore);
-  look_until(target, kCritical, minutes(1));
+  sample_until(target, kCritical, minutes(1));
   EXPECT_EQ(target.decide(minutes(1)).action, Action::checkpoint);
 }
 
 TEST(ClockSetBack, TheScheduleIsDueAfterItsLength) {
-  Target target;
+  HandDriven target;
   target.memory = after_schedule({}, kStart + kBefore);
-  look_until(target, kScheduledRun, minutes(10));
+  sample_until(target, kScheduledRun, minutes(10));
   EXPECT_FALSE(schedule_due(target.rules, target.memory, kStart + minutes(10) - nanoseconds(1)));
   EXPECT_EQ(target.decide(minutes(10)).reason, Reason::scheduled);
 }
 
 TEST(ClockSetBack, TheBackoffEndsAfterItsOwnLengthNotTheLongestOne) {
-  Target target;
-  target.look(kWarning, kBefore);
+  HandDriven target;
+  target.take_sample(kWarning, kBefore);
   target.fail(1, kBefore);
   target.rules.cooldown = Duration::zero();
-  target.look(kWarning, seconds(0));
+  target.take_sample(kWarning, seconds(0));
   EXPECT_THAT(target.decide(seconds(1)).blockers, Contains(Blocker::backoff));
   // 30 s, and the 20 % that it may have been drawn longer.
   EXPECT_EQ(target.decide(seconds(36)).action, Action::checkpoint);
 }
 
 TEST(ClockSetBack, TheBreakerLetsOneThroughAfterHalfAnHour) {
-  Target target;
-  target.look(kCritical, kBefore);
+  HandDriven target;
+  target.take_sample(kCritical, kBefore);
   target.fail(5, kBefore, Reason::critical);
-  look_until(target, kCritical, minutes(30));
+  sample_until(target, kCritical, minutes(30));
   EXPECT_THAT(target.decide(minutes(30) - nanoseconds(1)).blockers, ElementsAre(Blocker::breaker_open));
   EXPECT_EQ(target.decide(minutes(30)).action, Action::checkpoint);
 }
 
 TEST(ClockSetBack, ALittleSetBackKeepsWhatIsLeft) {
-  Target target;
+  HandDriven target;
   target.fail(5, minutes(10), Reason::critical);  // open until 40 min
-  target.look(kCritical, minutes(38));
-  target.look(kCritical, minutes(37));  // set back by more than the minute that passed
+  target.take_sample(kCritical, minutes(38));
+  target.take_sample(kCritical, minutes(37));  // set back by more than the minute that passed
   EXPECT_THAT(target.decide(minutes(40) - nanoseconds(1)).blockers, ElementsAre(Blocker::breaker_open));
   EXPECT_EQ(target.decide(minutes(40)).action, Action::checkpoint);
 }
 
 TEST(ClockSetBack, CriticalFailuresCountAgainAfterFiveMinutes) {
   const Ended failed{.reason = Reason::critical, .still_critical = true};
-  Target target;
-  target.look(kCritical, kBefore);
+  HandDriven target;
+  target.take_sample(kCritical, kBefore);
   target.end(failed, kBefore);
-  look_until(target, kCritical, minutes(5));
+  sample_until(target, kCritical, minutes(5));
   target.end(failed, minutes(5));
   EXPECT_EQ(target.memory.critical_failures, 2U);
 }
 
 TEST(ClockSetBack, ABlockadeIsConsideredAfterFifteenMinutes) {
-  Target target;
+  HandDriven target;
   target.situation.paused = true;
   const auto turn = [&](Duration now) {
-    target.look(kCritical, now);
+    target.take_sample(kCritical, now);
     target.memory = after_decision(target.memory, target.decide(now), kStart + now);
   };
   turn(kBefore);
@@ -119,11 +119,11 @@ TEST(ClockSetBack, ASmallCorrectionLeavesTheSampleFresh) {
 }
 
 TEST(ClockSetBack, TheAgeOfWhatIsPendingIsNeverNegative) {
-  Target target;
+  HandDriven target;
   target.memory = after_schedule({}, kStart - minutes(10));
   wal::Sample sample = sample_of({1, kMiB}, seconds(0));
   sample.oldest_pending = kStart + kBefore;
-  target.look(sample);
+  target.take_sample(sample);
   EXPECT_EQ(target.decide(seconds(0)).reason, std::nullopt);
 }
 

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "target.h"
+#include "hand_driven.h"
 
 namespace wal_exporter::policy {
 namespace {
@@ -13,17 +13,17 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 // A target whose last checkpoint ended at kStart, 10 s after its start.
-Target checkpointed(wal::Extent pending, Duration sampled) {
-  Target target;
+HandDriven checkpointed(wal::Extent pending, Duration sampled) {
+  HandDriven target;
   target.start(seconds(-10));
   target.end({.reason = Reason::warning, .success = true}, seconds(0));
-  target.look(pending, sampled);
+  target.take_sample(pending, sampled);
   return target;
 }
 
 TEST(Decide, HealthyIsLeftAlone) {
-  Target target;
-  target.look(kHealthy, seconds(0));
+  HandDriven target;
+  target.take_sample(kHealthy, seconds(0));
   const Decision decision = target.decide(seconds(0));
   EXPECT_EQ(decision.action, Action::none);
   EXPECT_EQ(decision.reason, std::nullopt);
@@ -32,8 +32,8 @@ TEST(Decide, HealthyIsLeftAlone) {
 }
 
 TEST(Decide, WarningIsCheckpointed) {
-  Target target;
-  target.look(kWarning, seconds(0));
+  HandDriven target;
+  target.take_sample(kWarning, seconds(0));
   const Decision decision = target.decide(seconds(0));
   EXPECT_EQ(decision.action, Action::checkpoint);
   EXPECT_EQ(decision.reason, Reason::warning);
@@ -42,8 +42,8 @@ TEST(Decide, WarningIsCheckpointed) {
 }
 
 TEST(Decide, CriticalIsCheckpointed) {
-  Target target;
-  target.look({1, 4 * kGiB}, seconds(0));
+  HandDriven target;
+  target.take_sample({1, 4 * kGiB}, seconds(0));
   const Decision decision = target.decide(seconds(0));
   EXPECT_EQ(decision.action, Action::checkpoint);
   EXPECT_EQ(decision.reason, Reason::critical);
@@ -51,9 +51,9 @@ TEST(Decide, CriticalIsCheckpointed) {
 }
 
 TEST(Decide, HealthHeldByHysteresisSaysSo) {
-  Target target;
-  target.look(kWarning, seconds(0));
-  target.look({28, 0}, seconds(10));
+  HandDriven target;
+  target.take_sample(kWarning, seconds(0));
+  target.take_sample({28, 0}, seconds(10));
   const Decision decision = target.decide(seconds(10));
   EXPECT_EQ(decision.reason, Reason::warning);
   EXPECT_THAT(decision.explanation, HasSubstr("28 files"));
@@ -61,7 +61,7 @@ TEST(Decide, HealthHeldByHysteresisSaysSo) {
 }
 
 TEST(Cooldown, WarningWaitsUntilItsLastInstant) {
-  const Target target = checkpointed(kWarning, minutes(4));
+  const HandDriven target = checkpointed(kWarning, minutes(4));
   const Decision decision = target.decide(minutes(5) - nanoseconds(1));
   EXPECT_EQ(decision.action, Action::none);
   EXPECT_EQ(decision.reason, Reason::warning);
@@ -73,21 +73,21 @@ TEST(Cooldown, WarningGoesAtItsEnd) {
 }
 
 TEST(Cooldown, SaysHowLongItTakesYet) {
-  const Target target = checkpointed(kWarning, minutes(2));
+  const HandDriven target = checkpointed(kWarning, minutes(2));
   EXPECT_THAT(target.decide(minutes(3)).explanation, HasSubstr("blocked by cooldown: "));
   EXPECT_THAT(target.decide(minutes(3)).explanation, HasSubstr("2m to go"));
 }
 
 TEST(Cooldown, StartsAtTheEndOfACheckpointWhateverCameOfIt) {
-  Target target;
-  target.look(kWarning, seconds(0));
+  HandDriven target;
+  target.take_sample(kWarning, seconds(0));
   target.start(seconds(0));
   target.end({.reason = Reason::warning}, minutes(2));
   EXPECT_EQ(cooldown_until(target.rules, target.memory, kStart + minutes(3)), kStart + minutes(7));
 }
 
 TEST(Cooldown, IsNotStartedByANoOp) {
-  Target target;
+  HandDriven target;
   target.start(seconds(0));
   target.end({.reason = Reason::manual, .success = true, .did_nothing = true}, seconds(1));
   EXPECT_EQ(cooldown_until(target.rules, target.memory, kStart + seconds(1)), std::nullopt);
@@ -96,26 +96,26 @@ TEST(Cooldown, IsNotStartedByANoOp) {
 }
 
 TEST(Cooldown, IsNotMovedByANoOp) {
-  Target target = checkpointed(kWarning, minutes(1));
+  HandDriven target = checkpointed(kWarning, minutes(1));
   target.start(minutes(2));
   target.end({.reason = Reason::manual, .success = true, .did_nothing = true}, minutes(2));
   EXPECT_EQ(cooldown_until(target.rules, target.memory, kStart + minutes(2)), kStart + minutes(5));
 }
 
 TEST(Cooldown, IsOverAtItsEnd) {
-  const Target target = checkpointed(kWarning, minutes(1));
+  const HandDriven target = checkpointed(kWarning, minutes(1));
   EXPECT_EQ(cooldown_until(target.rules, target.memory, kStart + minutes(5) - nanoseconds(1)), kStart + minutes(5));
   EXPECT_EQ(cooldown_until(target.rules, target.memory, kStart + minutes(5)), std::nullopt);
 }
 
 TEST(Cooldown, SurvivesARestartOfThisProcess) {
-  Target target = checkpointed(kWarning, minutes(1));
+  HandDriven target = checkpointed(kWarning, minutes(1));
   target.memory = from_text(to_text(target.memory)).value();
   EXPECT_THAT(target.decide(minutes(2)).blockers, ElementsAre(Blocker::cooldown));
 }
 
 TEST(Cooldown, OfZeroNeverWaits) {
-  Target target = checkpointed(kWarning, minutes(2));
+  HandDriven target = checkpointed(kWarning, minutes(2));
   target.rules.cooldown = Duration::zero();
   EXPECT_EQ(target.decide(minutes(2)).action, Action::checkpoint);
 }
@@ -127,8 +127,8 @@ TEST(Critical, IgnoresTheCooldown) {
 }
 
 TEST(Critical, StartsAtMostOncePerMinute) {
-  Target target;
-  target.look(kCritical, seconds(0));
+  HandDriven target;
+  target.take_sample(kCritical, seconds(0));
   target.start(seconds(0));
   EXPECT_THAT(target.decide(seconds(60) - nanoseconds(1)).blockers, ElementsAre(Blocker::min_interval));
   EXPECT_THAT(target.decide(seconds(60) - nanoseconds(1)).explanation, HasSubstr("at most one start per 1m"));
@@ -136,33 +136,33 @@ TEST(Critical, StartsAtMostOncePerMinute) {
 }
 
 TEST(Critical, On3xStartsAtMostOncePerGen1Duration) {
-  Target target;
+  HandDriven target;
   target.rules.min_interval = minutes(10);
   target.start(seconds(0));
-  target.look(kCritical, minutes(9));
+  target.take_sample(kCritical, minutes(9));
   EXPECT_THAT(target.decide(minutes(10) - nanoseconds(1)).blockers, ElementsAre(Blocker::min_interval));
   EXPECT_EQ(target.decide(minutes(10)).action, Action::checkpoint);
 }
 
 TEST(Critical, SpacingCountsFromTheStartNotTheEnd) {
-  Target target;
-  target.look(kCritical, seconds(0));
+  HandDriven target;
+  target.take_sample(kCritical, seconds(0));
   target.start(seconds(0));
   target.end({.reason = Reason::critical, .success = true}, seconds(59));
   EXPECT_EQ(target.decide(seconds(60)).action, Action::checkpoint);
 }
 
 TEST(Stale, ASampleCountsForTwoIntervals) {
-  Target target;
-  target.look(kWarning, seconds(0));
+  HandDriven target;
+  target.take_sample(kWarning, seconds(0));
   EXPECT_FALSE(is_stale(target.rules, &*target.sample, kStart + minutes(4)));
   EXPECT_EQ(target.decide(minutes(4)).action, Action::checkpoint);
   EXPECT_TRUE(is_stale(target.rules, &*target.sample, kStart + minutes(4) + nanoseconds(1)));
 }
 
 TEST(Stale, NothingActsNotEvenWhenCritical) {
-  Target target;
-  target.look(kCritical, seconds(0));
+  HandDriven target;
+  target.take_sample(kCritical, seconds(0));
   const Decision decision = target.decide(minutes(4) + nanoseconds(1));
   EXPECT_EQ(decision.action, Action::none);
   EXPECT_EQ(decision.reason, std::nullopt);
@@ -172,7 +172,7 @@ TEST(Stale, NothingActsNotEvenWhenCritical) {
 }
 
 TEST(Stale, NothingActsBeforeTheFirstSample) {
-  const Target target;
+  const HandDriven target;
   EXPECT_TRUE(is_stale(target.rules, nullptr, kStart));
   const Decision decision = target.decide(seconds(0));
   EXPECT_EQ(decision.action, Action::none);
@@ -182,35 +182,35 @@ TEST(Stale, NothingActsBeforeTheFirstSample) {
 }
 
 TEST(Stale, RememberedHealthDoesNotActBeforeTheFirstSample) {
-  Target target;
-  target.look(kCritical, seconds(0));
+  HandDriven target;
+  target.take_sample(kCritical, seconds(0));
   target.sample.reset();
   EXPECT_EQ(target.decide(seconds(1)).action, Action::none);
 }
 
 TEST(Stale, FollowsTheSampleInterval) {
-  Target target;
+  HandDriven target;
   target.rules.sample_interval = seconds(10);
-  target.look(kWarning, seconds(0));
+  target.take_sample(kWarning, seconds(0));
   EXPECT_EQ(target.decide(seconds(20)).action, Action::checkpoint);
   EXPECT_THAT(target.decide(seconds(21)).blockers, ElementsAre(Blocker::sample_stale));
 }
 
 TEST(Stale, AFreshSampleEndsIt) {
-  Target target;
-  target.look(kWarning, seconds(0));
-  target.look(kWarning, minutes(9));
+  HandDriven target;
+  target.take_sample(kWarning, seconds(0));
+  target.take_sample(kWarning, minutes(9));
   EXPECT_EQ(target.decide(minutes(9)).action, Action::checkpoint);
 }
 
 TEST(Blockers, EachIsNamedInTheOrderOfTheEnumAndExplained) {
-  Target target;
+  HandDriven target;
   target.rules.min_free_bytes = 2 * kGiB;
   target.start(seconds(0));
   target.fail(5, seconds(1));
   wal::Sample sample = sample_of(kWarning, seconds(2));
   sample.filesystem_avail_bytes = kGiB;
-  target.look(sample);
+  target.take_sample(sample);
   target.situation.dry_run = true;
   target.situation.in_flight = true;
   target.situation.paused = true;
@@ -236,28 +236,28 @@ TEST(Blockers, EachIsNamedInTheOrderOfTheEnumAndExplained) {
 }
 
 TEST(Blockers, ExactlyTheFreeSpaceWantedIsEnough) {
-  Target target;
+  HandDriven target;
   target.rules.min_free_bytes = kGiB;
   wal::Sample sample = sample_of(kCritical, seconds(0));
   sample.filesystem_avail_bytes = kGiB;
-  target.look(sample);
+  target.take_sample(sample);
   EXPECT_EQ(target.decide(seconds(0)).action, Action::checkpoint);
   sample.filesystem_avail_bytes = kGiB - 1;
-  target.look(sample);
+  target.take_sample(sample);
   EXPECT_THAT(target.decide(seconds(0)).blockers, ElementsAre(Blocker::disk_headroom));
 }
 
 TEST(Blockers, FreeSpaceThatCanNotBeReadBlocks) {
-  Target target;
+  HandDriven target;
   wal::Sample sample = sample_of(kCritical, seconds(0));
   sample.filesystem_avail_bytes.reset();
-  target.look(sample);
+  target.take_sample(sample);
   EXPECT_THAT(target.decide(seconds(0)).blockers, ElementsAre(Blocker::disk_headroom));
 }
 
 TEST(Blockers, BindCriticalToo) {
-  Target target;
-  target.look(kCritical, seconds(0));
+  HandDriven target;
+  target.take_sample(kCritical, seconds(0));
   target.situation.paused = true;
   EXPECT_THAT(target.decide(seconds(0)).blockers, ElementsAre(Blocker::paused));
   target.situation.paused = false;
@@ -266,20 +266,20 @@ TEST(Blockers, BindCriticalToo) {
 }
 
 TEST(NextAllowed, IsNowWhereNothingWasDone) {
-  const Target target;
+  const HandDriven target;
   EXPECT_EQ(next_allowed(target.rules, target.memory, kStart), std::nullopt);
 }
 
 TEST(NextAllowed, IsTheEndOfTheCooldownUnlessCritical) {
-  const Target warning = checkpointed(kWarning, seconds(1));
+  const HandDriven warning = checkpointed(kWarning, seconds(1));
   EXPECT_EQ(next_allowed(warning.rules, warning.memory, kStart + seconds(1)), kStart + minutes(5));
-  const Target critical = checkpointed(kCritical, seconds(1));
+  const HandDriven critical = checkpointed(kCritical, seconds(1));
   EXPECT_EQ(next_allowed(critical.rules, critical.memory, kStart + seconds(1)), kStart + seconds(50));
 }
 
 TEST(NextAllowed, IsTheEndOfTheBreakerWhereItIsOpen) {
-  Target target;
-  target.look(kCritical, seconds(0));
+  HandDriven target;
+  target.take_sample(kCritical, seconds(0));
   target.fail(5, seconds(0), Reason::critical);
   EXPECT_EQ(next_allowed(target.rules, target.memory, kStart + seconds(1)), kStart + minutes(30));
 }

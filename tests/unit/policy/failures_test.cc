@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "target.h"
+#include "hand_driven.h"
 
 namespace wal_exporter::policy {
 namespace {
@@ -16,7 +16,7 @@ constexpr Ended kBusy{.reason = Reason::warning, .neutral = true};
 constexpr Ended kCriticalFailed{.reason = Reason::critical, .still_critical = true};
 
 Duration backoff_after(int failures, double jitter) {
-  Target target;
+  HandDriven target;
   target.fail(failures - 1, seconds(0));
   target.end({.reason = Reason::warning}, seconds(0), jitter);
   return *target.memory.backoff_until - kStart;
@@ -47,8 +47,8 @@ TEST(Backoff, AJitterOutOfRangeIsCutToIt) {
 }
 
 TEST(Backoff, BlocksUntilItsEnd) {
-  Target target;
-  target.look(kCritical, seconds(0));
+  HandDriven target;
+  target.take_sample(kCritical, seconds(0));
   target.fail(1, seconds(0), Reason::critical);
   const Decision decision = target.decide(seconds(30) - nanoseconds(1));
   EXPECT_THAT(decision.blockers, ElementsAre(Blocker::backoff));
@@ -57,15 +57,15 @@ TEST(Backoff, BlocksUntilItsEnd) {
 }
 
 TEST(Backoff, IsAsLongAsItWasDrawn) {
-  Target target;
-  target.look(kCritical, seconds(0));
+  HandDriven target;
+  target.take_sample(kCritical, seconds(0));
   target.end(kCriticalFailed, seconds(0), 1);
   EXPECT_THAT(target.decide(seconds(36) - nanoseconds(1)).blockers, ElementsAre(Blocker::backoff));
   EXPECT_EQ(target.decide(seconds(36)).action, Action::checkpoint);
 }
 
 TEST(Backoff, ASuccessForgetsFailures) {
-  Target target;
+  HandDriven target;
   target.fail(4, seconds(0));
   target.end(kSucceeded, seconds(1));
   EXPECT_EQ(target.memory.failures, 0U);
@@ -76,17 +76,17 @@ TEST(Backoff, ASuccessForgetsFailures) {
 }
 
 TEST(Backoff, SurvivesARestartOfThisProcess) {
-  Target target;
+  HandDriven target;
   target.fail(2, seconds(0));
   target.memory = from_text(to_text(target.memory)).value();
-  target.look(kCritical, seconds(1));
+  target.take_sample(kCritical, seconds(1));
   EXPECT_THAT(target.decide(seconds(59)).blockers, ElementsAre(Blocker::backoff));
   target.fail(1, seconds(60));
   EXPECT_EQ(target.memory.backoff_until, kStart + seconds(180));
 }
 
 TEST(Outcome, BusyIsNeitherASuccessNorAFailure) {
-  Target target;
+  HandDriven target;
   target.fail(3, seconds(0));
   const Memory before = target.memory;
   target.end(kBusy, seconds(10));
@@ -96,20 +96,20 @@ TEST(Outcome, BusyIsNeitherASuccessNorAFailure) {
 }
 
 TEST(Outcome, ACriticalCheckpointThatIsBusyAndStillCriticalIsAFailure) {
-  Target target;
+  HandDriven target;
   target.end({.reason = Reason::critical, .neutral = true, .still_critical = true}, seconds(0));
   EXPECT_EQ(target.memory.failures, 1U);
   EXPECT_EQ(target.memory.critical_failures, 1U);
 }
 
 TEST(Outcome, ACriticalCheckpointThatIsBusyAndBelowCriticalIsNeutral) {
-  Target target;
+  HandDriven target;
   target.end({.reason = Reason::critical, .neutral = true}, seconds(0));
   EXPECT_EQ(target.memory.failures, 0U);
 }
 
 TEST(Outcome, ACriticalCheckpointThatSucceedsAndIsStillCriticalIsAFailure) {
-  Target target;
+  HandDriven target;
   target.end({.reason = Reason::critical, .success = true, .still_critical = true}, seconds(0));
   EXPECT_EQ(target.memory.failures, 1U);
   EXPECT_EQ(target.memory.critical_failures, 1U);
@@ -117,27 +117,27 @@ TEST(Outcome, ACriticalCheckpointThatSucceedsAndIsStillCriticalIsAFailure) {
 }
 
 TEST(Outcome, ACriticalNoOpThatIsStillCriticalIsAFailure) {
-  Target target;
+  HandDriven target;
   target.end({.reason = Reason::critical, .success = true, .did_nothing = true, .still_critical = true}, seconds(0));
   EXPECT_EQ(target.memory.failures, 1U);
 }
 
 TEST(Outcome, ACheckpointForAWarningThatSucceedsIsASuccessWhateverCameAfter) {
-  Target target;
+  HandDriven target;
   target.end({.reason = Reason::warning, .success = true, .still_critical = true}, seconds(0));
   EXPECT_EQ(target.memory.failures, 0U);
   EXPECT_EQ(target.memory.critical_failures, 0U);
 }
 
 TEST(Outcome, ACriticalCheckpointThatFailsButIsBelowCriticalCountsForTheBackoffAlone) {
-  Target target;
+  HandDriven target;
   target.end({.reason = Reason::critical}, seconds(0));
   EXPECT_EQ(target.memory.failures, 1U);
   EXPECT_EQ(target.memory.critical_failures, 0U);
 }
 
 TEST(Breaker, OpensAtTheFifthFailureInARowForHalfAnHour) {
-  Target target;
+  HandDriven target;
   target.fail(4, seconds(0));
   EXPECT_EQ(target.memory.breaker_until, std::nullopt);
   target.fail(1, seconds(10));
@@ -145,7 +145,7 @@ TEST(Breaker, OpensAtTheFifthFailureInARowForHalfAnHour) {
 }
 
 TEST(Breaker, ASuccessInBetweenStartsTheCountAgain) {
-  Target target;
+  HandDriven target;
   target.fail(4, seconds(0));
   target.end(kSucceeded, seconds(1));
   target.fail(4, seconds(2));
@@ -153,9 +153,9 @@ TEST(Breaker, ASuccessInBetweenStartsTheCountAgain) {
 }
 
 TEST(Breaker, BindsCriticalUntilItsEndAndThenLetsOneThrough) {
-  Target target;
+  HandDriven target;
   target.fail(5, seconds(0), Reason::critical);
-  target.look(kCritical, minutes(29));
+  target.take_sample(kCritical, minutes(29));
   const Decision decision = target.decide(minutes(30) - nanoseconds(1));
   EXPECT_EQ(decision.reason, Reason::critical);
   EXPECT_THAT(decision.blockers, ElementsAre(Blocker::breaker_open));
@@ -164,27 +164,27 @@ TEST(Breaker, BindsCriticalUntilItsEndAndThenLetsOneThrough) {
 }
 
 TEST(Breaker, LetsOnlyOneThrough) {
-  Target target;
+  HandDriven target;
   target.fail(5, seconds(0), Reason::critical);
-  target.look(kCritical, minutes(30));
+  target.take_sample(kCritical, minutes(30));
   target.start(minutes(30));
   target.situation.in_flight = true;
   EXPECT_THAT(target.decide(minutes(31)).blockers, ElementsAre(Blocker::in_flight));
 }
 
 TEST(Breaker, ReopensAtOnceWhenTheOneTryFails) {
-  Target target;
+  HandDriven target;
   target.fail(5, seconds(0), Reason::critical);
   target.start(minutes(30));
   target.end(kCriticalFailed, minutes(31));
   EXPECT_EQ(target.memory.breaker_until, kStart + minutes(61));
-  target.look(kCritical, minutes(60));
+  target.take_sample(kCritical, minutes(60));
   EXPECT_THAT(target.decide(minutes(61) - nanoseconds(1)).blockers, ElementsAre(Blocker::breaker_open));
   EXPECT_EQ(target.decide(minutes(61)).action, Action::checkpoint);
 }
 
 TEST(Breaker, ClosesWhenTheOneTrySucceeds) {
-  Target target;
+  HandDriven target;
   target.fail(5, seconds(0), Reason::critical);
   target.start(minutes(30));
   target.end(kSucceeded, minutes(30));
@@ -195,9 +195,9 @@ TEST(Breaker, ClosesWhenTheOneTrySucceeds) {
 }
 
 TEST(Breaker, AOneTryThatIsBusyLetsTheNextOneThrough) {
-  Target target;
+  HandDriven target;
   target.fail(5, seconds(0), Reason::warning);
-  target.look(kCritical, minutes(31));
+  target.take_sample(kCritical, minutes(31));
   target.start(minutes(30));
   target.end(kBusy, minutes(30));
   EXPECT_EQ(target.decide(minutes(31)).action, Action::checkpoint);
@@ -206,27 +206,27 @@ TEST(Breaker, AOneTryThatIsBusyLetsTheNextOneThrough) {
 }
 
 TEST(Breaker, SurvivesARestartOfThisProcess) {
-  Target target;
+  HandDriven target;
   target.fail(5, seconds(0), Reason::critical);
   target.memory = from_text(to_text(target.memory)).value();
-  target.look(kCritical, minutes(20));
+  target.take_sample(kCritical, minutes(20));
   EXPECT_THAT(target.decide(minutes(20)).blockers, ElementsAre(Blocker::breaker_open));
 }
 
 // Restart: the critical episode.
 
-std::optional<std::string> consideration(const Target& target, Duration now) {
+std::optional<std::string> consideration(const HandDriven& target, Duration now) {
   return restart_consideration(target.rules, target.memory, kStart + now);
 }
 
 // What app does on each turn: decide, and keep count.
-void turn(Target& target, Duration now) {
+void turn(HandDriven& target, Duration now) {
   target.memory = after_decision(target.memory, target.decide(now), kStart + now);
 }
 
 TEST(Restart, IsConsideredAfterThreeCriticalFailuresFiveMinutesApart) {
-  Target target;
-  target.look(kCritical, seconds(0));
+  HandDriven target;
+  target.take_sample(kCritical, seconds(0));
   target.end(kCriticalFailed, minutes(0));
   target.end(kCriticalFailed, minutes(5));
   EXPECT_EQ(consideration(target, minutes(5)), std::nullopt);
@@ -236,8 +236,8 @@ TEST(Restart, IsConsideredAfterThreeCriticalFailuresFiveMinutesApart) {
 }
 
 TEST(Restart, FailuresCloserThanFiveMinutesCountOnce) {
-  Target target;
-  target.look(kCritical, seconds(0));
+  HandDriven target;
+  target.take_sample(kCritical, seconds(0));
   target.end(kCriticalFailed, seconds(0));
   for (int second = 60; second < 300; second += 60) target.end(kCriticalFailed, seconds(second));
   target.end(kCriticalFailed, minutes(5) - nanoseconds(1));
@@ -249,17 +249,17 @@ TEST(Restart, FailuresCloserThanFiveMinutesCountOnce) {
 }
 
 TEST(Restart, FailuresOfOtherReasonsDoNotCount) {
-  Target target;
-  target.look(kCritical, seconds(0));
+  HandDriven target;
+  target.take_sample(kCritical, seconds(0));
   for (int i = 0; i < 5; ++i) target.end({.reason = Reason::manual, .still_critical = true}, minutes(5 * i));
   EXPECT_EQ(consideration(target, minutes(25)), std::nullopt);
 }
 
 TEST(Restart, IsConsideredAfterFifteenMinutesCriticalAndBlocked) {
-  Target target;
+  HandDriven target;
   target.situation.paused = true;
   for (int minute = 0; minute <= 14; minute += 2) {
-    target.look(kCritical, minutes(minute));
+    target.take_sample(kCritical, minutes(minute));
     turn(target, minutes(minute));
   }
   EXPECT_EQ(consideration(target, minutes(15) - nanoseconds(1)), std::nullopt);
@@ -269,58 +269,58 @@ TEST(Restart, IsConsideredAfterFifteenMinutesCriticalAndBlocked) {
 }
 
 TEST(Restart, ACheckpointThatStartsEndsTheBlockade) {
-  Target target;
+  HandDriven target;
   target.situation.paused = true;
-  target.look(kCritical, seconds(0));
+  target.take_sample(kCritical, seconds(0));
   turn(target, seconds(0));
   target.situation.paused = false;
   target.start(minutes(10));
   target.situation.in_flight = true;
-  target.look(kCritical, minutes(14));
+  target.take_sample(kCritical, minutes(14));
   turn(target, minutes(14));
   EXPECT_EQ(consideration(target, minutes(16)), std::nullopt);
 }
 
 TEST(Restart, ARunningCheckpointIsNoBlockade) {
-  Target target;
+  HandDriven target;
   target.situation.in_flight = true;
   for (int minute = 0; minute <= 30; minute += 2) {
-    target.look(kCritical, minutes(minute));
+    target.take_sample(kCritical, minutes(minute));
     turn(target, minutes(minute));
   }
   EXPECT_EQ(consideration(target, minutes(30)), std::nullopt);
 }
 
 TEST(Restart, LeavingCriticalEndsTheBlockade) {
-  Target target;
+  HandDriven target;
   target.situation.paused = true;
-  target.look(kCritical, seconds(0));
+  target.take_sample(kCritical, seconds(0));
   turn(target, seconds(0));
-  target.look({50, 0}, minutes(10));
+  target.take_sample({50, 0}, minutes(10));
   turn(target, minutes(10));
-  target.look(kCritical, minutes(12));
+  target.take_sample(kCritical, minutes(12));
   turn(target, minutes(12));
   EXPECT_EQ(consideration(target, minutes(26)), std::nullopt);
   EXPECT_NE(consideration(target, minutes(27)), std::nullopt);
 }
 
 TEST(Restart, IsNotConsideredBelowCritical) {
-  Target target;
-  target.look(kCritical, seconds(0));
+  HandDriven target;
+  target.take_sample(kCritical, seconds(0));
   for (int i = 0; i < 3; ++i) target.end(kCriticalFailed, minutes(5 * i));
-  target.look(kWarning, minutes(11));
+  target.take_sample(kWarning, minutes(11));
   EXPECT_EQ(consideration(target, minutes(11)), std::nullopt);
 }
 
 TEST(Restart, IsConsideredOncePerEpisode) {
-  Target target;
-  target.look(kCritical, seconds(0));
+  HandDriven target;
+  target.take_sample(kCritical, seconds(0));
   for (int i = 0; i < 3; ++i) target.end(kCriticalFailed, minutes(5 * i));
   ASSERT_NE(consideration(target, minutes(10)), std::nullopt);
   target.memory = after_restart_considered(target.memory);
   EXPECT_EQ(consideration(target, minutes(10)), std::nullopt);
   for (int i = 3; i < 20; ++i) {
-    target.look(kCritical, minutes(5 * i));
+    target.take_sample(kCritical, minutes(5 * i));
     target.end(kCriticalFailed, minutes(5 * i));
     turn(target, minutes(5 * i));
     EXPECT_EQ(consideration(target, minutes(5 * i)), std::nullopt) << i;
@@ -328,31 +328,31 @@ TEST(Restart, IsConsideredOncePerEpisode) {
 }
 
 TEST(Restart, OncePerEpisodeHoldsAcrossARestartOfThisProcess) {
-  Target target;
-  target.look(kCritical, seconds(0));
+  HandDriven target;
+  target.take_sample(kCritical, seconds(0));
   for (int i = 0; i < 3; ++i) target.end(kCriticalFailed, minutes(5 * i));
   target.memory = from_text(to_text(after_restart_considered(target.memory))).value();
-  target.look(kCritical, minutes(12));
+  target.take_sample(kCritical, minutes(12));
   EXPECT_EQ(consideration(target, minutes(12)), std::nullopt);
 }
 
 TEST(Restart, WarningDoesNotReArmIt) {
-  Target target;
-  target.look(kCritical, seconds(0));
+  HandDriven target;
+  target.take_sample(kCritical, seconds(0));
   for (int i = 0; i < 3; ++i) target.end(kCriticalFailed, minutes(5 * i));
   target.memory = after_restart_considered(target.memory);
-  target.look(kWarning, minutes(11));
-  target.look(kCritical, minutes(12));
+  target.take_sample(kWarning, minutes(11));
+  target.take_sample(kCritical, minutes(12));
   EXPECT_EQ(consideration(target, minutes(12)), std::nullopt);
 }
 
 TEST(Restart, HealthyReArmsItAndTheCountStartsAgain) {
-  Target target;
-  target.look(kCritical, seconds(0));
+  HandDriven target;
+  target.take_sample(kCritical, seconds(0));
   for (int i = 0; i < 3; ++i) target.end(kCriticalFailed, minutes(5 * i));
   target.memory = after_restart_considered(target.memory);
-  target.look(kHealthy, minutes(11));
-  target.look(kCritical, minutes(12));
+  target.take_sample(kHealthy, minutes(11));
+  target.take_sample(kCritical, minutes(12));
   EXPECT_EQ(consideration(target, minutes(12)), std::nullopt);
   for (int i = 0; i < 3; ++i) target.end(kCriticalFailed, minutes(12 + 5 * i));
   EXPECT_NE(consideration(target, minutes(22)), std::nullopt);

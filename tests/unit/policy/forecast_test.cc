@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "target.h"
+#include "hand_driven.h"
 
 namespace wal_exporter::policy {
 namespace {

@@ -5,8 +5,8 @@
 
 #include <string>
 
+#include "hand_driven.h"
 #include "policy/decision.h"
-#include "target.h"
 
 namespace wal_exporter::policy {
 namespace {

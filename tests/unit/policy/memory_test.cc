@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "target.h"
+#include "hand_driven.h"
 
 namespace wal_exporter::policy {
 namespace {
@@ -83,12 +83,12 @@ INSTANTIATE_TEST_SUITE_P(Texts, Rubbish,
                                          R"({"restarts":[-1]})", R"({"restarts":[9223372036854775808]})"));
 
 TEST(MemoryText, TheLastInstantThatCanBeWrittenDoesNoHarm) {
-  Target target;
+  HandDriven target;
   target.memory = from_text(R"({"last_start":9223372036854775807,"last_end":9223372036854775807,)"
                             R"("last_scheduled":0,"backoff_until":9223372036854775807,"failures":4294967295,)"
                             R"("breaker_until":0,"blocked_since":0})")
                       .value();
-  target.look(kCritical, seconds(0));
+  target.take_sample(kCritical, seconds(0));
   EXPECT_EQ(target.decide(seconds(0)).action, Action::none);
   target.fail(1, seconds(1));
   EXPECT_LE(target.memory.backoff_until.value(), kStart + seconds(1) + minutes(15));

@@ -1,51 +1,51 @@
 // What a fresh sample changes: health, the time over the limit, the episode.
 #include <gtest/gtest.h>
 
-#include "target.h"
+#include "hand_driven.h"
 
 namespace wal_exporter::policy {
 namespace {
 
 TEST(Observe, TheFirstSampleIsJudgedWithoutHysteresis) {
-  Target target;
-  target.look({28, 0}, seconds(0));
+  HandDriven target;
+  target.take_sample({28, 0}, seconds(0));
   EXPECT_EQ(target.health(), Health::healthy);
-  Target other;
-  other.look({60, 0}, seconds(0));
+  HandDriven other;
+  other.take_sample({60, 0}, seconds(0));
   EXPECT_EQ(other.health(), Health::warning);
 }
 
 TEST(Observe, AWalOnTheEdgeDoesNotFlap) {
-  Target target;
-  target.look({31, 0}, minutes(0));
+  HandDriven target;
+  target.take_sample({31, 0}, minutes(0));
   for (int i = 1; i < 10; ++i) {
-    target.look({i % 2 == 0 ? 31U : 29U, 0}, minutes(2 * i));
+    target.take_sample({i % 2 == 0 ? 31U : 29U, 0}, minutes(2 * i));
     EXPECT_EQ(target.health(), Health::warning) << i;
   }
-  target.look({26, 0}, minutes(20));
+  target.take_sample({26, 0}, minutes(20));
   EXPECT_EQ(target.health(), Health::healthy);
 }
 
 TEST(Observe, HysteresisSurvivesARestartOfThisProcess) {
-  Target before;
-  before.look(kCritical, minutes(0));
-  Target after;
+  HandDriven before;
+  before.take_sample(kCritical, minutes(0));
+  HandDriven after;
   after.memory = from_text(to_text(before.memory)).value();
-  after.look({55, 0}, minutes(1));
+  after.take_sample({55, 0}, minutes(1));
   EXPECT_EQ(after.health(), Health::critical);
 }
 
 TEST(Observe, RetainedFilesDoNotCount) {
   wal::Sample sample = sample_of(kHealthy, seconds(0));
   sample.retained = {300, 5 * kGiB};
-  Target target;
-  target.look(sample);
+  HandDriven target;
+  target.take_sample(sample);
   EXPECT_EQ(target.health(), Health::healthy);
 }
 
 TEST(Observe, On1xTheCountCountsAtOnce) {
-  Target target;
-  target.look({61, 0}, seconds(0));
+  HandDriven target;
+  target.take_sample({61, 0}, seconds(0));
   EXPECT_EQ(target.health(), Health::critical);
 }
 
@@ -57,68 +57,68 @@ class Observe3x : public testing::Test {
     target_.rules.files_grace = minutes(2);
     target_.rules.min_interval = minutes(10);
   }
-  Health look(wal::Extent pending, Duration now) {
+  Health take_sample(wal::Extent pending, Duration now) {
     wal::Sample sample = sample_of(pending, now);
     sample.layout = wal::Layout::node;
-    target_.look(sample);
+    target_.take_sample(sample);
     return target_.health();
   }
-  Target target_;
+  HandDriven target_;
 };
 
 TEST_F(Observe3x, ACountOverTheLimitCountsAfterTwoMinutes) {
-  EXPECT_EQ(look({31, 0}, seconds(0)), Health::healthy);
-  EXPECT_EQ(look({31, 0}, minutes(2) - milliseconds(1)), Health::healthy);
-  EXPECT_EQ(look({31, 0}, minutes(2)), Health::warning);
+  EXPECT_EQ(take_sample({31, 0}, seconds(0)), Health::healthy);
+  EXPECT_EQ(take_sample({31, 0}, minutes(2) - milliseconds(1)), Health::healthy);
+  EXPECT_EQ(take_sample({31, 0}, minutes(2)), Health::warning);
 }
 
 TEST_F(Observe3x, ACriticalCountMustLastToo) {
-  EXPECT_EQ(look({61, 0}, seconds(0)), Health::healthy);
-  EXPECT_EQ(look({61, 0}, minutes(2)), Health::critical);
+  EXPECT_EQ(take_sample({61, 0}, seconds(0)), Health::healthy);
+  EXPECT_EQ(take_sample({61, 0}, minutes(2)), Health::critical);
 }
 
 TEST_F(Observe3x, AHealthyServerThatTouchesTheLimitStaysHealthy) {
-  EXPECT_EQ(look({31, 0}, seconds(0)), Health::healthy);
-  EXPECT_EQ(look({20, 0}, seconds(30)), Health::healthy);
-  EXPECT_EQ(look({31, 0}, seconds(100)), Health::healthy);
-  EXPECT_EQ(look({31, 0}, seconds(219)), Health::healthy);
-  EXPECT_EQ(look({31, 0}, seconds(220)), Health::warning);
+  EXPECT_EQ(take_sample({31, 0}, seconds(0)), Health::healthy);
+  EXPECT_EQ(take_sample({20, 0}, seconds(30)), Health::healthy);
+  EXPECT_EQ(take_sample({31, 0}, seconds(100)), Health::healthy);
+  EXPECT_EQ(take_sample({31, 0}, seconds(219)), Health::healthy);
+  EXPECT_EQ(take_sample({31, 0}, seconds(220)), Health::warning);
 }
 
 TEST_F(Observe3x, ExactlyAtTheLimitIsNotOverIt) {
-  EXPECT_EQ(look({31, 0}, seconds(0)), Health::healthy);
-  EXPECT_EQ(look({30, 0}, seconds(60)), Health::healthy);
-  EXPECT_EQ(look({31, 0}, seconds(130)), Health::healthy);
+  EXPECT_EQ(take_sample({31, 0}, seconds(0)), Health::healthy);
+  EXPECT_EQ(take_sample({30, 0}, seconds(60)), Health::healthy);
+  EXPECT_EQ(take_sample({31, 0}, seconds(130)), Health::healthy);
 }
 
 TEST_F(Observe3x, TheSizeCountsAtOnce) {
-  EXPECT_EQ(look({31, kGiB + 1}, seconds(0)), Health::warning);
-  EXPECT_EQ(look({31, 3 * kGiB + 1}, seconds(1)), Health::critical);
+  EXPECT_EQ(take_sample({31, kGiB + 1}, seconds(0)), Health::warning);
+  EXPECT_EQ(take_sample({31, 3 * kGiB + 1}, seconds(1)), Health::critical);
   EXPECT_EQ(target_.memory.levels->files, Health::healthy);
 }
 
 TEST_F(Observe3x, OnceItCountsHysteresisHoldsIt) {
-  look({31, 0}, seconds(0));
-  EXPECT_EQ(look({31, 0}, minutes(2)), Health::warning);
-  EXPECT_EQ(look({29, 0}, minutes(3)), Health::warning);
-  EXPECT_EQ(look({31, 0}, minutes(4)), Health::warning);
-  EXPECT_EQ(look({26, 0}, minutes(5)), Health::healthy);
+  take_sample({31, 0}, seconds(0));
+  EXPECT_EQ(take_sample({31, 0}, minutes(2)), Health::warning);
+  EXPECT_EQ(take_sample({29, 0}, minutes(3)), Health::warning);
+  EXPECT_EQ(take_sample({31, 0}, minutes(4)), Health::warning);
+  EXPECT_EQ(take_sample({26, 0}, minutes(5)), Health::healthy);
 }
 
 TEST_F(Observe3x, TheTimeOverTheLimitSurvivesARestartOfThisProcess) {
-  look({31, 0}, seconds(0));
+  take_sample({31, 0}, seconds(0));
   target_.memory = from_text(to_text(target_.memory)).value();
-  EXPECT_EQ(look({31, 0}, minutes(2)), Health::warning);
+  EXPECT_EQ(take_sample({31, 0}, minutes(2)), Health::warning);
 }
 
 TEST_F(Observe3x, AClockSetBackDoesNotLengthenTheWait) {
-  EXPECT_EQ(look({31, 0}, hours(1)), Health::healthy);
-  EXPECT_EQ(look({31, 0}, seconds(0)), Health::healthy);
-  EXPECT_EQ(look({31, 0}, minutes(2)), Health::warning);
+  EXPECT_EQ(take_sample({31, 0}, hours(1)), Health::healthy);
+  EXPECT_EQ(take_sample({31, 0}, seconds(0)), Health::healthy);
+  EXPECT_EQ(take_sample({31, 0}, minutes(2)), Health::warning);
 }
 
 TEST_F(Observe3x, TheDecisionSaysThatTheCountHasToLast) {
-  look({31, 0}, seconds(0));
+  take_sample({31, 0}, seconds(0));
   const Decision decision = target_.decide(seconds(30));
   EXPECT_EQ(decision.reason, std::nullopt);
   EXPECT_NE(decision.explanation.find("31 files"), std::string::npos) << decision.explanation;

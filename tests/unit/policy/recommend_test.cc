@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "target.h"
+#include "hand_driven.h"
 
 namespace wal_exporter::policy {
 namespace {
@@ -28,8 +28,8 @@ TEST(Recommend, CriticalWordForWord) {
 }
 
 TEST(Recommend, WhatBlocksTheCheckpointFollows) {
-  Target target;
-  target.look(kCritical, seconds(0));
+  HandDriven target;
+  target.take_sample(kCritical, seconds(0));
   target.situation.paused = true;
   const auto lines = recommend(Health::critical, *target.sample, target.decide(seconds(0)), {});
   ASSERT_EQ(lines.size(), 4U);

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "target.h"
+#include "hand_driven.h"
 
 namespace wal_exporter::policy {
 namespace {
@@ -12,8 +12,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 TEST(Request, StartsOnAHealthyTarget) {
-  Target target;
-  target.look(kHealthy, seconds(0));
+  HandDriven target;
+  target.take_sample(kHealthy, seconds(0));
   const Decision decision = target.request(seconds(0));
   EXPECT_EQ(decision.action, Action::checkpoint);
   EXPECT_EQ(decision.reason, Reason::manual);
@@ -22,23 +22,23 @@ TEST(Request, StartsOnAHealthyTarget) {
 }
 
 TEST(Request, KeepsItsReason) {
-  Target target;
-  target.look(kCritical, seconds(0));
+  HandDriven target;
+  target.take_sample(kCritical, seconds(0));
   EXPECT_EQ(target.request(seconds(0), false, Reason::alert).reason, Reason::alert);
   EXPECT_EQ(target.request(seconds(0), false, Reason::pre_restart).reason, Reason::pre_restart);
 }
 
 TEST(Request, SkipsTheCooldownAndTheSpacing) {
-  Target target;
-  target.look(kHealthy, seconds(0));
+  HandDriven target;
+  target.take_sample(kHealthy, seconds(0));
   target.start(seconds(0));
   target.end({.reason = Reason::manual, .success = true}, seconds(1));
   EXPECT_EQ(target.request(seconds(1)).action, Action::checkpoint);
 }
 
 TEST(Request, IsBoundByBackoffAndBreaker) {
-  Target target;
-  target.look(kWarning, seconds(0));
+  HandDriven target;
+  target.take_sample(kWarning, seconds(0));
   target.fail(1, seconds(0));
   EXPECT_THAT(target.request(seconds(30) - nanoseconds(1)).blockers, ElementsAre(Blocker::backoff));
   EXPECT_EQ(target.request(seconds(30)).action, Action::checkpoint);
@@ -47,15 +47,15 @@ TEST(Request, IsBoundByBackoffAndBreaker) {
 }
 
 TEST(Request, OverrideLiftsBackoffAndBreaker) {
-  Target target;
-  target.look(kWarning, seconds(0));
+  HandDriven target;
+  target.take_sample(kWarning, seconds(0));
   target.fail(5, seconds(0));
   EXPECT_EQ(target.request(seconds(1), true).action, Action::checkpoint);
 }
 
 TEST(Request, AnOverriddenSuccessClosesTheBreaker) {
-  Target target;
-  target.look(kWarning, seconds(0));
+  HandDriven target;
+  target.take_sample(kWarning, seconds(0));
   target.fail(5, seconds(0));
   target.start(seconds(1));
   target.end({.reason = Reason::manual, .success = true}, seconds(2));
@@ -64,7 +64,7 @@ TEST(Request, AnOverriddenSuccessClosesTheBreaker) {
 
 class Hard : public testing::TestWithParam<bool> {
  protected:
-  Hard() { target_.look(kCritical, seconds(0)); }
+  Hard() { target_.take_sample(kCritical, seconds(0)); }
   std::vector<Blocker> blockers(Duration now = seconds(0)) {
     const Decision decision = target_.request(now, GetParam());
     EXPECT_EQ(decision.action, decision.blockers.empty() ? Action::checkpoint : Action::none);
@@ -73,7 +73,7 @@ class Hard : public testing::TestWithParam<bool> {
     }
     return decision.blockers;
   }
-  Target target_;
+  HandDriven target_;
 };
 
 TEST_P(Hard, Paused) {

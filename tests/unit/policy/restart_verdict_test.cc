@@ -8,7 +8,7 @@
 #include <functional>
 #include <limits>
 
-#include "target.h"
+#include "hand_driven.h"
 
 namespace wal_exporter::policy {
 namespace {
@@ -18,14 +18,14 @@ using ::testing::HasSubstr;
 using Kind = RestartVerdict::Kind;
 
 struct World {
-  Target target;
+  HandDriven target;
   RestartRules rules;
   bool version_3 = false;
 
   World() {
     rules.enabled = true;
     rules.ready_timeout = minutes(10);
-    target.look(kCritical, seconds(0));
+    target.take_sample(kCritical, seconds(0));
   }
   [[nodiscard]] RestartVerdict judge(Duration now = seconds(1)) const {
     Rules all = target.rules;
@@ -102,7 +102,7 @@ INSTANTIATE_TEST_SUITE_P(
         // What preparing it left: health, with its hysteresis, is critical still.
         Case{"a WAL just below critical",
              [](World& w) {
-               w.target.look({60, 1000}, seconds(0));
+               w.target.take_sample({60, 1000}, seconds(0));
                ASSERT_EQ(w.target.health(), Health::critical);
              },
              Kind::wait,
@@ -204,9 +204,9 @@ TEST(RestartsLeft, CountsThoseOfTheLast24Hours) {
 
 TEST(RestartsLeft, AClockThatWasSetBackLengthensTheDayByNoMoreThanADay) {
   RestartRules rules;
-  Target target;
+  HandDriven target;
   target.memory.restarts = {kStart + hours(24 * 365)};
-  target.look(kCritical, seconds(0));
+  target.take_sample(kCritical, seconds(0));
   EXPECT_EQ(restarts_left(rules, target.memory, kStart), 0U);
   EXPECT_EQ(restarts_left(rules, target.memory, kStart + hours(24)), 1U);
 }
@@ -221,12 +221,12 @@ TEST(AfterRestartBegun, ForgetsWhatIsOlderThanADay) {
 }
 
 TEST(RestartWanted, IsForgottenWhenTheTargetIsHealthyAgain) {
-  Target target;
-  target.look(kCritical, seconds(0));
+  HandDriven target;
+  target.take_sample(kCritical, seconds(0));
   target.memory = after_restart_wanted(target.memory);
-  target.look(kWarning, seconds(1));
+  target.take_sample(kWarning, seconds(1));
   EXPECT_TRUE(target.memory.restart_waits) << "the episode goes on";
-  target.look(kHealthy, seconds(2));
+  target.take_sample(kHealthy, seconds(2));
   EXPECT_FALSE(target.memory.restart_waits);
 }
 

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "target.h"
+#include "hand_driven.h"
 
 namespace wal_exporter::policy {
 namespace {
@@ -11,17 +11,17 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // The schedule was last served at kStart, so it is due 10 min later.
-Target scheduled(wal::Extent pending, std::optional<Duration> oldest = std::nullopt) {
-  Target target;
+HandDriven scheduled(wal::Extent pending, std::optional<Duration> oldest = std::nullopt) {
+  HandDriven target;
   target.memory = after_schedule({}, kStart);
   wal::Sample sample = sample_of(pending, minutes(10));
   if (oldest) sample.oldest_pending = kStart + *oldest;
-  target.look(sample);
+  target.take_sample(sample);
   return target;
 }
 
 TEST(Schedule, IsDueAfterTenMinutes) {
-  const Target target = scheduled({15, 0});
+  const HandDriven target = scheduled({15, 0});
   EXPECT_FALSE(schedule_due(target.rules, target.memory, kStart + minutes(10) - nanoseconds(1)));
   EXPECT_EQ(target.decide(minutes(10) - nanoseconds(1)).reason, std::nullopt);
   EXPECT_TRUE(schedule_due(target.rules, target.memory, kStart + minutes(10)));
@@ -29,21 +29,21 @@ TEST(Schedule, IsDueAfterTenMinutes) {
 }
 
 TEST(Schedule, ServedItIsDueTenMinutesLater) {
-  Target target = scheduled({15, 0});
+  HandDriven target = scheduled({15, 0});
   target.memory = after_schedule(target.memory, kStart + minutes(10));
   EXPECT_FALSE(schedule_due(target.rules, target.memory, kStart + minutes(20) - nanoseconds(1)));
   EXPECT_TRUE(schedule_due(target.rules, target.memory, kStart + minutes(20)));
 }
 
 TEST(Schedule, OffItIsNeverDue) {
-  Target target = scheduled({30, kGiB});
+  HandDriven target = scheduled({30, kGiB});
   target.rules.schedule.reset();
   EXPECT_FALSE(schedule_due(target.rules, target.memory, kStart + hours(100)));
   EXPECT_EQ(target.decide(minutes(10)).action, Action::none);
 }
 
 TEST(Schedule, SurvivesARestartOfThisProcess) {
-  Target target = scheduled({15, 0});
+  HandDriven target = scheduled({15, 0});
   target.memory = from_text(to_text(target.memory)).value();
   EXPECT_TRUE(schedule_due(target.rules, target.memory, kStart + minutes(10)));
 }
@@ -64,7 +64,7 @@ TEST(ScheduledRun, OneFileLessThanHalfIsNot) {
 }
 
 TEST(ScheduledRun, HalfOfAnOddLimitIsNotRoundedDown) {
-  Target target = scheduled({15, 0});
+  HandDriven target = scheduled({15, 0});
   target.rules.thresholds.max_files = 31;
   EXPECT_EQ(target.decide(minutes(10)).reason, std::nullopt);
   target.rules.thresholds.max_files = 29;
@@ -102,26 +102,26 @@ TEST(ScheduledRun, NothingPendingIsNot) {
 }
 
 TEST(ScheduledRun, NothingPendingIsNotEvenAtTheSmallestLimits) {
-  Target target = scheduled({0, 0});
+  HandDriven target = scheduled({0, 0});
   target.rules.thresholds.max_files = 0;
   target.rules.thresholds.max_bytes = 0;
   EXPECT_EQ(target.decide(minutes(10)).reason, std::nullopt);
 }
 
 TEST(ScheduledRun, On3xHalfOfThreeHalvesOfTheSnapshotSize) {
-  Target target;
+  HandDriven target;
   target.memory = after_schedule({}, kStart);
   wal::Sample sample = sample_of({449, 0}, minutes(10));
   sample.layout = wal::Layout::node;
-  target.look(sample);
+  target.take_sample(sample);
   EXPECT_EQ(target.decide(minutes(10)).reason, std::nullopt);
   sample.pending.files = 450;
-  target.look(sample);
+  target.take_sample(sample);
   EXPECT_EQ(target.decide(minutes(10)).reason, Reason::scheduled);
 }
 
 TEST(ScheduledRun, WaitsForTheCooldownAndStaysDue) {
-  Target target = scheduled({15, 0});
+  HandDriven target = scheduled({15, 0});
   target.start(minutes(6));
   target.end({.reason = Reason::manual, .success = true}, minutes(6));
   const Decision early = target.decide(minutes(11) - nanoseconds(1));

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "target.h"
+#include "hand_driven.h"
 
 namespace wal_exporter::policy {
 namespace {
@@ -13,11 +13,11 @@ using ::testing::HasSubstr;
 class Closed : public testing::Test {
  protected:
   Closed() {
-    target_.look(kCritical, seconds(0));
+    target_.take_sample(kCritical, seconds(0));
     target_.situation.outside_window = "the next begins at two";
     target_.situation.maintenance = "until four";
   }
-  Target target_;
+  HandDriven target_;
 };
 
 TEST_F(Closed, HoldsBackEvenACriticalCheckpoint) {

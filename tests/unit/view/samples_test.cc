@@ -87,7 +87,7 @@ TEST(SampleHistory, AThirdAlikeIsDroppedFromABucket) {
 TEST(SampleHistory, StaysBoundedAndADayLongWhateverComes) {
   SampleHistory history;
   for (int i = 0; i < 60 * 60 * 26; ++i) {
-    // The worst case: a change of health at each look, ten looks in ten seconds.
+    // The worst case: a change of health at each sample, ten looks in ten seconds.
     history.add(point(seconds(i), i * 37 % 1000, i % 2 == 0 ? Health::healthy : Health::warning));
   }
   EXPECT_LE(history.size(), SampleHistory::kMostCoarse + SampleHistory::kMostFine);

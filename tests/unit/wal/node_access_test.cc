@@ -13,7 +13,7 @@ class Access : public Node {
  protected:
   Error error_at(const std::filesystem::path& directory) {
     options_.directory = directory;
-    const auto sample = make_node_source(options_, clock_, null_log())->look({});
+    const auto sample = make_node_source(options_, clock_, null_log())->take_sample({});
     if (sample) {
       ADD_FAILURE() << "a sample of " << directory;
       return {};
@@ -78,7 +78,7 @@ TEST_F(Access, AWalFolderThatGoesAwayIsAnErrorAndNotAnEmptyWal) {
   ASSERT_EQ(look(*source)->pending.files, 3U);
   std::filesystem::rename(node_, top_ / "unmounted");
   std::filesystem::create_directory(node_);
-  const auto gone = source->look({});
+  const auto gone = source->take_sample({});
   ASSERT_FALSE(gone.has_value());
   EXPECT_THAT(gone.error().message, HasSubstr("mounted"));
   std::filesystem::remove(node_);
@@ -117,7 +117,7 @@ TEST_F(Access, AStopEndsALook) {
   put_range(1, 3);
   std::stop_source stop;
   stop.request_stop();
-  const auto sample = open()->look(stop.get_token());
+  const auto sample = open()->take_sample(stop.get_token());
   ASSERT_FALSE(sample.has_value());
   EXPECT_EQ(sample.error().kind, ErrorKind::cancelled);
 }
@@ -128,7 +128,7 @@ TEST_F(Access, AFolderThatMayNotBeReadIsAnErrorWithTheRemedy) {
   for (const char* name : {"wal", "snapshots"}) {
     std::filesystem::permissions(node_ / name, std::filesystem::perms(::geteuid() == 0 ? 0700 : 0));
     const std::string said = without_rights([&] {
-      const auto sample = open()->look({});
+      const auto sample = open()->take_sample({});
       return sample ? "a sample" : std::string(to_string(sample.error().kind)) + ": " + sample.error().message;
     });
     std::filesystem::permissions(node_ / name, std::filesystem::perms(0755));
@@ -143,7 +143,7 @@ TEST_F(Access, ASnapshotThatMayNotBeReadIsAnError) {
   std::filesystem::permissions(top_, std::filesystem::perms(0755));
   std::filesystem::permissions(snapshot(1), std::filesystem::perms(::geteuid() == 0 ? 0600 : 0));
   const std::string said = without_rights([&] {
-    const auto sample = open()->look({});
+    const auto sample = open()->take_sample({});
     return sample ? "a sample" : sample.error().message;
   });
   EXPECT_THAT(said, HasSubstr(snapshot(1).string() + ": Permission denied"));
@@ -156,7 +156,7 @@ TEST_F(Access, AReaderOfTheDirectoryAloneIsEnoughForEverythingButTheHeaders) {
     std::filesystem::permissions(wal(number), std::filesystem::perms(::geteuid() == 0 ? 0600 : 0));
   }
   const std::string said = without_rights([&]() -> std::string {
-    const auto sample = open()->look({});
+    const auto sample = open()->take_sample({});
     if (!sample) return sample.error().message;
     const Sample& seen = **sample;
     if (seen.pending.files != 5 || seen.invalid.size() != 2) return "not what was expected";
@@ -179,17 +179,17 @@ TEST_F(Access, AFileThatMayBeReadLaterIsReadThen) {
     return;
   }
   // Root reads everything: the process that gave up root asks this one by a pipe
-  // to open the file up between its two looks.
+  // to open the file up between its two samples.
   std::filesystem::permissions(top_, std::filesystem::perms(0755));
   std::filesystem::permissions(node_, std::filesystem::perms(0777));
   ASSERT_EQ(::chown(wal(2).c_str(), 65534, 65534), 0);
   std::filesystem::permissions(wal(2), std::filesystem::perms(0));
   const std::string said = without_rights([&]() -> std::string {
     const auto source = open();
-    const auto before = source->look({});
+    const auto before = source->take_sample({});
     if (!before || (*before)->invalid.size() != 1) return "the first look read it";
     std::filesystem::permissions(wal(2), std::filesystem::perms(0600));
-    const auto after = source->look({});
+    const auto after = source->take_sample({});
     if (!after || !(*after)->invalid.empty()) return "the second look did not read it";
     return "";
   });

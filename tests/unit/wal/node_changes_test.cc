@@ -1,4 +1,4 @@
-// What a reader of the 3.x layout makes of changes between two looks, and what it
+// What a reader of the 3.x layout makes of changes between two samples, and what it
 // costs.
 #include <gmock/gmock.h>
 
@@ -355,7 +355,7 @@ TEST_F(Node, LooksFromSeveralThreadsTakeTurns) {
   std::atomic<int> right{0};
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
-      const auto sample = source->look({});
+      const auto sample = source->take_sample({});
       if (sample && (*sample)->pending.files == 20) ++right;
     });
   }

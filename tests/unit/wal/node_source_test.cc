@@ -79,7 +79,7 @@ class Damaged : public Node {
     Node::SetUp();
     use_fixture("after-snapshot");
   }
-  // What a look says of file `number` once it holds `content`.
+  // What a sample says of file `number` once it holds `content`.
   std::optional<InvalidFile> verdict(std::uint64_t number, std::string_view content,
                                      Integrity integrity = Integrity::header) {
     write_all(wal(number), content);

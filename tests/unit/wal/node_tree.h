@@ -109,7 +109,7 @@ class Node : public testing::Test {
     return make_node_source(options_, clock_, null_log());
   }
   static std::shared_ptr<const Sample> look(WalSource& source) {
-    auto sample = source.look({});
+    auto sample = source.take_sample({});
     if (!sample) {
       ADD_FAILURE() << sample.error().message;
       return std::make_shared<Sample>();

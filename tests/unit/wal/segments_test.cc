@@ -34,14 +34,14 @@ class Segments : public testing::Test {
     return make_segment_source({tree_.root(), integrity}, std::make_shared<SystemClock>());
   }
   std::shared_ptr<const Sample> look(Integrity integrity = Integrity::header) {
-    auto sample = source(integrity)->look({});
+    auto sample = source(integrity)->take_sample({});
     EXPECT_TRUE(sample.has_value()) << sample.error().message;
     return sample ? *sample : std::make_shared<const Sample>();
   }
   // What was found, or the error.
   std::string look_without_rights() {
     return without_rights([this] {
-      const auto sample = source()->look({});
+      const auto sample = source()->take_sample({});
       if (!sample) return sample.error().message;
       const Extent pending = (*sample)->pending;
       return std::to_string(pending.files) + " files, " + std::to_string(pending.bytes) + " bytes, " +
@@ -85,16 +85,16 @@ TEST_F(Segments, OfRefusedWritesAloneAreNeitherPendingNorDamaged) {
   }
   // One value among them, and they are pending as ever.
   const auto kept = source();
-  ASSERT_EQ((*kept->look({}))->pending, Extent{});
+  ASSERT_EQ((*kept->take_sample({}))->pending, Extent{});
   tree_.write("plant/autogen/1/_00003.wal", refused + entry(30));
-  EXPECT_EQ((*kept->look({}))->pending, (Extent{1, 36}));
+  EXPECT_EQ((*kept->take_sample({}))->pending, (Extent{1, 36}));
   tree_.write("plant/autogen/1/_00003.wal", refused + std::string("\2\0\0\0\1\0", 6));
-  EXPECT_EQ((*kept->look({}))->pending, (Extent{1, 12})) << "a deletion is something to apply";
+  EXPECT_EQ((*kept->take_sample({}))->pending, (Extent{1, 12})) << "a deletion is something to apply";
   // What would take long to look through is left alone.
   std::string many;
   for (int i = 0; i < 11'000; ++i) many += refused;
   tree_.write("plant/autogen/1/_00003.wal", many);
-  EXPECT_EQ((*kept->look({}))->pending, (Extent{1, 66'000}));
+  EXPECT_EQ((*kept->take_sample({}))->pending, (Extent{1, 66'000}));
 }
 
 TEST_F(Segments, AnEmptyNewestSegmentIsOpenAndNeitherPendingNorDamaged) {
@@ -121,7 +121,8 @@ TEST_F(Segments, AnEmptySegmentBeforeTheNewestIsDamaged) {
 TEST_F(Segments, TheFixturesOfBothGenerationsHaveOneSegmentOf147Bytes) {
   for (const auto& [folder, buckets] : {std::pair{"influxdb1/wal", false}, {"influxdb2/wal", true}}) {
     const auto directory = std::filesystem::path(tests::kFixtures) / folder;
-    const auto sample = make_segment_source({directory, Integrity::full}, std::make_shared<SystemClock>())->look({});
+    const auto sample =
+        make_segment_source({directory, Integrity::full}, std::make_shared<SystemClock>())->take_sample({});
     ASSERT_TRUE(sample.has_value());
     EXPECT_EQ((*sample)->pending, (Extent{1, 147}));
     EXPECT_EQ((*sample)->bucket_ids, buckets);
@@ -157,7 +158,7 @@ TEST_F(Segments, TheRootMayBeASymbolicLink) {
   TemporaryTree other;
   std::filesystem::create_directory_symlink(tree_.root(), other.root() / "wal");
   const auto sample =
-      make_segment_source({other.root() / "wal", Integrity::off}, std::make_shared<SystemClock>())->look({});
+      make_segment_source({other.root() / "wal", Integrity::off}, std::make_shared<SystemClock>())->take_sample({});
   ASSERT_TRUE(sample.has_value());
   EXPECT_EQ((*sample)->pending, (Extent{1, 10}));
 }
@@ -193,8 +194,8 @@ TEST_F(Segments, TheOpenSegmentMayEndInsideAnEntry) {
   EXPECT_THAT(look(Integrity::full)->invalid, SizeIs(0));
 }
 
-// What is told of the age of pending data. The clock of the looks is an hour ahead of
-// the files' births, so that these can be told from times of looks.
+// What is told of the age of pending data. The clock of the samples is an hour ahead of
+// the files' births, so that these can be told from times of samples.
 class Oldest : public Segments {
  protected:
   void write(std::size_t bytes, Time modified, const char* path = "plant/autogen/1/_00001.wal") const {
@@ -209,7 +210,7 @@ class Oldest : public Segments {
     const std::string file = (tree_.root() / path).string();
     return ::statx(AT_FDCWD, file.c_str(), 0, STATX_BTIME, &status) == 0 && (status.stx_mask & STATX_BTIME) != 0;
   }
-  std::optional<Time> look() { return watched_->look({}).value()->oldest_pending; }
+  std::optional<Time> look() { return watched_->take_sample({}).value()->oldest_pending; }
 
   const Time now_ = SystemClock().now() + 1h;
   const std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(now_);
@@ -244,7 +245,7 @@ TEST_F(Oldest, AFailedLookForgetsNothing) {
   write(0, now_ - 1h);
   ASSERT_EQ(look(), std::nullopt);
   std::filesystem::rename(tree_.root(), tree_.root().string() + "-away");
-  EXPECT_FALSE(watched_->look({}).has_value());
+  EXPECT_FALSE(watched_->take_sample({}).has_value());
   std::filesystem::rename(tree_.root().string() + "-away", tree_.root());
   write(100, now_ + 1min);
   EXPECT_EQ(look(), now_);
@@ -282,25 +283,25 @@ TEST_F(Oldest, IsThatOfTheOldestSegmentOfAllShards) {
 TEST_F(Oldest, AFileThatSaysItWasWrittenBeforeItsBirthIsAsOldAsItSays) {
   write(100, Time(1000s + 500ns));
   EXPECT_EQ(look(), Time(1000s + 500ns));
-  EXPECT_EQ(watched_->look({}).value()->newest_file, Time(1000s + 500ns));
+  EXPECT_EQ(watched_->take_sample({}).value()->newest_file, Time(1000s + 500ns));
 }
 
 TEST_F(Segments, WrittenCountsWhatAppearsAfterTheFirstLook) {
   tree_.write("plant/autogen/1/_00001.wal", entry(100));
   const auto watched = source();
-  EXPECT_EQ(watched->look({}).value()->written, Extent{});
+  EXPECT_EQ(watched->take_sample({}).value()->written, Extent{});
   tree_.write("plant/autogen/1/_00001.wal", entry(150));
   tree_.write("plant/autogen/1/_00002.wal", "");
-  EXPECT_EQ(watched->look({}).value()->written, (Extent{0, 50}));
+  EXPECT_EQ(watched->take_sample({}).value()->written, (Extent{0, 50}));
   tree_.write("plant/autogen/1/_00002.wal", entry(30));
-  EXPECT_EQ(watched->look({}).value()->written, (Extent{1, 80}));
+  EXPECT_EQ(watched->take_sample({}).value()->written, (Extent{1, 80}));
   std::filesystem::remove(tree_.root() / "plant/autogen/1/_00001.wal");
-  EXPECT_EQ(watched->look({}).value()->written, (Extent{1, 80}));
+  EXPECT_EQ(watched->take_sample({}).value()->written, (Extent{1, 80}));
 }
 
 TEST_F(Segments, AMissingDirectoryIsNamedWithTheRemedy) {
   const auto sample =
-      make_segment_source({tree_.root() / "no", Integrity::off}, std::make_shared<SystemClock>())->look({});
+      make_segment_source({tree_.root() / "no", Integrity::off}, std::make_shared<SystemClock>())->take_sample({});
   ASSERT_FALSE(sample.has_value());
   EXPECT_EQ(sample.error().kind, ErrorKind::not_found);
   EXPECT_THAT(sample.error().message, HasSubstr((tree_.root() / "no").string()));
@@ -355,7 +356,7 @@ TEST_F(Segments, AStopEndsTheLook) {
   tree_.write("plant/autogen/1/_00001.wal", entry(10));
   std::stop_source stop;
   stop.request_stop();
-  const auto sample = source()->look(stop.get_token());
+  const auto sample = source()->take_sample(stop.get_token());
   ASSERT_FALSE(sample.has_value());
   EXPECT_EQ(sample.error().kind, ErrorKind::cancelled);
 }
@@ -370,7 +371,7 @@ TEST_F(Segments, ShardsThatComeAndGoMeanwhileNeverFailALook) {
   });
   const auto watched = source();
   for (int i = 0; i < 300; ++i) {
-    const auto sample = watched->look({});
+    const auto sample = watched->take_sample({});
     EXPECT_TRUE(sample.has_value()) << sample.error().message;
   }
   stop = true;

@@ -1,8 +1,8 @@
-// What a checkpoint method sees of the WAL during one run: the last look, waiting,
+// What a checkpoint method sees of the WAL during one run: the last sample, waiting,
 // and looking again until something holds; all bounded by the run's deadline and
 // given up as soon as a stop is requested.
 //
-// A Lookout is used by one thread. A Pause must outlive every run: a clock may still refer
+// A RunObserver is used by one thread. A Pause must outlive every run: a clock may still refer
 // to it after a wait has ended.
 #pragma once
 
@@ -35,13 +35,13 @@ struct Rhythm {
   Duration total;
 };
 
-class Lookout {
+class RunObserver {
  public:
-  Lookout(wal::WalSource& source, Clock& clock, Pause& pause, SteadyTime deadline, std::stop_token stop)
+  RunObserver(wal::WalSource& source, Clock& clock, Pause& pause, SteadyTime deadline, std::stop_token stop)
       : source_(source), clock_(clock), pause_(pause), deadline_(deadline), stop_(std::move(stop)) {}
 
   // The message of an error needs no prefix: "looking at the WAL: ...", or that it was stopped.
-  [[nodiscard]] Result<void> look();
+  [[nodiscard]] Result<void> take_sample();
   // Call only after a first sample succeeded.
   [[nodiscard]] const wal::Sample& latest() const { return *latest_; }
   [[nodiscard]] std::shared_ptr<const wal::Sample> latest_ptr() const { return latest_; }
@@ -49,7 +49,7 @@ class Lookout {
   // Waits for `duration`, at most until the deadline.
   void wait(Duration duration);
   // Waits and looks until `done` holds for the latest look; false: it never did.
-  [[nodiscard]] Result<bool> look_until(const Rhythm& rhythm, const std::function<bool(const wal::Sample&)>& done);
+  [[nodiscard]] Result<bool> sample_until(const Rhythm& rhythm, const std::function<bool(const wal::Sample&)>& done);
 
   [[nodiscard]] bool stopped() const { return stop_.stop_requested(); }
   [[nodiscard]] bool late() const { return clock_.steady() >= deadline_; }

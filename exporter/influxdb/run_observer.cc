@@ -1,4 +1,4 @@
-#include "influxdb/lookout.h"
+#include "influxdb/run_observer.h"
 
 #include <algorithm>
 
@@ -15,8 +15,8 @@ void Pause::until(SteadyTime end, Clock& clock, const std::stop_token& stop) {
   while (!stop.stop_requested() && clock.steady() < end) clock.wait_until(wake_, mutex_, end);
 }
 
-Result<void> Lookout::look() {
-  auto sample = source_.look(stop_);
+Result<void> RunObserver::take_sample() {
+  auto sample = source_.take_sample(stop_);
   if (sample) {
     latest_ = std::move(*sample);
     return {};
@@ -25,23 +25,23 @@ Result<void> Lookout::look() {
   return failure(sample.error().kind, "looking at the WAL: " + sample.error().message);
 }
 
-void Lookout::wait(Duration duration) {
+void RunObserver::wait(Duration duration) {
   pause_.until(std::min(clock_.steady() + duration, deadline_), clock_, stop_);
 }
 
-Result<bool> Lookout::look_until(const Rhythm& rhythm, const std::function<bool(const wal::Sample&)>& done) {
+Result<bool> RunObserver::sample_until(const Rhythm& rhythm, const std::function<bool(const wal::Sample&)>& done) {
   const SteadyTime end = std::min(clock_.steady() + rhythm.total, deadline_);
   for (std::uint64_t looks = 1; !done(*latest_); ++looks) {
     const Duration rest = end - clock_.steady();
     if (rest <= Duration::zero() || stopped()) return false;
     wait(std::min(backoff(rhythm.first, rhythm.longest, looks), rest));
     if (stopped()) return false;
-    if (auto looked = look(); !looked) return tl::unexpected<Error>(looked.error());
+    if (auto sampled = take_sample(); !sampled) return tl::unexpected<Error>(sampled.error());
   }
   return true;
 }
 
-Duration Lookout::left() const {
+Duration RunObserver::left() const {
   return std::max(deadline_ - clock_.steady(), Duration::zero());
 }
 

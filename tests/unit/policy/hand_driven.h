@@ -36,17 +36,17 @@ inline constexpr wal::Extent kHealthy{5, 1000};
 inline constexpr wal::Extent kWarning{31, 1000};
 inline constexpr wal::Extent kCritical{61, 1000};
 
-struct Target {
+struct HandDriven {
   Rules rules;
   Memory memory;
   std::optional<wal::Sample> sample;
   Situation situation;
 
-  void look(const wal::Sample& seen) {
+  void take_sample(const wal::Sample& seen) {
     sample = seen;
     memory = observe(rules, std::move(memory), *sample, sample->taken_at);
   }
-  void look(wal::Extent pending, Duration now) { look(sample_of(pending, now)); }
+  void take_sample(wal::Extent pending, Duration now) { take_sample(sample_of(pending, now)); }
 
   [[nodiscard]] Health health() const { return memory.levels.value().worse(); }
 
