@@ -17,12 +17,12 @@
 namespace wal_exporter::view {
 
 struct CheckpointCommand {
-  std::string target;  // a name; must exist
+  std::string target = {};  // a name; must exist
   policy::Reason reason = policy::Reason::manual;
   bool override_soft = false;                // lift backoff, breaker_open, outside_window, maintenance
   Duration wait = std::chrono::seconds(30);  // for the outcome
   bool at_once = false;                      // 3.x: do not wait for the boundary; delays the server's next snapshot
-  std::string actor;                         // who asked, for the audit: "loopback", "user alice"
+  std::string actor = {};                    // who asked, for the audit: "loopback", "user alice"
 };
 
 struct CheckpointAnswer {
@@ -43,9 +43,9 @@ struct CheckpointAnswer {
 // Sent before a planned restart: checkpoints until a restart has as little as possible to
 // replay.
 struct PrepareRestartCommand {
-  std::string target;
+  std::string target = {};
   Duration max_wait = std::chrono::seconds(60);
-  std::string actor;
+  std::string actor = {};
   bool override_soft = false;  // as in CheckpointCommand
   // Act also outside of the allowed windows and during maintenance. Needs a login; the command
   // line has one by its token.

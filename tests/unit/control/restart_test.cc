@@ -275,7 +275,9 @@ TEST_F(Restart, WaitsAgainWhereAPersonPausesWhileItIsPrepared) {
   with_checkpoints();
   bool once = true;
   on_preparation([&] {
-    if (std::exchange(once, false)) EXPECT_TRUE(bench.pause(24h).until.has_value());
+    if (std::exchange(once, false)) {
+      EXPECT_TRUE(bench.pause(24h).until.has_value());
+    }
   });
   start();
   bench.pass_until_step("refused");
