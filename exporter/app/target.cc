@@ -101,12 +101,14 @@ void Target::publish(control::Now at) {
 }
 
 void Target::begin_stop() {
-  post([](control::Control& to, control::Now at) { to.stop(at); });
+  post([this](control::Control& to, control::Now at) {
+    to.stop(at);
+    workers_.stop();
+  });
 }
 
 void Target::stop(SteadyTime deadline) {
   begin_stop();
-  workers_.stop();
   {
     const MutexLock lock(mutex_);
     while (!ended_ && services_.machinery.clock->steady() < deadline) {
