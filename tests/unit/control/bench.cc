@@ -237,7 +237,7 @@ void World::take(const Effect& effect) {
   } else if (const auto* question = std::get_if<AskServer>(&effect)) {
     EXPECT_FALSE(open_.question.has_value()) << "two questions at once";
     open_.question = *question;
-    asked_at_ = now_.wall;
+    open_.asked_at = now_.wall;
     ++wanted.questions;
     if (answers.questions) give_answer();
   } else if (const auto* run = std::get_if<RunCheckpoint>(&effect)) {
@@ -296,7 +296,7 @@ void World::give_answer() {
   ASSERT_TRUE(open_.question.has_value());
   open_.question.reset();
   ServerAnswer answer{server, node, metrics};
-  answer.server.asked_at = asked_at_;
+  answer.server.asked_at = open_.asked_at;
   call([&] { control_->on_answer(std::move(answer), now_); });
 }
 

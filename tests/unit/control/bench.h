@@ -109,6 +109,7 @@ class World {
   struct Open {
     std::optional<TakeSample> sample;
     std::optional<AskServer> question;
+    Time asked_at{};  // of the question
     std::optional<RunCheckpoint> checkpoint;
     bool check = false;
     bool lock = false;
@@ -152,7 +153,6 @@ class World {
   std::deque<Effect> queue_;
   bool working_ = false;
   Open open_;
-  Time asked_at_{};  // of the open question
   std::map<std::uint64_t, decltype(Reply::answer)> replies_;
   std::weak_ptr<const void> lock_;
 };

@@ -426,6 +426,20 @@ TEST_F(RestartStep, WhatHeldBackTheRestartOfAnEarlierEpisodeIsToldAgainInTheNext
   EXPECT_EQ(told("refused"), 2U);
 }
 
+TEST_F(RestartStep, WhatCameOfTheLastOneOutlivesTheProcess) {
+  reach(At::act);
+  bench.answers = {};
+  bench.during = nullptr;
+  bench.give_restarted(failure(ErrorKind::unavailable, "no such unit \xff"));
+  const auto last = bench.restart().last.value();
+  bench.kill();
+  bench.wal = segments(0);
+  bench.start();
+  EXPECT_EQ(bench.restart().last->time, last.time);
+  EXPECT_FALSE(bench.restart().last->success);
+  EXPECT_EQ(bench.restart().last->message, "no such unit \xEF\xBF\xBD") << "as far as JSON can hold it";
+}
+
 TEST_F(RestartStep, IsForgottenWhereTheNextProcessMayNotRestart) {
   reach(At::its_time);
   bench.kill();
