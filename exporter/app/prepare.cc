@@ -71,6 +71,9 @@ int run_prepare_restart(const settings::Settings& settings, const Flags& flags, 
     out << escape_control(target.name) << ": " << escape_control(answer.message) << "\n";
     all_safe = all_safe && answer.safe;
   }
+  // What hangs goes on until the process ends. A job that ended as the last to know the pool
+  // would wait in it for itself.
+  machinery.pool->stop(clock->steady() + std::chrono::seconds(1));
   return all_safe ? kExitOk : kExitFailure;
 }
 

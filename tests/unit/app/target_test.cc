@@ -52,7 +52,8 @@ class OnThreads : public ::testing::Test {
   }
   ~OnThreads() override {
     release();
-    for (auto& target : targets_) target.reset();
+    targets_.clear();
+    machinery_.pool->stop(SteadyTime::max());
   }
 
   void put(const std::string& file) const {
