@@ -1,9 +1,7 @@
 // One running hook: a thread that reads events from where it stopped last, delivers them in
-// order, retries after a failure, and reports what it dropped.
+// order, retries after a failure, and reports what it dropped. HookQueue has the events.
 //
-// The audit is the queue; the hook stores the id up to which everything was delivered or
-// dropped. An event that could not be stored in the audit is held in memory. Each event is
-// delivered at least once; after a restart one may be delivered again.
+// Each event is delivered at least once; after a restart one may be delivered again.
 //
 // Public functions are safe from any thread. A listener on the bus only wakes the
 // thread, so nothing that publishes waits for a disk or a network.
@@ -25,6 +23,7 @@
 #include "events/channel.h"
 #include "events/hook.h"
 #include "events/hook_memory.h"
+#include "events/hook_queue.h"
 
 namespace wal_exporter::events {
 
@@ -79,55 +78,28 @@ class HookRunner {
   [[nodiscard]] HookHandover hand_over() WAL_EXPORTER_EXCLUDES(mutex_);
 
  private:
-  // What was queued when this hook last saved its state.
-  struct Backlog {
-    std::int64_t cursor = 0;  // the queued events begin after this id
-    std::int64_t read = 0;    // the last id that had been read
-    std::uint64_t waiting = 0;
-    std::uint64_t found = 0;
-    std::optional<bool> trimmed;  // whether the first queued event is gone from the audit
-  };
-
   void run(const std::stop_token& stop) WAL_EXPORTER_EXCLUDES(mutex_);
   void work(const std::stop_token& stop) WAL_EXPORTER_EXCLUDES(mutex_);
   void note_unforeseen(const char* what) WAL_EXPORTER_EXCLUDES(mutex_);
   [[nodiscard]] bool pause_unforeseen(const std::stop_token& stop) WAL_EXPORTER_EXCLUDES(mutex_);
   void on_event(const Event& event) WAL_EXPORTER_EXCLUDES(mutex_);
-  void restore();
-  [[nodiscard]] Result<void> begin_at(std::int64_t newest);
-  void collect() WAL_EXPORTER_EXCLUDES(mutex_);
-  [[nodiscard]] static std::optional<Backlog> backlog_of(const nlohmann::ordered_json& memory, std::int64_t cursor);
-  void find_backlog(std::int64_t id, bool taken);
-  void settle_backlog() WAL_EXPORTER_EXCLUDES(mutex_);
-  void drop_surplus() WAL_EXPORTER_EXCLUDES(mutex_);
-  void drop(std::size_t count, const std::string& why) WAL_EXPORTER_EXCLUDES(mutex_);
+  void collect(bool look) WAL_EXPORTER_EXCLUDES(mutex_);
   [[nodiscard]] std::optional<SteadyTime> due() const;
   void attempt(Duration longest, const std::stop_token& stop) WAL_EXPORTER_EXCLUDES(mutex_);
-  void note_failure(const Delivery& delivery, Time now, std::size_t dropped) WAL_EXPORTER_EXCLUDES(mutex_);
+  void note_failure(const Delivery& delivery, Time now) WAL_EXPORTER_EXCLUDES(mutex_);
   [[nodiscard]] Duration pause_after_failure() const;
-  void remember(bool at_once);
   template <class Change>
   void update(const Change& change) WAL_EXPORTER_EXCLUDES(mutex_);
 
   const HookConfig config_;
-  const std::string key_;  // in the memory
   const HookServices services_;
   std::uint64_t subscription_ = 0;
 
   // Used by the thread alone once it runs.
   std::unique_ptr<Channel> channel_;
-  bool restored_ = false;
-  std::int64_t read_ = 0;           // events up to this id have been read
-  std::optional<Backlog> backlog_;  // nullopt: all of it has been read again, or was dropped
-  std::deque<Event> queue_;
-  std::string saved_;
-  SteadyTime last_saved_{};
-  bool save_at_once_ = false;
+  HookQueue queue_;
   std::uint64_t failed_in_row_ = 0;  // failed deliveries since the last success
   int refused_in_row_ = 0;
-  std::uint64_t dropped_in_row_ = 0;  // events since the last success
-  bool reading_failing_ = false;
-  bool saving_failing_ = false;
   bool partly_failing_ = false;
   std::optional<SteadyTime> not_before_;  // a pause after a failure
   std::optional<SteadyTime> last_told_;   // when the last delivery ended that needs no repetition
