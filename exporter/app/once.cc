@@ -130,7 +130,7 @@ void print_text(const view::TargetView& target, Time now, std::ostream& out) {
         << "\n";
   }
   out << "  decision       " << policy::to_string(target.decision.action) << ": "
-      << escape_control(target.decision.explanation) << "\n";
+      << escape_control(target.decision.explanation()) << "\n";
   for (const std::string& line : target.recommendations) out << "  advice         " << escape_control(line) << "\n";
 }
 
@@ -145,13 +145,12 @@ void print(const view::View& view, bool json, Time now, std::ostream& out) {
 void explain_text(const view::TargetView& target, const std::optional<control::NudgeOutlook>& outlook,
                   std::ostream& out) {
   const policy::Decision& decision = target.decision;
-  std::vector<std::string_view> names;
-  for (const policy::Blocker blocker : decision.blockers) names.push_back(policy::to_string(blocker));
+  const std::vector<std::string_view> names = policy::names(decision.blockers);
   out << escape_control(target.name) << ": " << policy::to_string(target.health) << "\n  action   "
       << policy::to_string(decision.action) << "\n  reason   "
       << (decision.reason ? policy::to_string(*decision.reason) : std::string_view("none")) << "\n  blockers "
       << (names.empty() ? "none" : join(names, ", ")) << "\n  because  "
-      << escape_control(target.error.empty() ? decision.explanation : target.error) << "\n";
+      << escape_control(target.error.empty() ? decision.explanation() : target.error) << "\n";
   if (target.not_shrinking) {
     out << "  not shrinking, " << policy::to_string(target.not_shrinking->cause) << ": "
         << escape_control(target.not_shrinking->detail) << "\n";

@@ -140,11 +140,11 @@ view::CheckpointPlan plan_of(const Parts& parts, influxdb::NudgeMode mode, Now n
   view::CheckpointPlan plan;
   plan.target = parts.settings.name;
   plan.method = method_of(parts).name;
-  const policy::Decision decision =
+  policy::Decision decision =
       policy::decide_on_request(parts.server.rules(), parts.memory, situation_of(parts, Asker::somebody, mode, now),
                                 Reason::manual, /*override_soft=*/false);
-  plan.blockers = decision.blockers;
-  plan.explanation = decision.explanation;
+  plan.blockers = std::move(decision.blockers);
+  plan.why = std::move(decision.why);
   if (parts.wal.sample() != nullptr) {
     if (const auto budget = policy::snapshot_budget(*parts.wal.sample(), parts.server.node().rules)) {
       plan.snapshot_budget_remaining = budget->remaining;
@@ -158,7 +158,7 @@ view::CheckpointPlan plan_of(const Parts& parts, influxdb::NudgeMode mode, Now n
     plan.points = nudge->plan->points;
     plan.duration_seconds = to_seconds(nudge->plan->duration);
     if (nudge->plan->boundary && *nudge->plan->boundary > now.wall) plan.not_before = nudge->plan->boundary;
-    plan.explanation = nudge->plan->explanation + "; " + plan.explanation;
+    plan.why = nudge->plan->explanation + "; " + plan.why;
   }
   return plan;
 }

@@ -206,8 +206,7 @@ void Control::consider_restart(Now now) {
                last->outcome->message;
   }
   if (!parts_.decision.blockers.empty()) {
-    std::vector<std::string> names;
-    for (const policy::Blocker blocker : parts_.decision.blockers) names.emplace_back(policy::to_string(blocker));
+    const std::vector<std::string_view> names = policy::names(parts_.decision.blockers);
     summary += "; now blocked by " + join(names, ", ");
     detail["blockers"] = names;
   }
@@ -224,16 +223,15 @@ void Control::consider_restart(Now now) {
 void Control::tell_decision(Now now) {
   const policy::Decision& decision = parts_.decision;
   if (decision.action == told_decision_.action && decision.reason == told_decision_.reason &&
-      decision.blockers == told_decision_.blockers) {
+      policy::names(decision.blockers) == policy::names(told_decision_.blockers)) {
     return;
   }
   told_decision_ = decision;
   nlohmann::ordered_json detail;
   detail["action"] = policy::to_string(decision.action);
   detail["reason"] = decision.reason ? nlohmann::ordered_json(policy::to_string(*decision.reason)) : nullptr;
-  detail["blockers"] = nlohmann::ordered_json::array();
-  for (const policy::Blocker blocker : decision.blockers) detail["blockers"].push_back(policy::to_string(blocker));
-  parts_.ledger.note("decision", decision.explanation, detail.dump(), now.wall);
+  detail["blockers"] = policy::names(decision.blockers);
+  parts_.ledger.note("decision", decision.explanation(), detail.dump(), now.wall);
 }
 
 void Control::act(Now now) {

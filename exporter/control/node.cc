@@ -104,16 +104,16 @@ NudgeOutlook nudge_outlook(const settings::Target& target, const wal::Sample& sa
   NudgeOutlook outlook;
   const auto plan = influxdb::plan_nudge(sample, rules, mode, !requested, now);
   if (!plan) {
-    outlook.blockers.emplace_back(Blocker::method_disabled, plan.error().message);
+    outlook.blockers.push_back({Blocker::method_disabled, plan.error().message});
     return outlook;
   }
   outlook.plan = *plan;
   if (const auto budget = policy::snapshot_budget(sample, rules); budget && budget->remaining < budget->floor) {
-    outlook.blockers.emplace_back(
-        Blocker::snapshot_budget,
-        std::to_string(budget->remaining) + " of " + std::to_string(budget->limit) +
-            " snapshots are left until old data goes unseen after a restart, and a checkpoint leaves the last " +
-            std::to_string(budget->floor) + " to the server");
+    outlook.blockers.push_back(
+        {Blocker::snapshot_budget,
+         std::to_string(budget->remaining) + " of " + std::to_string(budget->limit) +
+             " snapshots are left until old data goes unseen after a restart, and a checkpoint leaves the last " +
+             std::to_string(budget->floor) + " to the server"});
   }
   if (plan->points == 0) return outlook;
   const influxdb::NudgeSettings& nudge = target.checkpoint.nudge;
@@ -122,18 +122,18 @@ NudgeOutlook nudge_outlook(const settings::Target& target, const wal::Sample& sa
     const auto covered = std::count_if(sample.periods.begin(), sample.periods.end(),
                                        [&](const wal::Period& period) { return period.number <= plan->cover_to; });
     if (static_cast<std::size_t>(covered) * 2 < sample.periods.size()) {
-      outlook.blockers.emplace_back(Blocker::gen1_boundary,
-                                    "only " + std::to_string(covered) + " of " + std::to_string(sample.periods.size()) +
-                                        " pending files are dated before " + format_time(*plan->boundary) +
-                                        ", so a nudge now would leave most; the next boundary is " +
-                                        format_time(rules.next_multiple(now)));
+      outlook.blockers.push_back(
+          {Blocker::gen1_boundary, "only " + std::to_string(covered) + " of " + std::to_string(sample.periods.size()) +
+                                       " pending files are dated before " + format_time(*plan->boundary) +
+                                       ", so a nudge now would leave most; the next boundary is " +
+                                       format_time(rules.next_multiple(now))});
     }
   }
   if (plan->points > nudge.max_points || plan->duration > nudge.max_duration) {
-    outlook.blockers.emplace_back(
-        Blocker::too_long, std::to_string(plan->points) + " points in about " + format_duration_rough(plan->duration) +
-                               " are needed, the bounds are " + std::to_string(nudge.max_points) + " and " +
-                               format_duration(nudge.max_duration) + " (checkpoint.nudge.max_points, max_duration)");
+    outlook.blockers.push_back(
+        {Blocker::too_long, std::to_string(plan->points) + " points in about " + format_duration_rough(plan->duration) +
+                                " are needed, the bounds are " + std::to_string(nudge.max_points) + " and " +
+                                format_duration(nudge.max_duration) + " (checkpoint.nudge.max_points, max_duration)"});
   }
   return outlook;
 }

@@ -43,7 +43,7 @@ struct NodeKnowledge {
 // to wait for the boundary, or the budget of snapshots is used up.
 struct NudgeOutlook {
   std::optional<influxdb::NudgePlan> plan;
-  std::vector<std::pair<policy::Blocker, std::string>> blockers;
+  std::vector<policy::Blocked> blockers;
 };
 
 // `requested`: somebody asks for it, so the plan may wait for the next boundary.

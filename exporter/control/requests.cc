@@ -29,7 +29,8 @@ view::CheckpointAnswer checkpoint_answer(CheckpointState state, std::string mess
 }
 
 view::AlertAnswer alert_answer(const view::CheckpointAnswer& done) {
-  view::AlertAnswer answer{AlertState::started, done.message, done.blockers, std::nullopt};
+  view::AlertAnswer answer{AlertState::started, policy::explain(done.message, done.blockers),
+                           policy::without_why(done.blockers), std::nullopt};
   if (done.run) answer.run_id = done.run->id;
   if (done.state == CheckpointState::gone) answer.state = AlertState::gone;
   if (done.state == CheckpointState::blocked) answer.state = AlertState::blocked;
@@ -168,10 +169,9 @@ bool Requests::advance_checkpoint(Parts& parts, Waiting& waiting, const view::Ch
       return true;
     }
     if (running || decision.action != policy::Action::checkpoint) {
-      parts.ledger.note("decision", "refused: " + decision.explanation,
+      parts.ledger.note("decision", "refused: " + decision.explanation(),
                         nlohmann::ordered_json{{"by", command.actor}}.dump(), now.wall);
-      auto answer =
-          checkpoint_answer(CheckpointState::blocked, "No checkpoint was started: " + decision.explanation, now);
+      auto answer = checkpoint_answer(CheckpointState::blocked, "No checkpoint was started: " + decision.why, now);
       answer.blockers = decision.blockers;
       reply(parts, waiting, std::move(answer), now);
       return true;
@@ -266,10 +266,10 @@ std::optional<view::PrepareRestartAnswer> Requests::prepare(Parts& parts, Waitin
   const auto nudge = outlook_of(parts, waiting.asker, NudgeMode::at_once, now);
   const Duration left = std::max(waiting.max_until - now.steady, Duration::zero());
   if (nudge && nudge->plan && nudge->plan->duration > left) {
-    situation.plan_blockers.emplace_back(Blocker::too_long,
-                                         std::to_string(nudge->plan->points) + " points take about " +
-                                             format_duration_rough(nudge->plan->duration) + ", max_wait leaves " +
-                                             format_duration_rough(left) + "; allow more");
+    situation.plan_blockers.push_back({Blocker::too_long, std::to_string(nudge->plan->points) + " points take about " +
+                                                              format_duration_rough(nudge->plan->duration) +
+                                                              ", max_wait leaves " + format_duration_rough(left) +
+                                                              "; allow more"});
   }
   if (command.in_any_window) {
     situation.outside_window.clear();
@@ -278,8 +278,8 @@ std::optional<view::PrepareRestartAnswer> Requests::prepare(Parts& parts, Waitin
   const policy::Decision decision = policy::decide_on_request(parts.server.rules(), parts.memory, situation,
                                                               Reason::pre_restart, command.override_soft);
   if (decision.action != policy::Action::checkpoint) {
-    parts.ledger.note("decision", "restart not prepared: " + decision.explanation, "{}", now.wall);
-    return answer(false, "Not safe: " + decision.explanation, sample, decision.blockers);
+    parts.ledger.note("decision", "restart not prepared: " + decision.explanation(), "{}", now.wall);
+    return answer(false, "Not safe: " + decision.explanation(), sample, policy::without_why(decision.blockers));
   }
   waiting.run =
       parts.checkpointer.begin(parts, Reason::pre_restart, waiting.asker, NudgeMode::at_once, command.actor, now);

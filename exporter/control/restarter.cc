@@ -25,18 +25,8 @@ Json extent(const wal::Extent& value) {
   return {{"files", value.files}, {"bytes", value.bytes}};
 }
 
-// Comes and goes, and is told elsewhere: a running checkpoint, a sample that is late.
 bool is_passing(Blocker blocker) {
-  return blocker == Blocker::in_flight || blocker == Blocker::sample_stale;
-}
-
-// Of what held back a preparation: what ends by itself or by a person's hand.
-std::vector<Blocker> ending(std::vector<Blocker> blockers) {
-  std::erase_if(blockers, [](Blocker blocker) {
-    return !is_passing(blocker) && blocker != Blocker::outside_window && blocker != Blocker::maintenance &&
-           blocker != Blocker::paused && blocker != Blocker::disk_headroom;
-  });
-  return blockers;
+  return policy::traits(blocker).passing;
 }
 
 // A step that went as meant asks for nothing; InfluxDB that is not up again does.
@@ -166,7 +156,9 @@ void Restarter::settle_preparation(Parts& parts, Now now) {
   RestartVerdict verdict = judge(parts, now);
   if (verdict.kind == RestartVerdict::Kind::go && !answer.safe) {
     const auto why = policy::forbids_unprepared(parts.settings.rules.restart, answer.replay_estimate_seconds);
-    if (auto held = ending(answer.blockers); !held.empty()) {
+    auto held = answer.blockers;
+    std::erase_if(held, [](Blocker blocker) { return !policy::traits(blocker).holds_a_restart; });
+    if (!held.empty()) {
       verdict = {RestartVerdict::Kind::wait, std::move(held), answer.message};
     } else if (why) {
       verdict = {RestartVerdict::Kind::refuse, {}, "it could not be prepared, and " + *why + ": " + answer.message};
@@ -309,13 +301,11 @@ void Restarter::tell(Parts& parts, const std::string& step, const std::string& s
 }
 
 void Restarter::hold(Parts& parts, const RestartVerdict& verdict, Now now) {
-  Json blockers = Json::array();
-  for (const Blocker blocker : verdict.blockers) blockers.push_back(policy::to_string(blocker));
   Waiting waiting{verdict.blockers, verdict.explanation};
   std::erase_if(waiting.blockers, is_passing);
   state_ = std::move(waiting);
   tell(parts, "refused", "not now, but when this ends: " + verdict.explanation,
-       {{"waits", true}, {"blockers", std::move(blockers)}}, now);
+       {{"waits", true}, {"blockers", policy::names(verdict.blockers)}}, now);
 }
 
 void Restarter::end(Parts& parts, const std::string& step, const std::string& summary, bool success, Json more,

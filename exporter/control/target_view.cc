@@ -53,10 +53,10 @@ std::shared_ptr<const view::TargetView> view_of(const Control& control, Now now)
   view->short_window = parts.settings.forecast.short_window;
   view->long_window = parts.settings.forecast.long_window;
   view->decision = parts.decision;
-  view->request_blockers =
+  view->request_blockers = policy::without_why(
       policy::decide_on_request(rules, memory, situation_of(parts, Asker::somebody, influxdb::NudgeMode::patient, now),
                                 policy::Reason::manual, /*override_soft=*/false)
-          .blockers;
+          .blockers);
   view->not_shrinking = parts.health.not_shrinking();
   if (parts.server.is_node()) view->node = node_view(parts.server.node(), view->sample.get());
   view->server = parts.server.facts();

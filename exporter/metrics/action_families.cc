@@ -64,9 +64,9 @@ constexpr std::array kActionFamilies{
         MetricType::Gauge,
         [](const TargetView& target, Collector& out) {
           const auto& blockers = target.decision.blockers;
-          for (const policy::Blocker blocker : policy::kBlockers) {
-            const bool blocked = std::find(blockers.begin(), blockers.end(), blocker) != blockers.end();
-            out.add("blocker", policy::to_string(blocker), blocked ? 1 : 0);
+          for (const policy::BlockerRow& row : policy::kBlockers) {
+            const bool blocked = std::find(blockers.begin(), blockers.end(), row.value) != blockers.end();
+            out.add("blocker", row.name, blocked ? 1 : 0);
           }
         }},
     Family{"influxdb_wal_next_checkpoint_allowed_timestamp_seconds",

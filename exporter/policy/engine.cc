@@ -62,76 +62,51 @@ std::string limits_of(const Thresholds& thresholds, Health level) {
          format_bytes(critical ? thresholds.critical_bytes : thresholds.warning_bytes);
 }
 
-// Collects blockers with what to say about each.
-class Blockers {
- public:
-  void add(Blocker blocker, std::string why) { found_.emplace_back(blocker, std::move(why)); }
-  void add_timed(Blocker blocker, Duration left, const std::string& why) {
-    if (left > Duration::zero()) add(blocker, why + ", " + format_duration_rough(left) + " to go");
-  }
+using Blockers = std::vector<Blocked>;
 
-  // Completes `decision`: in the order of the enum, each with its explanation.
-  void into(Decision& decision) && {
-    std::stable_sort(found_.begin(), found_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-    for (auto& [blocker, why] : found_) {
-      decision.blockers.push_back(blocker);
-      decision.explanation += "; blocked by " + std::string(to_string(blocker)) + ": " + why;
-    }
-    decision.action = decision.blockers.empty() ? Action::checkpoint : Action::none;
-  }
-
- private:
-  std::vector<std::pair<Blocker, std::string>> found_;
-};
+void add_timed(Blockers& blockers, Blocker blocker, Duration left, const std::string& why) {
+  if (left > Duration::zero()) add(blockers, {blocker, why + ", " + format_duration_rough(left) + " to go"});
+}
 
 constexpr const char* kStale = "nothing fresh is known about the WAL; see why looking at it fails";
 
-void add_lasting(Blockers& blockers, const Rules& rules, const Situation& situation, bool requested) {
-  if (situation.in_flight) blockers.add(Blocker::in_flight, "a checkpoint of this target is running; wait for its end");
+// What holds back every checkpoint, whoever asks for it.
+Blockers common_blockers(const Rules& rules, const Memory& memory, const Situation& situation) {
+  Blockers out;
+  if (situation.in_flight) add(out, {Blocker::in_flight, "a checkpoint of this target is running; wait for its end"});
+  for (const Blocked& blocked : situation.plan_blockers) add(out, blocked);
   if (situation.paused) {
-    blockers.add(Blocker::paused, "actions are paused" + situation.paused_detail + "; resume them first");
+    add(out, {Blocker::paused, "actions are paused" + situation.paused_detail + "; resume them first"});
   }
   if (is_stale(rules, situation.sample, situation.now)) {
-    blockers.add(Blocker::sample_stale, kStale);
+    add(out, {Blocker::sample_stale, kStale});
   } else if (!situation.sample->filesystem_avail_bytes) {
-    blockers.add(Blocker::disk_headroom, "the free space where the WAL lies is not known");
+    add(out, {Blocker::disk_headroom, "the free space where the WAL lies is not known"});
   } else if (*situation.sample->filesystem_avail_bytes < rules.min_free_bytes) {
-    blockers.add(Blocker::disk_headroom, format_bytes(*situation.sample->filesystem_avail_bytes) +
-                                             " free where the WAL lies, a checkpoint writes files and wants " +
-                                             format_bytes(rules.min_free_bytes) +
-                                             "; make room or lower checkpoint.min_free_size");
+    add(out, {Blocker::disk_headroom, format_bytes(*situation.sample->filesystem_avail_bytes) +
+                                          " free where the WAL lies, a checkpoint writes files and wants " +
+                                          format_bytes(rules.min_free_bytes) +
+                                          "; make room or lower checkpoint.min_free_size"});
   }
-  if (!situation.method_disabled.empty()) blockers.add(Blocker::method_disabled, situation.method_disabled);
-  for (const auto& [blocker, why] : situation.plan_blockers) {
-    if (blocker != Blocker::gen1_boundary || !requested) blockers.add(blocker, why);
-  }
-  if (situation.dry_run) blockers.add(Blocker::dry_run, "dry_run is set for this target");
-}
-
-// What a login may override.
-void add_windows(Blockers& blockers, const Situation& situation) {
-  if (!situation.outside_window.empty()) blockers.add(Blocker::outside_window, situation.outside_window);
-  if (!situation.maintenance.empty()) blockers.add(Blocker::maintenance, situation.maintenance);
-}
-
-void add_failures(Blockers& blockers, const Rules& rules, const Memory& memory, Time now) {
-  blockers.add_timed(Blocker::backoff, backoff_left(rules, memory, now),
-                     std::to_string(memory.failures) + (memory.failures == 1 ? " failure" : " failures in a row"));
-  blockers.add_timed(Blocker::breaker_open, left_until(memory.breaker_until, rules.breaker_open_for, now),
-                     std::to_string(memory.failures) + " failures in a row, so the breaker is open; see what fails");
+  if (!situation.method_disabled.empty()) add(out, {Blocker::method_disabled, situation.method_disabled});
+  if (situation.dry_run) add(out, {Blocker::dry_run, "dry_run is set for this target"});
+  if (!situation.outside_window.empty()) add(out, {Blocker::outside_window, situation.outside_window});
+  if (!situation.maintenance.empty()) add(out, {Blocker::maintenance, situation.maintenance});
+  add_timed(out, Blocker::backoff, backoff_left(rules, memory, situation.now),
+            std::to_string(memory.failures) + (memory.failures == 1 ? " failure" : " failures in a row"));
+  add_timed(out, Blocker::breaker_open, left_until(memory.breaker_until, rules.breaker_open_for, situation.now),
+            std::to_string(memory.failures) + " failures in a row, so the breaker is open; see what fails");
+  return out;
 }
 
 void add_interval(Blockers& blockers, const Rules& rules, const Memory& memory, Time now) {
-  blockers.add_timed(Blocker::min_interval, left_of(memory.last_start, rules.min_interval, now),
-                     "at most one start per " + format_duration(rules.min_interval));
+  add_timed(blockers, Blocker::min_interval, left_of(memory.last_start, rules.min_interval, now),
+            "at most one start per " + format_duration(rules.min_interval));
 }
 
-Decision blocked_or_go(Reason reason, std::string explanation, Blockers blockers) {
-  Decision decision;
-  decision.reason = reason;
-  decision.explanation = std::move(explanation);
-  std::move(blockers).into(decision);
-  return decision;
+Decision blocked_or_go(std::optional<Reason> reason, std::string why, Blockers blockers) {
+  const Action action = blockers.empty() ? Action::checkpoint : Action::none;
+  return {action, reason, std::move(why), std::move(blockers)};
 }
 
 std::string health_unknown(const wal::Sample* sample, Time now) {
@@ -199,13 +174,8 @@ Memory after_schedule(Memory memory, Time now) {
 
 Decision decide(const Rules& rules, const Memory& memory, const Situation& situation) {
   const Time now = situation.now;
-  Blockers blockers;
   if (is_stale(rules, situation.sample, now) || !memory.levels) {
-    Decision decision;
-    decision.explanation = health_unknown(situation.sample, now);
-    blockers.add(Blocker::sample_stale, kStale);
-    std::move(blockers).into(decision);
-    return decision;
+    return blocked_or_go(std::nullopt, health_unknown(situation.sample, now), {{Blocker::sample_stale, kStale}});
   }
   const wal::Sample& sample = *situation.sample;
   const Thresholds thresholds = resolve(rules.thresholds, sample);
@@ -227,38 +197,35 @@ Decision decide(const Rules& rules, const Memory& memory, const Situation& situa
   }
   if (!reason) {
     Decision decision;
-    decision.explanation =
+    decision.why =
         size_of(sample.pending) + ", limit for warning " + limits_of(thresholds, Health::warning) + ": nothing to do";
     if (memory.files_over_since && judge(sample.pending, thresholds).files != Health::healthy) {
-      decision.explanation += " yet, a count over the limit must last " + format_duration(rules.files_grace) +
-                              " and has lasted " + format_duration_rough(since(*memory.files_over_since, now));
+      decision.why += " yet, a count over the limit must last " + format_duration(rules.files_grace) +
+                      " and has lasted " + format_duration_rough(since(*memory.files_over_since, now));
     }
     return decision;
   }
-  add_lasting(blockers, rules, situation, false);
-  add_windows(blockers, situation);
+  Blockers blockers = common_blockers(rules, memory, situation);
   if (*reason != Reason::critical) {
-    blockers.add_timed(Blocker::cooldown, left_of(memory.last_end, rules.cooldown, now),
-                       "the last checkpoint is recent");
+    add_timed(blockers, Blocker::cooldown, left_of(memory.last_end, rules.cooldown, now),
+              "the last checkpoint is recent");
   }
   add_interval(blockers, rules, memory, now);
-  add_failures(blockers, rules, memory, now);
   if (situation.server_unreachable) {
-    blockers.add(Blocker::server_unreachable,
-                 situation.server_error.empty() ? "InfluxDB does not answer" : situation.server_error);
+    add(blockers, {Blocker::server_unreachable,
+                   situation.server_error.empty() ? "InfluxDB does not answer" : situation.server_error});
   }
-  return blocked_or_go(*reason, std::move(why), std::move(blockers));
+  return blocked_or_go(reason, std::move(why), std::move(blockers));
 }
 
 Decision decide_on_request(const Rules& rules, const Memory& memory, const Situation& situation, Reason reason,
                            bool override_soft) {
-  Blockers blockers;
-  add_lasting(blockers, rules, situation, true);
-  if (!override_soft) {
-    add_failures(blockers, rules, memory, situation.now);
-    add_windows(blockers, situation);
-  }
+  Blockers blockers = common_blockers(rules, memory, situation);
   if (situation.interval_binds_requests) add_interval(blockers, rules, memory, situation.now);
+  std::erase_if(blockers, [&](const Blocked& blocked) {
+    const BlockerRow& row = traits(blocked.blocker);
+    return row.unasked_only || (override_soft && row.lifted_by_login);
+  });
   std::string why = "asked for (" + std::string(to_string(reason)) + ")";
   if (situation.sample != nullptr) why += ", " + size_of(situation.sample->pending);
   return blocked_or_go(reason, std::move(why), std::move(blockers));

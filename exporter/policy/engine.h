@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/time.h"
@@ -39,8 +38,8 @@ struct Situation {
   std::string method_disabled;  // why the method can't be used and the remedy; empty: it can
 
   // What the method's own plan forbids (snapshot_budget, gen1_boundary, too_long),
-  // each with its explanation. gen1_boundary holds back only what nobody asked for.
-  std::vector<std::pair<Blocker, std::string>> plan_blockers;
+  // each with its explanation.
+  std::vector<Blocked> plan_blockers;
   // A method that writes points: how many; a scheduled run is worth 10 at most.
   std::optional<std::uint64_t> points;
   // A method with a floor between two runs that binds requests too (3.x: G).
@@ -68,8 +67,8 @@ inline constexpr Duration kLongestPause = std::chrono::hours(24 * 30);
 void add_pause_and_windows(const Memory& memory, const std::vector<Window>& windows,
                            const std::vector<Window>& maintenance, Situation& situation);
 
-// A person, an alert or a planned restart asks. `override_soft` lifts backoff,
-// breaker_open, outside_window and maintenance.
+// A person, an alert or a planned restart asks. `override_soft` lifts what a login
+// may lift; see blockers.h.
 [[nodiscard]] Decision decide_on_request(const Rules& rules, const Memory& memory, const Situation& situation,
                                          Reason reason, bool override_soft);
 

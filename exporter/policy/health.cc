@@ -61,4 +61,20 @@ Levels judge_after(const Levels& previous, const wal::Extent& pending, const Thr
                 judge_value_after(previous.bytes, pending.bytes, thresholds.warning_bytes, thresholds.critical_bytes)};
 }
 
+std::string_view to_string(Health health) {
+  switch (health) {
+    case Health::healthy:
+      return "healthy";
+    case Health::warning:
+      return "warning";
+    case Health::critical:
+      return "critical";
+  }
+  return "critical";
+}
+
+std::string_view to_string(const std::optional<Health>& health) {
+  return health ? to_string(*health) : "unknown";
+}
+
 }  // namespace wal_exporter::policy

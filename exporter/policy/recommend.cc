@@ -21,7 +21,7 @@ std::vector<std::string> recommend(Health health, const wal::Sample& sample, con
       break;
   }
   if (health != Health::healthy && !decision.blockers.empty()) {
-    out.push_back("No checkpoint is started now: " + decision.explanation);
+    out.push_back("No checkpoint is started now: " + decision.explanation());
   }
   if (not_shrinking) {
     out.push_back("The WAL does not shrink (" + std::string(to_string(not_shrinking->cause)) +

@@ -20,20 +20,16 @@ bool is_critical(const Rules& rules, const Memory& memory, const wal::Sample* sa
 
 // What would hold back a checkpoint that is asked for, without what says nothing
 // about a restart.
-Decision lasting_blockers(const Rules& rules, Memory memory, Situation situation) {
-  memory.backoff_until.reset();
-  memory.breaker_until.reset();
-  situation.dry_run = false;
-  situation.method_disabled.clear();
-  situation.interval_binds_requests = false;
-  std::erase_if(situation.plan_blockers, [](const auto& entry) { return entry.first != Blocker::in_flight; });
+Decision lasting_blockers(const Rules& rules, const Memory& memory, const Situation& situation) {
+  Decision decision = decide_on_request(rules, memory, situation, Reason::pre_restart, false);
+  std::erase_if(decision.blockers, [](const Blocked& blocked) { return !traits(blocked.blocker).holds_a_restart; });
   if (situation.server_down_for && *situation.server_down_for < rules.restart.ready_timeout) {
-    situation.plan_blockers.emplace_back(
-        Blocker::server_unreachable,
-        "InfluxDB's port is closed: it may be replaying its WAL, so a restart waits until " +
-            format_duration(rules.restart.ready_timeout) + " (restart.ready_timeout) after it was last up");
+    add(decision.blockers,
+        {Blocker::server_unreachable,
+         "InfluxDB's port is closed: it may be replaying its WAL, so a restart waits until " +
+             format_duration(rules.restart.ready_timeout) + " (restart.ready_timeout) after it was last up"});
   }
-  return decide_on_request(rules, memory, situation, Reason::pre_restart, false);
+  return decision;
 }
 
 }  // namespace
@@ -69,7 +65,7 @@ RestartVerdict judge_restart(const Rules& rules, const Memory& memory, const Sit
     return {Kind::wait, {}, "the WAL is not critical now, so no restart is needed"};
   }
   const Decision decision = lasting_blockers(rules, memory, situation);
-  if (!decision.blockers.empty()) return {Kind::wait, decision.blockers, decision.explanation};
+  if (!decision.blockers.empty()) return {Kind::wait, without_why(decision.blockers), decision.explanation()};
   return {Kind::go, {}, "nothing holds it back"};
 }
 

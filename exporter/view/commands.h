@@ -35,8 +35,8 @@ struct CheckpointAnswer {
   };
   State state = State::gone;
   Time timestamp{};
-  std::string message;  // for people, with the remedy where blocked
-  std::vector<policy::Blocker> blockers;
+  std::string message;  // for people; where blocked, without the blockers
+  std::vector<policy::Blocked> blockers;
   std::optional<CheckpointRun> run;
 };
 
@@ -111,8 +111,8 @@ struct CheckpointPlan {
   double duration_seconds = 0;     // expected
   std::optional<Time> not_before;  // the last point waits for this
   std::optional<std::uint64_t> snapshot_budget_remaining;
-  std::vector<policy::Blocker> blockers;
-  std::string explanation;
+  std::string why;  // for people: what it would do
+  std::vector<policy::Blocked> blockers;
 };
 
 class Commands {

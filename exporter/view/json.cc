@@ -90,12 +90,12 @@ Json forecast(const policy::Forecast& value) {
 }
 
 Json decision(const policy::Decision& value) {
-  Json blockers = Json::array();
-  for (const auto blocker : value.blockers) blockers.push_back(text(policy::to_string(blocker)));
   return {{"action", text(policy::to_string(value.action))},
           {"reason", value.reason ? text(policy::to_string(*value.reason)) : Json(nullptr)},
-          {"blockers", std::move(blockers)},
-          {"explanation", text(value.explanation)}};
+          {"blockers", policy::names(value.blockers)},
+          {"explanation", text(value.explanation())},
+          {"why", text(value.why)},
+          {"blocked_by", to_json(value.blockers)}};
 }
 
 Json checkpoint(const TargetView& target, Time now) {
@@ -288,9 +288,15 @@ Json to_json(const SamplePoint& point) {
           {"health", text(policy::to_string(point.health))}};
 }
 
+Json to_json(const std::vector<policy::Blocked>& blockers) {
+  Json out = Json::array();
+  for (const auto& [blocker, why] : blockers) {
+    out.push_back({{"blocker", policy::to_string(blocker)}, {"why", text(why)}});
+  }
+  return out;
+}
+
 Json to_json(const CheckpointPlan& plan) {
-  Json blockers = Json::array();
-  for (const auto blocker : plan.blockers) blockers.push_back(text(policy::to_string(blocker)));
   Json out;
   out["target"] = text(plan.target);
   out["method"] = text(plan.method);
@@ -301,8 +307,10 @@ Json to_json(const CheckpointPlan& plan) {
   out["not_before"] = time(plan.not_before);
   out["snapshot_budget_remaining"] =
       plan.snapshot_budget_remaining ? Json(*plan.snapshot_budget_remaining) : Json(nullptr);
-  out["blockers"] = std::move(blockers);
-  out["explanation"] = text(plan.explanation);
+  out["blockers"] = policy::names(plan.blockers);
+  out["explanation"] = text(policy::explain(plan.why, plan.blockers));
+  out["why"] = text(plan.why);
+  out["blocked_by"] = to_json(plan.blockers);
   return out;
 }
 
@@ -317,8 +325,6 @@ Json to_json(const PauseAnswer& answer) {
 }
 
 Json to_json(const PrepareRestartAnswer& answer) {
-  Json blockers = Json::array();
-  for (const auto blocker : answer.blockers) blockers.push_back(text(policy::to_string(blocker)));
   Json out;
   out["success"] = answer.safe;
   out["timestamp"] = time(answer.timestamp);
@@ -326,7 +332,7 @@ Json to_json(const PrepareRestartAnswer& answer) {
   out["safe"] = answer.safe;
   out["pending"] = extent(answer.pending);
   out["replay_estimate_seconds"] = number(answer.replay_estimate_seconds);
-  out["blockers"] = std::move(blockers);
+  out["blockers"] = policy::names(answer.blockers);
   out["run"] = answer.run ? to_json(*answer.run) : Json(nullptr);
   return out;
 }

@@ -37,6 +37,8 @@ namespace wal_exporter::view {
 [[nodiscard]] nlohmann::ordered_json event_sample_json(const wal::Sample& sample);
 // Numbers are null where nothing was known.
 [[nodiscard]] nlohmann::ordered_json to_json(const SamplePoint& point);
+// [{"blocker": its name, "why": ...}]
+[[nodiscard]] nlohmann::ordered_json to_json(const std::vector<policy::Blocked>& blockers);
 // One flat object.
 [[nodiscard]] nlohmann::ordered_json to_json(const CheckpointPlan& plan);
 [[nodiscard]] nlohmann::ordered_json to_json(const PrepareRestartAnswer& answer);

@@ -28,29 +28,15 @@ tl::unexpected<Error> bad(const std::string& what) {
                                          "; let a receiver of the kind webhook_configs send to this address");
 }
 
-bool ends_soon(policy::Blocker blocker) {
-  switch (blocker) {
-    case policy::Blocker::in_flight:
-    case policy::Blocker::cooldown:
-    case policy::Blocker::min_interval:
-    case policy::Blocker::backoff:
-    case policy::Blocker::server_unreachable:
-    case policy::Blocker::sample_stale:
-    case policy::Blocker::gen1_boundary:
-      return true;
-    default:
-      return false;
-  }
-}
-
 Json result_json(const std::string& target, const std::vector<std::string>& alerts, const view::AlertAnswer& answer) {
-  Json blockers = Json::array();
-  for (const auto blocker : answer.blockers) blockers.push_back(std::string(policy::to_string(blocker)));
   Json names = Json::array();
   for (const auto& alert : alerts) names.push_back(to_valid_utf8(alert));
-  return {{"target", to_valid_utf8(target)},   {"alerts", std::move(names)},
-          {"action", to_string(answer.state)}, {"message", to_valid_utf8(answer.message)},
-          {"blockers", std::move(blockers)},   {"checkpoint", answer.run_id ? Json(*answer.run_id) : Json(nullptr)}};
+  return {{"target", to_valid_utf8(target)},
+          {"alerts", std::move(names)},
+          {"action", to_string(answer.state)},
+          {"message", to_valid_utf8(answer.message)},
+          {"blockers", policy::names(answer.blockers)},
+          {"checkpoint", answer.run_id ? Json(*answer.run_id) : Json(nullptr)}};
 }
 
 }  // namespace
@@ -110,7 +96,8 @@ Result<std::vector<ReceivedAlert>> parse_alerts(const std::string& body) {
 bool is_worth_a_retry(const view::AlertAnswer& answer) {
   if (answer.state == AlertState::gone) return true;
   return answer.state == AlertState::blocked && !answer.blockers.empty() &&
-         std::all_of(answer.blockers.begin(), answer.blockers.end(), ends_soon);
+         std::all_of(answer.blockers.begin(), answer.blockers.end(),
+                     [](policy::Blocker blocker) { return policy::traits(blocker).worth_a_retry; });
 }
 
 // One checkpoint per target, whatever the number of its alerts.

@@ -57,7 +57,8 @@ Told tell(const view::CheckpointAnswer& answer) {
     case CheckpointState::running:
       return {202, "running", or_else(answer.message, "the checkpoint is running; follow Location for its outcome")};
     case CheckpointState::blocked:
-      return {409, "blocked", or_else(answer.message, "the checkpoint was not started")};
+      return {409, "blocked",
+              policy::explain(or_else(answer.message, "the checkpoint was not started"), answer.blockers)};
     case CheckpointState::gone:
       return {503, "gone", or_else(answer.message, "the exporter is shutting down; try again once it is back")};
   }
@@ -162,10 +163,11 @@ Response checkpoint_response(const view::CheckpointAnswer& answer, const std::st
   body["target"] = to_valid_utf8(target);
   body["state"] = told.state;
   if (answer.state == CheckpointState::blocked) {
-    Json names = Json::array();
-    for (const auto blocker : answer.blockers) names.push_back(std::string(policy::to_string(blocker)));
-    body["blocker"] = names.empty() ? Json(nullptr) : names.front();
-    body["blockers"] = std::move(names);
+    const auto names = policy::names(answer.blockers);
+    body["blocker"] = names.empty() ? Json(nullptr) : Json(names.front());
+    body["blockers"] = names;
+    body["why"] = to_valid_utf8(answer.message);
+    body["blocked_by"] = view::to_json(answer.blockers);
   }
   if (answer.run) {
     if (answer.run->outcome) body["outcome"] = std::string(influxdb::to_string(answer.run->outcome->kind));

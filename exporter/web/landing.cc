@@ -52,7 +52,7 @@ std::string replay(const view::TargetView& target) {
 std::string note(const view::TargetView& target, Time now) {
   auto note = view::unknown_reason(target, now);
   if (note.empty() && !target.error.empty()) note = "the last look failed: " + target.error;
-  if (note.empty()) note = target.decision.explanation;
+  if (note.empty()) note = target.decision.explanation();
   if (target.not_shrinking) {
     note += "; does not shrink (" + std::string(policy::to_string(target.not_shrinking->cause)) +
             "): " + target.not_shrinking->detail;

@@ -21,28 +21,16 @@ Json time_or_null(const std::optional<Time>& time) {
   return time ? Json(format_time(*time)) : Json(nullptr);
 }
 
-// Blockers that end as time passes. The view's list of these may be out of date.
-bool ends_with_time(policy::Blocker blocker) {
-  switch (blocker) {
-    case policy::Blocker::in_flight:
-    case policy::Blocker::cooldown:
-    case policy::Blocker::min_interval:
-    case policy::Blocker::backoff:
-    case policy::Blocker::breaker_open:
-      return true;
-    default:
-      return false;
-  }
-}
-
 bool can_trigger(const view::TargetView& target, Time now) {
   if (!view::health_at(target, now) || target.running) return false;
   if (view::cooldown_remaining_ms(target, now) > 0) return false;
   if (target.next_allowed && *target.next_allowed > now) return false;
+  // The view's list of what ends by itself may be out of date.
   const auto all_end = [](const std::vector<policy::Blocker>& blockers) {
-    return std::all_of(blockers.begin(), blockers.end(), ends_with_time);
+    return std::all_of(blockers.begin(), blockers.end(),
+                       [](policy::Blocker blocker) { return policy::traits(blocker).ends_by_itself; });
   };
-  return all_end(target.decision.blockers) && all_end(target.request_blockers);
+  return all_end(policy::without_why(target.decision.blockers)) && all_end(target.request_blockers);
 }
 
 }  // namespace

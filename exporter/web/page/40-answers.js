@@ -6,15 +6,21 @@ const SLOW_SECONDS = 300;
 const restartAnswer = (target) => {
   if (!target.pending) return {level: 'unknown', big: 'is not known', say: ['No look at the WAL has succeeded yet.']};
   if (target.newest_file_damaged) {
-    return {level: 'critical', big: 'would not help', say: ['The newest WAL file is damaged. See to it before any restart.']};
+    return {
+      level: 'critical',
+      big: 'would not help',
+      say: ['The newest WAL file is damaged. See to it before any restart.']
+    };
   }
   const seconds = target.forecast.replay_estimate_seconds;
   const level = seconds < QUICK_SECONDS ? 'healthy' : seconds < SLOW_SECONDS ? 'warning' : 'critical';
   const big = {healthy: 'would be quick', warning: 'would take a while', critical: 'would be slow'}[level];
   if (target.pending.files === 0) return {level, big, say: ['It would replay nothing: no file is pending.']};
-  const say = [`A restart would replay for about ${formatSeconds(Math.max(seconds, 0.001))}: `,
-               exactly(target.pending.files, formatFiles(target.pending.files), 'files'), ', ',
-               exactly(target.pending.bytes, formatBytes(target.pending.bytes), 'bytes'), '.'];
+  const say = [
+    `A restart would replay for about ${formatSeconds(Math.max(seconds, 0.001))}: `,
+    exactly(target.pending.files, formatFiles(target.pending.files), 'files'), ', ',
+    exactly(target.pending.bytes, formatBytes(target.pending.bytes), 'bytes'), '.'
+  ];
   if (target.health === 'unknown') {
     return {level: 'unknown', big: 'is not known', say: ['As last seen ', ago(target.sampled_at), ': ', ...say]};
   }
@@ -43,18 +49,25 @@ const walAnswer = (target) => {
   if (cause) {
     // Too few files is how a healthy server spends most of its time.
     const own = {too_few_files: 'healthy', stalled: 'critical'}[cause.cause] || 'warning';
-    return {level: bySeverity[own] < bySeverity[level] ? own : level, big: `does not shrink: ${cause.cause}`,
-            say: [cause.detail]};
+    return {
+      level: bySeverity[own] < bySeverity[level] ? own : level,
+      big: `does not shrink: ${cause.cause}`,
+      say: [cause.detail]
+    };
   }
   const over = level === 'healthy' ? '' : `is at ${level}, `;
   if (!growth) return {level, big: over ? `is at ${level}` : 'is calm', say: ['How fast it grows is not known yet.']};
   if (growing) {
-    const speed = rate >= 1 ? `${formatBytes(Math.round(rate))}/s` : `${formatSeconds(1 / growth.files_per_second)} per file`;
+    const speed =
+        rate >= 1 ? `${formatBytes(Math.round(rate))}/s` : `${formatSeconds(1 / growth.files_per_second)} per file`;
     return {level, big: `${over}grows by ${speed}`, say: [etaText(target)]};
   }
   const shrinks = rate <= -1;
-  return {level, big: `${over}${shrinks ? 'shrinks' : 'does not grow'}`,
-          say: [shrinks ? `By ${formatBytes(Math.round(-rate))}/s.` : 'Nothing was added lately.']};
+  return {
+    level,
+    big: `${over}${shrinks ? 'shrinks' : 'does not grow'}`,
+    say: [shrinks ? `By ${formatBytes(Math.round(-rate))}/s.` : 'Nothing was added lately.']
+  };
 };
 
 const lastRunText = (target) => {
@@ -64,41 +77,55 @@ const lastRunText = (target) => {
     return when ? ['The last checkpoint ended ', ago(when), '.'] : ['No checkpoint has been made yet.'];
   }
   const freed = run.reclaimed && run.reclaimed.files ? `, ${formatExtent(run.reclaimed)} freed` : '';
-  return [`The last checkpoint (${run.reason}) `, chip(run.outcome), ' ', ago(run.ended),
-          `${freed} in ${formatSeconds(run.duration_seconds)}.`];
+  return [
+    `The last checkpoint (${run.reason}) `, chip(run.outcome), ' ', ago(run.ended),
+    `${freed} in ${formatSeconds(run.duration_seconds)}.`
+  ];
 };
 
 const exporterAnswer = (target) => {
   const {decision, checkpoint} = target;
   if (checkpoint.running) {
-    return {level: 'running', big: 'makes a checkpoint',
-            say: [`Asked for: ${checkpoint.running.reason}. Running since `, ago(checkpoint.running.started), '.']};
+    return {
+      level: 'running',
+      big: 'makes a checkpoint',
+      say: [`Asked for: ${checkpoint.running.reason}. Running since `, ago(checkpoint.running.started), '.']
+    };
   }
   const last = lastRunText(target);
-  const restart = {waiting: 'is about to restart InfluxDB', preparing: 'prepares a restart of InfluxDB',
-                   restarting: 'restarts InfluxDB', starting: 'waits for InfluxDB to start'}[target.restart.state];
+  const restart = {
+    waiting: 'is about to restart InfluxDB',
+    preparing: 'prepares a restart of InfluxDB',
+    restarting: 'restarts InfluxDB',
+    starting: 'waits for InfluxDB to start'
+  }[target.restart.state];
   if (restart) return {level: 'critical', big: restart, say: [`By ${target.restart.method}. `, ...last]};
   if (target.paused) {
-    return {level: 'warning', big: 'is paused', say: [target.paused_by ? `By ${target.paused_by}, ` : 'By a person, ',
-                                                      ...(target.paused_until ? ['until ', moment(target.paused_until)] : ['until it is resumed']), '. ', ...last]};
+    return {
+      level: 'warning',
+      big: 'is paused',
+      say: [
+        target.paused_by ? `By ${target.paused_by}, ` : 'By a person, ',
+        ...(target.paused_until ? ['until ', moment(target.paused_until)] : ['until it is resumed']), '. ', ...last
+      ]
+    };
   }
   if (decision.action === 'checkpoint') return {level: 'running', big: 'starts a checkpoint', say: last};
   if (decision.reason) {
     const by = decision.blockers.join(', ');
-    return {level: 'warning', big: 'is held back', say: [`It wants a checkpoint (${decision.reason}); blocked by ${by}. `, ...last]};
+    return {
+      level: 'warning',
+      big: 'is held back',
+      say: [`It wants a checkpoint (${decision.reason}); blocked by ${by}. `, ...last]
+    };
   }
   if (target.health === 'unknown') return {level: 'unknown', big: 'waits for a look', say: last};
   const failed = checkpoint.last_run && ['failed', 'unverified'].includes(checkpoint.last_run.outcome);
   return {level: failed ? 'warning' : 'healthy', big: 'has nothing to do', say: last};
 };
 
-// "why; blocked by cooldown: …; blocked by …" apart.
-const partsOfExplanation = (text) => {
-  const parts = text.split(/; blocked by ([a-z0-9_]+): /);
-  const blockers = [];
-  for (let i = 1; i + 1 < parts.length; i += 2) blockers.push({name: parts[i], why: parts[i + 1]});
-  return {why: parts[0], blockers};
-};
-
-const blockerList = (blockers) => make('ul', {class: 'blockers'}, blockers.map(({name, why}) =>
-  make('li', null, make('span', {class: 'tag', 'data-blocker': name, title: name}, name), why)));
+const blockerList = (blockers) => make(
+    'ul', {class: 'blockers'},
+    blockers.map(
+        ({blocker, why}) =>
+            make('li', null, make('span', {class: 'tag', 'data-blocker': blocker, title: blocker}, blocker), why)));

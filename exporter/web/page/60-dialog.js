@@ -25,7 +25,9 @@ class CheckpointDialog {
     this.target = target;
     this.mode = 'patient';
     this.parts = null;
-    this.show(['Checkpoint of ', nameOf(target.name)], [this.working('Working out what it would do')], [this.closing('Cancel')]);
+    this.show(
+        ['Checkpoint of ', nameOf(target.name)], [this.working('Working out what it would do')],
+        [this.closing('Cancel')]);
     this.dialog.showModal();
     $('dialog-title').focus();
     this.plan();
@@ -41,9 +43,7 @@ class CheckpointDialog {
     return make('p', {role: 'status'}, make('span', {class: 'busy', 'aria-hidden': 'true'}), `${text}…`);
   }
 
-  closing(text) {
-    return make('button', {type: 'button', onclick: () => this.dialog.close()}, text);
-  }
+  closing(text) { return make('button', {type: 'button', onclick: () => this.dialog.close()}, text); }
 
   async plan() {
     const turn = ++this.turn;
@@ -51,21 +51,27 @@ class CheckpointDialog {
     try {
       plan = (await ask(pathOf(this.target.name, `/checkpoint-plan?mode=${this.mode}`))).body;
     } catch (error) {
-      if (turn === this.turn) this.result('refused', 'No plan could be made', error.message, error.body && error.body.remedy);
+      if (turn === this.turn)
+        this.result('refused', 'No plan could be made', error.message, error.body && error.body.remedy);
       return;
     }
     if (turn !== this.turn) return;
-    const {why, blockers} = partsOfExplanation(plan.explanation);
-    for (const name of plan.blockers) {
-      if (!blockers.some((blocker) => blocker.name === name)) blockers.push({name, why: ''});
-    }
-    const facts = [['Method', plan.method ? `${plan.method}${methods[plan.method] ? `: ${methods[plan.method]}` : ''}` : 'not known yet']];
-    if (plan.points > 0) facts.push(['Points to write', plural(plan.points, 'point')], ['Mode', plan.mode === 'patient' ? 'patient' : 'at once']);
+    const {why, blocked_by: blockers} = plan;
+    const facts = [[
+      'Method',
+      plan.method ? `${plan.method}${methods[plan.method] ? `: ${methods[plan.method]}` : ''}` : 'not known yet'
+    ]];
+    if (plan.points > 0)
+      facts.push(
+          ['Points to write', plural(plan.points, 'point')], ['Mode', plan.mode === 'patient' ? 'patient' : 'at once']);
     if (plan.duration_seconds > 0) facts.push(['Takes about', formatSeconds(plan.duration_seconds)]);
     if (plan.not_before) facts.push(['Not before', formatMoment(plan.not_before)]);
-    if (plan.snapshot_budget_remaining !== null) facts.push(['Snapshots left', plan.snapshot_budget_remaining.toLocaleString('en')]);
+    if (plan.snapshot_budget_remaining !== null)
+      facts.push(['Snapshots left', plan.snapshot_budget_remaining.toLocaleString('en')]);
     const terms = make('dl', null, facts.map(([term, value]) => [make('dt', null, term), make('dd', null, value)]));
-    const held = blockers.length > 0 ? [make('p', null, make('strong', null, 'It would be refused now:')), blockerList(blockers)] : [];
+    const held = blockers.length > 0 ?
+        [make('p', null, make('strong', null, 'It would be refused now:')), blockerList(blockers)] :
+        [];
     const choice = blockers.length > 0 ? 'Ask for it anyway' : 'Start the checkpoint';
     const {parts} = this;
     if (parts && plan.method === 'nudge') {
@@ -76,24 +82,38 @@ class CheckpointDialog {
       parts.start.disabled = false;
       return;
     }
-    this.parts = {plan: make('div', {'aria-live': 'polite'}, make('p', null, why), terms), held: make('div', {class: 'held'}, held),
-                  start: make('button', {type: 'button', class: 'primary', id: 'start', onclick: () => this.start()}, choice)};
+    this.parts = {
+      plan: make('div', {'aria-live': 'polite'}, make('p', null, why), terms),
+      held: make('div', {class: 'held'}, held),
+      start: make('button', {type: 'button', class: 'primary', id: 'start', onclick: () => this.start()}, choice)
+    };
     // Who is about to cancel must not find the other button there.
     const cancelling = $('dialog-buttons').contains(document.activeElement);
-    this.show(null, [this.parts.plan, plan.method === 'nudge' && this.modes(), this.parts.held].filter(Boolean), [this.closing('Cancel'), this.parts.start]);
+    this.show(
+        null, [this.parts.plan, plan.method === 'nudge' && this.modes(), this.parts.held].filter(Boolean),
+        [this.closing('Cancel'), this.parts.start]);
     (cancelling ? $('dialog-buttons').firstChild : this.parts.start).focus();
   }
 
   modes() {
-    const radio = (value, text) => make('label', null, make('input', {type: 'radio', name: 'mode', value, checked: this.mode === value, onchange: () => {
-      this.mode = value;
-      // Until what it would do is known.
-      this.parts.start.disabled = true;
-      this.plan();
-    }}), ` ${text}`);
-    return make('fieldset', null, make('legend', null, 'How'),
-                radio('patient', 'Patient: wait for the next gen1 boundary, leave nothing behind but its rows'),
-                radio('at_once', 'At once: delays the server’s own next snapshot; for right before a restart'));
+    const radio = (value, text) => make(
+        'label', null, make('input', {
+          type: 'radio',
+          name: 'mode',
+          value,
+          checked: this.mode === value,
+          onchange: () => {
+            this.mode = value;
+            // Until what it would do is known.
+            this.parts.start.disabled = true;
+            this.plan();
+          }
+        }),
+        ` ${text}`);
+    return make(
+        'fieldset', null, make('legend', null, 'How'),
+        radio('patient', 'Patient: wait for the next gen1 boundary, leave nothing behind but its rows'),
+        radio('at_once', 'At once: delays the server’s own next snapshot; for right before a restart'));
   }
 
   async start() {
@@ -102,7 +122,8 @@ class CheckpointDialog {
     $('dialog-title').focus();
     let answer;
     try {
-      answer = await ask(pathOf(this.target.name, `/checkpoint?wait=10s&mode=${this.mode}`), {method: 'POST', seconds: 40});
+      answer =
+          await ask(pathOf(this.target.name, `/checkpoint?wait=10s&mode=${this.mode}`), {method: 'POST', seconds: 40});
       while (answer.status === 202 || answer.body.state === 'running') {
         this.location = answer.location || this.location;
         await new Promise((resolve) => setTimeout(resolve, 1000));
@@ -125,14 +146,19 @@ class CheckpointDialog {
     if (body.run && body.run.outcome) {
       this.outcome(body.run.outcome, error.message, body.run, turn);
     } else if (body.state === 'blocked') {
-      const {why, blockers} = partsOfExplanation(error.message);
       if (turn !== this.turn) return;
       announce('The checkpoint was refused.');
-      this.show(null, [make('div', {class: 'result', 'data-outcome': 'blocked', role: 'alert'},
-                            make('p', null, make('strong', null, 'Refused')), make('p', null, why), blockerList(blockers))], [this.closing('Close')]);
+      this.show(
+          null, [make(
+                    'div', {class: 'result', 'data-outcome': 'blocked', role: 'alert'},
+                    make('p', null, make('strong', null, 'Refused')), make('p', null, body.why),
+                    blockerList(body.blocked_by))],
+          [this.closing('Close')]);
       $('dialog-buttons').firstChild.focus();
     } else {
-      const text = error.status ? error.message : 'The exporter did not answer. Whether the checkpoint runs shows in the list of checkpoints.';
+      const text = error.status ?
+          error.message :
+          'The exporter did not answer. Whether the checkpoint runs shows in the list of checkpoints.';
       this.result('refused', error.status === 403 ? 'Not allowed' : 'It did not work', text, body.remedy, turn);
     }
   }
@@ -143,16 +169,27 @@ class CheckpointDialog {
     if (run && run.reclaimed) facts.push(['Freed', formatExtent(run.reclaimed)]);
     announce(`Checkpoint of ${this.target.name}: ${outcome}. ${message || ''}`);
     if (turn !== this.turn) return;
-    this.show(null, [make('div', {class: 'result', 'data-outcome': outcome}, make('p', null, chip(outcome)), make('p', null, message || '')),
-                     make('dl', null, facts.map(([term, value]) => [make('dt', null, term), make('dd', null, value)]))], [this.closing('Close')]);
+    this.show(
+        null,
+        [
+          make(
+              'div', {class: 'result', 'data-outcome': outcome}, make('p', null, chip(outcome)),
+              make('p', null, message || '')),
+          make('dl', null, facts.map(([term, value]) => [make('dt', null, term), make('dd', null, value)]))
+        ],
+        [this.closing('Close')]);
     $('dialog-buttons').firstChild.focus();
   }
 
   result(outcome, title, text, remedy, turn = this.turn) {
     announce(`${title}. ${text}`);
     if (turn !== this.turn) return;
-    this.show(null, [make('div', {class: 'result', 'data-outcome': outcome}, make('p', null, make('strong', null, title)), make('p', null, text),
-                          remedy ? make('p', null, make('strong', null, 'What helps: '), remedy) : null)], [this.closing('Close')]);
+    this.show(
+        null,
+        [make(
+            'div', {class: 'result', 'data-outcome': outcome}, make('p', null, make('strong', null, title)),
+            make('p', null, text), remedy ? make('p', null, make('strong', null, 'What helps: '), remedy) : null)],
+        [this.closing('Close')]);
     $('dialog-buttons').firstChild.focus();
   }
 }

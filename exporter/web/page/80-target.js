@@ -10,13 +10,27 @@ const showAnswer = (id, answer) => {
 const meter = (label, what, value, warning, critical, text) => {
   const top = Math.max(critical * 1.08, value);
   const place = (of) => `${Math.min(100, of / top * 100).toFixed(2)}%`;
-  const element = make('div', {class: 'meter'},
-    make('div', {class: 'meter-head'}, make('span', null, label), make('strong', null, exactly(value, text(value), what))),
-    make('div', {class: 'bar', role: 'meter', 'aria-label': `Pending ${label.toLowerCase()}`, 'aria-valuemin': 0, 'aria-valuemax': Math.ceil(top),
-                 'aria-valuenow': value, 'aria-valuetext': `${text(value)}; warning above ${text(warning)}, critical above ${text(critical)}`},
-         make('div', {class: 'fill', 'data-width': place(value)}), make('div', {class: 'tick warning', 'data-left': place(warning)}),
-         make('div', {class: 'tick critical', 'data-left': place(critical)})),
-    make('div', {class: 'meter-foot'}, make('span', null, `warning above ${text(warning)}`), make('span', null, `critical above ${text(critical)}`)));
+  const element = make(
+      'div', {class: 'meter'},
+      make(
+          'div', {class: 'meter-head'}, make('span', null, label),
+          make('strong', null, exactly(value, text(value), what))),
+      make(
+          'div', {
+            class: 'bar',
+            role: 'meter',
+            'aria-label': `Pending ${label.toLowerCase()}`,
+            'aria-valuemin': 0,
+            'aria-valuemax': Math.ceil(top),
+            'aria-valuenow': value,
+            'aria-valuetext': `${text(value)}; warning above ${text(warning)}, critical above ${text(critical)}`
+          },
+          make('div', {class: 'fill', 'data-width': place(value)}),
+          make('div', {class: 'tick warning', 'data-left': place(warning)}),
+          make('div', {class: 'tick critical', 'data-left': place(critical)})),
+      make(
+          'div', {class: 'meter-foot'}, make('span', null, `warning above ${text(warning)}`),
+          make('span', null, `critical above ${text(critical)}`)));
   return element;
 };
 
@@ -32,8 +46,11 @@ const showMeters = (target) => {
   const key = JSON.stringify([pending.files, pending.bytes, thresholds]);
   if ($('meters').dataset.shows !== key) {
     $('meters').dataset.shows = key;
-    $('meters').replaceChildren(meter('Files', 'files', pending.files, thresholds.warning_files, thresholds.critical_files, (count) => count.toLocaleString('en')),
-                                meter('Size', 'bytes', pending.bytes, thresholds.warning_bytes, thresholds.critical_bytes, formatBytes));
+    $('meters').replaceChildren(
+        meter(
+            'Files', 'files', pending.files, thresholds.warning_files, thresholds.critical_files,
+            (count) => count.toLocaleString('en')),
+        meter('Size', 'bytes', pending.bytes, thresholds.warning_bytes, thresholds.critical_bytes, formatBytes));
     // The policy of this page lets no style attribute through, only this.
     for (const element of $('meters').querySelectorAll('[data-width]')) element.style.width = element.dataset.width;
     for (const element of $('meters').querySelectorAll('[data-left]')) element.style.left = element.dataset.left;
@@ -45,12 +62,17 @@ const showMeters = (target) => {
 
 const showTroubles = (target) => {
   const found = [];
-  const add = (level, title, text) => found.push(make('p', {class: 'trouble', 'data-level': level}, make('strong', null, title), make('span', null, text)));
-  if (target.health === 'unknown') add('critical', 'Health unknown', target.error || 'no fresh look at the WAL');
-  else if (target.error) add('warning', 'The last look failed', target.error);
-  if (target.newest_file_damaged) add('critical', 'The newest WAL file is damaged', 'do not restart InfluxDB before it is seen to');
+  const add = (level, title, text) => found.push(
+      make('p', {class: 'trouble', 'data-level': level}, make('strong', null, title), make('span', null, text)));
+  if (target.health === 'unknown')
+    add('critical', 'Health unknown', target.error || 'no fresh look at the WAL');
+  else if (target.error)
+    add('warning', 'The last look failed', target.error);
+  if (target.newest_file_damaged)
+    add('critical', 'The newest WAL file is damaged', 'do not restart InfluxDB before it is seen to');
   if (target.invalid && target.invalid.length > 0) {
-    add('warning', `${plural(target.invalid.length, 'invalid file')}`, target.invalid.slice(0, 5).map((one) => `${one.file} (${one.reason})`).join(', '));
+    add('warning', `${plural(target.invalid.length, 'invalid file')}`,
+        target.invalid.slice(0, 5).map((one) => `${one.file} (${one.reason})`).join(', '));
   }
   if (target.server && !target.server.up) add('warning', 'InfluxDB does not answer', target.server.error || '');
   const restart = target.restart.last;
@@ -62,22 +84,25 @@ const showTroubles = (target) => {
 
 const showFlags = (target) => {
   const tag = (text, title) => make('span', {class: 'tag', title}, text);
-  fill($('flags'), make('span', {id: 'health', class: `chip ${target.health}`}, target.health),
-       target.paused && tag('paused', target.paused_until ? `until ${target.paused_until}` : null), target.dry_run && tag('dry run', 'it never acts'),
-       target.watch_degraded && tag('watch degraded', target.watch_detail || ''));
+  fill(
+      $('flags'), make('span', {id: 'health', class: `chip ${target.health}`}, target.health),
+      target.paused && tag('paused', target.paused_until ? `until ${target.paused_until}` : null),
+      target.dry_run && tag('dry run', 'it never acts'),
+      target.watch_degraded && tag('watch degraded', target.watch_detail || ''));
 };
 
 const showDecision = (target) => {
   const {decision} = target;
-  const {why, blockers} = partsOfExplanation(decision.explanation);
-  for (const name of decision.blockers) {
-    if (!blockers.some((blocker) => blocker.name === name)) blockers.push({name, why: ''});
-  }
+  const {why, blocked_by: blockers} = decision;
   const verdict = decision.action === 'checkpoint' ? `Checkpoint, because: ${decision.reason}` :
-    decision.reason ? `A checkpoint is wanted (${decision.reason}), and held back` : 'No action';
+      decision.reason ? `A checkpoint is wanted (${decision.reason}), and held back` :
+                        'No action';
   const next = target.checkpoint.next_allowed;
-  fill($('decision'), make('p', {class: 'verdict'}, verdict), make('p', null, why), blockers.length > 0 && blockerList(blockers),
-       next && Date.parse(next) > now() && make('p', {class: 'quiet'}, 'The next one by itself is allowed ', ago(next), '.'));
+  fill(
+      $('decision'), make('p', {class: 'verdict'}, verdict), make('p', null, why),
+      blockers.length > 0 && blockerList(blockers),
+      next && Date.parse(next) > now() &&
+          make('p', {class: 'quiet'}, 'The next one by itself is allowed ', ago(next), '.'));
 };
 
 // Of what comes from the exporter, and may not have come yet.
@@ -93,13 +118,24 @@ const showRuns = (runs, running) => {
     return;
   }
   const cell = (name, kind, ...content) => make('td', {'data-name': name, class: kind}, ...content);
-  const row = (run) => make('tr', null, cell('When', 'nowrap', ago(run.ended || run.started || run.time)), cell('Asked for', '', run.reason),
-    cell('Outcome', '', chip(run.outcome || 'running', run.outcome ? null : 'running')),
-    cell('Freed', 'number nowrap', run.reclaimed && run.reclaimed.files ? formatExtent(run.reclaimed) : '–'),
-    cell('Took', 'number nowrap', typeof run.duration_seconds === 'number' ? formatSeconds(run.duration_seconds) : '–'));
+  const row = (run) => make(
+      'tr', null, cell('When', 'nowrap', ago(run.ended || run.started || run.time)), cell('Asked for', '', run.reason),
+      cell('Outcome', '', chip(run.outcome || 'running', run.outcome ? null : 'running')),
+      cell('Freed', 'number nowrap', run.reclaimed && run.reclaimed.files ? formatExtent(run.reclaimed) : '–'),
+      cell(
+          'Took', 'number nowrap',
+          typeof run.duration_seconds === 'number' ? formatSeconds(run.duration_seconds) : '–'));
   const head = ['When', 'Asked for', 'Outcome', 'Freed', 'Took'];
-  fill($('runs'), make('table', {class: 'stack'}, make('thead', null, make('tr', null, head.map((text, column) =>
-    make('th', {scope: 'col', class: column > 2 ? 'number' : null}, text)))), make('tbody', null, (running ? [running] : []).concat(runs || []).slice(0, 8).map(row))));
+  fill(
+      $('runs'),
+      make(
+          'table', {class: 'stack'},
+          make(
+              'thead', null,
+              make(
+                  'tr', null,
+                  head.map((text, column) => make('th', {scope: 'col', class: column > 2 ? 'number' : null}, text)))),
+          make('tbody', null, (running ? [running] : []).concat(runs || []).slice(0, 8).map(row))));
 };
 
 const showEvents = (events, target) => {
@@ -107,16 +143,24 @@ const showEvents = (events, target) => {
     fill($('events'), events ? make('li', {class: 'quiet'}, 'Nothing has happened yet.') : notKnownYet('li'));
     return;
   }
-  fill($('events'), events.slice(0, 60).map((event) => make('li', {'data-type': event.type},
-    make('div', {class: 'meta'}, chip(event.severity || 'info'), ago(event.time), event.target !== target && nameOf(event.target)),
-    make('div', null, event.summary))));
+  fill(
+      $('events'),
+      events.slice(0, 60).map(
+          (event) => make(
+              'li', {'data-type': event.type},
+              make(
+                  'div', {class: 'meta'}, chip(event.severity || 'info'), ago(event.time),
+                  event.target !== target && nameOf(event.target)),
+              make('div', null, event.summary))));
 };
 
 const showDetails = (target) => {
   const facts = [];
   const add = (term, ...value) => facts.push(make('dt', null, term), make('dd', null, ...value));
   add('InfluxDB', target.version ? `${target.version}.x` : 'not known yet',
-      target.server ? `, ${target.server.up ? `answers (${target.server.version || 'no version'})` : 'does not answer'}` : '');
+      target.server ?
+          `, ${target.server.up ? `answers (${target.server.version || 'no version'})` : 'does not answer'}` :
+                                  '');
   add('WAL directory', make('bdi', null, target.wal_directory));
   add('Last look', target.sampled_at ? ago(target.sampled_at) : 'none yet');
   add('Method', target.checkpoint.method || 'not known yet');
@@ -124,7 +168,9 @@ const showDetails = (target) => {
   const {restart} = target;
   if (restart.enabled) add('Restarts', `by ${restart.method}, ${restart.remaining_today} left today`);
   if (restart.last) add('Last restart', ago(restart.last.time), `: ${restart.last.message}`);
-  if (target.snapshot) add('Last snapshot', `number ${target.snapshot.sequence}, up to file ${target.snapshot.wal_file_sequence}, `, ago(target.snapshot.time));
+  if (target.snapshot)
+    add('Last snapshot', `number ${target.snapshot.sequence}, up to file ${target.snapshot.wal_file_sequence}, `,
+        ago(target.snapshot.time));
   if (target.max_data_time) add('Newest data', ago(target.max_data_time));
   if (typeof target.filesystem_avail_bytes === 'number') add('Free space', formatBytes(target.filesystem_avail_bytes));
   if (target.sequence_gaps) add('Gaps in the sequence', String(target.sequence_gaps));
@@ -153,5 +199,8 @@ const showTarget = (target) => {
   showMeters(target);
   showDecision(target);
   showDetails(target);
-  fill($('advice'), target.recommendations.length > 0 ? target.recommendations.map((text) => make('li', null, text)) : make('li', null, 'None while the health is unknown.'));
+  fill(
+      $('advice'),
+      target.recommendations.length > 0 ? target.recommendations.map((text) => make('li', null, text)) :
+                                          make('li', null, 'None while the health is unknown.'));
 };

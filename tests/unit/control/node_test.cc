@@ -70,7 +70,7 @@ TEST(NudgeOutlook, AnUnaskedOneWaitsWhileMostOfTheRowIsOfThisGeneration) {
   const auto patient = influxdb::NudgeMode::patient;
   const auto unasked = nudge_outlook(nudging(), sample, rules, patient, false, now);
   ASSERT_EQ(unasked.blockers.size(), 1U);
-  EXPECT_EQ(unasked.blockers[0].first, policy::Blocker::gen1_boundary);
+  EXPECT_EQ(unasked.blockers[0].blocker, policy::Blocker::gen1_boundary);
   const auto asked = nudge_outlook(nudging(), sample, rules, patient, true, now);
   EXPECT_THAT(asked.blockers, IsEmpty());
   EXPECT_EQ(asked.plan->boundary, at("2026-11-23T01:50:00Z"));
@@ -85,8 +85,8 @@ TEST(NudgeOutlook, APlanBeyondItsBoundsIsTooLong) {
   const auto outlook =
       nudge_outlook(target, sample, rules, influxdb::NudgeMode::at_once, true, at("2026-11-23T01:41:30Z"));
   ASSERT_EQ(outlook.blockers.size(), 1U);
-  EXPECT_EQ(outlook.blockers[0].first, policy::Blocker::too_long);
-  EXPECT_THAT(outlook.blockers[0].second, HasSubstr("20 points"));
+  EXPECT_EQ(outlook.blockers[0].blocker, policy::Blocker::too_long);
+  EXPECT_THAT(outlook.blockers[0].why, HasSubstr("20 points"));
 }
 
 TEST(NudgeOutlook, ADamagedNewestFileForbidsEveryPoint) {
@@ -95,8 +95,8 @@ TEST(NudgeOutlook, ADamagedNewestFileForbidsEveryPoint) {
   const auto outlook =
       nudge_outlook(nudging(), sample, {}, influxdb::NudgeMode::patient, true, at("2026-11-23T02:00:00Z"));
   ASSERT_EQ(outlook.blockers.size(), 1U);
-  EXPECT_EQ(outlook.blockers[0].first, policy::Blocker::method_disabled);
-  EXPECT_THAT(outlook.blockers[0].second, HasSubstr("damaged"));
+  EXPECT_EQ(outlook.blockers[0].blocker, policy::Blocker::method_disabled);
+  EXPECT_THAT(outlook.blockers[0].why, HasSubstr("damaged"));
 }
 
 // As `periods`, of a node that has made a snapshot each `every`.
@@ -138,8 +138,8 @@ TEST(SnapshotBudget, ASnapshotEachMinuteIsAdvisedAgainstAndBlocksBelowTheFloor) 
                           "this rate; snapshot less often (larger --wal-snapshot-size)"));
   const auto below = blockers(with_snapshots(4165, 1min, now));
   ASSERT_EQ(below.size(), 1U);
-  EXPECT_EQ(below[0].first, policy::Blocker::snapshot_budget);
-  EXPECT_EQ(below[0].second,
+  EXPECT_EQ(below[0].blocker, policy::Blocker::snapshot_budget);
+  EXPECT_EQ(below[0].why,
             "218 of 4383 snapshots are left until old data goes unseen after a restart, and a checkpoint leaves the "
             "last 219 to the server");
 }

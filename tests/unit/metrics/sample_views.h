@@ -51,7 +51,7 @@ inline view::TargetView full_target(std::string name = "plant") {
   target.forecast.warning_eta_seconds = 0;
   target.forecast.critical_eta_seconds = 3600.5;
   target.forecast.replay_estimate_seconds = 1.75;
-  target.decision.blockers = {policy::Blocker::in_flight, policy::Blocker::cooldown};
+  target.decision.blockers = {{policy::Blocker::in_flight, "running"}, {policy::Blocker::cooldown, "too soon"}};
   target.node.emplace();
   target.node->budget.emplace();
   target.node->budget->limit = 100;

@@ -28,7 +28,7 @@ TEST(Decide, HealthyIsLeftAlone) {
   EXPECT_EQ(decision.action, Action::none);
   EXPECT_EQ(decision.reason, std::nullopt);
   EXPECT_THAT(decision.blockers, IsEmpty());
-  EXPECT_EQ(decision.explanation, "5 files, 1000 B pending, limit for warning 30 files or 1.0 GiB: nothing to do");
+  EXPECT_EQ(decision.explanation(), "5 files, 1000 B pending, limit for warning 30 files or 1.0 GiB: nothing to do");
 }
 
 TEST(Decide, WarningIsCheckpointed) {
@@ -38,7 +38,7 @@ TEST(Decide, WarningIsCheckpointed) {
   EXPECT_EQ(decision.action, Action::checkpoint);
   EXPECT_EQ(decision.reason, Reason::warning);
   EXPECT_THAT(decision.blockers, IsEmpty());
-  EXPECT_EQ(decision.explanation, "31 files, 1000 B pending, limit for warning 30 files or 1.0 GiB");
+  EXPECT_EQ(decision.explanation(), "31 files, 1000 B pending, limit for warning 30 files or 1.0 GiB");
 }
 
 TEST(Decide, CriticalIsCheckpointed) {
@@ -47,7 +47,7 @@ TEST(Decide, CriticalIsCheckpointed) {
   const Decision decision = target.decide(seconds(0));
   EXPECT_EQ(decision.action, Action::checkpoint);
   EXPECT_EQ(decision.reason, Reason::critical);
-  EXPECT_EQ(decision.explanation, "1 file, 4.0 GiB pending, limit for critical 60 files or 3.0 GiB");
+  EXPECT_EQ(decision.explanation(), "1 file, 4.0 GiB pending, limit for critical 60 files or 3.0 GiB");
 }
 
 TEST(Decide, HealthHeldByHysteresisSaysSo) {
@@ -56,8 +56,8 @@ TEST(Decide, HealthHeldByHysteresisSaysSo) {
   target.take_sample({28, 0}, seconds(10));
   const Decision decision = target.decide(seconds(10));
   EXPECT_EQ(decision.reason, Reason::warning);
-  EXPECT_THAT(decision.explanation, HasSubstr("28 files"));
-  EXPECT_THAT(decision.explanation, HasSubstr("90 %"));
+  EXPECT_THAT(decision.explanation(), HasSubstr("28 files"));
+  EXPECT_THAT(decision.explanation(), HasSubstr("90 %"));
 }
 
 TEST(Cooldown, WarningWaitsUntilItsLastInstant) {
@@ -74,8 +74,8 @@ TEST(Cooldown, WarningGoesAtItsEnd) {
 
 TEST(Cooldown, SaysHowLongItTakesYet) {
   const HandDriven target = checkpointed(kWarning, minutes(2));
-  EXPECT_THAT(target.decide(minutes(3)).explanation, HasSubstr("blocked by cooldown: "));
-  EXPECT_THAT(target.decide(minutes(3)).explanation, HasSubstr("2m to go"));
+  EXPECT_THAT(target.decide(minutes(3)).explanation(), HasSubstr("blocked by cooldown: "));
+  EXPECT_THAT(target.decide(minutes(3)).explanation(), HasSubstr("2m to go"));
 }
 
 TEST(Cooldown, StartsAtTheEndOfACheckpointWhateverCameOfIt) {
@@ -131,7 +131,7 @@ TEST(Critical, StartsAtMostOncePerMinute) {
   target.take_sample(kCritical, seconds(0));
   target.start(seconds(0));
   EXPECT_THAT(target.decide(seconds(60) - nanoseconds(1)).blockers, ElementsAre(Blocker::min_interval));
-  EXPECT_THAT(target.decide(seconds(60) - nanoseconds(1)).explanation, HasSubstr("at most one start per 1m"));
+  EXPECT_THAT(target.decide(seconds(60) - nanoseconds(1)).explanation(), HasSubstr("at most one start per 1m"));
   EXPECT_EQ(target.decide(seconds(60)).action, Action::checkpoint);
 }
 
@@ -167,8 +167,8 @@ TEST(Stale, NothingActsNotEvenWhenCritical) {
   EXPECT_EQ(decision.action, Action::none);
   EXPECT_EQ(decision.reason, std::nullopt);
   EXPECT_THAT(decision.blockers, ElementsAre(Blocker::sample_stale));
-  EXPECT_THAT(decision.explanation, HasSubstr("sample_stale"));
-  EXPECT_THAT(decision.explanation, HasSubstr("4m ago"));
+  EXPECT_THAT(decision.explanation(), HasSubstr("sample_stale"));
+  EXPECT_THAT(decision.explanation(), HasSubstr("4m ago"));
 }
 
 TEST(Stale, NothingActsBeforeTheFirstSample) {
@@ -177,8 +177,8 @@ TEST(Stale, NothingActsBeforeTheFirstSample) {
   const Decision decision = target.decide(seconds(0));
   EXPECT_EQ(decision.action, Action::none);
   EXPECT_THAT(decision.blockers, ElementsAre(Blocker::sample_stale));
-  EXPECT_THAT(decision.explanation, HasSubstr("nothing is known about the WAL yet"));
-  EXPECT_THAT(decision.explanation, HasSubstr("sample_stale"));
+  EXPECT_THAT(decision.explanation(), HasSubstr("nothing is known about the WAL yet"));
+  EXPECT_THAT(decision.explanation(), HasSubstr("sample_stale"));
 }
 
 TEST(Stale, RememberedHealthDoesNotActBeforeTheFirstSample) {
@@ -224,15 +224,15 @@ TEST(Blockers, EachIsNamedInTheOrderOfTheEnumAndExplained) {
               ElementsAre(Blocker::in_flight, Blocker::cooldown, Blocker::min_interval, Blocker::backoff,
                           Blocker::breaker_open, Blocker::paused, Blocker::server_unreachable, Blocker::disk_headroom,
                           Blocker::method_disabled, Blocker::dry_run));
-  EXPECT_THAT(decision.explanation, testing::StartsWith("31 files, 1000 B pending, limit for warning 30 files"));
-  for (const Blocker blocker : decision.blockers) {
-    EXPECT_THAT(decision.explanation, HasSubstr("; blocked by " + std::string(to_string(blocker)) + ": "));
+  EXPECT_THAT(decision.explanation(), testing::StartsWith("31 files, 1000 B pending, limit for warning 30 files"));
+  for (const auto& [blocker, why] : decision.blockers) {
+    EXPECT_THAT(decision.explanation(), HasSubstr("; blocked by " + std::string(to_string(blocker)) + ": " + why));
   }
-  EXPECT_THAT(decision.explanation, HasSubstr("connection refused"));
-  EXPECT_THAT(decision.explanation, HasSubstr("set influxdb.backup_address"));
-  EXPECT_THAT(decision.explanation, HasSubstr("1.0 GiB free"));
-  EXPECT_THAT(decision.explanation, HasSubstr("wants 2.0 GiB"));
-  EXPECT_THAT(decision.explanation, HasSubstr("5 failures in a row"));
+  EXPECT_THAT(decision.explanation(), HasSubstr("connection refused"));
+  EXPECT_THAT(decision.explanation(), HasSubstr("set influxdb.backup_address"));
+  EXPECT_THAT(decision.explanation(), HasSubstr("1.0 GiB free"));
+  EXPECT_THAT(decision.explanation(), HasSubstr("wants 2.0 GiB"));
+  EXPECT_THAT(decision.explanation(), HasSubstr("5 failures in a row"));
 }
 
 TEST(Blockers, ExactlyTheFreeSpaceWantedIsEnough) {

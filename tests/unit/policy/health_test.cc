@@ -216,7 +216,7 @@ TEST(Names, AreTheLabelsThatMetricsAndTheApiUse) {
   EXPECT_EQ(to_string(std::optional<Health>{}), "unknown");
   EXPECT_EQ(to_string(std::optional<Health>{kW}), "warning");
   std::vector<std::string> blockers;
-  for (const Blocker blocker : kBlockers) blockers.emplace_back(to_string(blocker));
+  for (const BlockerRow& row : kBlockers) blockers.emplace_back(row.name);
   EXPECT_THAT(blockers,
               testing::ElementsAre("in_flight", "cooldown", "min_interval", "backoff", "breaker_open", "outside_window",
                                    "maintenance", "paused", "server_unreachable", "sample_stale", "disk_headroom",

@@ -121,8 +121,8 @@ TEST_F(Observe3x, TheDecisionSaysThatTheCountHasToLast) {
   take_sample({31, 0}, seconds(0));
   const Decision decision = target_.decide(seconds(30));
   EXPECT_EQ(decision.reason, std::nullopt);
-  EXPECT_NE(decision.explanation.find("31 files"), std::string::npos) << decision.explanation;
-  EXPECT_NE(decision.explanation.find("2m"), std::string::npos) << decision.explanation;
+  EXPECT_NE(decision.explanation().find("31 files"), std::string::npos) << decision.explanation();
+  EXPECT_NE(decision.explanation().find("2m"), std::string::npos) << decision.explanation();
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ TEST(Recommend, WhatBlocksTheCheckpointFollows) {
 TEST(Recommend, ABlockedScheduledRunIsNoAdvice) {
   Decision decision;
   decision.reason = Reason::scheduled;
-  decision.blockers = {Blocker::cooldown};
+  decision.blockers = {{Blocker::cooldown, "too soon"}};
   EXPECT_EQ(recommend(Health::healthy, {}, decision, {}).size(), 2U);
 }
 

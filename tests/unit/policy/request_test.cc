@@ -18,7 +18,7 @@ TEST(Request, StartsOnAHealthyTarget) {
   EXPECT_EQ(decision.action, Action::checkpoint);
   EXPECT_EQ(decision.reason, Reason::manual);
   EXPECT_THAT(decision.blockers, IsEmpty());
-  EXPECT_EQ(decision.explanation, "asked for (manual), 5 files, 1000 B pending");
+  EXPECT_EQ(decision.explanation(), "asked for (manual), 5 files, 1000 B pending");
 }
 
 TEST(Request, KeepsItsReason) {
@@ -68,10 +68,10 @@ class Hard : public testing::TestWithParam<bool> {
   std::vector<Blocker> blockers(Duration now = seconds(0)) {
     const Decision decision = target_.request(now, GetParam());
     EXPECT_EQ(decision.action, decision.blockers.empty() ? Action::checkpoint : Action::none);
-    for (const Blocker blocker : decision.blockers) {
-      EXPECT_THAT(decision.explanation, HasSubstr("; blocked by " + std::string(to_string(blocker)) + ": "));
+    for (const auto& [blocker, why] : decision.blockers) {
+      EXPECT_THAT(decision.explanation(), HasSubstr("; blocked by " + std::string(to_string(blocker)) + ": " + why));
     }
-    return decision.blockers;
+    return without_why(decision.blockers);
   }
   HandDriven target_;
 };

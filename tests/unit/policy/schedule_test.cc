@@ -52,8 +52,8 @@ TEST(ScheduledRun, HalfOfTheFileLimitIsWorthOne) {
   const Decision decision = scheduled({15, 0}).decide(minutes(10));
   EXPECT_EQ(decision.action, Action::checkpoint);
   EXPECT_EQ(decision.reason, Reason::scheduled);
-  EXPECT_THAT(decision.explanation, HasSubstr("15 files"));
-  EXPECT_THAT(decision.explanation, HasSubstr("half of a limit (30 files or 1.0 GiB)"));
+  EXPECT_THAT(decision.explanation(), HasSubstr("15 files"));
+  EXPECT_THAT(decision.explanation(), HasSubstr("half of a limit (30 files or 1.0 GiB)"));
   EXPECT_EQ(scheduled({16, 0}).decide(minutes(10)).reason, Reason::scheduled);
 }
 
@@ -80,8 +80,8 @@ TEST(ScheduledRun, HalfOfTheSizeLimitIsWorthOne) {
 TEST(ScheduledRun, OneMebibyteOlderThanTheScheduleIsWorthOne) {
   const Decision decision = scheduled({1, kMiB}, seconds(-1)).decide(minutes(10));
   EXPECT_EQ(decision.reason, Reason::scheduled);
-  EXPECT_THAT(decision.explanation, HasSubstr("1.0 MiB pending"));
-  EXPECT_THAT(decision.explanation, HasSubstr("the oldest for 10m 1s"));
+  EXPECT_THAT(decision.explanation(), HasSubstr("1.0 MiB pending"));
+  EXPECT_THAT(decision.explanation(), HasSubstr("the oldest for 10m 1s"));
 }
 
 TEST(ScheduledRun, OneMebibyteAsOldAsTheScheduleIsNot) {

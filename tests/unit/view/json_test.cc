@@ -43,7 +43,8 @@ TargetView full_target() {
   target.sample = std::make_shared<const wal::Sample>(full_sample());
   target.stale_at = kNow + std::chrono::minutes(4);
   target.recommendations = {"Schedule checkpoint soon"};
-  target.decision = {policy::Action::none, policy::Reason::warning, {policy::Blocker::cooldown}, "too soon"};
+  target.decision = {
+      policy::Action::none, policy::Reason::warning, "31 files", {{policy::Blocker::cooldown, "too soon"}}};
   target.cooldown = std::chrono::minutes(5);
   target.cooldown_until = kNow + std::chrono::microseconds(1500);
   return target;
@@ -87,8 +88,9 @@ TEST(TargetJson, SizesAreBytesAndTimesRfc3339) {
   EXPECT_EQ(json["sequence_gaps"], 2);
   EXPECT_EQ(json["thresholds"].dump(),
             R"({"warning_files":30,"critical_files":60,"warning_bytes":1073741824,"critical_bytes":3221225472})");
-  EXPECT_EQ(json["decision"].dump(),
-            R"({"action":"none","reason":"warning","blockers":["cooldown"],"explanation":"too soon"})");
+  EXPECT_EQ(json["decision"].dump(), R"({"action":"none","reason":"warning","blockers":["cooldown"],)"
+                                     R"("explanation":"31 files; blocked by cooldown: too soon","why":"31 files",)"
+                                     R"("blocked_by":[{"blocker":"cooldown","why":"too soon"}]})");
   EXPECT_EQ(json["sampled_at"], "2026-11-23T09:59:50.000Z");
   EXPECT_TRUE(json["not_shrinking"].is_null());
   EXPECT_TRUE(json["error"].is_null());
@@ -133,7 +135,7 @@ TEST(TargetJson, NamesThatAreNotUtf8NeverThrow) {
   target.sample = std::make_shared<const wal::Sample>(sample);
   target.name = target.wal_directory = target.method = target.error = target.watch_detail = bad;
   target.recommendations = {bad};
-  target.decision.explanation = bad;
+  target.decision.why = bad;
   target.server = influxdb::ServerFacts{true, bad, bad, bad, std::nullopt, bad, false, kNow};
   influxdb::Outcome outcome;
   outcome.message = bad;

@@ -153,7 +153,7 @@ TEST_F(Routes, NoCheckpointYetIsNull) {
 TEST_F(Routes, TheCooldownIsCountedAtTheTimeOfTheRequest) {
   auto target = healthy_target("plant");
   target.cooldown_until = kNow + std::chrono::seconds(90);
-  target.decision.blockers = {policy::Blocker::cooldown};
+  target.decision.blockers = {{policy::Blocker::cooldown, "too soon"}};
   publish(target);
   world_.clock.advance(std::chrono::seconds(30));
   auto body = json(get("/wal-management/checkpoint-status"));
@@ -167,7 +167,7 @@ TEST_F(Routes, TheCooldownIsCountedAtTheTimeOfTheRequest) {
 
 TEST_F(Routes, WhatBlocksOrRunsMeansItCanNotBeTriggered) {
   auto target = healthy_target("plant");
-  target.decision.blockers = {policy::Blocker::method_disabled};
+  target.decision.blockers = {{policy::Blocker::method_disabled, "none is set"}};
   publish(target);
   EXPECT_EQ(json(get("/wal-management/checkpoint-status"))["canTrigger"], false);
   target.decision.blockers = {};
@@ -301,8 +301,8 @@ TEST_F(Routes, ABlockerIs409WithItsName) {
   view::CheckpointAnswer answer;
   answer.state = view::CheckpointAnswer::State::blocked;
   answer.timestamp = kNow;
-  answer.message = "backing off until 10:05";
-  answer.blockers = {policy::Blocker::backoff, policy::Blocker::disk_headroom};
+  answer.message = "No checkpoint was started: 3 files pending";
+  answer.blockers = {{policy::Blocker::backoff, "until 10:05"}, {policy::Blocker::disk_headroom, "1 MiB free"}};
   world_.commands.answer(answer);
   const auto response = post("/wal-management/checkpoint");
   EXPECT_EQ(response.status, 409);
@@ -310,7 +310,11 @@ TEST_F(Routes, ABlockerIs409WithItsName) {
   EXPECT_EQ(body["success"], false);
   EXPECT_EQ(body["blocker"], "backoff");
   EXPECT_THAT(body["blockers"], ElementsAre("backoff", "disk_headroom"));
-  EXPECT_EQ(body["message"], "backing off until 10:05");
+  EXPECT_EQ(body["message"],
+            "No checkpoint was started: 3 files pending; blocked by backoff: until 10:05; blocked by disk_headroom: "
+            "1 MiB free");
+  EXPECT_EQ(body["why"], "No checkpoint was started: 3 files pending");
+  EXPECT_EQ(body["blocked_by"][1].dump(), R"({"blocker":"disk_headroom","why":"1 MiB free"})");
 }
 
 TEST_F(Routes, ARunningOneIs202WithALocation) {
@@ -403,7 +407,7 @@ TEST_F(Routes, AReloadThatFailsSaysWhy) {
 TEST_F(Routes, APlanIsOneFlatObjectAndTakesAMode) {
   const auto plan = json(get("/api/v1/targets/plant/checkpoint-plan?mode=at_once"));
   EXPECT_THAT(keys(plan), ElementsAre("target", "method", "mode", "goal", "points", "duration_seconds", "not_before",
-                                      "snapshot_budget_remaining", "blockers", "explanation"));
+                                      "snapshot_budget_remaining", "blockers", "explanation", "why", "blocked_by"));
   EXPECT_EQ(plan["mode"], "at_once");
   EXPECT_EQ(json(get("/api/v1/targets/plant/checkpoint-plan"))["mode"], "patient");
   EXPECT_EQ(get("/api/v1/targets/plant/checkpoint-plan?mode=now").status, 400);

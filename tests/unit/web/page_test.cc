@@ -68,7 +68,7 @@ class Page : public testing::Test {
 
 TEST_F(Page, EscapesWhatIsNotItsOwn) {
   auto target = healthy_target("<script>alert(1)</script>\n\xFF");
-  target.decision.explanation = "a & b \"quoted\" <img src=x onerror=alert(1)>";
+  target.decision.why = "a & b \"quoted\" <img src=x onerror=alert(1)>";
   publish(target);
   const auto response = get("/");
   EXPECT_EQ(response.status, 200);
@@ -97,7 +97,7 @@ TEST_F(Page, SaysWithoutScriptsWhatIsKnown) {
 
 TEST_F(Page, SaysWithoutScriptsThatInfluxDBDoesNotAnswer) {
   auto target = healthy_target("plant");
-  target.decision.explanation = "nothing to do";
+  target.decision.why = "nothing to do";
   target.server = influxdb::ServerFacts{};
   target.server->error = "connection <refused>";
   publish(target);
