@@ -59,7 +59,7 @@ class Target {
   [[nodiscard]] const settings::Target& settings() const { return settings_; }
   [[nodiscard]] std::shared_ptr<const view::TargetView> view() const WAL_EXPORTER_EXCLUDES(mutex_);
   // InfluxDB has been told to restart, and that has not ended.
-  [[nodiscard]] bool restarting() const { return view()->restart.state == "restarting"; }
+  [[nodiscard]] bool restarting() const { return view()->restart.state == view::RestartState::restarting; }
   // What readiness still waits for; empty: nothing.
   [[nodiscard]] std::string not_ready() const WAL_EXPORTER_EXCLUDES(mutex_);
 

@@ -1,12 +1,15 @@
 // Tables with one row for each value of an enum: what a value is called, and what is
 // true of it, in one place.
 //
-// The enum ends with `count`; a row begins with the value it is of. Compile-time
-// only; safe from any thread.
+// The enum ends with `count`; a row begins with the value it is of and its name.
+// Pure; safe from any thread.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
+#include <optional>
+#include <string_view>
 
 namespace wal_exporter {
 
@@ -26,6 +29,32 @@ template <typename Row, std::size_t Size>
 template <typename Row, std::size_t Size>
 [[nodiscard]] constexpr const Row& row_of(const std::array<Row, Size>& table, decltype(Row::value) value) {
   return table.at(static_cast<std::size_t>(value));
+}
+
+// In the order of the enum.
+template <typename Row, std::size_t Size>
+[[nodiscard]] constexpr std::array<std::string_view, Size> names_of(const std::array<Row, Size>& table) {
+  std::array<std::string_view, Size> out;
+  std::transform(table.begin(), table.end(), out.begin(), [](const Row& row) { return row.name; });
+  return out;
+}
+
+// Likewise.
+template <typename Row, std::size_t Size>
+[[nodiscard]] constexpr std::array<decltype(Row::value), Size> values_of(const std::array<Row, Size>& table) {
+  std::array<decltype(Row::value), Size> out;
+  std::transform(table.begin(), table.end(), out.begin(), [](const Row& row) { return row.value; });
+  return out;
+}
+
+// nullopt: nothing is called so.
+template <typename Row, std::size_t Size>
+[[nodiscard]] constexpr std::optional<decltype(Row::value)> value_named(const std::array<Row, Size>& table,
+                                                                        std::string_view name) {
+  for (const Row& row : table) {
+    if (row.name == name) return row.value;
+  }
+  return std::nullopt;
 }
 
 }  // namespace wal_exporter

@@ -10,7 +10,7 @@ namespace wal_exporter::control {
 
 Ledger::Ledger(std::string target, std::shared_ptr<state::Store> store, std::shared_ptr<events::Bus> bus, Log log)
     : target_(std::move(target)), store_(std::move(store)), bus_(std::move(bus)), log_(std::move(log)) {
-  for (const events::Type type : events::kTypes) events_[type] = 0;
+  for (const events::TypeRow& type : events::kTypes) events_[type.value] = 0;
 }
 
 std::int64_t Ledger::tell(events::Type type, events::Severity severity, const std::string& summary,

@@ -11,6 +11,7 @@
 namespace wal_exporter::control {
 namespace {
 
+using events::RestartStep;
 using policy::Blocker;
 using policy::Health;
 using policy::RestartVerdict;
@@ -27,12 +28,6 @@ Json extent(const wal::Extent& value) {
 
 bool is_passing(Blocker blocker) {
   return policy::traits(blocker).passing;
-}
-
-// A step that went as meant asks for nothing; InfluxDB that is not up again does.
-events::Severity severity_of(const std::string& step) {
-  if (step == "failed") return events::Severity::critical;
-  return step == "refused" || step == "not_prepared" ? events::Severity::warning : events::Severity::info;
 }
 
 RestartVerdict judge(const Parts& parts, Now now) {
@@ -116,7 +111,8 @@ void Restarter::step_waiting(Parts& parts, Now now) {
     if (!blockers.empty() && (waiting == nullptr || waiting->blockers != blockers)) hold(parts, verdict, now);
     return;
   }
-  if (verdict.kind == RestartVerdict::Kind::refuse) return give_up(parts, "refused", verdict.explanation, now);
+  if (verdict.kind == RestartVerdict::Kind::refuse)
+    return give_up(parts, RestartStep::refused, verdict.explanation, now);
   // It waits in the memory until the act, so that one of us that is killed while it
   // prepares leaves it to the next.
   state_ = Checking{};
@@ -125,11 +121,12 @@ void Restarter::step_waiting(Parts& parts, Now now) {
 
 void Restarter::checked(Parts& parts, const Result<std::string>& plan, Now now) {
   if (!std::holds_alternative<Checking>(state_)) return;
-  if (!plan) return give_up(parts, "failed", plan.error().message, now);
+  if (!plan) return give_up(parts, RestartStep::failed, plan.error().message, now);
   if (parts.settings.dry_run) {
-    return give_up(parts, "dry_run", "would prepare it, then " + *plan + "; dry_run is set for this target", now);
+    return give_up(parts, RestartStep::dry_run, "would prepare it, then " + *plan + "; dry_run is set for this target",
+                   now);
   }
-  tell(parts, "preparing", "then " + *plan, {}, now);
+  tell(parts, RestartStep::preparing, "then " + *plan, {}, now);
   state_ = Preparing{*plan, std::nullopt, {}};
   parts.requests.prepare_restart(parts,
                                  {parts.settings.name, parts.settings.rules.restart.prepare_wait, "restart",
@@ -143,7 +140,7 @@ void Restarter::prepared(Parts& parts, view::PrepareRestartAnswer answer, Now no
   Json more{{"pending", extent(answer.pending)},
             {"replay_estimate_seconds",
              answer.replay_estimate_seconds ? Json(*answer.replay_estimate_seconds) : Json(nullptr)}};
-  tell(parts, answer.safe ? "prepared" : "not_prepared", answer.message, std::move(more), now);
+  tell(parts, answer.safe ? RestartStep::prepared : RestartStep::not_prepared, answer.message, std::move(more), now);
   preparing->answer = std::move(answer);
   preparing->deadline = now.steady + kRunEndsWithin;
 }
@@ -170,7 +167,7 @@ void Restarter::settle_preparation(Parts& parts, Now now) {
   } else if (verdict.kind == RestartVerdict::Kind::wait && !verdict.blockers.empty()) {
     hold(parts, verdict, now);
   } else {
-    give_up(parts, "refused", verdict.explanation, now);
+    give_up(parts, RestartStep::refused, verdict.explanation, now);
   }
 }
 
@@ -181,7 +178,7 @@ void Restarter::locked(Parts& parts, Result<HeldLock> lock, Now now) {
   }
   auto* locking = std::get_if<Locking>(&state_);
   if (locking == nullptr) return;
-  if (!lock) return give_up(parts, "refused", lock.error().message, now);
+  if (!lock) return give_up(parts, RestartStep::refused, lock.error().message, now);
   const auto& sample = parts.wal.sample();
   const auto& server = parts.server.facts();
   const RestartStart start{now.wall, locking->plan, sample != nullptr ? sample->pending : wal::Extent{},
@@ -190,12 +187,12 @@ void Restarter::locked(Parts& parts, Result<HeldLock> lock, Now now) {
   parts.memory = policy::after_restart_begun(std::move(parts.memory), now.wall);
   if (!parts.keep_memory() || !parts.ledger.keep(kBegunKey, to_text(start))) {
     parts.memory = before;
-    return give_up(parts, "refused",
+    return give_up(parts, RestartStep::refused,
                    "that it was made can't be kept, so restart.max_per_day would not hold: free space for "
                    "--state.directory, or make it writable",
                    now);
   }
-  tell(parts, "restarting", start.plan, {{"pending", extent(start.pending)}}, now);
+  tell(parts, RestartStep::restarting, start.plan, {{"pending", extent(start.pending)}}, now);
   parts.ledger.log()->warn("Restarting InfluxDB: {} [{}]", start.plan, parts.settings.name);
   state_ = Acting{start, now.steady, *std::move(lock)};
   parts.effects.emplace_back(RestartInfluxdb{});
@@ -206,9 +203,9 @@ void Restarter::restarted(Parts& parts, const Result<std::string>& done, Now now
   if (acting == nullptr) return;
   parts.server.restarted(now);
   if (!done && done.error().kind == ErrorKind::cancelled) return leave(parts, false, done.error().message, now);
-  if (!done) return end(parts, "failed", done.error().message, false, {}, now);
+  if (!done) return end(parts, RestartStep::failed, done.error().message, false, {}, now);
   ++restarts_;
-  tell(parts, "restarted", *done, {{"took_seconds", to_seconds(now.steady - acting->begun)}}, now);
+  tell(parts, RestartStep::restarted, *done, {{"took_seconds", to_seconds(now.steady - acting->begun)}}, now);
   Starting starting;
   starting.start = std::move(acting->start);
   starting.start.done = *done;
@@ -236,7 +233,7 @@ void Restarter::step_starting(Parts& parts, Now now) {
       return;
     } else {
       const Duration elapsed = now.steady - starting.begun;
-      return end(parts, "failed",
+      return end(parts, RestartStep::failed,
                  "InfluxDB is not up " + format_duration_rough(elapsed) + " after the restart began: " +
                      (parts.server.facts() ? parts.server.error() : std::string("it has not answered yet")) +
                      "; look at its log now",
@@ -262,18 +259,18 @@ void Restarter::conclude(Parts& parts, Starting& starting, Now now) {
   const bool known = !start.process_id.empty() && !process_id.empty();
   if (known) more["new_process"] = process_id != start.process_id;
   if (known && process_id == start.process_id) {
-    return end(parts, "failed",
+    return end(parts, RestartStep::failed,
                "InfluxDB answers, but as the same process as before: " + start.done.value_or(start.plan), false,
                std::move(more), now);
   }
   if (!start.done && !known) {
-    return end(parts, "failed",
+    return end(parts, RestartStep::failed,
                "InfluxDB answers, but this exporter was ended while it restarted it (" + start.plan +
                    "), so whether that came to its end is not known; look at InfluxDB's log; " + summary,
                false, std::move(more), now);
   }
   parts.ledger.log()->info("Restart completed: {} [{}]", summary, parts.settings.name);
-  end(parts, "ready", summary, true, std::move(more), now);
+  end(parts, RestartStep::ready, summary, true, std::move(more), now);
 }
 
 void Restarter::stop(Parts& parts, Now now) {
@@ -290,13 +287,14 @@ void Restarter::stop(Parts& parts, Now now) {
   if (!std::holds_alternative<Acting>(state_)) state_ = Idle{};
 }
 
-void Restarter::tell(Parts& parts, const std::string& step, const std::string& summary, Json more, Now now) {
-  Json detail{{"step", step}};
+void Restarter::tell(Parts& parts, RestartStep step, const std::string& summary, Json more, Now now) {
+  Json detail{{"step", to_string(step)}};
   const std::string method = restart_view_of(parts.settings, parts.memory, now.wall).method;
   if (!method.empty()) detail["method"] = method;
   detail["message"] = summary;
   for (const auto& [key, value] : more.items()) detail[key] = value;
-  parts.ledger.tell(events::Type::restart, severity_of(step), "restart " + step + ": " + summary, std::move(detail),
+  parts.ledger.tell(events::Type::restart, severity_of(step),
+                    "restart " + std::string(to_string(step)) + ": " + summary, std::move(detail),
                     parts.wal.sample().get(), now.wall);
 }
 
@@ -304,14 +302,13 @@ void Restarter::hold(Parts& parts, const RestartVerdict& verdict, Now now) {
   Waiting waiting{verdict.blockers, verdict.explanation};
   std::erase_if(waiting.blockers, is_passing);
   state_ = std::move(waiting);
-  tell(parts, "refused", "not now, but when this ends: " + verdict.explanation,
+  tell(parts, RestartStep::refused, "not now, but when this ends: " + verdict.explanation,
        {{"waits", true}, {"blockers", policy::names(verdict.blockers)}}, now);
 }
 
-void Restarter::end(Parts& parts, const std::string& step, const std::string& summary, bool success, Json more,
-                    Now now) {
+void Restarter::end(Parts& parts, RestartStep step, const std::string& summary, bool success, Json more, Now now) {
   tell(parts, step, summary, std::move(more), now);
-  if (step == "failed") {
+  if (step == RestartStep::failed) {
     ++failures_;
     parts.ledger.log()->error("Restart failed: {} [{}]", summary, parts.settings.name);
   }
@@ -322,7 +319,7 @@ void Restarter::end(Parts& parts, const std::string& step, const std::string& su
   state_ = Idle{};
 }
 
-void Restarter::give_up(Parts& parts, const std::string& step, const std::string& summary, Now now) {
+void Restarter::give_up(Parts& parts, RestartStep step, const std::string& summary, Now now) {
   parts.memory = policy::after_restart_settled(std::move(parts.memory));
   end(parts, step, summary, false, {}, now);
 }
@@ -342,11 +339,11 @@ view::RestartView Restarter::view_of(const Parts& parts, Now now) const {
   view::RestartView out = restart_view_of(parts.settings, parts.memory, now.wall);
   out.last = last_;
   if (std::holds_alternative<Idle>(state_) || std::holds_alternative<Waiting>(state_)) {
-    out.state = parts.memory.restart_waits ? "waiting" : "idle";
+    out.state = parts.memory.restart_waits ? view::RestartState::waiting : view::RestartState::idle;
   } else if (std::holds_alternative<Checking>(state_) || std::holds_alternative<Preparing>(state_)) {
-    out.state = "preparing";
+    out.state = view::RestartState::preparing;
   } else {
-    out.state = is_acting() ? "restarting" : "starting";
+    out.state = is_acting() ? view::RestartState::restarting : view::RestartState::starting;
   }
   return out;
 }

@@ -16,6 +16,7 @@
 #include "control/inputs.h"
 #include "control/ledger.h"
 #include "control/restart_record.h"
+#include "events/restart_step.h"
 #include "policy/restart_verdict.h"
 #include "settings/settings.h"
 #include "view/commands.h"
@@ -99,13 +100,13 @@ class Restarter {
   void step_starting(Parts& parts, Now now);
   void conclude(Parts& parts, Starting& starting, Now now);
 
-  void tell(Parts& parts, const std::string& step, const std::string& summary, nlohmann::ordered_json more, Now now);
+  void tell(Parts& parts, events::RestartStep step, const std::string& summary, nlohmann::ordered_json more, Now now);
   // It goes on waiting; told.
   void hold(Parts& parts, const policy::RestartVerdict& verdict, Now now);
-  void end(Parts& parts, const std::string& step, const std::string& summary, bool success, nlohmann::ordered_json more,
-           Now now);
+  void end(Parts& parts, events::RestartStep step, const std::string& summary, bool success,
+           nlohmann::ordered_json more, Now now);
   // Nothing was done to InfluxDB, and nothing will be in this episode.
-  void give_up(Parts& parts, const std::string& step, const std::string& summary, Now now);
+  void give_up(Parts& parts, events::RestartStep step, const std::string& summary, Now now);
   // What came of it is for the next process to see.
   void leave(Parts& parts, bool success, const std::string& summary, Now now);
   void keep_result(Parts& parts, bool success, const std::string& summary, Now now);

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "events/restart_step.h"
 
 namespace wal_exporter::events {
 namespace {
@@ -123,7 +124,10 @@ bool AlertBook::apply(const Event& event, bool fires) {
     case Type::restart:
       if (serious) return fire(kRestart, event, event.time + kRestartShown);
       // "ready" is the last step of a restart that went well.
-      return detail.is_object() && text_of(detail, "step") == "ready" && resolve(kRestart, event.target, event.time);
+      return detail.is_object() && text_of(detail, "step") == to_string(RestartStep::ready) &&
+             resolve(kRestart, event.target, event.time);
+    case Type::count:
+      break;
   }
   return false;
 }

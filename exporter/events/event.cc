@@ -6,46 +6,6 @@
 
 namespace wal_exporter::events {
 
-std::string_view to_string(Type type) {
-  switch (type) {
-    case Type::health:
-      return "wal.health";
-    case Type::checkpoint:
-      return "wal.checkpoint";
-    case Type::restart_consideration:
-      return "wal.restart_consideration";
-    case Type::restart:
-      return "wal.restart";
-  }
-  return "unknown";
-}
-
-std::optional<Type> parse_type(std::string_view text) {
-  for (const Type type : kTypes) {
-    if (to_string(type) == text) return type;
-  }
-  return std::nullopt;
-}
-
-std::string_view to_string(Severity severity) {
-  switch (severity) {
-    case Severity::info:
-      return "info";
-    case Severity::warning:
-      return "warning";
-    case Severity::critical:
-      return "critical";
-  }
-  return "unknown";
-}
-
-std::optional<Severity> parse_severity(std::string_view text) {
-  for (const Severity severity : kSeverities) {
-    if (to_string(severity) == text) return severity;
-  }
-  return std::nullopt;
-}
-
 nlohmann::ordered_json to_json(const Event& event) {
   auto detail = nlohmann::ordered_json::parse(event.detail, nullptr, /*allow_exceptions=*/false);
   if (!detail.is_object()) detail = nlohmann::ordered_json::object();

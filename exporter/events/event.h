@@ -2,31 +2,53 @@
 // safe from any thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/table.h"
 #include "base/time.h"
 
 namespace wal_exporter::events {
 
 // `restart` stands for the steps of a restart that the exporter makes itself.
-enum class Type { health, checkpoint, restart_consideration, restart };
-inline constexpr Type kTypes[] = {Type::health, Type::checkpoint, Type::restart_consideration, Type::restart};
+enum class Type { health, checkpoint, restart_consideration, restart, count };
+struct TypeRow {
+  Type value{};
+  std::string_view name;
+};
+inline constexpr std::array kTypes{TypeRow{Type::health, "wal.health"}, TypeRow{Type::checkpoint, "wal.checkpoint"},
+                                   TypeRow{Type::restart_consideration, "wal.restart_consideration"},
+                                   TypeRow{Type::restart, "wal.restart"}};
+static_assert(is_complete(kTypes));
 
-// wal.health, wal.checkpoint, wal.restart_consideration, wal.restart
-[[nodiscard]] std::string_view to_string(Type type);
-[[nodiscard]] std::optional<Type> parse_type(std::string_view text);
+[[nodiscard]] constexpr std::string_view to_string(Type type) {
+  return row_of(kTypes, type).name;
+}
+[[nodiscard]] constexpr std::optional<Type> parse_type(std::string_view text) {
+  return value_named(kTypes, text);
+}
 
 // How much it matters to a person: info asks for nothing, warning wants a look,
 // critical wants one now.
-enum class Severity { info, warning, critical };
-inline constexpr Severity kSeverities[] = {Severity::info, Severity::warning, Severity::critical};
+enum class Severity { info, warning, critical, count };
+struct SeverityRow {
+  Severity value{};
+  std::string_view name;
+};
+inline constexpr std::array kSeverities{SeverityRow{Severity::info, "info"}, SeverityRow{Severity::warning, "warning"},
+                                        SeverityRow{Severity::critical, "critical"}};
+static_assert(is_complete(kSeverities));
 
-[[nodiscard]] std::string_view to_string(Severity severity);
-[[nodiscard]] std::optional<Severity> parse_severity(std::string_view text);
+[[nodiscard]] constexpr std::string_view to_string(Severity severity) {
+  return row_of(kSeverities, severity).name;
+}
+[[nodiscard]] constexpr std::optional<Severity> parse_severity(std::string_view text) {
+  return value_named(kSeverities, text);
+}
 
 struct Event {
   std::int64_t id = 0;  // of its row in the audit; 0: could not be kept

@@ -60,6 +60,8 @@ std::string_view colour(Severity severity) {
       return "#9a6700";
     case Severity::critical:
       return "#cf222e";
+    case Severity::count:
+      break;
   }
   return "#1a7f37";
 }

@@ -165,10 +165,12 @@ void read_login(const Section& section, HookConfig& hook, const std::filesystem:
 
 void read_filter(const Section& section, HookConfig& hook, const std::vector<std::string>& targets) {
   const auto name_of = [](const auto& one) { return events::to_string(one); };
+  constexpr auto kTypes = values_of(events::kTypes);
+  constexpr auto kSeverities = values_of(events::kSeverities);
   hook.filter.types =
-      read_known(section, "events", std::span(events::kTypes), name_of, "events such as [wal.health, wal.checkpoint]");
-  hook.filter.severities = read_known(section, "severities", std::span(events::kSeverities), name_of,
-                                      "severities such as [warning, critical]");
+      read_known(section, "events", std::span(kTypes), name_of, "events such as [wal.health, wal.checkpoint]");
+  hook.filter.severities =
+      read_known(section, "severities", std::span(kSeverities), name_of, "severities such as [warning, critical]");
   hook.filter.targets = read_known(
       section, "targets", std::span(targets), [](const std::string& name) { return std::string_view(name); },
       "names of targets");
@@ -181,7 +183,7 @@ void read_filter(const Section& section, HookConfig& hook, const std::vector<std
     return complain(section, "min_severity", "there are severities, too; write one of the two");
   }
   if (least == Severity::info) return;
-  for (const Severity severity : events::kSeverities) {
+  for (const Severity severity : kSeverities) {
     if (severity >= least) hook.filter.severities.push_back(severity);
   }
 }

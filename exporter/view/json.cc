@@ -156,7 +156,7 @@ Json restart(const RestartView& value) {
   }
   return {{"enabled", value.enabled},
           {"method", text_or_null(value.method)},
-          {"state", text(value.state)},
+          {"state", to_string(value.state)},
           {"last", std::move(last)},
           {"remaining_today", value.remaining_today}};
 }

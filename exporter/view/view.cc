@@ -20,10 +20,10 @@ std::uint64_t Histogram::total() const {
 }
 
 Counters::Counters() {
-  for (const policy::Reason reason : policy::kReasons) {
-    for (const influxdb::OutcomeKind outcome : influxdb::kOutcomes) checkpoints[{reason, outcome}] = 0;
+  for (const policy::ReasonRow& reason : policy::kReasons) {
+    for (const influxdb::OutcomeKind outcome : influxdb::kOutcomes) checkpoints[{reason.value, outcome}] = 0;
   }
-  for (const events::Type type : events::kTypes) events[type] = 0;
+  for (const events::TypeRow& type : events::kTypes) events[type.value] = 0;
 }
 
 std::shared_ptr<const View> ViewHolder::current() const {

@@ -4,15 +4,18 @@
 // Value types behind shared_ptr<const>; safe from any thread once published.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/table.h"
 #include "base/time.h"
 #include "events/event.h"
 #include "influxdb/outcome.h"
@@ -78,6 +81,22 @@ struct NodeView {
   std::optional<policy::SnapshotBudget> budget;
 };
 
+// How far a restart of InfluxDB is.
+enum class RestartState { idle, waiting, preparing, restarting, starting, count };
+struct RestartStateRow {
+  RestartState value{};
+  std::string_view name;
+};
+inline constexpr std::array kRestartStates{
+    RestartStateRow{RestartState::idle, "idle"}, RestartStateRow{RestartState::waiting, "waiting"},
+    RestartStateRow{RestartState::preparing, "preparing"}, RestartStateRow{RestartState::restarting, "restarting"},
+    RestartStateRow{RestartState::starting, "starting"}};
+static_assert(is_complete(kRestartStates));
+
+[[nodiscard]] constexpr std::string_view to_string(RestartState state) {
+  return row_of(kRestartStates, state).name;
+}
+
 // Restarts of InfluxDB that the exporter makes unasked.
 struct RestartView {
   struct Result {
@@ -86,8 +105,8 @@ struct RestartView {
     std::string message;
   };
   bool enabled = false;
-  std::string method;          // docker, systemd or command; empty: none is set
-  std::string state = "idle";  // idle, waiting, preparing, restarting, starting
+  std::string method;  // docker, systemd or command; empty: none is set
+  RestartState state = RestartState::idle;
   std::optional<Result> last;  // the last one made, tried or refused; survives restarts of this process
   std::uint64_t remaining_today = 0;
 };

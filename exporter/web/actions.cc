@@ -18,7 +18,7 @@ constexpr std::int64_t kDefaultHistory = 100;
 constexpr std::int64_t kLongestHistory = 1000;
 constexpr std::int64_t kLongestSamples = 2000;
 
-Json names_of(const view::View& view) {
+Json target_names(const view::View& view) {
   Json names = Json::array();
   for (const auto& target : view.targets) names.push_back(to_valid_utf8(target->name));
   return names;
@@ -35,7 +35,7 @@ std::shared_ptr<const view::TargetView> Handler::find(const view::View& view, co
 
 Response Handler::no_such_target(const Call& call, const view::View& view, const std::string& name) const {
   return refuse(call.request, 404, "there is no target \"" + escape_control(name) + "\"", "use one of `targets`",
-                {{"targets", names_of(view)}});
+                {{"targets", target_names(view)}});
 }
 
 Handler::Chosen Handler::choose(const Call& call) const {

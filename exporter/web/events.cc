@@ -30,10 +30,8 @@ Result<view::EventFilter> parse_filter(const Parameters& query) {
   if (!*type) return filter;
   filter.type = events::parse_type(**type);
   if (filter.type) return filter;
-  std::vector<std::string_view> names;
-  for (const events::Type known : events::kTypes) names.push_back(events::to_string(known));
-  return failure(ErrorKind::invalid,
-                 "the parameter type must be one of " + join(names, ", ") + ", not \"" + escape_control(**type) + "\"");
+  return failure(ErrorKind::invalid, "the parameter type must be one of " + join(names_of(events::kTypes), ", ") +
+                                         ", not \"" + escape_control(**type) + "\"");
 }
 
 // The id that the client has seen last: from the header that browsers send when they connect

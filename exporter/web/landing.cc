@@ -132,17 +132,17 @@ std::string escape_html(std::string_view text) {
 }
 
 std::string landing_page(const view::View& view, Time now) {
-  constexpr std::string_view kNotices = "<!--notices-->";
-  constexpr std::string_view kTargets = "<!--targets-->";
-  const auto page = page_template();
-  const auto first = page.find(kNotices);
-  const auto second = page.find(kTargets, first);
-  std::string out(page.substr(0, first));
-  out += notices(view);
-  out += page.substr(first + kNotices.size(), second - first - kNotices.size());
-  out += table(view, now);
-  out += page.substr(second + kTargets.size());
-  return out;
+  auto rest = page_template();
+  std::string out;
+  const auto fill_in = [&](std::string_view place, const std::string& text) {
+    const auto found = rest.find(place);
+    out += std::string(rest.substr(0, found)) + text;
+    rest.remove_prefix(found + place.size());
+  };
+  fill_in("<!--events-->", join(names_of(events::kTypes), " "));
+  fill_in("<!--notices-->", notices(view));
+  fill_in("<!--targets-->", table(view, now));
+  return out + std::string(rest);
 }
 
 }  // namespace wal_exporter::web

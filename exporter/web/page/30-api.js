@@ -29,7 +29,7 @@ const ask = async (path, {method = 'GET', seconds = 15} = {}) => {
 // it is known that somebody answers, and that the login is still taken.
 const openStream = (onEvent, onOpen, onEnd) => {
   const source = new EventSource(`${location.origin}/api/v1/events/stream`);
-  for (const kind of ['wal.health', 'wal.checkpoint', 'wal.restart_consideration', 'wal.restart']) {
+  for (const kind of document.querySelector('meta[name=wal_exporter-events]').content.split(' ')) {
     source.addEventListener(kind, (message) => onEvent(JSON.parse(message.data)));
   }
   source.addEventListener('open', onOpen);

@@ -18,11 +18,14 @@ settings::Settings read(const std::string& hooks) {
 }
 
 TEST(HookConfigs, EveryEventAndSeverityThatSettingsKnowIsOne) {
+  using events::Severity;
+  using events::Type;
   const auto configs = hook_configs(
       read("- {name: a, type: webhook, url: http://h/, severities: [info, warning, critical], events: [wal.health, "
            "wal.checkpoint, wal.restart_consideration, wal.restart]}\n"));
-  EXPECT_THAT(configs.at(0).filter.types, testing::ElementsAreArray(events::kTypes));
-  EXPECT_THAT(configs[0].filter.severities, testing::ElementsAreArray(events::kSeverities));
+  EXPECT_THAT(configs.at(0).filter.types,
+              ElementsAre(Type::health, Type::checkpoint, Type::restart_consideration, Type::restart));
+  EXPECT_THAT(configs[0].filter.severities, ElementsAre(Severity::info, Severity::warning, Severity::critical));
 }
 
 TEST(HookConfigs, OnlyAlertmanagersNeedToKnowTheTargets) {

@@ -128,7 +128,8 @@ TEST_F(Paused, NamesWhoAndUntilWhenToWhomItHoldsBack) {
   bench.start();
   bench.pause(1h, "carol");
   const auto request = bench.checkpoint({});
-  EXPECT_THAT(bench.answer_to<view::CheckpointAnswer>(request)->message,
+  const auto said = bench.answer_to<view::CheckpointAnswer>(request).value();
+  EXPECT_THAT(policy::explain(said.message, said.blockers),
               HasSubstr("actions are paused until 2026-01-01T01:00:00.000Z by carol; resume them first"));
 }
 

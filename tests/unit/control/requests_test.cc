@@ -62,8 +62,9 @@ TEST_F(Asked, WhatIsForbiddenIsBlockedAndNoted) {
   const auto said = answer(bench.checkpoint({.actor = "loopback"})).value();
   EXPECT_EQ(said.state, State::blocked);
   EXPECT_THAT(said.blockers, ElementsAre(Blocker::paused));
-  EXPECT_THAT(said.message, HasSubstr("No checkpoint was started: asked for (manual), 5 files, 4.9 KiB pending; "
-                                      "blocked by paused: actions are paused until 2026-01-01T01:00:00"));
+  EXPECT_THAT(policy::explain(said.message, said.blockers),
+              HasSubstr("No checkpoint was started: asked for (manual), 5 files, 4.9 KiB pending; "
+                        "blocked by paused: actions are paused until 2026-01-01T01:00:00"));
   EXPECT_THAT(bench.wanted.checkpoints, IsEmpty());
   const auto noted = bench.store->entries("decision").back();
   EXPECT_THAT(noted.summary, HasSubstr("refused: asked for (manual)"));

@@ -75,7 +75,7 @@ TEST_F(Restart, IsMadeAfterAQuarterOfAnHourBlockedAndOncePerEpisode) {
   EXPECT_EQ(why.at("blockers"), nlohmann::json{"method_disabled"});
   EXPECT_THAT(why.at("recommendations"), Contains(HasSubstr("No checkpoint is started now: ")));
   const auto view = bench.view();
-  EXPECT_EQ(view->restart.state, "idle");
+  EXPECT_EQ(view->restart.state, view::RestartState::idle);
   ASSERT_TRUE(view->restart.last.has_value());
   EXPECT_TRUE(view->restart.last->success);
   EXPECT_THAT(view->restart.last->message, HasSubstr("InfluxDB is up again"));
@@ -164,7 +164,7 @@ TEST_F(Restart, WaitsAsLongAsSomethingHoldsItBackAndSaysSoOnce) {
   EXPECT_THAT(message(), HasSubstr("not now, but when this ends: "));
   EXPECT_EQ(told().back().at("blockers"), (nlohmann::json{"disk_headroom"}));
   EXPECT_EQ(told().back().at("waits"), true);
-  EXPECT_EQ(bench.restart().state, "waiting");
+  EXPECT_EQ(bench.restart().state, view::RestartState::waiting);
   EXPECT_THAT(bench.view()->recommendations, Contains(HasSubstr("The restart of InfluxDB is held back: ")));
 
   // The next process remembers it, and acts when there is room.
@@ -218,7 +218,7 @@ TEST_F(Restart, ThatIsRefusedBecauseItCanNotBeKeptLeavesNoBegunOneBehind) {
     EXPECT_EQ(fresh.store->values["restart_begun"], "") << failing;
     fresh.kill();
     fresh.start();
-    EXPECT_EQ(fresh.restart().state, "idle") << failing;
+    EXPECT_EQ(fresh.restart().state, view::RestartState::idle) << failing;
     EXPECT_EQ(fresh.logged("was ended while InfluxDB was being restarted"), 0U) << failing;
   }
 }
@@ -261,7 +261,7 @@ TEST_F(RestartKilled, WhileTheCommandRanIsToldByTheNextProcessAsNotKnown) {
   // Told once: the one after that knows nothing of it.
   bench.end();
   start();
-  EXPECT_EQ(bench.restart().state, "idle");
+  EXPECT_EQ(bench.restart().state, view::RestartState::idle);
 }
 
 TEST_F(RestartKilled, AfterTheCommandIsSeenToItsEndByTheNextProcess) {
@@ -285,7 +285,7 @@ TEST_F(Restart, WaitsAgainWhereAPersonPausesWhileItIsPrepared) {
   EXPECT_THAT(bench.store->steps(), ElementsAre("preparing", "not_prepared", "refused"));
   EXPECT_EQ(told().back().at("waits"), true);
   EXPECT_EQ(told().back().at("blockers"), (nlohmann::json{"paused"}));
-  EXPECT_EQ(bench.restart().state, "waiting");
+  EXPECT_EQ(bench.restart().state, view::RestartState::waiting);
   EXPECT_FALSE(bench.restart().last.has_value()) << "it is not over";
   EXPECT_EQ(bench.wanted.restarts, 0U);
 
@@ -331,7 +331,7 @@ TEST_F(Restart, WaitsWhileInfluxdbMayBeReplayingAndIsMadeWhenItHadItsTime) {
   EXPECT_EQ(told().back().at("blockers"), (nlohmann::json{"server_unreachable"}));
   bench.pass(20min);
   EXPECT_THAT(bench.store->steps(), ElementsAre("refused"));
-  EXPECT_EQ(bench.restart().state, "waiting");
+  EXPECT_EQ(bench.restart().state, view::RestartState::waiting);
   EXPECT_EQ(bench.wanted.restarts, 0U);
   bench.pass_until_step("restarted");
   EXPECT_GE(bench.now().steady - closed_at, 29min + 30s);
@@ -359,12 +359,12 @@ TEST_F(Restart, LetsGoOfTheTargetWhenItIsOver) {
   bench.answers.samples = false;  // the one to compare is still to come
   bench.pass_until([&] { return bench.wanted.restarts == 1 || bench.open().sample.has_value(); });
   if (bench.open().sample) bench.give_sample();
-  bench.pass_until([&] { return bench.restart().state == "starting"; });
+  bench.pass_until([&] { return bench.restart().state == view::RestartState::starting; });
   EXPECT_TRUE(bench.lock_held());
   bench.answers.samples = true;
   bench.give_sample();
   bench.pass_until_step("ready");
-  EXPECT_EQ(bench.restart().state, "idle");
+  EXPECT_EQ(bench.restart().state, view::RestartState::idle);
   EXPECT_FALSE(bench.lock_held()) << "a checkpoint that is asked for now would be busy";
 }
 
@@ -391,7 +391,7 @@ TEST_F(Restart, OfAnInfluxdbThatComesUpLateIsReadyOnlyThen) {
   bench.pass_until_step("restarted");
   bench.pass(5min);
   EXPECT_THAT(bench.store->steps(), Not(Contains("ready")));
-  EXPECT_EQ(bench.restart().state, "starting");
+  EXPECT_EQ(bench.restart().state, view::RestartState::starting);
   // Nothing else is done to it meanwhile.
   const auto asked = bench.checkpoint({.wait = 0s});
   const auto answer = bench.answer_to<view::CheckpointAnswer>(asked);
@@ -446,7 +446,7 @@ TEST_F(Restart, ThatHangsIsEndedWithItsTargetAndNothingWaitsForIt) {
   start();
   bench.pass_until_step("restarting");
   bench.pass(2min);
-  EXPECT_EQ(bench.restart().state, "restarting");
+  EXPECT_EQ(bench.restart().state, view::RestartState::restarting);
   bench.stop();
   EXPECT_EQ(bench.wanted.restart_stops, 1U);
   EXPECT_FALSE(bench.control().has_ended()) << "what InfluxDB is told comes to its end first";
@@ -455,7 +455,7 @@ TEST_F(Restart, ThatHangsIsEndedWithItsTargetAndNothingWaitsForIt) {
   EXPECT_TRUE(bench.control().has_ended());
   EXPECT_THAT(bench.store->steps(), ElementsAre("preparing", "not_prepared", "restarting"))
       << "that we end is no failure of it";
-  EXPECT_EQ(bench.restart().state, "idle");
+  EXPECT_EQ(bench.restart().state, view::RestartState::idle);
   EXPECT_EQ(bench.view()->counters.restart_failures, 0U);
   ASSERT_TRUE(bench.restart().last.has_value());
   EXPECT_FALSE(bench.restart().last->success);

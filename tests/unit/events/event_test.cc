@@ -2,10 +2,13 @@
 
 #include <gmock/gmock.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
-#include <vector>
+#include <string>
 
 #include "events/bus.h"
+#include "events/restart_step.h"
+#include "paths.h"
 
 namespace wal_exporter::events {
 namespace {
@@ -13,16 +16,37 @@ namespace {
 using ::testing::ElementsAre;
 
 TEST(EventType, NamesAreThoseOfTheOlderServiceAndTheRestart) {
-  std::vector<std::string_view> names;
-  for (const Type type : kTypes) names.push_back(to_string(type));
-  EXPECT_THAT(names, ElementsAre("wal.health", "wal.checkpoint", "wal.restart_consideration", "wal.restart"));
+  EXPECT_THAT(names_of(kTypes),
+              ElementsAre("wal.health", "wal.checkpoint", "wal.restart_consideration", "wal.restart"));
 }
 
 TEST(EventType, EveryNameIsReadBackAndNothingElse) {
-  for (const Type type : kTypes) EXPECT_EQ(parse_type(to_string(type)), type);
+  for (const auto& [type, name] : kTypes) EXPECT_EQ(parse_type(to_string(type)), type);
   EXPECT_EQ(parse_type("wal.other"), std::nullopt);
-  for (const Severity severity : kSeverities) EXPECT_EQ(parse_severity(to_string(severity)), severity);
+  for (const auto& [severity, name] : kSeverities) EXPECT_EQ(parse_severity(to_string(severity)), severity);
   EXPECT_EQ(parse_severity("Warning"), std::nullopt);
+}
+
+TEST(EventSchema, NamesWhatTheTablesName) {
+  std::ifstream file(std::string(tests::kSource) + "/exporter/events/schema/event.json");
+  const auto schema = nlohmann::json::parse(file);
+  EXPECT_EQ(schema.at("/properties/type/enum"_json_pointer), nlohmann::json(names_of(kTypes)));
+  EXPECT_EQ(schema.at("/properties/severity/enum"_json_pointer), nlohmann::json(names_of(kSeverities)));
+  EXPECT_EQ(schema.at("/properties/detail/properties/severity/enum"_json_pointer),
+            nlohmann::json(names_of(kSeverities)));
+  nlohmann::json steps;
+  for (const auto& branch : schema.at("oneOf")) {
+    if (branch.at("/properties/type/const"_json_pointer) != "wal.restart") continue;
+    steps = branch.at("/properties/detail/properties/step/enum"_json_pointer);
+  }
+  EXPECT_EQ(steps, nlohmann::json(names_of(kRestartSteps)));
+}
+
+TEST(RestartSteps, AskForAPersonWhereInfluxdbIsNotUp) {
+  EXPECT_EQ(severity_of(RestartStep::failed), Severity::critical);
+  EXPECT_EQ(severity_of(RestartStep::refused), Severity::warning);
+  EXPECT_EQ(severity_of(RestartStep::not_prepared), Severity::warning);
+  EXPECT_EQ(severity_of(RestartStep::ready), Severity::info);
 }
 
 TEST(Event, StartsWithoutARowInTheAudit) {

@@ -14,7 +14,7 @@ using ::testing::ElementsAre;
 TEST(Counters, EveryPairOfReasonAndOutcomeIsThereAtZero) {
   const Counters counters;
   EXPECT_EQ(counters.checkpoints.size(), 30U);
-  for (const policy::Reason reason : policy::kReasons) {
+  for (const auto& [reason, name] : policy::kReasons) {
     for (const influxdb::OutcomeKind outcome : influxdb::kOutcomes) {
       EXPECT_EQ(counters.checkpoints.at({reason, outcome}), 0U);
     }

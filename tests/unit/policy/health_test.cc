@@ -222,14 +222,14 @@ TEST(Names, AreTheLabelsThatMetricsAndTheApiUse) {
                                    "maintenance", "paused", "server_unreachable", "sample_stale", "disk_headroom",
                                    "snapshot_budget", "gen1_boundary", "too_long", "method_disabled", "dry_run"));
   std::vector<std::string> reasons;
-  for (const Reason reason : kReasons) reasons.emplace_back(to_string(reason));
+  for (const ReasonRow& row : kReasons) reasons.emplace_back(row.name);
   EXPECT_THAT(reasons, testing::ElementsAre("warning", "critical", "scheduled", "manual", "alert", "pre_restart"));
   EXPECT_EQ(to_string(Action::none), "none");
   EXPECT_EQ(to_string(Action::checkpoint), "checkpoint");
 }
 
 TEST(Names, AReasonIsReadBackFromItsName) {
-  for (const Reason reason : kReasons) EXPECT_EQ(parse_reason(to_string(reason)), reason);
+  for (const auto& [reason, name] : kReasons) EXPECT_EQ(parse_reason(to_string(reason)), reason);
   EXPECT_EQ(parse_reason("Manual"), std::nullopt);
   EXPECT_EQ(parse_reason(""), std::nullopt);
 }

@@ -69,7 +69,8 @@ TEST(TargetJson, TellsOfRestarts) {
   TargetView target = full_target();
   EXPECT_EQ(to_json(target, kNow)["restart"].dump(),
             R"({"enabled":false,"method":null,"state":"idle","last":null,"remaining_today":0})");
-  target.restart = {true, "docker", "starting", RestartView::Result{kNow, false, "no such\xff \"container\"\n"}, 2};
+  target.restart = {true, "docker", RestartState::starting,
+                    RestartView::Result{kNow, false, "no such\xff \"container\"\n"}, 2};
   EXPECT_EQ(to_json(target, kNow)["restart"].dump(),
             R"({"enabled":true,"method":"docker","state":"starting","last":{"time":"2026-11-23T10:00:00.000Z",)"
             "\"success\":false,\"message\":\"no such\xEF\xBF\xBD \\\"container\\\"\\n\"},\"remaining_today\":2}");
