@@ -28,7 +28,7 @@ std::shared_ptr<const view::View> first_view(const settings::Settings& settings,
   auto view = std::make_shared<view::View>();
   view->started = now;
   view->last_reload_success = now;
-  view->hooks = hook_views(settings);
+  view->hooks = hooks_before_start(settings);
   for (const settings::Target& target : settings.targets) {
     auto known = std::make_shared<view::TargetView>();
     known->name = target.name;
@@ -42,19 +42,6 @@ std::shared_ptr<const view::View> first_view(const settings::Settings& settings,
   }
   return view;
 }
-
-view::HistoryEntry to_entry(state::AuditEntry entry) {
-  return {entry.id,
-          entry.time,
-          std::move(entry.target),
-          std::move(entry.kind),
-          std::move(entry.summary),
-          std::move(entry.detail)};
-}
-
-}  // namespace
-
-namespace {
 
 // All at once: each may take a while to come to a safe point.
 void stop_all(const std::vector<std::shared_ptr<Target>>& targets, SteadyTime deadline) {
@@ -336,14 +323,10 @@ Result<view::HistoryPage> Exporter::history(const std::string& target, std::opti
                                             std::size_t limit) {
   auto entries = store_->history(target, before, limit + 1);
   if (!entries) return tl::unexpected(entries.error());
-  view::HistoryPage page;
-  for (state::AuditEntry& entry : *entries) {
-    if (page.entries.size() == limit) {
-      page.next_before = page.entries.empty() ? entry.id + 1 : page.entries.back().id;
-      break;
-    }
-    page.entries.push_back(to_entry(std::move(entry)));
-  }
+  view::HistoryPage page{*std::move(entries), std::nullopt};
+  if (page.entries.size() <= limit) return page;
+  page.entries.resize(limit);
+  if (limit > 0) page.next_before = page.entries.back().id;
   return page;
 }
 
@@ -373,7 +356,7 @@ void Exporter::publish_now() {
     const MutexLock lock(targets_mutex_);
     targets = targets_;
   }
-  view->hooks = hook_views(hooks_.status());
+  view->hooks = hooks_.status();
   const bool late = clock_->steady() >= ready_at_;
   for (const auto& target : targets) {
     // In this order: whoever is told that a target is ready sees its sample.

@@ -74,32 +74,12 @@ events::HookServices hook_services(std::shared_ptr<Clock> clock, Log log, std::s
           std::move(changed), &hook_jitter};
 }
 
-std::vector<view::HookView> hook_views(const std::vector<events::HookStatus>& statuses) {
-  std::vector<view::HookView> out;
-  for (const events::HookStatus& status : statuses) {
-    view::HookView one;
-    one.name = status.name;
-    one.type = events::to_string(status.type);
-    one.receivers = status.receivers;
-    one.deliveries = status.deliveries;
-    one.failures = status.failures;
-    one.dropped = status.dropped;
-    one.queue_length = status.queue_length;
-    one.last_error = status.last_error;
-    one.last_error_at = status.last_error_at;
-    one.last_success = status.last_success;
-    out.push_back(std::move(one));
-  }
-  return out;
-}
-
-std::vector<view::HookView> hook_views(const settings::Settings& settings) {
-  std::vector<view::HookView> out;
+std::vector<events::HookStatus> hooks_before_start(const settings::Settings& settings) {
+  std::vector<events::HookStatus> out;
   for (const events::HookConfig& config : hook_configs(settings)) {
-    view::HookView one;
+    events::HookStatus& one = out.emplace_back();
     one.name = config.name;
-    one.type = events::to_string(config.type);
-    out.push_back(std::move(one));
+    one.type = config.type;
   }
   return out;
 }

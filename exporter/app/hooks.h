@@ -11,7 +11,6 @@
 #include "events/hooks.h"
 #include "settings/settings.h"
 #include "state/store.h"
-#include "view/view.h"
 
 namespace wal_exporter::app {
 
@@ -28,8 +27,7 @@ namespace wal_exporter::app {
                                                  std::shared_ptr<events::Bus> bus, std::shared_ptr<state::Store> store,
                                                  std::function<void()> changed);
 
-[[nodiscard]] std::vector<view::HookView> hook_views(const std::vector<events::HookStatus>& statuses);
-// Before any of them runs.
-[[nodiscard]] std::vector<view::HookView> hook_views(const settings::Settings& settings);
+// What is shown of them before any of them runs.
+[[nodiscard]] std::vector<events::HookStatus> hooks_before_start(const settings::Settings& settings);
 
 }  // namespace wal_exporter::app

@@ -69,10 +69,10 @@ std::optional<influxdb::NodeFacts> node_facts_from(const std::string& text) {
   return facts;
 }
 
-NodeKnowledge node_knowledge(const settings::Target& target, const std::optional<influxdb::NodeFacts>& facts) {
+view::NodeView node_knowledge(const settings::Target& target, const std::optional<influxdb::NodeFacts>& facts) {
   const influxdb::ServerOptions& set = target.influxdb;
   const influxdb::NodeFacts said = facts.value_or(influxdb::NodeFacts{});
-  NodeKnowledge node;
+  view::NodeView node;
   choose(node.rules.snapshot_size, node.snapshot_size_from, set.snapshot_size, said.snapshot_size);
   choose(node.rules.flush_interval, node.flush_interval_from, set.flush_interval, said.flush_interval);
   choose(node.rules.gen1_duration, node.gen1_duration_from, set.gen1_duration, said.gen1_duration);
@@ -138,16 +138,9 @@ NudgeOutlook nudge_outlook(const settings::Target& target, const wal::Sample& sa
   return outlook;
 }
 
-view::NodeView node_view(const NodeKnowledge& node, const wal::Sample* sample) {
-  view::NodeView view{node.rules,
-                      node.snapshot_size_from,
-                      node.flush_interval_from,
-                      node.gen1_duration_from,
-                      node.kept_files_from,
-                      node.warnings,
-                      std::nullopt};
-  if (sample != nullptr) view.budget = policy::snapshot_budget(*sample, node.rules);
-  return view;
+view::NodeView node_view(view::NodeView node, const wal::Sample* sample) {
+  if (sample != nullptr) node.budget = policy::snapshot_budget(*sample, node.rules);
+  return node;
 }
 
 std::optional<policy::OwnTrigger> own_trigger_of(const policy::Memory& memory) {

@@ -20,19 +20,9 @@
 
 namespace wal_exporter::control {
 
-struct NodeKnowledge {
-  wal::NodeRules rules;
-  // Where S, F, G and the kept files come from: settings, server or default.
-  std::string snapshot_size_from = "default";
-  std::string flush_interval_from = "default";
-  std::string gen1_duration_from = "default";
-  std::string kept_files_from = "default";
-  std::vector<std::string> warnings;  // for people, each with the remedy
-};
-
-// `facts`: nullopt where the server was not asked yet or has no url.
-[[nodiscard]] NodeKnowledge node_knowledge(const settings::Target& target,
-                                           const std::optional<influxdb::NodeFacts>& facts);
+// Without a budget. `facts`: nullopt where the server was not asked yet or has no url.
+[[nodiscard]] view::NodeView node_knowledge(const settings::Target& target,
+                                            const std::optional<influxdb::NodeFacts>& facts);
 
 // What a server said of its own settings, for the state database; what can't be read
 // says nothing.
@@ -51,8 +41,8 @@ struct NudgeOutlook {
                                          const wal::NodeRules& rules, influxdb::NudgeMode mode, bool requested,
                                          Time now);
 
-// For readers: what is known, and the budget that `sample` (nullptr: none) leaves.
-[[nodiscard]] view::NodeView node_view(const NodeKnowledge& node, const wal::Sample* sample);
+// With the budget that `sample` (nullptr: none) leaves.
+[[nodiscard]] view::NodeView node_view(view::NodeView node, const wal::Sample* sample);
 
 // The point of ours that is dated in the future, where one is remembered.
 [[nodiscard]] std::optional<policy::OwnTrigger> own_trigger_of(const policy::Memory& memory);

@@ -60,7 +60,7 @@ class ServerState {
   [[nodiscard]] wal::Generation version() const { return version_; }
   [[nodiscard]] bool is_node() const { return version_ == wal::Generation::v3; }
   [[nodiscard]] const policy::Rules& rules() const { return rules_; }
-  [[nodiscard]] const NodeKnowledge& node() const { return node_; }
+  [[nodiscard]] const view::NodeView& node() const { return node_; }
   [[nodiscard]] const std::optional<influxdb::WalMetrics>& wal_metrics() const { return wal_metrics_; }
 
  private:
@@ -77,7 +77,7 @@ class ServerState {
   std::optional<influxdb::WalMetrics> wal_metrics_;
   std::optional<influxdb::NodeFacts> node_facts_;
   std::optional<influxdb::NodeFacts> remembered_facts_;  // said to an earlier process of ours
-  NodeKnowledge node_;
+  view::NodeView node_;
   std::vector<std::string> warned_;  // of node_, in the log
   wal::Generation version_;
   policy::Rules rules_;

@@ -24,21 +24,9 @@
 #include "events/hook.h"
 #include "events/hook_memory.h"
 #include "events/hook_queue.h"
+#include "events/hook_status.h"
 
 namespace wal_exporter::events {
-
-struct HookStatus {
-  std::string name;
-  HookType type = HookType::webhook;
-  std::vector<std::string> receivers;  // scheme and host; empty where the URL is a secret
-  std::uint64_t deliveries = 0;        // events
-  std::uint64_t failures = 0;          // requests
-  std::uint64_t dropped = 0;           // events
-  std::size_t queue_length = 0;
-  std::string last_error;  // kept when it works again; empty: never failed
-  std::optional<Time> last_error_at;
-  std::optional<Time> last_success;
-};
 
 struct HookServices {
   std::shared_ptr<Clock> clock;

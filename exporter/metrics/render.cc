@@ -40,23 +40,23 @@ void add_hooks(const view::View& view, TextWriter& out) {
     const char* name;
     const char* help;
     MetricType type;
-    std::uint64_t view::HookView::*value;
+    std::uint64_t events::HookStatus::*value;
   };
   static constexpr HookFamily kFamilies[] = {
       {"influxdb_wal_exporter_hook_deliveries_total", "Events that the hook delivered.", MetricType::Counter,
-       &view::HookView::deliveries},
+       &events::HookStatus::deliveries},
       {"influxdb_wal_exporter_hook_failures_total",
        "Requests of the hook that did not go well; what they were to tell is tried again.", MetricType::Counter,
-       &view::HookView::failures},
+       &events::HookStatus::failures},
       {"influxdb_wal_exporter_hook_dropped_total",
        "Events that the hook never delivered: too old, too many, or refused by its receiver.", MetricType::Counter,
-       &view::HookView::dropped},
+       &events::HookStatus::dropped},
       {"influxdb_wal_exporter_hook_queue_length", "Events that wait to be delivered by the hook.", MetricType::Gauge,
-       &view::HookView::queue_length},
+       &events::HookStatus::queue_length},
   };
   for (const HookFamily& entry : kFamilies) {
     MetricFamily family{entry.name, entry.help, entry.type, {}};
-    for (const view::HookView& hook : view.hooks) {
+    for (const events::HookStatus& hook : view.hooks) {
       ClientMetric& metric = family.metric.emplace_back();
       metric.label = {{"hook", to_valid_utf8(hook.name)}};
       const auto value = static_cast<double>(hook.*entry.value);

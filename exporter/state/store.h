@@ -14,18 +14,9 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/time.h"
+#include "state/audit_entry.h"
 
 namespace wal_exporter::state {
-
-struct AuditEntry {
-  std::int64_t id = 0;  // growing; given by append()
-  Time time{};
-  std::string target;
-  std::string kind;
-  std::string summary;
-  std::string detail;  // a JSON object
-};
 
 inline constexpr std::string_view kEventPrefix = "wal.";
 

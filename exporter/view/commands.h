@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "events/event.h"
 #include "policy/decision.h"
+#include "state/audit_entry.h"
 #include "view/samples.h"
 #include "view/view.h"
 
@@ -131,17 +132,8 @@ class Commands {
   [[nodiscard]] virtual Result<void> reload() = 0;
 };
 
-struct HistoryEntry {
-  std::int64_t id = 0;
-  Time time{};
-  std::string target;
-  std::string kind;     // decision, wal.health, wal.checkpoint, wal.restart_consideration, wal.restart
-  std::string summary;  // one line for people
-  std::string detail;   // a JSON object
-};
-
 struct HistoryPage {
-  std::vector<HistoryEntry> entries;        // newest first
+  std::vector<state::AuditEntry> entries;   // newest first
   std::optional<std::int64_t> next_before;  // for the next page; nullopt: this was the last
 };
 

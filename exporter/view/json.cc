@@ -257,7 +257,7 @@ Json to_json(const CheckpointRun& run) {
   return out;
 }
 
-Json to_json(const HistoryEntry& entry) {
+Json to_json(const state::AuditEntry& entry) {
   Json detail = Json::parse(entry.detail, nullptr, /*allow_exceptions=*/false);
   if (detail.is_discarded()) detail = text_or_null(entry.detail);
   Json out;
@@ -337,12 +337,12 @@ Json to_json(const PrepareRestartAnswer& answer) {
   return out;
 }
 
-Json to_json(const HookView& hook) {
+Json to_json(const events::HookStatus& hook) {
   Json receivers = Json::array();
   for (const std::string& receiver : hook.receivers) receivers.push_back(text(receiver));
   Json out;
   out["name"] = text(hook.name);
-  out["type"] = text(hook.type);
+  out["type"] = events::to_string(hook.type);
   out["receivers"] = std::move(receivers);
   out["deliveries"] = hook.deliveries;
   out["failures"] = hook.failures;

@@ -32,7 +32,7 @@ namespace wal_exporter::view {
 [[nodiscard]] nlohmann::ordered_json to_json(const View& view, Time now);
 // `outcome`, `ended`, `message`, `duration_seconds` and `reclaimed` are null while it runs.
 [[nodiscard]] nlohmann::ordered_json to_json(const CheckpointRun& run);
-[[nodiscard]] nlohmann::ordered_json to_json(const HistoryEntry& entry);
+[[nodiscard]] nlohmann::ordered_json to_json(const state::AuditEntry& entry);
 // The sample that an event rests on: sampled_at, pending, retained, snapshot, max_data_time.
 [[nodiscard]] nlohmann::ordered_json event_sample_json(const wal::Sample& sample);
 // Numbers are null where nothing was known.
@@ -44,6 +44,6 @@ namespace wal_exporter::view {
 [[nodiscard]] nlohmann::ordered_json to_json(const PrepareRestartAnswer& answer);
 [[nodiscard]] nlohmann::ordered_json to_json(const PauseAnswer& answer);
 // Contains no secret: `receivers` is empty if the URL is one.
-[[nodiscard]] nlohmann::ordered_json to_json(const HookView& hook);
+[[nodiscard]] nlohmann::ordered_json to_json(const events::HookStatus& hook);
 
 }  // namespace wal_exporter::view

@@ -18,6 +18,7 @@
 #include "base/table.h"
 #include "base/time.h"
 #include "events/event.h"
+#include "events/hook_status.h"
 #include "influxdb/outcome.h"
 #include "influxdb/server_facts.h"
 #include "policy/budget.h"
@@ -73,11 +74,11 @@ struct Counters {
 // What is known about an InfluxDB 3 node beyond its directory.
 struct NodeView {
   wal::NodeRules rules;
-  std::string snapshot_size_from;  // settings, server or default; likewise below
-  std::string flush_interval_from;
-  std::string gen1_duration_from;
-  std::string kept_files_from;
-  std::vector<std::string> warnings;
+  std::string snapshot_size_from = "default";  // settings, server or default; likewise below
+  std::string flush_interval_from = "default";
+  std::string gen1_duration_from = "default";
+  std::string kept_files_from = "default";
+  std::vector<std::string> warnings;  // for people, each with the remedy
   std::optional<policy::SnapshotBudget> budget;
 };
 
@@ -159,24 +160,10 @@ struct TargetView {
   Counters counters;
 };
 
-// A hook, and how its deliveries go.
-struct HookView {
-  std::string name;
-  std::string type;                    // webhook, slack, alertmanager
-  std::vector<std::string> receivers;  // scheme and host of each; empty where the URL is a secret
-  std::uint64_t deliveries = 0;        // events
-  std::uint64_t failures = 0;          // requests
-  std::uint64_t dropped = 0;           // events
-  std::uint64_t queue_length = 0;      // events
-  std::string last_error;              // kept when it works again; empty: never failed
-  std::optional<Time> last_error_at;
-  std::optional<Time> last_success;
-};
-
 struct View {
   Time started{};                                          // of the process
   std::vector<std::shared_ptr<const TargetView>> targets;  // in the order of the settings
-  std::vector<HookView> hooks;                             // in the order of the settings
+  std::vector<events::HookStatus> hooks;                   // in the order of the settings
   std::vector<std::string> not_ready;                      // what readiness still waits for, named; empty: ready
   bool last_reload_successful = true;
   Time last_reload_success{};

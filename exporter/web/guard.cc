@@ -28,8 +28,8 @@ Verdict refuse(std::string reason, std::string remedy) {
   return {403, std::move(reason), std::move(remedy)};
 }
 
-std::optional<std::string> single(const RequestFacts& facts, std::string_view name) {
-  auto values = header_values(facts.headers, name);
+std::optional<std::string> single(const Request& request, std::string_view name) {
+  auto values = header_values(request.headers, name);
   if (values.empty()) return std::nullopt;
   return std::move(values.front());
 }
@@ -41,13 +41,13 @@ std::optional<std::string> normal_host(std::string_view text, std::uint16_t defa
   return lower_case(parts->host) + ":" + std::to_string(parts->port.value_or(default_port));
 }
 
-bool is_own_origin(const RequestFacts& facts, const std::string& origin, bool users_configured) {
+bool is_own_origin(const Request& request, const std::string& origin, bool users_configured) {
   // Behind a proxy that does TLS the page's origin is https. A foreign page can't
   // add this header, and without users it is refused anyway.
-  const bool https = users_configured && single(facts, "X-Forwarded-Proto") == "https";
+  const bool https = users_configured && single(request, "X-Forwarded-Proto") == "https";
   const std::string_view scheme = https ? "https://" : "http://";
   const std::uint16_t port = https ? 443 : 80;
-  const auto host = single(facts, "Host");
+  const auto host = single(request, "Host");
   if (!host || !lower_case(origin).starts_with(scheme)) return false;
   const auto theirs = normal_host(std::string_view(origin).substr(scheme.size()), port);
   return theirs && theirs == normal_host(*host, port);
@@ -55,8 +55,8 @@ bool is_own_origin(const RequestFacts& facts, const std::string& origin, bool us
 
 // The first header that only proxies set. With one, a request from loopback may come from
 // anywhere.
-std::optional<std::string> forwarding_header(const RequestFacts& facts) {
-  for (const auto& header : facts.headers) {
+std::optional<std::string> forwarding_header(const Request& request) {
+  for (const auto& header : request.headers) {
     const auto name = lower_case(header.name);
     if (name == "forwarded" || name == "x-real-ip" || name == "via" || name.starts_with("x-forwarded-")) {
       return header.name;
@@ -65,36 +65,36 @@ std::optional<std::string> forwarding_header(const RequestFacts& facts) {
   return std::nullopt;
 }
 
-Verdict judge_page(const RequestFacts& facts, bool users_configured) {
-  if (const auto origin = single(facts, "Origin"); origin && !is_own_origin(facts, *origin, users_configured)) {
+Verdict judge_page(const Request& request, bool users_configured) {
+  if (const auto origin = single(request, "Origin"); origin && !is_own_origin(request, *origin, users_configured)) {
     return refuse("the request comes from another page: Origin is \"" + escape_control(*origin) + "\", not our own",
                   kOwnPage);
   }
-  const auto site = single(facts, "Sec-Fetch-Site");
+  const auto site = single(request, "Sec-Fetch-Site");
   if (site && *site != "none" && *site != "same-origin") {
     return refuse("the request comes from another page: Sec-Fetch-Site is \"" + escape_control(*site) + "\"", kOwnPage);
   }
   return {};
 }
 
-Verdict judge_without_users(const RequestFacts& facts) {
-  if (!is_loopback_address(facts.peer)) {
+Verdict judge_without_users(const Request& request) {
+  if (!is_loopback_address(request.peer)) {
     return refuse("without users, changing requests are taken from loopback only; this one came from " +
-                      escape_control(facts.peer),
+                      escape_control(request.peer),
                   kConfigureUsers);
   }
-  const auto host = single(facts, "Host");
+  const auto host = single(request, "Host");
   if (!host || !is_loopback_host(*host)) {
     return refuse("without users, changing requests must be sent to localhost, 127.x or [::1]; the Host header is " +
                       (host ? "\"" + escape_control(*host) + "\"" : std::string("missing")),
                   kConfigureUsers);
   }
-  if (facts.http_version != "1.1") {
+  if (request.version != "1.1") {
     return refuse("without users, changing requests are taken over HTTP/1.1 only, because proxies speak HTTP/" +
-                      escape_control(facts.http_version),
+                      escape_control(request.version),
                   kConfigureUsers);
   }
-  if (const auto header = forwarding_header(facts)) {
+  if (const auto header = forwarding_header(request)) {
     return refuse(
         "without users, changing requests are not taken through a proxy; " + escape_control(*header) + " was sent",
         kConfigureUsers);
@@ -122,22 +122,22 @@ bool is_loopback_host(std::string_view host) {
   return parts && (equal_ignoring_case(parts->host, "localhost") || is_loopback_address(parts->host));
 }
 
-Verdict guard(const RequestFacts& facts, bool users_configured, bool login_ok, bool open) {
+Verdict guard(const Request& request, bool users_configured, bool login_ok, bool open) {
   for (const auto name : kSingle) {
-    if (header_values(facts.headers, name).size() > 1) {
+    if (header_values(request.headers, name).size() > 1) {
       return refuse("the header " + std::string(name) + " was sent more than once", "send it once");
     }
   }
-  const bool changing = is_changing(facts.method);
+  const bool changing = is_changing(request.method);
   if (changing) {
-    if (auto verdict = judge_page(facts, users_configured); !verdict.allowed()) return verdict;
+    if (auto verdict = judge_page(request, users_configured); !verdict.allowed()) return verdict;
   }
   if (users_configured) {
     if (login_ok || (open && !changing)) return {};
     return {401, "a login is needed, or the one sent is not right",
             "log in with a user of the file given as --web.config.file (curl -u NAME:PASSWORD ...)"};
   }
-  return changing ? judge_without_users(facts) : Verdict{};
+  return changing ? judge_without_users(request) : Verdict{};
 }
 
 }  // namespace wal_exporter::web

@@ -15,13 +15,6 @@
 
 namespace wal_exporter::web {
 
-struct RequestFacts {
-  std::string method;
-  std::string http_version;  // "1.1"
-  std::string peer;          // numeric address
-  std::vector<Header> headers;
-};
-
 struct Verdict {
   int status = 200;    // 200: go on; 401: a login is needed; 403: refused
   std::string reason;  // for people
@@ -31,8 +24,8 @@ struct Verdict {
 };
 
 // `users_configured`: everything but an `open` route needs a login; `login_ok`:
-// the request carries a right one.
-[[nodiscard]] Verdict guard(const RequestFacts& facts, bool users_configured, bool login_ok, bool open = false);
+// the request carries a right one. Query and body are not looked at.
+[[nodiscard]] Verdict guard(const Request& request, bool users_configured, bool login_ok, bool open = false);
 
 [[nodiscard]] bool is_changing(std::string_view method);
 // 127.0.0.0/8, ::1 and ::ffff:127.0.0.0/104, as text.

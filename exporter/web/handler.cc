@@ -168,8 +168,7 @@ Response Handler::dispatch(const Request& request, const Users& users, std::stri
   }
 
   auto user = open ? std::nullopt : log_in(request, users);
-  const auto verdict = guard({request.method, request.version, request.peer, request.headers}, users.configured(),
-                             user.has_value(), open);
+  const auto verdict = guard(request, users.configured(), user.has_value(), open);
   if (verdict.status == 401) {
     auto response = refuse(request, 401, verdict.reason, verdict.remedy);
     // With a scheme that it knows, a browser shows a login dialog and lets the script wait for
@@ -210,7 +209,7 @@ std::optional<Response> Handler::refuse_alerts(const Request& request, const Use
         "write a random token into a file, name it in the settings as alerts.token_file, and let Alertmanager "
         "send it (http_config.authorization.credentials_file)");
   }
-  const auto verdict = guard({request.method, request.version, request.peer, request.headers},
+  const auto verdict = guard(request,
                              /*users_configured=*/true, may_send_alerts(request, users), /*open=*/false);
   if (verdict.allowed()) return std::nullopt;
   dependencies_.log->warn("refused {} {} from {}: {}", escape_control(request.method), escape_control(request.path),

@@ -93,9 +93,9 @@ inline view::View view_of(view::TargetView target) {
 // The same with a hook.
 inline view::View full_view(view::TargetView target) {
   view::View view = view_of(std::move(target));
-  view::HookView hook;
+  events::HookStatus hook;
   hook.name = "ops";
-  hook.type = "slack";
+  hook.type = events::HookType::slack;
   hook.deliveries = 5;
   hook.failures = 4;
   hook.dropped = 3;

@@ -146,7 +146,7 @@ TEST(TargetJson, NamesThatAreNotUtf8NeverThrow) {
   std::string text;
   EXPECT_NO_THROW(text = to_json(view, kNow).dump());
   EXPECT_EQ(ordered_json::parse(text)["targets"][0]["name"], "a\uFFFD\uFFFD\"\n\x01");
-  HistoryEntry entry;
+  state::AuditEntry entry;
   entry.target = entry.kind = entry.summary = entry.detail = bad;
   EXPECT_NO_THROW(static_cast<void>(to_json(entry).dump()));
 }
@@ -205,15 +205,15 @@ TEST(CheckpointJson, ShowsWhatIsRunning) {
 }
 
 TEST(HistoryJson, TheDetailIsAnObjectAgain) {
-  const HistoryEntry entry{3, kNow, "plant", "health", "healthy to warning", R"({"from":"healthy"})"};
+  const state::AuditEntry entry{3, kNow, "plant", "health", "healthy to warning", R"({"from":"healthy"})"};
   EXPECT_EQ(to_json(entry).dump(), R"({"id":3,"time":"2026-11-23T10:00:00.000Z","target":"plant","kind":"health",)"
                                    R"("summary":"healthy to warning","detail":{"from":"healthy"}})");
 }
 
 TEST(HookJson, SaysHowItGoes) {
-  HookView hook;
+  events::HookStatus hook;
   hook.name = "am";
-  hook.type = "alertmanager";
+  hook.type = events::HookType::alertmanager;
   hook.receivers = {"http://a:9093"};
   hook.deliveries = 5;
   hook.failures = 4;
@@ -229,7 +229,7 @@ TEST(HookJson, SaysHowItGoes) {
 }
 
 TEST(HistoryJson, ADetailThatIsNotJsonStaysText) {
-  HistoryEntry entry;
+  state::AuditEntry entry;
   entry.detail = "{broken";
   EXPECT_EQ(to_json(entry)["detail"], "{broken");
   entry.detail = "";

@@ -3,45 +3,50 @@
 #include <gtest/gtest.h>
 
 #include <ostream>
+#include <utility>
 
 namespace wal_exporter::web {
 namespace {
 
+Request sent(std::string method, std::string version, std::string peer, std::vector<Header> headers) {
+  return {std::move(method), "/", "", std::move(version), std::move(peer), std::move(headers), ""};
+}
+
 // A request as curl sends it on the machine itself.
-RequestFacts local_post() {
-  return {"POST", "1.1", "127.0.0.1", {{"Host", "127.0.0.1:3002"}}};
+Request local_post() {
+  return sent("POST", "1.1", "127.0.0.1", {{"Host", "127.0.0.1:3002"}});
 }
 
-RequestFacts with(RequestFacts facts, const std::string& name, const std::string& value) {
-  facts.headers.push_back({name, value});
-  return facts;
+Request with(Request request, const std::string& name, const std::string& value) {
+  request.headers.push_back({name, value});
+  return request;
 }
 
-RequestFacts with_host(RequestFacts facts, const std::string& host) {
-  facts.headers = {{"Host", host}};
-  return facts;
+Request with_host(Request request, const std::string& host) {
+  request.headers = {{"Host", host}};
+  return request;
 }
 
-RequestFacts from(RequestFacts facts, const std::string& peer) {
-  facts.peer = peer;
-  return facts;
+Request from(Request request, const std::string& peer) {
+  request.peer = peer;
+  return request;
 }
 
-RequestFacts over(RequestFacts facts, const std::string& version) {
-  facts.http_version = version;
-  return facts;
+Request over(Request request, const std::string& version) {
+  request.version = version;
+  return request;
 }
 
-RequestFacts as(RequestFacts facts, const std::string& method) {
-  facts.method = method;
-  return facts;
+Request as(Request request, const std::string& method) {
+  request.method = method;
+  return request;
 }
 
 enum class Logins { none, logged_in, not_logged_in };
 
 struct Row {
   const char* name;
-  RequestFacts facts;
+  Request request;
   Logins users;
   int status;
   const char* in_reason;
@@ -55,7 +60,7 @@ class Guard : public testing::TestWithParam<Row> {};
 
 TEST_P(Guard, Decides) {
   const auto& row = GetParam();
-  const auto verdict = guard(row.facts, row.users != Logins::none, row.users == Logins::logged_in);
+  const auto verdict = guard(row.request, row.users != Logins::none, row.users == Logins::logged_in);
   EXPECT_EQ(verdict.status, row.status) << verdict.reason;
   EXPECT_NE(verdict.reason.find(row.in_reason), std::string::npos) << verdict.reason;
   EXPECT_EQ(verdict.remedy.empty(), row.status == 200);
@@ -80,7 +85,7 @@ const Row kRows[] = {
     {"HostWithAnEscape", with_host(local_post(), "%6cocalhost"), Logins::none, 403, "Host"},
     {"HostWithAUser", with_host(local_post(), "localhost@evil.example"), Logins::none, 403, "Host"},
     {"HostEmpty", with_host(local_post(), ""), Logins::none, 403, "Host"},
-    {"HostMissing", {"POST", "1.1", "127.0.0.1", {}}, Logins::none, 403, "missing"},
+    {"HostMissing", sent("POST", "1.1", "127.0.0.1", {}), Logins::none, 403, "missing"},
     {"HostTwice", with(local_post(), "host", "localhost"), Logins::none, 403, "Host was sent more than once"},
     {"Http10", over(local_post(), "1.0"), Logins::none, 403, "HTTP/1.1"},
     {"Http2", over(local_post(), "2"), Logins::none, 403, "HTTP/1.1"},
@@ -109,8 +114,9 @@ const Row kRows[] = {
     {"PutIsGuardedToo", as(from(local_post(), "10.0.0.1"), "PUT"), Logins::none, 403, "loopback"},
     {"OptionsIsGuardedToo", as(from(local_post(), "10.0.0.1"), "OPTIONS"), Logins::none, 403, "loopback"},
 
-    {"GetFromAnywhere", {"GET", "1.0", "10.0.0.1", {{"Via", "x"}, {"Origin", "http://evil"}}}, Logins::none, 200, ""},
-    {"HeadFromAnywhere", {"HEAD", "1.1", "10.0.0.1", {{"Host", "wal.example.com"}}}, Logins::none, 200, ""},
+    {"GetFromAnywhere", sent("GET", "1.0", "10.0.0.1", {{"Via", "x"}, {"Origin", "http://evil"}}), Logins::none, 200,
+     ""},
+    {"HeadFromAnywhere", sent("HEAD", "1.1", "10.0.0.1", {{"Host", "wal.example.com"}}), Logins::none, 200, ""},
     {"GetWithoutLogin", as(local_post(), "GET"), Logins::not_logged_in, 401, "login"},
     {"GetWithLogin", as(from(local_post(), "10.0.0.1"), "GET"), Logins::logged_in, 200, ""},
     {"GetWithTwoLogins", with(with(as(local_post(), "GET"), "Authorization", "Basic a"), "authorization", "Basic b"),
@@ -126,21 +132,13 @@ const Row kRows[] = {
     {"PostWithLoginCrossSite", with(local_post(), "Sec-Fetch-Site", "cross-site"), Logins::logged_in, 403,
      "cross-site"},
     {"OwnPageBehindTlsProxy",
-     {"POST",
-      "1.0",
-      "127.0.0.1",
-      {{"Host", "wal.example.com"}, {"X-Forwarded-Proto", "https"}, {"Origin", "https://wal.example.com"}}},
-     Logins::logged_in,
-     200,
-     ""},
+     sent("POST", "1.0", "127.0.0.1",
+          {{"Host", "wal.example.com"}, {"X-Forwarded-Proto", "https"}, {"Origin", "https://wal.example.com"}}),
+     Logins::logged_in, 200, ""},
     {"HttpPageBehindTlsProxy",
-     {"POST",
-      "1.0",
-      "127.0.0.1",
-      {{"Host", "wal.example.com"}, {"X-Forwarded-Proto", "https"}, {"Origin", "http://wal.example.com"}}},
-     Logins::logged_in,
-     403,
-     "Origin"},
+     sent("POST", "1.0", "127.0.0.1",
+          {{"Host", "wal.example.com"}, {"X-Forwarded-Proto", "https"}, {"Origin", "http://wal.example.com"}}),
+     Logins::logged_in, 403, "Origin"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Table, Guard, testing::ValuesIn(kRows),

@@ -23,7 +23,7 @@ TEST(HooksRoute, ListsThemInTheirOrder) {
   World world;
   view::View view;
   view.hooks.emplace_back().name = "ops";
-  view.hooks.back().type = "slack";
+  view.hooks.back().type = events::HookType::slack;
   view.hooks.emplace_back().name = "am";
   world.views.publish(std::make_shared<view::View>(std::move(view)));
   const Response response = ask_handler(world, "GET");
