@@ -64,13 +64,9 @@ Result<void> check_hooks(const settings::Settings& settings) {
   return {};
 }
 
-std::shared_ptr<events::HookMemory> hook_memory(std::shared_ptr<state::Store> store) {
-  return std::make_shared<StoreMemory>(std::move(store));
-}
-
 events::HookServices hook_services(std::shared_ptr<Clock> clock, Log log, std::shared_ptr<events::Bus> bus,
                                    std::shared_ptr<state::Store> store, std::function<void()> changed) {
-  return {std::move(clock),   std::move(log), std::move(bus), hook_memory(std::move(store)),
+  return {std::move(clock),   std::move(log), std::move(bus), std::make_shared<StoreMemory>(std::move(store)),
           std::move(changed), &hook_jitter};
 }
 

@@ -20,9 +20,7 @@ namespace wal_exporter::app {
 // settings it is named. Reads files, so only for whoever will use the hooks.
 [[nodiscard]] Result<void> check_hooks(const settings::Settings& settings);
 
-// The audit as the queue; what hooks keep has no target.
-[[nodiscard]] std::shared_ptr<events::HookMemory> hook_memory(std::shared_ptr<state::Store> store);
-
+// The audit is the queue; what hooks keep has no target.
 [[nodiscard]] events::HookServices hook_services(std::shared_ptr<Clock> clock, Log log,
                                                  std::shared_ptr<events::Bus> bus, std::shared_ptr<state::Store> store,
                                                  std::function<void()> changed);

@@ -100,13 +100,6 @@ Result<Log> make_log(const std::string& level, const std::string& format) {
   return log;
 }
 
-Result<void> set_log_level(const Log& log, const std::string& level) {
-  const auto parsed = parse_level(level);
-  if (!parsed) return tl::unexpected(parsed.error());
-  log->set_level(*parsed);
-  return {};
-}
-
 Log null_log() {
   return std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::null_sink_mt>());
 }

@@ -21,9 +21,6 @@ using Log = std::shared_ptr<spdlog::logger>;
 // an error that lists these.
 [[nodiscard]] Result<Log> make_log(const std::string& level, const std::string& format);
 
-// Changes the level of a running log (settings reload).
-[[nodiscard]] Result<void> set_log_level(const Log& log, const std::string& level);
-
 // Swallows everything: for tests and for --once.
 [[nodiscard]] Log null_log();
 

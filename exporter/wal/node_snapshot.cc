@@ -68,7 +68,7 @@ class Fields final : public Json::json_sax_t {
 
   [[nodiscard]] Result<Snapshot> snapshot(std::uint64_t sequence) const {
     for (const Field& field : fields_) {
-      if (field.required && !field.value) {
+      if (!field.value) {
         return failure(ErrorKind::corrupt, std::string(field.name) + " is missing");
       }
     }
@@ -79,15 +79,12 @@ class Fields final : public Json::json_sax_t {
     Snapshot snapshot;
     snapshot.sequence = sequence;
     snapshot.wal_file_sequence = *fields_[1].value;
-    snapshot.row_count = fields_[2].value.value_or(0);
-    snapshot.parquet_size_bytes = fields_[3].value.value_or(0);
     return snapshot;
   }
 
  private:
   struct Field {
     std::string_view name;
-    bool required;
     std::optional<std::uint64_t> value;
   };
 
@@ -107,8 +104,7 @@ class Fields final : public Json::json_sax_t {
     return true;
   }
 
-  std::array<Field, 4> fields_{Field{"snapshot_sequence_number", true, {}}, Field{"wal_file_sequence_number", true, {}},
-                               Field{"row_count", false, {}}, Field{"parquet_size_bytes", false, {}}};
+  std::array<Field, 2> fields_{Field{"snapshot_sequence_number", {}}, Field{"wal_file_sequence_number", {}}};
   Field* wanted_ = nullptr;  // whose value comes next
   std::size_t depth_ = 0;
   std::string why_;

@@ -91,9 +91,7 @@ struct Period {
 struct Snapshot {
   std::uint64_t sequence = 0;
   std::uint64_t wal_file_sequence = 0;  // the last WAL file it covers
-  std::uint64_t row_count = 0;
-  std::uint64_t parquet_size_bytes = 0;
-  Time written{};  // when the snapshot file was written
+  Time written{};                       // when the snapshot file was written
 
   friend bool operator==(const Snapshot&, const Snapshot&) = default;
 };

@@ -53,7 +53,7 @@ TEST(HookMemory, IsTheAuditWithSeverityAndDetail) {
   ASSERT_TRUE(store->append({0, now, "plant", "decision", "none", "{}"}).has_value());
   const auto id = store->append({0, now, "plant", "wal.checkpoint", "failed", R"({"severity":"warning"})"});
   ASSERT_TRUE(id.has_value());
-  const auto memory = hook_memory(store);
+  const auto memory = hook_services(nullptr, nullptr, nullptr, store, {}).memory;
   const auto events = memory->events_after(0, 10);
   ASSERT_TRUE(events.has_value());
   ASSERT_EQ(events->size(), 1U);

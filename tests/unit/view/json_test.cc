@@ -27,7 +27,7 @@ wal::Sample full_sample() {
   sample.retained = {300, 1000};
   sample.oldest_pending = at("2026-11-23T09:00:00.500Z");
   sample.max_data_time = at("2026-11-23T09:59:00.000Z");
-  sample.snapshot = wal::Snapshot{5, std::numeric_limits<std::uint64_t>::max(), 0, 0, at("2026-11-23T08:00:00.000Z")};
+  sample.snapshot = wal::Snapshot{5, std::numeric_limits<std::uint64_t>::max(), at("2026-11-23T08:00:00.000Z")};
   sample.invalid = {{"00000000012.wal", wal::InvalidReason::too_short, true, "3 bytes"}};
   sample.sequence_gaps = 2;
   sample.filesystem_avail_bytes = 1000000;
