@@ -22,7 +22,7 @@ class EventFeed {
   EventFeed(const EventFeed&) = delete;
   EventFeed& operator=(const EventFeed&) = delete;
 
-  // As view::Queries says of them.
+  // As view::Commands says of them.
   [[nodiscard]] Result<view::EventPage> page(const view::EventFilter& filter, std::optional<std::int64_t> before,
                                              std::size_t limit) const;
   [[nodiscard]] Result<std::vector<events::Event>> after(const view::EventFilter& filter, std::int64_t after,

@@ -113,8 +113,8 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
   const auto first = first_view(settings, exporter->started_);
   exporter->page_.update(*first);
   exporter->views_.publish(first);
-  auto server = web::Server::start(
-      std::move(options), {exporter->views_, *exporter, *exporter, exporter->page_, *exporter->clock_, exporter->log_});
+  auto server = web::Server::start(std::move(options),
+                                   {exporter->views_, *exporter, exporter->page_, *exporter->clock_, exporter->log_});
   if (!server) return tl::unexpected(server.error());
   exporter->server_ = *std::move(server);
   const std::string& address = exporter->flags_.listen_address;
@@ -251,36 +251,46 @@ Result<void> Exporter::reload() {
   return {};
 }
 
-std::shared_ptr<Target> Exporter::find(const std::string& name) const {
+Result<std::shared_ptr<Target>> Exporter::find(const std::string& name) const {
   const MutexLock lock(targets_mutex_);
-  const auto found = std::find_if(targets_.begin(), targets_.end(),
-                                  [&](const auto& target) { return target->settings().name == name; });
-  return found == targets_.end() ? nullptr : *found;
+  std::vector<std::string> names;
+  for (const auto& target : targets_) {
+    if (target->settings().name == name) return target;
+    names.push_back(escape_control(target->settings().name));
+  }
+  return failure(ErrorKind::not_found, "there is no target named " + escape_control(name) +
+                                           (names.empty() ? "" : "; there are " + join(names, ", ")));
 }
 
-view::CheckpointAnswer Exporter::checkpoint(const view::CheckpointCommand& command) {
+// After each of the next four: who reads right after the answer sees what it says.
+Result<view::CheckpointAnswer> Exporter::checkpoint(const view::CheckpointCommand& command) {
   const auto target = find(command.target);
-  if (target == nullptr) {
-    view::CheckpointAnswer answer;
-    answer.timestamp = clock_->now();
-    answer.message = "there is no target named " + escape_control(command.target);
-    return answer;
-  }
-  view::CheckpointAnswer answer = target->checkpoint(command);
-  // Who reads right after the answer sees what it says.
+  if (!target) return tl::unexpected(target.error());
+  auto answer = (*target)->checkpoint(command);
   publish_now();
   return answer;
 }
 
-view::PrepareRestartAnswer Exporter::prepare_restart(const view::PrepareRestartCommand& command) {
+Result<view::PrepareRestartAnswer> Exporter::prepare_restart(const view::PrepareRestartCommand& command) {
   const auto target = find(command.target);
-  if (target == nullptr) {
-    view::PrepareRestartAnswer answer;
-    answer.known = false;
-    answer.timestamp = clock_->now();
-    return answer;
-  }
-  view::PrepareRestartAnswer answer = target->prepare_restart(command);
+  if (!target) return tl::unexpected(target.error());
+  auto answer = (*target)->prepare_restart(command);
+  publish_now();
+  return answer;
+}
+
+Result<view::AlertAnswer> Exporter::alert(const view::AlertCommand& command) {
+  const auto target = find(command.target);
+  if (!target) return tl::unexpected(target.error());
+  auto answer = (*target)->alert(command);
+  publish_now();
+  return answer;
+}
+
+Result<view::PauseAnswer> Exporter::pause(const view::PauseCommand& command) {
+  const auto target = find(command.target);
+  if (!target) return tl::unexpected(target.error());
+  auto answer = (*target)->pause(command);
   publish_now();
   return answer;
 }
@@ -288,35 +298,14 @@ view::PrepareRestartAnswer Exporter::prepare_restart(const view::PrepareRestartC
 Result<std::vector<view::SamplePoint>> Exporter::samples(const std::string& target, std::optional<Time> since,
                                                          std::size_t limit) {
   const auto found = find(target);
-  if (found == nullptr) return failure(ErrorKind::not_found, "there is no target named " + escape_control(target));
-  return found->samples(since, limit);
-}
-
-view::AlertAnswer Exporter::alert(const view::AlertCommand& command) {
-  const auto target = find(command.target);
-  if (target == nullptr) return {view::AlertAnswer::State::gone, "the target is gone", {}, std::nullopt};
-  view::AlertAnswer answer = target->alert(command);
-  publish_now();
-  return answer;
-}
-
-view::PauseAnswer Exporter::pause(const view::PauseCommand& command) {
-  const auto target = find(command.target);
-  if (target == nullptr) {
-    view::PauseAnswer answer;
-    answer.known = false;
-    answer.timestamp = clock_->now();
-    return answer;
-  }
-  view::PauseAnswer answer = target->pause(command);
-  publish_now();
-  return answer;
+  if (!found) return tl::unexpected(found.error());
+  return (*found)->samples(since, limit);
 }
 
 Result<view::CheckpointPlan> Exporter::plan(const std::string& target, bool at_once) {
   const auto found = find(target);
-  if (found == nullptr) return failure(ErrorKind::not_found, "there is no target named " + escape_control(target));
-  return found->plan(at_once);
+  if (!found) return tl::unexpected(found.error());
+  return (*found)->plan(at_once);
 }
 
 Result<view::HistoryPage> Exporter::history(const std::string& target, std::optional<std::int64_t> before,
@@ -330,9 +319,10 @@ Result<view::HistoryPage> Exporter::history(const std::string& target, std::opti
   return page;
 }
 
-std::optional<view::CheckpointRun> Exporter::run(const std::string& target, std::int64_t id) {
+Result<std::optional<view::CheckpointRun>> Exporter::run(const std::string& target, std::int64_t id) {
   const auto found = find(target);
-  return found == nullptr ? std::nullopt : found->run(id);
+  if (!found) return tl::unexpected(found.error());
+  return (*found)->run(id);
 }
 
 void Exporter::mark_changed() {

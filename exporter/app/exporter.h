@@ -31,7 +31,7 @@ namespace wal_exporter::app {
 // Who may do what: the users of --web.config.file, and the token for alerts.
 [[nodiscard]] Result<web::Users> load_users(const Flags& flags, const settings::Settings& settings);
 
-class Exporter final : public view::Commands, public view::Queries {
+class Exporter final : public view::Commands {
  public:
   [[nodiscard]] static Result<std::unique_ptr<Exporter>> start(Flags flags, settings::Settings settings,
                                                                settings::Environment environment,
@@ -43,10 +43,10 @@ class Exporter final : public view::Commands, public view::Queries {
   void stop() WAL_EXPORTER_EXCLUDES(targets_mutex_, reload_mutex_);
   [[nodiscard]] int port() const { return server_->port(); }
 
-  [[nodiscard]] view::CheckpointAnswer checkpoint(const view::CheckpointCommand& command) override;
-  [[nodiscard]] view::PrepareRestartAnswer prepare_restart(const view::PrepareRestartCommand& command) override;
-  [[nodiscard]] view::AlertAnswer alert(const view::AlertCommand& command) override;
-  [[nodiscard]] view::PauseAnswer pause(const view::PauseCommand& command) override;
+  [[nodiscard]] Result<view::CheckpointAnswer> checkpoint(const view::CheckpointCommand& command) override;
+  [[nodiscard]] Result<view::PrepareRestartAnswer> prepare_restart(const view::PrepareRestartCommand& command) override;
+  [[nodiscard]] Result<view::AlertAnswer> alert(const view::AlertCommand& command) override;
+  [[nodiscard]] Result<view::PauseAnswer> pause(const view::PauseCommand& command) override;
   [[nodiscard]] Result<void> reload() override WAL_EXPORTER_EXCLUDES(reload_mutex_);
   [[nodiscard]] Result<view::HistoryPage> history(const std::string& target, std::optional<std::int64_t> before,
                                                   std::size_t limit) override;
@@ -62,14 +62,16 @@ class Exporter final : public view::Commands, public view::Queries {
   }
   [[nodiscard]] Result<std::int64_t> newest_event() override { return feed_.newest(); }
   [[nodiscard]] Result<view::CheckpointPlan> plan(const std::string& target, bool at_once) override;
-  [[nodiscard]] std::optional<view::CheckpointRun> run(const std::string& target, std::int64_t id) override;
+  [[nodiscard]] Result<std::optional<view::CheckpointRun>> run(const std::string& target, std::int64_t id) override;
 
  private:
   Exporter(Flags flags, settings::Environment environment, std::shared_ptr<Clock> clock, Log log,
            std::shared_ptr<state::Store> store, std::optional<state::TargetLock> state_lock, std::string control_token);
 
   [[nodiscard]] Result<void> apply(const settings::Settings& settings) WAL_EXPORTER_EXCLUDES(targets_mutex_);
-  [[nodiscard]] std::shared_ptr<Target> find(const std::string& name) const WAL_EXPORTER_EXCLUDES(targets_mutex_);
+  // Not there: an error of kind not_found that names those that are.
+  [[nodiscard]] Result<std::shared_ptr<Target>> find(const std::string& name) const
+      WAL_EXPORTER_EXCLUDES(targets_mutex_);
   void mark_changed() WAL_EXPORTER_EXCLUDES(publish_mutex_);
   void publish_loop() WAL_EXPORTER_EXCLUDES(publish_mutex_);
   void publish_now() WAL_EXPORTER_EXCLUDES(targets_mutex_, building_mutex_);

@@ -10,6 +10,8 @@
 namespace wal_exporter::app {
 namespace {
 
+constexpr const char* kGone = "The exporter is shutting down or its settings for this target have changed";
+
 // Somebody waits for an answer; where the last holder lets go without one, the target
 // has ended.
 template <class T>
@@ -149,14 +151,11 @@ std::optional<T> Target::answer_to(const std::function<std::uint64_t(control::Co
   return answer.get();
 }
 
-view::CheckpointAnswer Target::checkpoint(const view::CheckpointCommand& command) {
-  auto answer = answer_to<view::CheckpointAnswer>(
+Result<view::CheckpointAnswer> Target::checkpoint(const view::CheckpointCommand& command) {
+  auto answer = answer_to<Result<view::CheckpointAnswer>>(
       [&](control::Control& to, control::Now at) { return to.checkpoint(command, at); });
   if (answer) return *std::move(answer);
-  view::CheckpointAnswer gone;
-  gone.timestamp = now().wall;
-  gone.message = "The exporter is shutting down or its settings for this target have changed";
-  return gone;
+  return failure(ErrorKind::cancelled, kGone);
 }
 
 view::PrepareRestartAnswer Target::prepare_restart(const view::PrepareRestartCommand& command) {
@@ -169,21 +168,17 @@ view::PrepareRestartAnswer Target::prepare_restart(const view::PrepareRestartCom
   return gone;
 }
 
-view::AlertAnswer Target::alert(const view::AlertCommand& command) {
-  auto answer =
-      answer_to<view::AlertAnswer>([&](control::Control& to, control::Now at) { return to.alert(command, at); });
+Result<view::AlertAnswer> Target::alert(const view::AlertCommand& command) {
+  auto answer = answer_to<Result<view::AlertAnswer>>(
+      [&](control::Control& to, control::Now at) { return to.alert(command, at); });
   if (answer) return *std::move(answer);
-  return {view::AlertAnswer::State::gone,
-          "The exporter is shutting down or its settings for this target have changed",
-          {},
-          std::nullopt};
+  return failure(ErrorKind::cancelled, kGone);
 }
 
-view::PauseAnswer Target::pause(const view::PauseCommand& command) {
-  view::PauseAnswer answer;
-  answer.done = false;
-  answer.timestamp = now().wall;
-  answer.message = "The exporter is shutting down, or the settings of this target are being changed; try again";
+Result<view::PauseAnswer> Target::pause(const view::PauseCommand& command) {
+  Result<view::PauseAnswer> answer =
+      failure(ErrorKind::cancelled,
+              "The exporter is shutting down, or the settings of this target are being changed; try again");
   ask([&](control::Control& to, control::Now at) { answer = to.pause(command, at); });
   return answer;
 }

@@ -64,10 +64,10 @@ class Target {
   [[nodiscard]] std::string not_ready() const WAL_EXPORTER_EXCLUDES(mutex_);
 
   // Block as view::Commands says.
-  [[nodiscard]] view::CheckpointAnswer checkpoint(const view::CheckpointCommand& command);
+  [[nodiscard]] Result<view::CheckpointAnswer> checkpoint(const view::CheckpointCommand& command);
   [[nodiscard]] view::PrepareRestartAnswer prepare_restart(const view::PrepareRestartCommand& command);
-  [[nodiscard]] view::AlertAnswer alert(const view::AlertCommand& command);
-  [[nodiscard]] view::PauseAnswer pause(const view::PauseCommand& command);
+  [[nodiscard]] Result<view::AlertAnswer> alert(const view::AlertCommand& command);
+  [[nodiscard]] Result<view::PauseAnswer> pause(const view::PauseCommand& command);
   // The plan of a checkpoint that somebody asks for now.
   [[nodiscard]] view::CheckpointPlan plan(bool at_once);
   [[nodiscard]] std::optional<view::CheckpointRun> run(std::int64_t id);

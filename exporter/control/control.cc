@@ -91,15 +91,14 @@ std::uint64_t Control::alert(const view::AlertCommand& command, Now now) {
   return number;
 }
 
-view::PauseAnswer Control::pause(const view::PauseCommand& command, Now now) {
+Result<view::PauseAnswer> Control::pause(const view::PauseCommand& command, Now now) {
   const std::string& name = parts_.settings.name;
   policy::Memory& memory = parts_.memory;
   view::PauseAnswer answer;
   answer.timestamp = now.wall;
   if (parts_.stopping) {
-    answer.done = false;
-    answer.message = "The exporter is shutting down, or the settings of this target are being changed; try again";
-    return answer;
+    return failure(ErrorKind::cancelled,
+                   "The exporter is shutting down, or the settings of this target are being changed; try again");
   }
   if (command.length) {
     memory.paused_until = now.wall + *command.length;
@@ -115,12 +114,11 @@ view::PauseAnswer Control::pause(const view::PauseCommand& command, Now now) {
   parts_.ledger.log()->warn("{} (by {}) [{}]", answer.message, command.actor, name);
   parts_.ledger.note(command.length ? "pause" : "resume", answer.message,
                      nlohmann::ordered_json{{"by", command.actor}}.dump(), now.wall);
-  if (!parts_.keep_memory()) {
-    answer.done = false;
-    answer.message += ", but that could not be kept: a restart of this exporter forgets it; see its log";
-  }
+  const bool kept = parts_.keep_memory();
   settle(now);
-  return answer;
+  if (kept) return answer;
+  return failure(ErrorKind::unavailable,
+                 answer.message + ", but that could not be kept: a restart of this exporter forgets it; see its log");
 }
 
 void Control::stop(Now now) {

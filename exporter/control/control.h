@@ -58,7 +58,7 @@ class Control {
   [[nodiscard]] std::uint64_t checkpoint(view::CheckpointCommand command, Now now);
   [[nodiscard]] std::uint64_t prepare_restart(view::PrepareRestartCommand command, Now now);
   [[nodiscard]] std::uint64_t alert(const view::AlertCommand& command, Now now);
-  [[nodiscard]] view::PauseAnswer pause(const view::PauseCommand& command, Now now);
+  [[nodiscard]] Result<view::PauseAnswer> pause(const view::PauseCommand& command, Now now);
   // Begins nothing any more, and asks what runs to come to a safe point.
   void stop(Now now);
 

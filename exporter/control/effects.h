@@ -64,7 +64,7 @@ struct StopRestart {
 // The answer to the command that Control gave this number; comes once for each.
 struct Reply {
   std::uint64_t request = 0;
-  std::variant<view::CheckpointAnswer, view::PrepareRestartAnswer, view::AlertAnswer> answer;
+  std::variant<Result<view::CheckpointAnswer>, view::PrepareRestartAnswer, Result<view::AlertAnswer>> answer;
 };
 
 using Effect = std::variant<TakeSample, AskServer, RunCheckpoint, StopCheckpoint, CheckRestart, TakeLock,

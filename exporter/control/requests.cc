@@ -28,13 +28,13 @@ view::CheckpointAnswer checkpoint_answer(CheckpointState state, std::string mess
   return answer;
 }
 
-view::AlertAnswer alert_answer(const view::CheckpointAnswer& done) {
-  view::AlertAnswer answer{AlertState::started, policy::explain(done.message, done.blockers),
-                           policy::without_why(done.blockers), std::nullopt};
-  if (done.run) answer.run_id = done.run->id;
-  if (done.state == CheckpointState::gone) answer.state = AlertState::gone;
-  if (done.state == CheckpointState::blocked) answer.state = AlertState::blocked;
-  if (done.state == CheckpointState::no_op) answer.state = AlertState::no_op;
+Result<view::AlertAnswer> alert_answer(const Result<view::CheckpointAnswer>& done) {
+  if (!done) return tl::unexpected(done.error());
+  view::AlertAnswer answer{AlertState::started, policy::explain(done->message, done->blockers),
+                           policy::without_why(done->blockers), std::nullopt};
+  if (done->run) answer.run_id = done->run->id;
+  if (done->state == CheckpointState::blocked) answer.state = AlertState::blocked;
+  if (done->state == CheckpointState::no_op) answer.state = AlertState::no_op;
   return answer;
 }
 
@@ -151,8 +151,7 @@ bool Requests::advance_checkpoint(Parts& parts, Waiting& waiting, const view::Ch
   if (waiting.phase == Phase::sample) {
     if (parts.stopping) {
       reply(parts, waiting,
-            checkpoint_answer(CheckpointState::gone,
-                              "The exporter is shutting down or its settings for this target have changed", now),
+            failure(ErrorKind::cancelled, "The exporter is shutting down or its settings for this target have changed"),
             now);
       return true;
     }
@@ -191,7 +190,9 @@ bool Requests::advance_checkpoint(Parts& parts, Waiting& waiting, const view::Ch
     answer.state = CheckpointState::ended;
     answer.message = answer.run->outcome->message;
   } else {
-    answer.message = "The outcome of the checkpoint is no longer known; see the history";
+    reply(parts, waiting,
+          failure(ErrorKind::unavailable, "The outcome of the checkpoint is no longer known; see the history"), now);
+    return true;
   }
   reply(parts, waiting, std::move(answer), now);
   return true;
@@ -288,13 +289,13 @@ std::optional<view::PrepareRestartAnswer> Requests::prepare(Parts& parts, Waitin
   return std::nullopt;
 }
 
-void Requests::reply(Parts& parts, const Waiting& waiting, view::CheckpointAnswer answer, Now now) {
+void Requests::reply(Parts& parts, const Waiting& waiting, Result<view::CheckpointAnswer> answer, Now now) {
   if (waiting.alerts.empty()) {
     parts.effects.emplace_back(Reply{waiting.number, std::move(answer)});
     return;
   }
-  view::AlertAnswer told = alert_answer(answer);
-  if (told.state == AlertState::started || told.state == AlertState::no_op) {
+  auto told = alert_answer(answer);
+  if (told && (told->state == AlertState::started || told->state == AlertState::no_op)) {
     alerts_.add(waiting.alerts, now.wall);
     parts.ledger.keep(kAlertsKey, alerts_.to_text());
   }

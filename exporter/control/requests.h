@@ -68,7 +68,7 @@ class Requests {
                                                                   const view::PrepareRestartCommand& command, Now now);
   // The next phase is a sample, or no waiting at all where none can be taken.
   void await_sample(Parts& parts, Waiting& waiting, SteadyTime deadline);
-  void reply(Parts& parts, const Waiting& waiting, view::CheckpointAnswer answer, Now now);
+  void reply(Parts& parts, const Waiting& waiting, Result<view::CheckpointAnswer> answer, Now now);
   void reply(Parts& parts, const Waiting& waiting, view::PrepareRestartAnswer answer, Now now);
 
   std::uint64_t last_ = 0;

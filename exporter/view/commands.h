@@ -1,5 +1,5 @@
-// Commands and Queries: what web/ may ask for. app implements them. Safe from any
-// thread; both may block for as long as they say.
+// Commands: what web/ may ask for and have done. app implements it. Safe from any thread;
+// a call may block for as long as it says.
 #pragma once
 
 #include <cstdint>
@@ -32,9 +32,8 @@ struct CheckpointAnswer {
     no_op,    // nothing is pending: nothing was started
     running,  // started, and not ended within `wait`
     blocked,  // not started: `blockers`
-    gone,     // no such target (any more), or shutting down: `message`
   };
-  State state = State::gone;
+  State state = State::no_op;
   Time timestamp{};
   std::string message;  // for people; where blocked, without the blockers
   std::vector<policy::Blocked> blockers;
@@ -54,7 +53,6 @@ struct PrepareRestartCommand {
 };
 
 struct PrepareRestartAnswer {
-  bool known = true;  // false: no such target
   bool safe = false;  // nothing that was pending at the start is left to replay
   Time timestamp{};
   std::string message;                            // what was done, what is left, and what to do where it is not safe
@@ -74,8 +72,6 @@ struct PauseCommand {
 };
 
 struct PauseAnswer {
-  bool known = true;  // false: no such target
-  bool done = true;   // false: the exporter is shutting down, or the target's settings are being changed
   Time timestamp{};
   std::string message;
   std::optional<Time> until;  // nullopt: actions are not paused
@@ -94,9 +90,8 @@ struct AlertAnswer {
     no_op,           // nothing is pending
     already_served,  // each instance has had its checkpoint
     blocked,         // by `blockers`; no instance counts as served
-    gone,            // no such target any more, or shutting down
   };
-  State state = State::gone;
+  State state = State::started;
   std::string message;
   std::vector<policy::Blocker> blockers;
   std::optional<std::int64_t> run_id;
@@ -116,22 +111,6 @@ struct CheckpointPlan {
   std::vector<policy::Blocked> blockers;
 };
 
-class Commands {
- public:
-  virtual ~Commands() = default;
-
-  // Blocks up to `wait`.
-  [[nodiscard]] virtual CheckpointAnswer checkpoint(const CheckpointCommand& command) = 0;
-  // Blocks up to `max_wait`, and a few seconds for looks before and after.
-  [[nodiscard]] virtual PrepareRestartAnswer prepare_restart(const PrepareRestartCommand& command) = 0;
-  // Does not wait for the checkpoint's end.
-  [[nodiscard]] virtual AlertAnswer alert(const AlertCommand& command) = 0;
-  // Survives a restart of the exporter.
-  [[nodiscard]] virtual PauseAnswer pause(const PauseCommand& command) = 0;
-  // All or nothing; an error leaves everything as it was.
-  [[nodiscard]] virtual Result<void> reload() = 0;
-};
-
 struct HistoryPage {
   std::vector<state::AuditEntry> entries;   // newest first
   std::optional<std::int64_t> next_before;  // for the next page; nullopt: this was the last
@@ -147,20 +126,32 @@ struct EventPage {
   std::optional<std::int64_t> next_before;  // for the next page; nullopt: this was the last
 };
 
-class Queries {
+// Where a target is named that is not there, the error is of kind not_found and names those
+// that are; while the exporter is shutting down it is of kind cancelled.
+class Commands {
  public:
-  virtual ~Queries() = default;
+  virtual ~Commands() = default;
+
+  // Blocks up to `wait`.
+  [[nodiscard]] virtual Result<CheckpointAnswer> checkpoint(const CheckpointCommand& command) = 0;
+  // Blocks up to `max_wait`, and a few seconds for samples before and after.
+  [[nodiscard]] virtual Result<PrepareRestartAnswer> prepare_restart(const PrepareRestartCommand& command) = 0;
+  // Does not wait for the checkpoint's end.
+  [[nodiscard]] virtual Result<AlertAnswer> alert(const AlertCommand& command) = 0;
+  // Survives a restart of the exporter; an error if that can't be made sure.
+  [[nodiscard]] virtual Result<PauseAnswer> pause(const PauseCommand& command) = 0;
+  // All or nothing; an error leaves everything as it was.
+  [[nodiscard]] virtual Result<void> reload() = 0;
 
   // As history(), of events alone, of all targets or one.
   [[nodiscard]] virtual Result<EventPage> events(const EventFilter& filter, std::optional<std::int64_t> before,
                                                  std::size_t limit) = 0;
   // Oldest first, ids above `after`, at most `limit`. Blocks up to `wait` for the
-  // first one; none by then: empty. Shutting down: an error of kind cancelled.
+  // first one; none by then: empty.
   [[nodiscard]] virtual Result<std::vector<events::Event>> events_after(const EventFilter& filter, std::int64_t after,
                                                                         std::size_t limit, Duration wait) = 0;
   // The id after which a new event stream starts; 0: there is no event yet.
   [[nodiscard]] virtual Result<std::int64_t> newest_event() = 0;
-
   // Entries with an id below `before` (nullopt: from the newest on), at most `limit`.
   [[nodiscard]] virtual Result<HistoryPage> history(const std::string& target, std::optional<std::int64_t> before,
                                                     std::size_t limit) = 0;
@@ -170,7 +161,7 @@ class Queries {
   // The plan of a checkpoint that somebody asks for now.
   [[nodiscard]] virtual Result<CheckpointPlan> plan(const std::string& target, bool at_once) = 0;
   // One checkpoint, running or ended; nullopt: not known.
-  [[nodiscard]] virtual std::optional<CheckpointRun> run(const std::string& target, std::int64_t id) = 0;
+  [[nodiscard]] virtual Result<std::optional<CheckpointRun>> run(const std::string& target, std::int64_t id) = 0;
 };
 
 }  // namespace wal_exporter::view

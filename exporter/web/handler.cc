@@ -4,6 +4,7 @@
 #include <new>
 
 #include "base/text.h"
+#include "web/guard.h"
 
 namespace wal_exporter::web {
 namespace {
@@ -12,7 +13,6 @@ namespace {
 constexpr std::string_view kUnknownRoute = "unknown";
 constexpr std::string_view kRefusedRoute = "refused";
 constexpr std::string_view kBearer = "Bearer ";
-constexpr std::string_view kAlertsPath = "/api/v1/alerts";
 
 // nullopt: something else was sent, or nothing.
 std::optional<std::string> bearer_token(const std::string& authorization) {
@@ -47,23 +47,6 @@ bool fits(const std::vector<std::string>& pattern, const std::vector<std::string
   return true;
 }
 
-int status_of(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::invalid:
-      return 400;
-    case ErrorKind::not_found:
-      return 404;
-    case ErrorKind::conflict:
-      return 409;
-    case ErrorKind::unavailable:
-    case ErrorKind::timeout:
-    case ErrorKind::cancelled:
-      return 503;
-    default:
-      return 500;
-  }
-}
-
 // The name of the user whose login the request carries; "control" for the command
 // line's token, which counts from this machine alone.
 std::optional<std::string> log_in(const Request& request, const Users& users) {
@@ -82,43 +65,17 @@ std::optional<std::string> log_in(const Request& request, const Users& users) {
 }  // namespace
 
 Handler::Handler(Dependencies dependencies, std::size_t max_waiting, std::size_t max_streams)
-    : dependencies_(std::move(dependencies)), max_waiting_(max_waiting), max_streams_(max_streams) {}
-
-std::span<const Handler::Route> Handler::routes() {
-  static constexpr Route kRoutes[] = {
-      {"/", "GET", &Handler::get_landing},
-      {"/metrics", "GET", &Handler::get_metrics},
-      {"/-/healthy", "GET", &Handler::get_healthy, true},
-      {"/-/ready", "GET", &Handler::get_ready, true},
-      {"/-/reload", "POST", &Handler::post_reload},
-      {"/assets/{file}", "GET", &Handler::get_asset},
-      {"/api/v1/status", "GET", &Handler::get_status},
-      {"/api/v1/targets", "GET", &Handler::get_targets},
-      {"/api/v1/targets/{name}", "GET", &Handler::get_target},
-      {"/api/v1/targets/{name}/history", "GET", &Handler::get_history},
-      {"/api/v1/targets/{name}/samples", "GET", &Handler::get_samples},
-      {"/api/v1/targets/{name}/checkpoint", "POST", &Handler::post_checkpoint},
-      {"/api/v1/targets/{name}/checkpoint-plan", "GET", &Handler::get_plan},
-      {"/api/v1/targets/{name}/prepare-restart", "POST", &Handler::post_prepare_restart},
-      {"/api/v1/targets/{name}/checkpoints/{id}", "GET", &Handler::get_run},
-      {kAlertsPath, "POST", &Handler::post_alerts, false, true},
-      {"/api/v1/targets/{name}/pause", "POST", &Handler::post_pause},
-      {"/api/v1/targets/{name}/resume", "POST", &Handler::post_resume},
-      {"/api/v1/events", "GET", &Handler::get_events},
-      {"/api/v1/events/stream", "GET", &Handler::get_event_stream},
-      {"/api/v1/hooks", "GET", &Handler::get_hooks},
-      {"/wal-management/health", "GET", &Handler::get_seed_health},
-      {"/wal-management/checkpoint-status", "GET", &Handler::get_seed_checkpoint_status},
-      {"/wal-management/checkpoint", "POST", &Handler::post_seed_checkpoint},
-      {"/wal-management/stats", "GET", &Handler::get_seed_stats},
-  };
-  return kRoutes;
+    : context_(std::move(dependencies), max_waiting, max_streams) {
+  for (const auto routes : {page_routes(), process_routes(), target_routes(), checkpoint_routes(), alert_routes(),
+                            event_routes(), hook_routes(), seed_routes()}) {
+    routes_.insert(routes_.end(), routes.begin(), routes.end());
+  }
 }
 
-Handler::Match Handler::match(std::string_view method, const std::vector<std::string>& segments) {
+Handler::Match Handler::match(std::string_view method, const std::vector<std::string>& segments) const {
   Match found;
   std::vector<std::string> names;
-  for (const auto& route : routes()) {
+  for (const auto& route : routes_) {
     const auto pattern = split_path(route.pattern);
     if (!pattern || !fits(*pattern, segments, names)) continue;
     found.pattern = route.pattern;
@@ -141,8 +98,8 @@ Response Handler::handle(const Request& request, const Users& users) {
   } catch (const std::exception& error) {
     response = error_response(500, std::string("internal error: ") + error.what(), "please report it");
   }
-  if (abandoned_) return response;
-  dependencies_.metrics.requests().count(std::string(pattern), response.status);
+  if (context_.abandoned) return response;
+  context_.metrics.requests().count(std::string(pattern), response.status);
   return response;
 }
 
@@ -154,7 +111,7 @@ std::size_t Handler::body_limit(const Request& request, const Users& users) {
 }
 
 void Handler::count_refused(int status) {
-  if (!abandoned_) dependencies_.metrics.requests().count(std::string(kRefusedRoute), status);
+  if (!context_.abandoned) context_.metrics.requests().count(std::string(kRefusedRoute), status);
 }
 
 Response Handler::dispatch(const Request& request, const Users& users, std::string_view& pattern) {
@@ -164,13 +121,13 @@ Response Handler::dispatch(const Request& request, const Users& users, std::stri
   const bool open = found.route != nullptr && found.route->open;
   if (found.route != nullptr && found.route->alerts) {
     if (auto refused = refuse_alerts(request, users)) return *std::move(refused);
-    return (this->*found.route->action)({request, {}, found.names, std::nullopt});
+    return found.route->action(context_, {request, {}, found.names, std::nullopt, nullptr});
   }
 
   auto user = open ? std::nullopt : log_in(request, users);
   const auto verdict = guard(request, users.configured(), user.has_value(), open);
   if (verdict.status == 401) {
-    auto response = refuse(request, 401, verdict.reason, verdict.remedy);
+    auto response = refuse(context_, request, 401, verdict.reason, verdict.remedy);
     // With a scheme that it knows, a browser shows a login dialog and lets the script wait for
     // it. The page shows the reason itself, so for scripts the scheme is an unknown one.
     const bool by_script = !header_values(request.headers, "X-Requested-With").empty();
@@ -178,65 +135,53 @@ Response Handler::dispatch(const Request& request, const Users& users, std::stri
                                                           R"(Basic realm="influxdb_wal_exporter", charset="UTF-8")");
     return response;
   }
-  if (!segments) return refuse(request, segments.error());
+  if (!segments) return refuse(context_, request, segments.error());
   if (found.pattern.empty()) {
     Json there = Json::array();
-    for (const auto& route : routes()) there.push_back(std::string(route.method) + " " + std::string(route.pattern));
-    return refuse(request, 404, "there is nothing at " + escape_control(request.path), "use one of `routes`",
+    for (const auto& route : routes_) there.push_back(std::string(route.method) + " " + std::string(route.pattern));
+    return refuse(context_, request, 404, "there is nothing at " + escape_control(request.path), "use one of `routes`",
                   {{"routes", std::move(there)}});
   }
   if (found.route == nullptr) {
-    auto response = refuse(request, 405, escape_control(request.method) + " is not taken at " + std::string(pattern),
-                           "use " + found.allow);
+    auto response =
+        refuse(context_, request, 405, escape_control(request.method) + " is not taken at " + std::string(pattern),
+               "use " + found.allow);
     response.headers.emplace_back("Allow", found.allow);
     return response;
   }
   if (!verdict.allowed()) {
-    dependencies_.log->warn("refused {} {} from {}: {}", escape_control(request.method), escape_control(request.path),
-                            request.peer, verdict.reason);
-    return refuse(request, verdict.status, verdict.reason, verdict.remedy);
+    context_.log->warn("refused {} {} from {}: {}", escape_control(request.method), escape_control(request.path),
+                       request.peer, verdict.reason);
+    return refuse(context_, request, verdict.status, verdict.reason, verdict.remedy);
   }
   auto query = parse_query(request.query);
-  if (!query) return refuse(request, query.error());
-  return (this->*found.route->action)({request, std::move(*query), found.names, std::move(user)});
+  if (!query) return refuse(context_, request, query.error());
+  Call call{request, std::move(*query), found.names, std::move(user), nullptr};
+  if (found.pattern.starts_with(kTargetPattern)) {
+    call.target = find_target(*context_.views.current(), call.names.front());
+    if (call.target == nullptr) return no_such_target(context_, request, call.names.front());
+  }
+  return found.route->action(context_, call);
 }
 
 // Alerts are taken from any address, but only with their own token.
 std::optional<Response> Handler::refuse_alerts(const Request& request, const Users& users) const {
   if (!users.takes_alerts()) {
     return refuse(
-        request, 403, "alerts are not taken: no token is set for them",
+        context_, request, 403, "alerts are not taken: no token is set for them",
         "write a random token into a file, name it in the settings as alerts.token_file, and let Alertmanager "
         "send it (http_config.authorization.credentials_file)");
   }
   const auto verdict = guard(request,
                              /*users_configured=*/true, may_send_alerts(request, users), /*open=*/false);
   if (verdict.allowed()) return std::nullopt;
-  dependencies_.log->warn("refused {} {} from {}: {}", escape_control(request.method), escape_control(request.path),
-                          request.peer, verdict.status == 401 ? "no token, or a wrong one" : verdict.reason);
-  if (verdict.status != 401) return refuse(request, verdict.status, verdict.reason, verdict.remedy);
-  auto response = refuse(request, 401, "the token for alerts is needed, or the one sent is not right",
+  context_.log->warn("refused {} {} from {}: {}", escape_control(request.method), escape_control(request.path),
+                     request.peer, verdict.status == 401 ? "no token, or a wrong one" : verdict.reason);
+  if (verdict.status != 401) return refuse(context_, request, verdict.status, verdict.reason, verdict.remedy);
+  auto response = refuse(context_, request, 401, "the token for alerts is needed, or the one sent is not right",
                          "send `Authorization: Bearer` with what stands in alerts.token_file");
   response.headers.emplace_back("WWW-Authenticate", R"(Bearer realm="influxdb_wal_exporter alerts")");
   return response;
-}
-
-Response Handler::refuse(const Request& request, int status, const std::string& reason, const std::string& remedy,
-                         const Json& extra) const {
-  if (!is_changing(request.method)) return error_response(status, reason, remedy, extra);
-  // Every answer to a POST has these three.
-  Json body;
-  body["success"] = false;
-  body["timestamp"] = format_time(dependencies_.clock.now());
-  body["message"] = to_valid_utf8(remedy.empty() ? reason : reason + "; " + remedy);
-  body["error"] = to_valid_utf8(reason);
-  if (!remedy.empty()) body["remedy"] = to_valid_utf8(remedy);
-  body.update(extra);
-  return json_response(status, body);
-}
-
-Response Handler::refuse(const Request& request, const Error& error) const {
-  return refuse(request, status_of(error.kind), error.message, {});
 }
 
 }  // namespace wal_exporter::web

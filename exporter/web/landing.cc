@@ -1,10 +1,13 @@
 #include "web/landing.h"
 
+#include <algorithm>
+#include <array>
+
 #include "base/bytes.h"
 #include "base/text.h"
 #include "view/json.h"
+#include "web/action.h"
 #include "web/assets.h"
-#include "web/request.h"
 
 namespace wal_exporter::web {
 namespace {
@@ -143,6 +146,52 @@ std::string landing_page(const view::View& view, Time now) {
   fill_in("<!--notices-->", notices(view));
   fill_in("<!--targets-->", table(view, now));
   return out + std::string(rest);
+}
+
+namespace {
+
+Response get_landing(const Context& context, const Call&) {
+  auto response =
+      text_response(200, "text/html; charset=utf-8", landing_page(*context.views.current(), context.clock.now()));
+  // The page may load from this server alone, and run no script but our files.
+  response.headers.emplace_back("Content-Security-Policy",
+                                "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+                                "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+  response.headers.emplace_back("Referrer-Policy", "no-referrer");
+  response.headers.emplace_back("Cross-Origin-Opener-Policy", "same-origin");
+  return response;
+}
+
+Response get_asset(const Context& context, const Call& call) {
+  for (const auto& asset : assets()) {
+    if (asset.name != call.names.front()) continue;
+    Response response;
+    response.content_type = asset.content_type;
+    // Cached for a year, because the address holds the hash. Private, because with logins a
+    // shared cache must not keep it.
+    response.cache_control = "private, max-age=31536000, immutable";
+    response.headers.emplace_back("ETag", asset.etag);
+    const auto known = header_values(call.request.headers, "If-None-Match");
+    if (std::find(known.begin(), known.end(), asset.etag) != known.end()) {
+      response.status = 304;
+      return response;
+    }
+    response.fixed_body = asset.bytes;
+    return response;
+  }
+  return refuse(context, call.request, 404, "there is no asset \"" + escape_control(call.names.front()) + "\"",
+                "load the page at / again: the exporter may have been updated");
+}
+
+constexpr std::array kPageRoutes{
+    Route{"/", "GET", get_landing},
+    Route{"/assets/{file}", "GET", get_asset},
+};
+
+}  // namespace
+
+std::span<const Route> page_routes() {
+  return kPageRoutes;
 }
 
 }  // namespace wal_exporter::web

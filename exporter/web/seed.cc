@@ -1,11 +1,17 @@
-#include "web/seed.h"
+// The routes of the older service's API, field for field.
+//
+// Sizes are GiB under the old names (`totalSizeGB`), rounded to 10 decimals. While
+// the health is unknown `healthStatus` is "unknown", the numbers are those of the
+// last sample (null where there was none), and the answer is a 503.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/bytes.h"
 #include "base/text.h"
 #include "view/json.h"
+#include "web/action.h"
 
 namespace wal_exporter::web {
 namespace {
@@ -32,8 +38,6 @@ bool can_trigger(const view::TargetView& target, Time now) {
   };
   return all_end(policy::without_why(target.decision.blockers)) && all_end(target.request_blockers);
 }
-
-}  // namespace
 
 Json seed_health(const view::TargetView& target, Time now) {
   Json out;
@@ -64,6 +68,42 @@ Json seed_stats(const view::TargetView& target, Time now) {
   system["checkpointCooldownMs"] = std::chrono::duration_cast<std::chrono::milliseconds>(target.cooldown).count();
   out["systemInfo"] = std::move(system);
   return out;
+}
+
+Response seed_answer(const Context& context, const Call& call, Json (*render)(const view::TargetView&, Time)) {
+  auto chosen = choose_target(context, call);
+  if (chosen.target == nullptr) return std::move(chosen.refusal);
+  const auto now = context.clock.now();
+  auto body = render(*chosen.target, now);
+  const auto reason = view::unknown_reason(*chosen.target, now);
+  if (reason.empty()) return json_response(200, body);
+  return error_response(503,
+                        "the health of target \"" + escape_control(chosen.target->name) + "\" is unknown: " + reason,
+                        "what follows is the last sample; see `error` in /api/v1/targets and the log", body);
+}
+
+Response get_seed_health(const Context& context, const Call& call) {
+  return seed_answer(context, call, seed_health);
+}
+
+Response get_seed_checkpoint_status(const Context& context, const Call& call) {
+  return seed_answer(context, call, seed_checkpoint_status);
+}
+
+Response get_seed_stats(const Context& context, const Call& call) {
+  return seed_answer(context, call, seed_stats);
+}
+
+constexpr std::array kSeedRoutes{
+    Route{"/wal-management/health", "GET", get_seed_health},
+    Route{"/wal-management/checkpoint-status", "GET", get_seed_checkpoint_status},
+    Route{"/wal-management/stats", "GET", get_seed_stats},
+};
+
+}  // namespace
+
+std::span<const Route> seed_routes() {
+  return kSeedRoutes;
 }
 
 }  // namespace wal_exporter::web

@@ -46,6 +46,8 @@ void leave_library() {
   mg_exit_library();
 }
 
+}  // namespace
+
 // Everything that CivetWeb's threads use. Shared with the thread that closes the server, so
 // that it lives longer than a request that does not end in time.
 class Core {
@@ -102,6 +104,8 @@ class Core {
   std::vector<std::string> startup_messages_ WAL_EXPORTER_GUARDED_BY(mutex_);
 };
 
+namespace {
+
 Core& core_of(const mg_connection* connection) {
   return *static_cast<Core*>(mg_get_user_data(mg_get_context(connection)));
 }
@@ -120,6 +124,8 @@ int on_log(const mg_connection* connection, const char* message) {
   core_of(connection).note(connection, message);
   return 1;
 }
+
+}  // namespace
 
 int Core::serve(mg_connection* connection) {
   // Otherwise CivetWeb would first read all of a body that nobody wants.
@@ -265,64 +271,66 @@ void Core::poke() const {
   if (fd.valid()) static_cast<void>(connect(fd.get(), reinterpret_cast<const sockaddr*>(&storage), size));
 }
 
-class CivetServer final : public Server {
- public:
-  explicit CivetServer(std::shared_ptr<Core> core) : core_(std::move(core)) {}
-  ~CivetServer() override { stop_once(); }
+namespace {
 
-  [[nodiscard]] int port() const override { return core_->port(); }
-  void set_users(Users users) override { core_->set_users(std::move(users)); }
-  void stop() override { stop_once(); }
-
- private:
-  // Shared with the closing thread, which may outlive this object.
-  struct Done {
-    Mutex mutex;
-    CondVar condition;
-    bool value WAL_EXPORTER_GUARDED_BY(mutex) = false;
-  };
-
-  void stop_once() {
-    if (std::exchange(stopped_, true)) return;
-    auto done = std::make_shared<Done>();
-    std::thread closing([core = core_, done] {
-      core->close();
-      const MutexLock lock(done->mutex);
-      done->value = true;
-      done->condition.notify_all();
-    });
-    if (wait_for(*done)) {
-      closing.join();
-      return;
-    }
-    core_->handler().abandon();
-    core_->log()->warn("a request was still being answered {} after the web server was told to stop; it is left alone",
-                       format_duration_rough(core_->stop_timeout()));
-    closing.detach();
-  }
-
-  [[nodiscard]] bool wait_for(Done& done) const {
-    SystemClock clock;
-    const auto deadline = clock.steady() + core_->stop_timeout();
-    for (;;) {
-      core_->poke();
-      const MutexLock lock(done.mutex);
-      if (!done.value) clock.wait_until(done.condition, done.mutex, clock.steady() + kPokeInterval);
-      if (done.value) return true;
-      if (clock.steady() >= deadline) return false;
-    }
-  }
-
-  std::shared_ptr<Core> core_;
-  bool stopped_ = false;
+// Shared with the closing thread, which may come after the server.
+struct Done {
+  Mutex mutex;
+  CondVar condition;
+  bool value WAL_EXPORTER_GUARDED_BY(mutex) = false;
 };
+
+bool wait_for(Done& done, const Core& core) {
+  SystemClock clock;
+  const auto deadline = clock.steady() + core.stop_timeout();
+  for (;;) {
+    core.poke();
+    const MutexLock lock(done.mutex);
+    if (!done.value) clock.wait_until(done.condition, done.mutex, clock.steady() + kPokeInterval);
+    if (done.value) return true;
+    if (clock.steady() >= deadline) return false;
+  }
+}
 
 }  // namespace
 
 Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Dependencies dependencies) {
   auto core = std::make_shared<Core>(std::move(options), dependencies);
   if (const auto opened = core->open(); !opened) return tl::unexpected(opened.error());
-  return std::make_unique<CivetServer>(std::move(core));
+  return std::unique_ptr<Server>(new Server(std::move(core)));
+}
+
+Server::Server(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+
+Server::~Server() {
+  stop();
+}
+
+int Server::port() const {
+  return core_->port();
+}
+
+void Server::set_users(Users users) {
+  core_->set_users(std::move(users));
+}
+
+void Server::stop() {
+  if (std::exchange(stopped_, true)) return;
+  auto done = std::make_shared<Done>();
+  std::thread closing([core = core_, done] {
+    core->close();
+    const MutexLock lock(done->mutex);
+    done->value = true;
+    done->condition.notify_all();
+  });
+  if (wait_for(*done, *core_)) {
+    closing.join();
+    return;
+  }
+  core_->handler().abandon();
+  core_->log()->warn("a request was still being answered {} after the web server was told to stop; it is left alone",
+                     format_duration_rough(core_->stop_timeout()));
+  closing.detach();
 }
 
 }  // namespace wal_exporter::web

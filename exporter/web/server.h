@@ -2,10 +2,9 @@
 // and the v1 API, over CivetWeb.
 //
 // start() opens the port; the destructor (or stop()) waits for running requests,
-// at most 2 s. A request still inside Commands or Queries by then is left to end by
+// at most 2 s. A request still inside Commands by then is left to end by
 // itself and touches no dependency afterwards; so Commands should let go of its
-// waiters before this is stopped. Handlers read the View and ask Commands and
-// Queries, nothing else.
+// waiters before this is stopped. Handlers read the View and ask Commands, nothing else.
 #pragma once
 
 #include <functional>
@@ -38,25 +37,34 @@ struct ServerOptions {
 struct Dependencies {
   const view::ViewHolder& views;
   view::Commands& commands;
-  view::Queries& queries;
   metrics::MetricsPage& metrics;
   const Clock& clock;
   Log log;
 };
+
+class Core;  // what the server's threads use
 
 class Server {
  public:
   // Port taken or not allowed, address not ours: an error that names the address
   // and the remedy.
   [[nodiscard]] static Result<std::unique_ptr<Server>> start(ServerOptions options, Dependencies dependencies);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
 
-  virtual ~Server() = default;
   // The port that was opened (0 in the options: any free one).
-  [[nodiscard]] virtual int port() const = 0;
+  [[nodiscard]] int port() const;
   // New users from a reloaded web.config.file.
-  virtual void set_users(Users users) = 0;
+  void set_users(Users users);
   // Safe to call again.
-  virtual void stop() = 0;
+  void stop();
+
+ private:
+  explicit Server(std::shared_ptr<Core> core);
+
+  const std::shared_ptr<Core> core_;
+  bool stopped_ = false;
 };
 
 }  // namespace wal_exporter::web

@@ -122,7 +122,7 @@ TEST_F(AlertFires, AtTheStopAndIsNotServed) {
   bench.answers.samples = false;
   const auto request = bench.alert({"a"});
   bench.stop();
-  EXPECT_EQ(answer(request)->state, State::gone);
+  EXPECT_EQ(bench.error_to<view::AlertAnswer>(request).value().kind, ErrorKind::cancelled);
   bench.kill();
   bench.answers.samples = true;
   bench.start();

@@ -185,8 +185,8 @@ std::uint64_t Bench::alert(const std::vector<std::string>& instances, const std:
   return number;
 }
 
-view::PauseAnswer Bench::pause(std::optional<Duration> length, const std::string& actor) {
-  view::PauseAnswer answer;
+Result<view::PauseAnswer> Bench::pause(std::optional<Duration> length, const std::string& actor) {
+  Result<view::PauseAnswer> answer;
   call([&] { answer = control_->pause({settings.name, length, actor}, now_); });
   return answer;
 }

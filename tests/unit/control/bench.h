@@ -135,7 +135,18 @@ class World {
   [[nodiscard]] std::optional<Answer> answer_to(std::uint64_t request) const {
     const auto found = replies_.find(request);
     if (found == replies_.end()) return std::nullopt;
-    return std::get<Answer>(found->second);
+    if constexpr (std::is_same_v<Answer, view::PrepareRestartAnswer>) {
+      return std::get<Answer>(found->second);
+    } else {
+      return std::get<Result<Answer>>(found->second).value();
+    }
+  }
+  // Why there is none; nullopt: nothing came yet.
+  template <class Answer>
+  [[nodiscard]] std::optional<Error> error_to(std::uint64_t request) const {
+    const auto found = replies_.find(request);
+    if (found == replies_.end()) return std::nullopt;
+    return std::get<Result<Answer>>(found->second).error();
   }
 
  protected:
@@ -200,7 +211,7 @@ class Bench : public World {
   std::uint64_t checkpoint(view::CheckpointCommand command);
   std::uint64_t prepare_restart(view::PrepareRestartCommand command);
   std::uint64_t alert(const std::vector<std::string>& instances, const std::string& name = "WalTooLarge");
-  view::PauseAnswer pause(std::optional<Duration> length, const std::string& actor = "alice");
+  Result<view::PauseAnswer> pause(std::optional<Duration> length, const std::string& actor = "alice");
   void stop();
 
   [[nodiscard]] std::string log() const { return log_text_->str(); }

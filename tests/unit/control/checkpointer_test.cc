@@ -273,7 +273,7 @@ TEST_F(Checkpoints, NobodyAsksForArePlannedAsTheyWouldGo) {
   EXPECT_EQ(backup.method, "backup");
   EXPECT_EQ(backup.points, 0U);
   EXPECT_THAT(backup.blockers, IsEmpty());
-  EXPECT_EQ(backup.explanation, "asked for (manual), 5 files, 4.9 KiB pending");
+  EXPECT_EQ(backup.why, "asked for (manual), 5 files, 4.9 KiB pending");
   bench.pause(1h);
   EXPECT_THAT(plan(influxdb::NudgeMode::patient).blockers, ElementsAre(Blocker::paused));
 }
@@ -288,8 +288,8 @@ TEST_F(Checkpoints, ByNudgesArePlannedForBothModes) {
   EXPECT_EQ(patient.goal, 30U);
   EXPECT_EQ(patient.points, 20U);
   EXPECT_EQ(patient.not_before, kBenchStart + 10min);
-  EXPECT_THAT(patient.explanation, HasSubstr("10 files pending, goal 30: 20 points"));
-  EXPECT_THAT(patient.explanation, HasSubstr("; asked for (manual), 10 files"));
+  EXPECT_THAT(patient.why, HasSubstr("10 files pending, goal 30: 20 points"));
+  EXPECT_THAT(patient.why, HasSubstr("; asked for (manual), 10 files"));
   EXPECT_TRUE(patient.snapshot_budget_remaining.has_value());
   const auto at_once = plan_of(bench.parts(), influxdb::NudgeMode::at_once, bench.now());
   EXPECT_EQ(at_once.mode, "at_once");

@@ -72,7 +72,7 @@ TEST_F(HealthTold, IsToldWithWhatHoldsACheckpointBackNow) {
   bench.wal = segments(0);
   bench.pass(1min);
   EXPECT_EQ(bench.view()->health, Health::healthy);
-  EXPECT_TRUE(bench.pause(1h).until.has_value());
+  EXPECT_TRUE(bench.pause(1h).value().until.has_value());
   bench.wal = segments(2);
   bench.pass(1min);
   EXPECT_EQ(bench.view()->health, Health::warning);

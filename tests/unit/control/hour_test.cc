@@ -159,12 +159,12 @@ TEST(AnHour, NothingIsStartedWhilePausedAndAllOfItAfterwards) {
   Hour hour([](int) { return 40; });
   hour.bench.answers.samples = false;
   hour.bench.start();
-  EXPECT_TRUE(hour.bench.pause(1h).done);
+  EXPECT_TRUE(hour.bench.pause(1h).has_value());
   hour.bench.answers.samples = true;
   hour.bench.give_sample();
   hour.bench.pass(20min);
   EXPECT_THAT(hour.started, IsEmpty());
-  EXPECT_TRUE(hour.bench.pause(std::nullopt).done);
+  EXPECT_TRUE(hour.bench.pause(std::nullopt).has_value());
   EXPECT_THAT(hour.started, ElementsAre(Started{0, Reason::warning}));
 }
 

@@ -28,8 +28,7 @@ class Paused : public ::testing::Test {
 TEST_F(Paused, NothingActsUntilItEndsByItself) {
   bench.wal = segments(0);
   bench.start();
-  const auto said = bench.pause(1h);
-  EXPECT_TRUE(said.done);
+  const auto said = bench.pause(1h).value();
   EXPECT_EQ(said.until, kBenchStart + 1h);
   EXPECT_EQ(said.timestamp, kBenchStart);
   EXPECT_EQ(said.message, "Actions on plant are paused until 2026-01-01T01:00:00.000Z");
@@ -53,13 +52,12 @@ TEST_F(Paused, AndResumedItActsAtOnce) {
   bench.pause(24h);
   bench.wal = segments(5);
   bench.pass(2min);
-  const auto said = bench.pause(std::nullopt, "bob");
-  EXPECT_TRUE(said.done);
+  const auto said = bench.pause(std::nullopt, "bob").value();
   EXPECT_EQ(said.until, std::nullopt);
   EXPECT_EQ(said.message, "Actions on plant are resumed");
   EXPECT_EQ(bench.store->entries("resume").at(0).detail, R"({"by":"bob"})");
   EXPECT_THAT(bench.wanted.checkpoints, SizeIs(1));
-  EXPECT_EQ(bench.pause(std::nullopt).message, "Actions on plant were not paused");
+  EXPECT_EQ(bench.pause(std::nullopt).value().message, "Actions on plant were not paused");
 }
 
 TEST_F(Paused, OutlivesTheProcess) {
@@ -79,8 +77,8 @@ TEST_F(Paused, WhereThatCanNotBeKeptSaysSo) {
   bench.wal = segments(0);
   bench.start();
   bench.store->fails_put = [](const std::string&) { return true; };
-  const auto said = bench.pause(1h);
-  EXPECT_FALSE(said.done);
+  const Error said = bench.pause(1h).error();
+  EXPECT_EQ(said.kind, ErrorKind::unavailable);
   EXPECT_THAT(said.message, HasSubstr(", but that could not be kept: a restart of this exporter forgets it; see its "
                                       "log"));
   EXPECT_TRUE(bench.view()->paused) << "for this process it holds";
@@ -117,8 +115,8 @@ TEST_F(Paused, WhileARequestWaitsForItsSampleBlocksThatRequest) {
 TEST_F(Paused, AtTheStopIsRefused) {
   bench.start();
   bench.stop();
-  const auto said = bench.pause(1h);
-  EXPECT_FALSE(said.done);
+  const Error said = bench.pause(1h).error();
+  EXPECT_EQ(said.kind, ErrorKind::cancelled);
   EXPECT_EQ(said.message, "The exporter is shutting down, or the settings of this target are being changed; try again");
   EXPECT_THAT(bench.store->entries("pause"), IsEmpty());
 }

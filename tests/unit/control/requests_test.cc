@@ -253,9 +253,10 @@ TEST_F(Asked, AtTheStopIsToldSoWhetherItWaitsOrComesLater) {
   bench.answers.samples = false;
   const auto before = bench.checkpoint({});
   bench.stop();
-  EXPECT_EQ(answer(before)->state, State::gone);
-  EXPECT_EQ(answer(before)->message, "The exporter is shutting down or its settings for this target have changed");
-  EXPECT_EQ(answer(bench.checkpoint({}))->state, State::gone);
+  const Error told = bench.error_to<view::CheckpointAnswer>(before).value();
+  EXPECT_EQ(told.kind, ErrorKind::cancelled);
+  EXPECT_EQ(told.message, "The exporter is shutting down or its settings for this target have changed");
+  EXPECT_EQ(bench.error_to<view::CheckpointAnswer>(bench.checkpoint({})).value().kind, ErrorKind::cancelled);
   EXPECT_TRUE(bench.control().has_ended());
 }
 

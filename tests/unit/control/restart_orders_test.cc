@@ -114,7 +114,7 @@ class RestartStep : public ::testing::TestWithParam<At> {
     }
     return false;
   }
-  std::string shown() const { return bench.restart().state; }
+  std::string shown() const { return std::string(view::to_string(bench.restart().state)); }
   bool begun() const { return !bench.store->values["restart_begun"].empty(); }
   std::string message() { return bench.store->details("wal.restart").back().at("message"); }
   std::size_t told(const std::string& step) {

@@ -276,7 +276,7 @@ TEST_F(Restart, WaitsAgainWhereAPersonPausesWhileItIsPrepared) {
   bool once = true;
   on_preparation([&] {
     if (std::exchange(once, false)) {
-      EXPECT_TRUE(bench.pause(24h).until.has_value());
+      EXPECT_TRUE(bench.pause(24h).value().until.has_value());
     }
   });
   start();
@@ -289,7 +289,7 @@ TEST_F(Restart, WaitsAgainWhereAPersonPausesWhileItIsPrepared) {
   EXPECT_FALSE(bench.restart().last.has_value()) << "it is not over";
   EXPECT_EQ(bench.wanted.restarts, 0U);
 
-  EXPECT_FALSE(bench.pause(std::nullopt).until.has_value());
+  EXPECT_FALSE(bench.pause(std::nullopt).value().until.has_value());
   bench.pass_until_step("ready");
   EXPECT_EQ(bench.wanted.restarts, 1U);
   EXPECT_EQ(bench.view()->counters.restart_considerations, 1U) << "the same episode";

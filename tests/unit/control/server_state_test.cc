@@ -185,7 +185,7 @@ TEST_F(ServerAnswers, ANudgeWaitsForTheSettingsThatItsPlanRestsOn) {
   bench.start();
   EXPECT_THAT(bench.view()->request_blockers, Contains(Blocker::server_unreachable));
   const auto plan = plan_of(bench.parts(), influxdb::NudgeMode::patient, bench.now());
-  EXPECT_THAT(plan.explanation,
+  EXPECT_THAT(policy::explain(plan.why, plan.blockers),
               HasSubstr("its settings, which the plan rests on, are not known yet: connecting to 127.0.0.1:8086"));
 }
 

@@ -39,7 +39,7 @@ inline view::TargetView full_target(std::string name = "plant") {
   sample->sequence_gaps = 2;
   sample->filesystem_avail_bytes = 5'000'000'000;
   sample->snapshot_files = 17;
-  sample->snapshot = wal::Snapshot{17, 88, 1000, 4096, at(1769767000)};
+  sample->snapshot = wal::Snapshot{17, 88, at(1769767000)};
   sample->written = {40, 8000};
 
   view::TargetView target = unknown_target(std::move(name));

@@ -105,7 +105,8 @@ TEST_F(Alerts, ThatNameNoTargetOfOursAreToldWithTheNames) {
 }
 
 TEST_F(Alerts, ABlockerThatEndsSoonIsAnsweredSoThatAlertmanagerTriesAgain) {
-  world_.commands.alert_answer = {State::blocked, "blocked by in_flight", {policy::Blocker::in_flight}, std::nullopt};
+  world_.commands.alert_answer =
+      view::AlertAnswer{State::blocked, "blocked by in_flight", {policy::Blocker::in_flight}, std::nullopt};
   const auto response = send();
   EXPECT_EQ(response.status, 503);
   EXPECT_EQ(header(response, "Retry-After"), "30");
@@ -113,16 +114,18 @@ TEST_F(Alerts, ABlockerThatEndsSoonIsAnsweredSoThatAlertmanagerTriesAgain) {
 }
 
 TEST_F(Alerts, ABlockerThatLastsIsAConflict) {
-  world_.commands.alert_answer = {
+  world_.commands.alert_answer = view::AlertAnswer{
       State::blocked, "blocked", {policy::Blocker::in_flight, policy::Blocker::dry_run}, std::nullopt};
   EXPECT_EQ(send().status, 409);
-  world_.commands.alert_answer = {State::gone, "shutting down", {}, std::nullopt};
+  world_.commands.alert_answer = failure(ErrorKind::cancelled, "shutting down");
   EXPECT_EQ(send().status, 503);
+  EXPECT_EQ(json(send())["results"][0]["action"], "gone");
+  EXPECT_EQ(json(send())["results"][0]["message"], "shutting down");
 }
 
 TEST_F(Alerts, WhatHasHadItsCheckpointOrNeedsNoneIsASuccess) {
   for (const State state : {State::already_served, State::no_op}) {
-    world_.commands.alert_answer = {state, "fine", {}, std::nullopt};
+    world_.commands.alert_answer = view::AlertAnswer{state, "fine", {}, std::nullopt};
     const auto response = send();
     EXPECT_EQ(response.status, 200);
     EXPECT_EQ(json(response)["results"][0]["action"], to_string(state));

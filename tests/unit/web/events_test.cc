@@ -30,8 +30,8 @@ TEST_F(Events, AreNewestFirstAndPaged) {
 
 TEST_F(Events, AreFilteredByTargetAndType) {
   EXPECT_EQ(get("/api/v1/events?target=plant&type=wal.checkpoint").status, 200);
-  EXPECT_EQ(world_.queries.asked_for.target, "plant");
-  EXPECT_EQ(world_.queries.asked_for.type, events::Type::checkpoint);
+  EXPECT_EQ(world_.commands.asked_for.target, "plant");
+  EXPECT_EQ(world_.commands.asked_for.type, events::Type::checkpoint);
 }
 
 TEST_F(Events, WhatMakesNoSenseIsToldWithWhatWouldBeRight) {
@@ -43,7 +43,7 @@ TEST_F(Events, WhatMakesNoSenseIsToldWithWhatWouldBeRight) {
   EXPECT_EQ(get("/api/v1/events?limit=0").status, 400);
   EXPECT_EQ(get("/api/v1/events?limit=1001").status, 400);
   EXPECT_EQ(get("/api/v1/events/stream?last_event_id=x").status, 400);
-  world_.queries.broken = true;
+  world_.commands.broken = true;
   EXPECT_EQ(get("/api/v1/events").status, 500);
 }
 
@@ -54,7 +54,7 @@ TEST_F(Events, AStreamBeginsWithWhatComesNext) {
   EXPECT_THAT(response.body, StartsWith("retry: "));
   ASSERT_TRUE(response.stream);
   EXPECT_EQ(response.stream(), "");
-  world_.queries.newest = 6;
+  world_.commands.newest = 6;
   const auto part = response.stream().value();
   EXPECT_THAT(part, StartsWith("id: 6\nevent: wal.health\ndata: {\"id\":6,"));
   // A line break in a text never ends the message.
@@ -75,7 +75,7 @@ TEST_F(Events, AStreamGoesOnAfterTheLastEventThatWasSeen) {
 TEST_F(Events, AnIdFromBeforeTheStateWasMadeAnewIsNotWaitedFor) {
   const auto response = ask("GET", "/api/v1/events/stream", {{"Last-Event-ID", "900"}});
   EXPECT_EQ(response.stream(), "");
-  world_.queries.newest = 6;
+  world_.commands.newest = 6;
   EXPECT_THAT(response.stream().value(), StartsWith("id: 6\n"));
 }
 
@@ -101,7 +101,7 @@ TEST_F(Events, AStreamMoreThanThereArePlacesIsRefusedAndAFreedPlaceServesTheNext
 
 TEST_F(Events, AStreamEndsWhenTheExporterShutsDown) {
   const auto response = get("/api/v1/events/stream");
-  world_.queries.broken = true;
+  world_.commands.broken = true;
   EXPECT_EQ(response.stream(), std::nullopt);
 }
 

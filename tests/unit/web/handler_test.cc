@@ -226,7 +226,7 @@ TEST_F(Routes, HistoryRefusesNumbersThatAreNone) {
 }
 
 TEST_F(Routes, AHistoryThatCanNotBeReadSaysWhy) {
-  world_.queries.broken = true;
+  world_.commands.broken = true;
   const auto response = get("/api/v1/targets/plant/history");
   EXPECT_EQ(response.status, 500);
   EXPECT_THAT(json(response)["error"].get<std::string>(), HasSubstr("damaged"));
@@ -329,10 +329,19 @@ TEST_F(Routes, ARunningOneIs202WithALocation) {
 }
 
 TEST_F(Routes, ATargetThatIsGoneIs503) {
-  view::CheckpointAnswer answer;
-  answer.message = "shutting down";
-  world_.commands.answer(answer);
-  EXPECT_EQ(post("/api/v1/targets/plant/checkpoint").status, 503);
+  world_.commands.answer(failure(ErrorKind::cancelled, "shutting down"));
+  const auto response = post("/api/v1/targets/plant/checkpoint");
+  EXPECT_EQ(response.status, 503);
+  EXPECT_THAT(keys(json(response)), ElementsAre("success", "timestamp", "message", "error", "target", "state"));
+  EXPECT_EQ(json(response)["message"], "shutting down");
+  EXPECT_EQ(json(response)["state"], "gone");
+}
+
+TEST_F(Routes, ATargetThatIsGoneByTheTimeItIsAskedIs404) {
+  world_.commands.answer(failure(ErrorKind::not_found, "there is no target named plant"));
+  const auto response = post("/api/v1/targets/plant/checkpoint");
+  EXPECT_EQ(response.status, 404);
+  EXPECT_THAT(json(response)["targets"].get<std::vector<std::string>>(), ElementsAre("plant", "a/b \"c\""));
 }
 
 TEST_F(Routes, BadParametersOfACheckpointAre400) {

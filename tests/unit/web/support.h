@@ -1,5 +1,5 @@
-// What the tests of web/ share: a target to show, fakes for Commands and Queries,
-// and a client on a raw socket.
+// What the tests of web/ share: a target to show, a fake for Commands, and a
+// client on a raw socket.
 #pragma once
 
 #include <arpa/inet.h>
@@ -73,7 +73,7 @@ inline view::CheckpointAnswer ended(influxdb::OutcomeKind kind, const std::strin
 class FakeCommands final : public view::Commands {
  public:
   // Blocks while `hold` is set, as a checkpoint that takes long; for a wait of 0 not at all.
-  view::CheckpointAnswer checkpoint(const view::CheckpointCommand& command) override {
+  Result<view::CheckpointAnswer> checkpoint(const view::CheckpointCommand& command) override {
     const MutexLock lock(mutex_);
     asked_.push_back(command);
     changed_.notify_all();
@@ -85,13 +85,13 @@ class FakeCommands final : public view::Commands {
   }
   std::vector<view::PauseCommand> paused;
   std::vector<view::AlertCommand> alerts;
-  view::AlertAnswer alert_answer{view::AlertAnswer::State::started, "started", {}, 9};
-  view::PrepareRestartAnswer prepare_restart(const view::PrepareRestartCommand&) override { return prepared; }
-  view::AlertAnswer alert(const view::AlertCommand& command) override {
+  Result<view::AlertAnswer> alert_answer = view::AlertAnswer{view::AlertAnswer::State::started, "started", {}, 9};
+  Result<view::PrepareRestartAnswer> prepare_restart(const view::PrepareRestartCommand&) override { return prepared; }
+  Result<view::AlertAnswer> alert(const view::AlertCommand& command) override {
     alerts.push_back(command);
     return alert_answer;
   }
-  view::PauseAnswer pause(const view::PauseCommand& command) override {
+  Result<view::PauseAnswer> pause(const view::PauseCommand& command) override {
     paused.push_back(command);
     view::PauseAnswer answer;
     answer.timestamp = kNow;
@@ -104,7 +104,7 @@ class FakeCommands final : public view::Commands {
     return reload_;
   }
 
-  void answer(view::CheckpointAnswer answer) {
+  void answer(Result<view::CheckpointAnswer> answer) {
     const MutexLock lock(mutex_);
     answer_ = std::move(answer);
   }
@@ -139,17 +139,6 @@ class FakeCommands final : public view::Commands {
     return answer;
   }
 
- private:
-  Mutex mutex_;
-  CondVar changed_;
-  bool hold_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;
-  view::CheckpointAnswer answer_ WAL_EXPORTER_GUARDED_BY(mutex_) = ended(influxdb::OutcomeKind::succeeded);
-  Result<void> reload_ WAL_EXPORTER_GUARDED_BY(mutex_);
-  std::vector<view::CheckpointCommand> asked_ WAL_EXPORTER_GUARDED_BY(mutex_);
-};
-
-class FakeQueries final : public view::Queries {
- public:
   Result<view::HistoryPage> history(const std::string& target, std::optional<std::int64_t> before,
                                     std::size_t limit) override {
     if (broken) return failure(ErrorKind::corrupt, "reading the history: the state file is damaged");
@@ -207,14 +196,22 @@ class FakeQueries final : public view::Queries {
     plan.points = 7;
     return plan;
   }
-  std::optional<view::CheckpointRun> run(const std::string&, std::int64_t id) override {
-    if (id != 7) return std::nullopt;
+  Result<std::optional<view::CheckpointRun>> run(const std::string&, std::int64_t id) override {
+    if (id != 7) return std::optional<view::CheckpointRun>();
     return ended(influxdb::OutcomeKind::succeeded).run;
   }
 
   std::atomic<bool> broken = false;
   std::atomic<std::int64_t> newest = 5;
   view::EventFilter asked_for;
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  bool hold_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;
+  Result<view::CheckpointAnswer> answer_ WAL_EXPORTER_GUARDED_BY(mutex_) = ended(influxdb::OutcomeKind::succeeded);
+  Result<void> reload_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  std::vector<view::CheckpointCommand> asked_ WAL_EXPORTER_GUARDED_BY(mutex_);
 };
 
 // Everything a handler or a server needs.
@@ -222,12 +219,11 @@ struct World {
   ManualClock clock{kNow};
   view::ViewHolder views;
   FakeCommands commands;
-  FakeQueries queries;
   metrics::MetricsPage metrics{clock};
 
   World() { views.publish(view_of({healthy_target("plant"), healthy_target("a/b \"c\"")})); }
 
-  Dependencies dependencies() { return {views, commands, queries, metrics, clock, null_log()}; }
+  Dependencies dependencies() { return {views, commands, metrics, clock, null_log()}; }
 };
 
 struct Answer {

@@ -1,0 +1,73 @@
+// The routes about the process: metrics, whether it is up and ready, reload, status.
+#include <array>
+
+#include "base/text.h"
+#include "web/action.h"
+#include "web/assets.h"
+
+namespace wal_exporter::web {
+namespace {
+
+Response get_metrics(const Context& context, const Call&) {
+  return text_response(200, "text/plain; version=0.0.4; charset=utf-8", context.metrics.text());
+}
+
+Response get_healthy(const Context&, const Call&) {
+  return text_response(200, "text/plain; charset=utf-8", "healthy\n");
+}
+
+Response get_ready(const Context& context, const Call&) {
+  const auto view = context.views.current();
+  auto missing = view->not_ready;
+  if (missing.empty() && view->targets.empty()) missing.emplace_back("the first look at any target");
+  if (missing.empty()) return text_response(200, "text/plain; charset=utf-8", "ready\n");
+  Json waiting = Json::array();
+  for (const auto& what : missing) waiting.push_back(to_valid_utf8(what));
+  return error_response(503, "not ready: waiting for " + join(missing, ", "), "ask again in a moment",
+                        {{"waiting_for", std::move(waiting)}});
+}
+
+Response post_reload(const Context& context, const Call& call) {
+  const auto done = context.ask(&view::Commands::reload);
+  if (!done) {
+    const int status = done.error().kind == ErrorKind::conflict ? 409 : 500;  // 409: try again later; 500: fix the file
+    return refuse(context, call.request, status,
+                  "the settings were not reloaded, the old ones stay: " + done.error().message, {});
+  }
+  return json_response(
+      200, {{"success", true}, {"timestamp", format_time(context.clock.now())}, {"message", "settings reloaded"}});
+}
+
+Response get_status(const Context& context, const Call&) {
+  const auto view = context.views.current();
+  Json waiting = Json::array();
+  for (const auto& what : view->not_ready) waiting.push_back(to_valid_utf8(what));
+  const bool reloaded = view->last_reload_successful;
+  Json body;
+  body["version"] = WAL_EXPORTER_VERSION;
+  body["page"] = std::string(page_version());
+  body["started"] = format_time(view->started);
+  body["now"] = format_time(context.clock.now());
+  body["ready"] = view->not_ready.empty() && !view->targets.empty();
+  body["waiting_for"] = std::move(waiting);
+  body["reload"] = {{"successful", reloaded},
+                    {"last_success", format_time(view->last_reload_success)},
+                    {"error", reloaded ? Json(nullptr) : Json(to_valid_utf8(view->last_reload_error))}};
+  return json_response(200, body);
+}
+
+constexpr std::array kProcessRoutes{
+    Route{"/metrics", "GET", get_metrics},
+    Route{"/-/healthy", "GET", get_healthy, /*open=*/true},
+    Route{"/-/ready", "GET", get_ready, /*open=*/true},
+    Route{"/-/reload", "POST", post_reload},
+    Route{"/api/v1/status", "GET", get_status},
+};
+
+}  // namespace
+
+std::span<const Route> process_routes() {
+  return kProcessRoutes;
+}
+
+}  // namespace wal_exporter::web
