@@ -141,7 +141,7 @@ TEST_F(OnThreads, ADirectoryThatHangsDelaysNoOtherAnswer) {
   Target& target = start_known();
   hang();
   clock_->advance(2min);  // a sample is due, and never begins
-  EXPECT_TRUE(target.pause({"plant", 1h, "alice"}).done);
+  EXPECT_TRUE(target.pause({"plant", 1h, "alice"}).has_value());
   EXPECT_TRUE(target.view()->paused) << "who has the answer sees it";
   EXPECT_THAT(target.plan(false).blockers, Contains(Blocker::paused));
   EXPECT_EQ(target.run(1), std::nullopt);
@@ -150,12 +150,12 @@ TEST_F(OnThreads, ADirectoryThatHangsDelaysNoOtherAnswer) {
 
 TEST_F(OnThreads, WhoAsksWhileADirectoryHangsIsAnsweredInTime) {
   Target& target = start_known();
-  EXPECT_TRUE(target.pause({"plant", 1h, "alice"}).done);
+  EXPECT_TRUE(target.pause({"plant", 1h, "alice"}).has_value());
   hang();
   auto answer = std::async(std::launch::async, [&] { return target.checkpoint(command(1min)); });
   // The moment at which it asks is not known: the time goes on until it is answered.
   for (int i = 0; i < 1000 && answer.wait_for(5ms) != std::future_status::ready; ++i) clock_->advance(1s);
-  EXPECT_EQ(answer.get().state, CheckpointState::blocked);
+  EXPECT_EQ(answer.get().value().state, CheckpointState::blocked);
 }
 
 TEST_F(OnThreads, AServerThatHangsDelaysNoOtherAnswer) {
@@ -164,7 +164,7 @@ TEST_F(OnThreads, AServerThatHangsDelaysNoOtherAnswer) {
   settings_.influxdb.url = server.url();
   Target& target = start_known();
   EXPECT_EQ(target.not_ready(), "plant: InfluxDB has not answered yet");
-  EXPECT_TRUE(target.pause({"plant", 1h, "alice"}).done);
+  EXPECT_TRUE(target.pause({"plant", 1h, "alice"}).has_value());
   clock_->advance(2min);
   until([&] { return target.view()->counters.samples == 2; });
   target.stop();
@@ -197,7 +197,7 @@ TEST_F(OnThreads, ACheckpointOfAServerThatHangsEndsWithItsTarget) {
   });
   settings_.influxdb.url = server.url();
   Target& target = start_known();
-  EXPECT_EQ(target.checkpoint(command(0s)).state, CheckpointState::running);
+  EXPECT_EQ(target.checkpoint(command(0s)).value().state, CheckpointState::running);
   EXPECT_TRUE(target.view()->running.has_value()) << "who has the answer sees it";
   target.stop();
   const auto run = target.view()->last_run;
@@ -228,7 +228,7 @@ TEST_F(OnThreads, AStopWaitsForNoLongerThanItMay) {
   EXPECT_EQ(stopped.wait_for(50ms), std::future_status::timeout) << "a checkpoint is given its time";
   clock_->advance(14s);
   stopped.get();
-  EXPECT_EQ(answer.get().state, CheckpointState::gone) << "who waits is answered all the same";
+  EXPECT_EQ(answer.get().error().kind, ErrorKind::cancelled) << "who waits is answered all the same";
 }
 
 TEST_F(OnThreads, WhoWaitsForASampleIsAnsweredWhenTheTargetStops) {
@@ -240,20 +240,20 @@ TEST_F(OnThreads, WhoWaitsForASampleIsAnsweredWhenTheTargetStops) {
   });
   auto alerted = std::async(std::launch::async, [&] { return target.alert({"plant", "WalTooLarge", {"a"}}); });
   target.stop();
-  EXPECT_EQ(checkpoint.get().state, CheckpointState::gone);
+  EXPECT_EQ(checkpoint.get().error().kind, ErrorKind::cancelled);
   EXPECT_EQ(prepared.get().message, "Not safe: the exporter is shutting down");
-  EXPECT_EQ(alerted.get().state, view::AlertAnswer::State::gone);
+  EXPECT_EQ(alerted.get().error().kind, ErrorKind::cancelled);
 }
 
 TEST_F(OnThreads, AfterTheStopEverythingIsAnsweredAndNothingDone) {
   Target& target = start_known();
   target.stop();
-  EXPECT_EQ(target.checkpoint(command(1min)).state, CheckpointState::gone);
-  EXPECT_EQ(target.checkpoint(command(1min)).message,
+  EXPECT_EQ(target.checkpoint(command(1min)).error().kind, ErrorKind::cancelled);
+  EXPECT_EQ(target.checkpoint(command(1min)).error().message,
             "The exporter is shutting down or its settings for this target have changed");
   EXPECT_FALSE(target.prepare_restart({"plant", 1min, "test", false, false}).safe);
-  EXPECT_EQ(target.alert({"plant", "WalTooLarge", {"a"}}).state, view::AlertAnswer::State::gone);
-  EXPECT_FALSE(target.pause({"plant", 1h, "alice"}).done);
+  EXPECT_EQ(target.alert({"plant", "WalTooLarge", {"a"}}).error().kind, ErrorKind::cancelled);
+  EXPECT_FALSE(target.pause({"plant", 1h, "alice"}).has_value());
   EXPECT_EQ(target.plan(false).target, "plant");
   EXPECT_EQ(target.run(1), std::nullopt);
   const auto view = target.view();
@@ -280,7 +280,7 @@ TEST_F(OnThreads, ACheckpointWhileAnotherProcessActsOnTheTargetIsBusy) {
   Target& target = start_known();
   const auto lock = state::TargetLock::acquire(folder_.path() / "state", "plant");
   ASSERT_TRUE(lock.has_value());
-  const auto answer = target.checkpoint(command(1min));
+  const auto answer = target.checkpoint(command(1min)).value();
   ASSERT_TRUE(answer.run.has_value());
   EXPECT_EQ(answer.run->outcome->kind, influxdb::OutcomeKind::busy);
   EXPECT_EQ(target.run(answer.run->id)->outcome->kind, influxdb::OutcomeKind::busy);
@@ -319,7 +319,7 @@ TEST_F(OnThreads, ANudgesPointOfTheFutureIsOnDiskBeforeItIsWritten) {
   Target& target = start();
   auto asked = command(1min);
   asked.at_once = true;
-  const auto answer = target.checkpoint(asked);
+  const auto answer = target.checkpoint(asked).value();
   ASSERT_EQ(answer.state, CheckpointState::ended) << answer.message;
   ASSERT_TRUE(written) << answer.message;
   EXPECT_THAT(kept.get_future().get(), HasSubstr("own_trigger_time"));

@@ -173,7 +173,7 @@ TEST_F(Controlled, ShowsReadersWhatItKnows) {
   EXPECT_EQ(view->node, std::nullopt);
   EXPECT_THAT(view->request_blockers, IsEmpty());
   EXPECT_EQ(view->cooldown, 5min);
-  EXPECT_EQ(view->restart.state, "idle");
+  EXPECT_EQ(view->restart.state, view::RestartState::idle);
   EXPECT_FALSE(view->restart.enabled);
   EXPECT_EQ(view->counters.samples, 1U);
   EXPECT_FALSE(view->watch_degraded);

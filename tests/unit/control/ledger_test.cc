@@ -119,7 +119,7 @@ TEST_F(Ledgers, WhatCanNotBeUnderstoodIsSaidAndBegunAnew) {
   bench.settings.influxdb.url = "http://127.0.0.1:8086";
   bench.start();
   EXPECT_EQ(bench.view()->health, policy::Health::critical);
-  EXPECT_EQ(bench.restart().state, "idle");
+  EXPECT_EQ(bench.restart().state, view::RestartState::idle);
   EXPECT_EQ(bench.restart().last, std::nullopt);
   EXPECT_EQ(bench.logged("; the chart starts anew [plant]"), 1U);
 }

@@ -218,7 +218,7 @@ TEST_P(RestartStep, AtAKillIsSeenToItsEndByTheNextProcess) {
 TEST_P(RestartStep, APauseHoldsItBackUntilTheActAndNoLonger) {
   const At at = GetParam();
   reach(at);
-  EXPECT_TRUE(bench.pause(24h).done);
+  EXPECT_TRUE(bench.pause(24h).has_value());
   EXPECT_EQ(bench.wanted.restart_stops + bench.wanted.checkpoint_stops, at == At::safe_point ? 1U : 0U);
   bench.answers = {};
   bench.during = nullptr;
