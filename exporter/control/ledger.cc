@@ -1,12 +1,17 @@
 #include "control/ledger.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "view/json.h"
 
 namespace wal_exporter::control {
+namespace {
+
+// Above every id that the audit will ever give, and exact as a number of JSON.
+constexpr std::int64_t kNotKept = std::int64_t{1} << 52;
+
+}  // namespace
 
 Ledger::Ledger(std::string target, std::shared_ptr<state::Store> store, std::shared_ptr<events::Bus> bus, Log log)
     : target_(std::move(target)), store_(std::move(store)), bus_(std::move(bus)), log_(std::move(log)) {
@@ -28,7 +33,7 @@ std::int64_t Ledger::tell(events::Type type, events::Severity severity, const st
   event.summary = summary;
   event.detail = events::dump(detail);
   event.id = append(std::string(events::to_string(type)), summary, event.detail, now).value_or(0);
-  const std::int64_t id = event.id > 0 ? event.id : ++last_id_;
+  const std::int64_t id = event.id > 0 ? event.id : kNotKept + ++not_kept_;
   if (bus_ != nullptr) bus_->publish(std::move(event));
   return id;
 }
@@ -74,7 +79,6 @@ std::optional<std::int64_t> Ledger::append(const std::string& kind, const std::s
     return std::nullopt;
   }
   failing_ = false;
-  last_id_ = std::max(last_id_, *id);
   return *id;
 }
 

@@ -29,8 +29,8 @@ class Ledger {
   Ledger(std::string target, std::shared_ptr<state::Store> store, std::shared_ptr<events::Bus> bus, Log log);
 
   // Keeps, counts and tells an event. `sample`: what it rests on, nullptr: nothing;
-  // a `detail` that has its own keeps that. Returns its id, or a number that is new
-  // to this process where it could not be kept.
+  // a `detail` that has its own keeps that. Returns its id, or, where it could
+  // not be kept, a number that nothing else in this process has or will have.
   std::int64_t tell(events::Type type, events::Severity severity, const std::string& summary,
                     nlohmann::ordered_json detail, const wal::Sample* sample, Time now);
   // Keeps what is no event: decisions, pauses.
@@ -57,7 +57,7 @@ class Ledger {
   const std::shared_ptr<state::Store> store_;
   const std::shared_ptr<events::Bus> bus_;
   const Log log_;
-  std::int64_t last_id_ = 0;
+  std::int64_t not_kept_ = 0;  // so many events
   bool failing_ = false;
   std::map<events::Type, std::uint64_t> events_;  // told
 };
