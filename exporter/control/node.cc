@@ -117,16 +117,21 @@ NudgeOutlook nudge_outlook(const settings::Target& target, const wal::Sample& sa
   }
   if (plan->points == 0) return outlook;
   const influxdb::NudgeSettings& nudge = target.checkpoint.nudge;
-  // Without waiting for a boundary that has passed, most of the row may stay.
+  // Without waiting for a boundary that has passed, most of the row may stay; and behind
+  // the first file that stays, the nudge's own points stay too.
   if (!requested && plan->boundary) {
-    const auto covered = std::count_if(sample.periods.begin(), sample.periods.end(),
-                                       [&](const wal::Period& period) { return period.number <= plan->cover_to; });
-    if (static_cast<std::size_t>(covered) * 2 < sample.periods.size()) {
+    const auto covered = static_cast<std::uint64_t>(
+        std::count_if(sample.periods.begin(), sample.periods.end(),
+                      [&](const wal::Period& period) { return period.number <= plan->cover_to; }));
+    const std::uint64_t left = sample.periods.size() - covered;
+    const std::uint64_t own_left = left > 0 && covered > 0 ? plan->points : 0;
+    if ((left + own_left) * 2 > sample.periods.size()) {
       outlook.blockers.push_back(
           {Blocker::gen1_boundary, "only " + std::to_string(covered) + " of " + std::to_string(sample.periods.size()) +
                                        " pending files are dated before " + format_time(*plan->boundary) +
-                                       ", so a nudge now would leave most; the next boundary is " +
-                                       format_time(rules.next_multiple(now))});
+                                       ", so a nudge now would leave most" +
+                                       (left * 2 > sample.periods.size() ? "" : ", with its own points behind them") +
+                                       "; the next boundary is " + format_time(rules.next_multiple(now))});
     }
   }
   if (plan->points > nudge.max_points || plan->duration > nudge.max_duration) {
