@@ -134,10 +134,6 @@ Result<Time> parse_time(std::string_view rfc3339) {
 #pragma GCC diagnostic pop
 #endif
 
-double to_seconds(Duration duration) {
-  return std::chrono::duration<double>(duration).count();
-}
-
 double to_unix_seconds(Time time) {
   return to_seconds(time.time_since_epoch());
 }

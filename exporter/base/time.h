@@ -43,7 +43,9 @@ inline constexpr Duration kDay = std::chrono::hours(24);
 // A time from 1970 to 2261.
 [[nodiscard]] Result<Time> parse_time(std::string_view rfc3339);
 
-[[nodiscard]] double to_seconds(Duration duration);
+[[nodiscard]] inline double to_seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
 [[nodiscard]] double to_unix_seconds(Time time);
 
 }  // namespace wal_exporter
