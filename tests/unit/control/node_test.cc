@@ -84,9 +84,9 @@ TEST(NudgeOutlook, AnUnaskedOneWaitsWhereItsOwnPointsWouldStayBehindOthers) {
   const auto late = periods(10, at("2026-11-23T01:38:30Z"), 10s);
   const auto unasked = nudge_outlook(nudging(), late, rules, patient, false, at("2026-11-23T01:41:30Z"));
   ASSERT_EQ(unasked.blockers.size(), 1U);
-  EXPECT_EQ(unasked.blockers[0].first, policy::Blocker::gen1_boundary);
-  EXPECT_THAT(unasked.blockers[0].second, HasSubstr("only 9 of 10 pending files"));
-  EXPECT_THAT(unasked.blockers[0].second, HasSubstr("its own points behind them"));
+  EXPECT_EQ(unasked.blockers[0].blocker, policy::Blocker::gen1_boundary);
+  EXPECT_THAT(unasked.blockers[0].why, HasSubstr("only 9 of 10 pending files"));
+  EXPECT_THAT(unasked.blockers[0].why, HasSubstr("its own points behind them"));
   // Right after the boundary all go.
   const auto early = periods(10, at("2026-11-23T01:38:00Z"), 10s);
   EXPECT_THAT(nudge_outlook(nudging(), early, rules, patient, false, at("2026-11-23T01:40:00Z")).blockers, IsEmpty());
