@@ -1,6 +1,7 @@
 #include "base/time.h"
 
 #include <date/date.h>
+#include <fmt/format.h>
 
 #include <array>
 #include <charconv>
@@ -98,7 +99,12 @@ std::string format_duration_rough(Duration duration) {
 }
 
 std::string format_time(Time time) {
-  return date::format("%FT%TZ", std::chrono::floor<std::chrono::milliseconds>(time));
+  const auto day = std::chrono::floor<date::days>(time);
+  const date::year_month_day ymd(day);
+  const date::hh_mm_ss clock(std::chrono::floor<std::chrono::milliseconds>(time - day));
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(ymd.year()),
+                     static_cast<unsigned>(ymd.month()), static_cast<unsigned>(ymd.day()), clock.hours().count(),
+                     clock.minutes().count(), clock.seconds().count(), clock.subseconds().count());
 }
 
 std::string format_http_date(Time time) {
