@@ -130,7 +130,7 @@ void Exporter::feed_in(Duration after, const char* what, Input input) {
 void Exporter::carry_out_effects() {
   const std::uint64_t life = life_;
   const control::Effects effects = control_->take_effects();
-  around_.invariants.step(*control_, effects);
+  around_.invariants.step(*control_, effects, !around_.store->fails());
   for (const control::Effect& effect : effects) {
     if (is_to_be_killed()) return kill();
     around_.invariants.wanted(*control_, effect);

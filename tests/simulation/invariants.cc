@@ -156,7 +156,7 @@ void Invariants::wanted(const control::Control& control, const control::Effect& 
   if (const auto* reply = std::get_if<control::Reply>(&effect)) check_reply(*reply);
 }
 
-void Invariants::step(const control::Control& control, const control::Effects& effects) {
+void Invariants::step(const control::Control& control, const control::Effects& effects, bool store_works) {
   ++checks_;
   starts_ = std::any_of(effects.begin(), effects.end(), [](const control::Effect& effect) {
     return std::holds_alternative<control::RunCheckpoint>(effect);
@@ -165,6 +165,9 @@ void Invariants::step(const control::Control& control, const control::Effects& e
     if (ending_->after) sample_ = *ending_->after;
     if (running_ && running_->id == ending_->id) account_end(control);
     ending_.reset();
+  }
+  if (store_works && control.parts().memory != control.parts().kept_memory) {
+    broken(Invariant::waits_hold, "what must outlive a kill is not on disk");
   }
   if (!control.parts().stopping) {
     check_decision(control);

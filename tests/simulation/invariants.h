@@ -72,8 +72,9 @@ class Invariants {
   void told(const events::Event& event);
   void wanted(const control::Control& control, const control::Effect& effect);
   void nudge_point(const NudgePoint& point, const wal::NodeRules& rules);
-  // An input has been worked through; then `effects` are carried out.
-  void step(const control::Control& control, const control::Effects& effects);
+  // An input has been worked through; then `effects` are carried out. `store_works`: what
+  // is written to the state database is on disk.
+  void step(const control::Control& control, const control::Effects& effects, bool store_works);
 
   // From now on nothing goes wrong and nobody helps; false: that is over.
   void calm(bool is_calm);

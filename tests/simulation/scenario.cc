@@ -66,7 +66,7 @@ Scenario draw_scenario(Random& random) {
   scenario.segments.has_unpersistable = is_modelled(Quirk::unpersistable_shard) && random.below(3) == 0;
 
   const std::uint64_t sizes[] = {10, 20, 20, 20, 60, 60, 60, 120, 600};
-  const Duration generations_of_data[] = {minutes(1), minutes(10), minutes(10), hours(1)};
+  const Duration generations_of_data[] = {minutes(1), minutes(10), minutes(10), minutes(10), minutes(10), hours(1)};
   wal::NodeRules& rules = scenario.node.rules;
   rules.snapshot_size = random.one_of(sizes);
   // So that 3 x S points stay within checkpoint.nudge.max_duration (45 min).
