@@ -414,10 +414,10 @@ void Exporter::carry_out(const control::Reply& effect) {
   const auto found = alerts_.find(effect.request);
   if (found == alerts_.end()) return;
   using State = view::AlertAnswer::State;
-  const State state = std::get<view::AlertAnswer>(effect.answer).state;
+  const auto& answer = std::get<Result<view::AlertAnswer>>(effect.answer);
   const auto served = std::move(found->second);
   alerts_.erase(found);
-  if (state == State::started || state == State::no_op || state == State::already_served) served();
+  if (answer && answer->state != State::blocked) served();
 }
 
 }  // namespace wal_exporter::simulation

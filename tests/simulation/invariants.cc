@@ -200,7 +200,7 @@ void Invariants::check_liveness(const control::Control& control) {
   if (now() - *calm_since_ <= bound) return;
   broken(Invariant::gets_below_the_limit,
          "for " + format_duration(now() - *calm_since_) +
-             " nothing has gone wrong, and the WAL is above its limit: " + parts.decision.explanation);
+             " nothing has gone wrong, and the WAL is above its limit: " + parts.decision.explanation());
 }
 
 Duration Invariants::longest_wait(const control::Control& control) const {
@@ -258,7 +258,7 @@ void Invariants::check_reply(const control::Reply& reply) {
     broken(Invariant::everybody_is_answered,
            "an answer to request " + std::to_string(reply.request) + ", which was not asked or has been answered");
   }
-  const auto* answer = std::get_if<view::CheckpointAnswer>(&reply.answer);
+  const auto* answer = std::get_if<Result<view::CheckpointAnswer>>(&reply.answer);
   if (probe_ && probe_->number == reply.request && answer != nullptr) check_probe(*answer);
 }
 

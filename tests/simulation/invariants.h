@@ -123,7 +123,7 @@ class Invariants {
   void check_decision(const control::Control& control) const;
   [[nodiscard]] bool is_true(policy::Blocker blocker, const control::Control& control) const;
   void check_promise(const control::Control& control);
-  void check_probe(const view::CheckpointAnswer& answer);
+  void check_probe(const Result<view::CheckpointAnswer>& given);
   void told_of_health(const events::Event& event);
   void told_of_checkpoint(const events::Event& event);
   // invariants.cc: 7, 8, 9

@@ -45,13 +45,14 @@ void Invariants::check_start(const control::Control& control, const RunCheckpoin
     in_any_window = in_any_window || one.in_any_window;
     at_once = at_once || one.at_once;
   }
-  const std::string state = control.parts().restarter.view_of(control.parts(), context_.schedule.now()).state;
-  const bool own = run.reason == Reason::pre_restart && state == "preparing";
+  const view::RestartState state = control.parts().restarter.view_of(control.parts(), context_.schedule.now()).state;
+  const bool own = run.reason == Reason::pre_restart && state == view::RestartState::preparing;
   if (own) lifts_soft = at_once = true;
   if (!unasked && !own && !asked) broken(I::acts_alone_and_allowed, "a checkpoint that nobody asked for");
   if (unasked && !run.boundary_passed) broken(I::acts_alone_and_allowed, "an unasked checkpoint waits for a boundary");
   if (running_) broken(I::acts_alone_and_allowed, "a second checkpoint at once");
-  if (restart_acts_ || state == "restarting") broken(I::acts_alone_and_allowed, "a checkpoint while a restart acts");
+  if (restart_acts_ || state == view::RestartState::restarting)
+    broken(I::acts_alone_and_allowed, "a checkpoint while a restart acts");
   if (settings_.dry_run) broken(I::acts_alone_and_allowed, "a checkpoint in a dry run");
   if (sample_ == nullptr || std::chrono::abs(wall() - sample_->taken_at) > 2 * settings_.rules.sample_interval) {
     broken(I::acts_alone_and_allowed, "a checkpoint on a stale sample");

@@ -32,14 +32,14 @@ std::string names_of(const std::vector<Blocker>& blockers) {
 void Invariants::check_decision(const control::Control& control) const {
   const policy::Decision& decision = control.parts().decision;
   const auto bad = [&](const std::string& what) { broken(Invariant::decisions_are_true, what); };
-  if (decision.explanation.empty()) bad("a decision without an explanation");
+  if (decision.explanation().empty()) bad("a decision without an explanation");
   if (decision.action == policy::Action::checkpoint) {
     if (!decision.reason) bad("a checkpoint without a reason");
     if (!decision.blockers.empty()) bad("a checkpoint that is blocked");
     return;
   }
   if (decision.reason && decision.blockers.empty()) bad("blocked, and by nothing");
-  for (const Blocker blocker : decision.blockers) {
+  for (const Blocker blocker : policy::without_why(decision.blockers)) {
     if (!is_true(blocker, control))
       bad("blocked by " + std::string(policy::to_string(blocker)) + ", which is not true");
   }
@@ -103,6 +103,8 @@ bool Invariants::is_true(Blocker blocker, const control::Control& control) const
              sample_ == nullptr || sample_->newest_file_damaged;
     case Blocker::dry_run:
       return settings_.dry_run;
+    case Blocker::count:
+      break;
   }
   return false;
 }
@@ -160,7 +162,7 @@ void Invariants::check_promise(const control::Control& control) {
     ++epoch_;
   }
   if (said_ && said_->epoch == epoch_ && wall() >= said_->next_allowed) {
-    for (const Blocker blocker : decision.blockers) {
+    for (const Blocker blocker : policy::without_why(decision.blockers)) {
       if (ends_with_time(blocker)) {
         broken(Invariant::what_is_said_happens, std::string(policy::to_string(blocker)) + " after " +
                                                     format_time(said_->next_allowed) +
@@ -172,34 +174,37 @@ void Invariants::check_promise(const control::Control& control) {
   }
   if (said_ && said_->epoch != epoch_) said_.reset();
   if (said_ || decision.blockers.empty() || !decision.reason || *decision.reason == policy::Reason::scheduled) return;
-  const bool timed = std::any_of(decision.blockers.begin(), decision.blockers.end(), ends_with_time);
+  const bool timed = std::any_of(decision.blockers.begin(), decision.blockers.end(),
+                                 [](const policy::Blocked& one) { return ends_with_time(one.blocker); });
   const auto next = policy::next_allowed(parts.server.rules(), parts.memory, wall());
   if (timed && !next) broken(Invariant::what_is_said_happens, "blocked by a wait, and said to be allowed now");
   if (next) said_ = Said{*next, epoch_};
 }
 
 // 6: broken by request_blockers that are made for another asker than the request's.
-void Invariants::check_probe(const view::CheckpointAnswer& answer) {
+void Invariants::check_probe(const Result<view::CheckpointAnswer>& given) {
   using State = view::CheckpointAnswer::State;
   const Probe said = *std::exchange(probe_, std::nullopt);
   ++probes_;
   const auto bad = [&](const std::string& what) {
-    broken(Invariant::what_is_said_happens,
-           what + "; the view said: " + names_of(said.blockers) + "; the answer: " + answer.message);
+    broken(Invariant::what_is_said_happens, what + "; the view said: " + names_of(said.blockers) +
+                                                "; the answer: " + (given ? given->message : given.error().message));
   };
+  if (!given) return bad("the target is gone");
+  const view::CheckpointAnswer& answer = *given;
   switch (answer.state) {
     case State::running:
     case State::ended:
       if (!said.blockers.empty()) bad("a checkpoint starts that was said to be blocked");
       return;
     case State::blocked:
-      if (said.blockers != answer.blockers) bad("a request is refused by " + names_of(answer.blockers));
+      if (said.blockers != policy::without_why(answer.blockers)) {
+        bad("a request is refused by " + names_of(policy::without_why(answer.blockers)));
+      }
       return;
     case State::no_op:
       if (said.pending != 0 || said.running) bad("nothing to do, and files are pending");
       return;
-    case State::gone:
-      bad("the target is gone");
   }
 }
 

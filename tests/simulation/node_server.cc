@@ -98,7 +98,7 @@ void NodeServer::snapshot(std::size_t count) {
       retained_.bytes = retained_.bytes / retained_.files * options_.rules.kept_files;
       retained_.files = options_.rules.kept_files;
     }
-    snapshot_ = wal::Snapshot{++snapshot_files_, up_to, 1, 1, wall()};
+    snapshot_ = wal::Snapshot{++snapshot_files_, up_to, wall()};
     snapshot_times_.push_front(wall());
     if (snapshot_times_.size() > kSnapshotTimesKept) snapshot_times_.pop_back();
     tell_change();

@@ -160,7 +160,7 @@ TEST_F(RestartStep, APersonsRequestIsBlockedWhileThePreparationsOwnCheckpointPas
   bench.answers.checkpoints = false;
   bench.give_sample();
   EXPECT_EQ(bench.answer_to<view::CheckpointAnswer>(asked)->state, view::CheckpointAnswer::State::blocked);
-  EXPECT_THAT(bench.answer_to<view::CheckpointAnswer>(asked)->blockers.at(0).why,
+  EXPECT_THAT(policy::explain("", bench.answer_to<view::CheckpointAnswer>(asked)->blockers),
               HasSubstr("InfluxDB is being restarted"));
   EXPECT_THAT(bench.answer_to<view::PrepareRestartAnswer>(prepared)->blockers, Contains(Blocker::in_flight));
   ASSERT_TRUE(bench.open().checkpoint.has_value());
