@@ -423,7 +423,7 @@ class Page(NodeCase):
         self.assertNotIn("wal.checkpoint", {entry["kind"] for entry in exporter.history("plant", 200)})
         self.open(exporter)
         self.wait_text("#runs", "succeeded")
-        rows = [row.text.split("\n")[0] for row in self.browser.all("#runs tbody tr")]
+        rows = self.browser.texts("#runs tbody tr")
         self.assertEqual(len(rows), 3)
         for row in rows:
             self.assertRegex(row, r"manual succeeded \d+ files?, [\d.]+ [KM]iB [\d.]+m?s$")

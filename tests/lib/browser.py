@@ -72,6 +72,11 @@ class Browser:
         return self.run("const e = document.querySelector(arguments[0]); return e && !e.closest('[hidden]') ? "
                         "e.innerText.replace(/\\s+/g, ' ').trim() : ''", selector)
 
+    def texts(self, selector):
+        """What each of them says, all at one moment: the page may draw them anew at any."""
+        return self.run("return [...document.querySelectorAll(arguments[0])].map(e => "
+                        "e.innerText.replace(/\\s+/g, ' ').trim())", selector)
+
     def value(self, selector):
         """Of a <data> element, as a number; None where there is none."""
         return self.run("const e = document.querySelector(arguments[0]); return e && Number(e.value)", selector)
