@@ -13,10 +13,6 @@
 namespace wal_exporter::app {
 namespace {
 
-constexpr Duration kReadyAtTheLatest = std::chrono::seconds(15);
-// Views follow each other no faster than this, and take at most a tenth of the time.
-constexpr Duration kViewSpacing = std::chrono::milliseconds(20);
-constexpr int kViewSpacingFactor = 10;
 // Of the 20 s that an end may take.
 constexpr Duration kTargetsEndWithin = std::chrono::seconds(14);
 constexpr Duration kHookFlush = std::chrono::seconds(3);
@@ -77,12 +73,10 @@ Exporter::Exporter(Flags flags, settings::Environment environment, std::shared_p
       lock_(std::move(state_lock)),
       control_token_(std::move(control_token)),
       machinery_(Machinery::of_process(clock_)),
-      started_(clock_->now()),
-      ready_at_(clock_->steady() + kReadyAtTheLatest),
-      page_(*clock_),
-      hooks_(hook_services(clock_, log_, bus_, store_, [this] { mark_changed(); })) {
+      publisher_(clock_, [this](view::View& view) { fill(view); }),
+      hooks_(hook_services(clock_, log_, bus_, store_, [this] { publisher_.mark_changed(); })) {
   const MutexLock lock(status_mutex_);
-  reload_success_ = started_;
+  reload_success_ = publisher_.started();
 }
 
 Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Settings settings,
@@ -110,11 +104,10 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
     const MutexLock reloading(exporter->reload_mutex_);
     exporter->has_users_ = has_users;
   }
-  const auto first = first_view(settings, exporter->started_);
-  exporter->page_.update(*first);
-  exporter->views_.publish(first);
+  Publisher& publisher = exporter->publisher_;
+  publisher.begin(first_view(settings, publisher.started()));
   auto server = web::Server::start(std::move(options),
-                                   {exporter->views_, *exporter, exporter->page_, *exporter->clock_, exporter->log_});
+                                   {publisher.views(), *exporter, publisher.page(), *exporter->clock_, exporter->log_});
   if (!server) return tl::unexpected(server.error());
   exporter->server_ = *std::move(server);
   const std::string& address = exporter->flags_.listen_address;
@@ -127,8 +120,7 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
                       : Result<void>();
   if (!controlled) return tl::unexpected(controlled.error());
   if (const auto applied = exporter->apply(settings); !applied) return tl::unexpected(applied.error());
-  exporter->publish_now();
-  exporter->publisher_ = std::jthread([raw = exporter.get()] { raw->publish_loop(); });
+  publisher.start();
   return exporter;
 }
 
@@ -138,15 +130,9 @@ Exporter::~Exporter() {
 
 void Exporter::stop() {
   {
-    const MutexLock lock(publish_mutex_);
-    if (stopping_) return;
-    stopping_ = true;
-    publish_wanted_.notify_all();
-  }
-  {
     // A reload that runs has changed the targets by then, and no other begins.
     const MutexLock lock(reload_mutex_);
-    ending_ = true;
+    if (std::exchange(ending_, true)) return;
   }
   std::vector<std::shared_ptr<Target>> targets;
   {
@@ -162,7 +148,7 @@ void Exporter::stop() {
     const auto control = read_control(flags_.state_directory);
     if (control && control->token == control_token_) remove_control(flags_.state_directory);
   }
-  if (publisher_.joinable()) publisher_.join();
+  publisher_.stop();
   // What hangs in a directory or a server goes on until the process ends.
   machinery_.pool->stop(clock_->steady() + kJobsEndWithin);
 }
@@ -201,8 +187,8 @@ Result<void> Exporter::apply(const settings::Settings& settings) {
       continue;
     }
     try {
-      after.push_back(std::make_shared<Target>(
-          wanted, Services{machinery_, store_, log_, flags_.state_directory, [this] { mark_changed(); }, bus_}));
+      after.push_back(std::make_shared<Target>(wanted, Services{machinery_, store_, log_, flags_.state_directory,
+                                                                [this] { publisher_.mark_changed(); }, bus_}));
     } catch (const std::exception& error) {
       failed = "target " + escape_control(wanted.name) + " could not be started: " + error.what();
     }
@@ -222,7 +208,7 @@ Result<void> Exporter::reload() {
       reload_successful_ = false;
       reload_error_ = error.message;
     }
-    publish_now();
+    publisher_.publish_now();
     return tl::unexpected(error);
   };
   if (ending_) return failure(ErrorKind::cancelled, "the exporter is shutting down");
@@ -246,7 +232,7 @@ Result<void> Exporter::reload() {
     reload_error_.clear();
     reload_success_ = clock_->now();
   }
-  publish_now();
+  publisher_.publish_now();
   log_->info("settings reloaded: {} targets, {} hooks", settings->targets.size(), settings->hooks.size());
   return {};
 }
@@ -267,7 +253,7 @@ Result<view::CheckpointAnswer> Exporter::checkpoint(const view::CheckpointComman
   const auto target = find(command.target);
   if (!target) return tl::unexpected(target.error());
   auto answer = (*target)->checkpoint(command);
-  publish_now();
+  publisher_.publish_now();
   return answer;
 }
 
@@ -275,7 +261,7 @@ Result<view::PrepareRestartAnswer> Exporter::prepare_restart(const view::Prepare
   const auto target = find(command.target);
   if (!target) return tl::unexpected(target.error());
   auto answer = (*target)->prepare_restart(command);
-  publish_now();
+  publisher_.publish_now();
   return answer;
 }
 
@@ -283,7 +269,7 @@ Result<view::AlertAnswer> Exporter::alert(const view::AlertCommand& command) {
   const auto target = find(command.target);
   if (!target) return tl::unexpected(target.error());
   auto answer = (*target)->alert(command);
-  publish_now();
+  publisher_.publish_now();
   return answer;
 }
 
@@ -291,7 +277,7 @@ Result<view::PauseAnswer> Exporter::pause(const view::PauseCommand& command) {
   const auto target = find(command.target);
   if (!target) return tl::unexpected(target.error());
   auto answer = (*target)->pause(command);
-  publish_now();
+  publisher_.publish_now();
   return answer;
 }
 
@@ -325,61 +311,24 @@ Result<std::optional<view::CheckpointRun>> Exporter::run(const std::string& targ
   return (*found)->run(id);
 }
 
-void Exporter::mark_changed() {
-  const MutexLock lock(publish_mutex_);
-  dirty_ = true;
-  publish_wanted_.notify_all();
-}
-
-void Exporter::publish_now() {
-  const MutexLock building(building_mutex_);
-  auto view = std::make_shared<view::View>();
-  view->started = started_;
+void Exporter::fill(view::View& view) {
   {
     const MutexLock status(status_mutex_);
-    view->last_reload_successful = reload_successful_;
-    view->last_reload_success = reload_success_;
-    view->last_reload_error = reload_error_;
+    view.last_reload_successful = reload_successful_;
+    view.last_reload_success = reload_success_;
+    view.last_reload_error = reload_error_;
   }
   std::vector<std::shared_ptr<Target>> targets;
   {
     const MutexLock lock(targets_mutex_);
     targets = targets_;
   }
-  view->hooks = hooks_.status();
-  const bool late = clock_->steady() >= ready_at_;
+  view.hooks = hooks_.status();
   for (const auto& target : targets) {
     // In this order: whoever is told that a target is ready sees its sample.
-    std::string missing = late ? std::string() : target->not_ready();
-    view->targets.push_back(target->view());
-    if (!missing.empty()) view->not_ready.push_back(std::move(missing));
-  }
-  page_.update(*view);
-  views_.publish(std::move(view));
-}
-
-void Exporter::publish_loop() {
-  while (true) {
-    {
-      const MutexLock lock(publish_mutex_);
-      while (!dirty_ && !stopping_) {
-        const SteadyTime now = clock_->steady();
-        if (now >= ready_at_) {
-          clock_->wait_until(publish_wanted_, publish_mutex_, SteadyTime::max());
-        } else {
-          clock_->wait_until(publish_wanted_, publish_mutex_, ready_at_);
-          if (clock_->steady() >= ready_at_) break;
-        }
-      }
-      if (stopping_) return;
-      dirty_ = false;
-    }
-    const SteadyTime begin = clock_->steady();
-    publish_now();
-    const SteadyTime next = begin + std::max(kViewSpacing, (clock_->steady() - begin) * kViewSpacingFactor);
-    const MutexLock lock(publish_mutex_);
-    while (!stopping_ && clock_->steady() < next) clock_->wait_until(publish_wanted_, publish_mutex_, next);
-    if (stopping_) return;
+    std::string missing = target->not_ready();
+    view.targets.push_back(target->view());
+    if (!missing.empty()) view.not_ready.push_back(std::move(missing));
   }
 }
 

@@ -13,12 +13,12 @@
 
 #include "app/event_feed.h"
 #include "app/flags.h"
+#include "app/publisher.h"
 #include "app/target.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "events/bus.h"
 #include "events/hooks.h"
-#include "metrics/page.h"
 #include "settings/load.h"
 #include "state/lock.h"
 #include "state/store.h"
@@ -72,9 +72,8 @@ class Exporter final : public view::Commands {
   // Not there: an error of kind not_found that names those that are.
   [[nodiscard]] Result<std::shared_ptr<Target>> find(const std::string& name) const
       WAL_EXPORTER_EXCLUDES(targets_mutex_);
-  void mark_changed() WAL_EXPORTER_EXCLUDES(publish_mutex_);
-  void publish_loop() WAL_EXPORTER_EXCLUDES(publish_mutex_);
-  void publish_now() WAL_EXPORTER_EXCLUDES(targets_mutex_, building_mutex_);
+  // For the publisher: the last reload, the hooks, the targets.
+  void fill(view::View& view) WAL_EXPORTER_EXCLUDES(targets_mutex_, status_mutex_);
 
   const Flags flags_;
   const settings::Environment environment_;
@@ -88,11 +87,6 @@ class Exporter final : public view::Commands {
   const std::optional<state::TargetLock> lock_;
   const std::string control_token_;
   const Machinery machinery_;
-  const Time started_;
-  const SteadyTime ready_at_;  // ready at the latest, whatever has not answered
-
-  view::ViewHolder views_;
-  metrics::MetricsPage page_;
 
   Mutex reload_mutex_;  // guards one reload at a time and none beside the end, and whether there are logins
   bool ending_ WAL_EXPORTER_GUARDED_BY(reload_mutex_) = false;
@@ -105,12 +99,7 @@ class Exporter final : public view::Commands {
   mutable Mutex targets_mutex_;  // guards the list of targets
   std::vector<std::shared_ptr<Target>> targets_ WAL_EXPORTER_GUARDED_BY(targets_mutex_);
 
-  Mutex building_mutex_;  // guards the order of published views
-  Mutex publish_mutex_;   // guards whether there is something to publish
-  CondVar publish_wanted_;
-  bool dirty_ WAL_EXPORTER_GUARDED_BY(publish_mutex_) = false;
-  bool stopping_ WAL_EXPORTER_GUARDED_BY(publish_mutex_) = false;
-  std::jthread publisher_;
+  Publisher publisher_;
   events::Hooks hooks_;  // applied and stopped with the targets, never under a lock of theirs
 
   std::unique_ptr<web::Server> server_;

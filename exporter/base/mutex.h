@@ -19,7 +19,6 @@
 #define WAL_EXPORTER_RELEASE(...) WAL_EXPORTER_THREAD_ANNOTATION(release_capability(__VA_ARGS__))
 #define WAL_EXPORTER_TRY_ACQUIRE(...) WAL_EXPORTER_THREAD_ANNOTATION(try_acquire_capability(__VA_ARGS__))
 #define WAL_EXPORTER_EXCLUDES(...) WAL_EXPORTER_THREAD_ANNOTATION(locks_excluded(__VA_ARGS__))
-#define WAL_EXPORTER_NO_ANALYSIS WAL_EXPORTER_THREAD_ANNOTATION(no_thread_safety_analysis)
 
 namespace wal_exporter {
 

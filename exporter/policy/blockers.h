@@ -1,6 +1,6 @@
 // The named reasons why a checkpoint is not taken now, and what is true of each: one
-// table. A new one is a value, a row, and whoever finds it (engine.cc, or the plan
-// of a method).
+// table. A new one is a value, a row, and whoever finds it (engine.cc, what a target
+// knows, or the plan of a method).
 //
 // Value types; safe from any thread.
 #pragma once

@@ -217,8 +217,8 @@ void Exporter::probe() {
   command.wait = Duration::zero();
   command.actor = "probe";
   probing_ = true;
-  feed("probe", [&](Control& to, Now now) {
-    said.number = to.checkpoint(command, now);
+  feed("probe", [&](Control& to, Now at) {
+    said.number = to.checkpoint(command, at);
     const OutsideControl outside;
     around_.invariants.asked_for_checkpoint(said.number, command);
     around_.invariants.probe(said);

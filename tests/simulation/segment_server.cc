@@ -160,7 +160,7 @@ void SegmentServer::back_up(const wal::Shard& asked, Answered answered) {
   }
   // Where the process ends before the answer, the connection ends with it.
   const auto open = std::make_shared<bool>(true);
-  std::erase_if(waiting_, [](const auto& one) { return !*one.first; });
+  std::erase_if(waiting_, [](const auto& waiting) { return !*waiting.first; });
   snapshot(static_cast<std::size_t>(found - shards_.begin()), [open, answered, one](bool well) {
     if (!std::exchange(*open, false)) return;
     answered(well ? BackupReply::archive : one ? BackupReply::nothing : BackupReply::failed);
