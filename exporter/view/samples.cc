@@ -122,27 +122,25 @@ std::optional<Time> SampleHistory::newest() const {
 }
 
 std::string SampleHistory::to_text() const {
-  constexpr std::size_t kLine = 40;  // characters, about
+  constexpr std::size_t kUsualLine = 40;
   std::string out(kVersionLine);
-  out.reserve(out.size() + kLine * size());
-  std::array<char, 24> digits{};
-  const auto append = [&](auto number) {
-    out.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr);
-  };
+  out.reserve(out.size() + kUsualLine * size());
+  std::array<char, 6 * 21> line{};  // six numbers of at most 20 characters, each with what follows it
   std::int64_t before = 0;
   for (const auto* part : {&coarse_, &fine_}) {
     for (const auto& point : *part) {
       // Milliseconds since the previous point: short, and the times can only ascend.
       const std::int64_t time = milliseconds_of(point.time);
-      append(time - before);
+      char* end = std::to_chars(line.begin(), line.end(), time - before).ptr;
       before = time;
       const std::uint64_t health = point.health ? static_cast<std::uint64_t>(*point.health) : kUnknown;
       for (const std::uint64_t number :
            {health, point.pending.files, point.pending.bytes, point.retained.files, point.retained.bytes}) {
-        out += ' ';
-        append(number);
+        *end++ = ' ';
+        end = std::to_chars(end, line.end(), number).ptr;
       }
-      out += '\n';
+      *end++ = '\n';
+      out.append(line.begin(), end);
     }
   }
   return out;

@@ -204,7 +204,7 @@ void Exporter::probe() {
   const auto there = around_.server().read_wal();
   if (there->pending != parts.wal.sample()->pending || !parts.wal.error().empty() || !parts.health.health() ||
       there->filesystem_avail_bytes != parts.wal.sample()->filesystem_avail_bytes ||
-      there->snapshot_files != parts.wal.sample()->snapshot_files) {
+      there->snapshot_files != parts.wal.sample()->snapshot_files || there->periods != parts.wal.sample()->periods) {
     return;
   }
   const auto view = control::view_of(*control_, around_.context.schedule.now());

@@ -103,6 +103,7 @@ void Invariants::stopped() {
 
 void Invariants::clock_set(Duration by) {
   clocks_.set(by);
+  clock_was_set_ = true;
   ++epoch_;
 }
 
@@ -133,6 +134,7 @@ void Invariants::asked_by_alert(std::uint64_t number) {
 void Invariants::sampled(const control::SampleTaken& taken) {
   if (!taken.sample) return;
   sample_ = *taken.sample;
+  clock_was_set_ = false;
   // From here on each wait runs out within its own length.
   if (std::exchange(reverted_, false)) start_ = end_ = failure_ = clocks_.moment(now());
 }

@@ -171,6 +171,7 @@ class Invariants {
 
   // 6
   std::uint64_t epoch_ = 0;
+  bool clock_was_set_ = false;  // until the next sample, waits are not cut to their length
   std::optional<Said> said_;
   std::optional<policy::Health> health_;
   std::optional<Probe> probe_;

@@ -173,7 +173,10 @@ void Invariants::check_promise(const control::Control& control) {
     ++promises_kept_;
   }
   if (said_ && said_->epoch != epoch_) said_.reset();
-  if (said_ || decision.blockers.empty() || !decision.reason || *decision.reason == policy::Reason::scheduled) return;
+  if (said_ || clock_was_set_ || decision.blockers.empty() || !decision.reason ||
+      *decision.reason == policy::Reason::scheduled) {
+    return;
+  }
   const bool timed = std::any_of(decision.blockers.begin(), decision.blockers.end(),
                                  [](const policy::Blocked& one) { return ends_with_time(one.blocker); });
   const auto next = policy::next_allowed(parts.server.rules(), parts.memory, wall());
