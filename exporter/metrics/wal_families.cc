@@ -107,8 +107,9 @@ constexpr std::array kWalFamilies{
           const auto* sample = sample_of(target);
           if (sample == nullptr) return;
           for (const wal::InvalidReason reason : wal::kInvalidReasons) {
-            const auto count = std::count_if(sample->invalid.begin(), sample->invalid.end(),
-                                             [&](const wal::InvalidFile& file) { return file.reason == reason; });
+            const auto count = std::count_if(
+                sample->invalid.begin(), sample->invalid.end(),
+                [&](const wal::InvalidFile& file) { return to_string(file.reason) == to_string(reason); });
             out.add("reason", to_string(reason), static_cast<double>(count));
           }
         }},

@@ -14,6 +14,21 @@ std::string_view to_string(InvalidReason reason) {
       return "checksum";
     case InvalidReason::unreadable:
       return "unreadable";
+    case InvalidReason::times:
+      return "times";
+    case InvalidReason::doubled:
+    case InvalidReason::foreign:
+      return "foreign";
+    case InvalidReason::older:
+      return "older";
+    case InvalidReason::other_edition:
+      return "other_edition";
+    case InvalidReason::newer:
+      return "newer";
+    case InvalidReason::stray:
+      return "stray";
+    case InvalidReason::count:
+      break;
   }
   return "unreadable";
 }

@@ -32,18 +32,36 @@ enum class Layout {
   node,      // 3.x: <node>/wal/NNNNNNNNNNN.wal and <node>/snapshots
 };
 
-enum class InvalidReason { empty, too_short, magic, checksum, unreadable };
-inline constexpr InvalidReason kInvalidReasons[] = {InvalidReason::empty, InvalidReason::too_short,
-                                                    InvalidReason::magic, InvalidReason::checksum,
-                                                    InvalidReason::unreadable};
+// What is wrong with a file; what that means is in finding.h.
+enum class InvalidReason {
+  empty,
+  too_short,
+  magic,
+  checksum,
+  unreadable,
+  times,          // 3.x: its smallest data time is after its largest
+  doubled,        // 3.x: in the order of names, its number does not follow those before it
+  foreign,        // 3.x: a WAL file whose name is not that of its number
+  older,          // 3.x: of a 3.0 alpha
+  other_edition,  // 1.x, 2.x: a .wrr file
+  newer,          // 3.x: a format that we don't know; no damage: in Sample::unknown
+  stray,          // 3.x: no WAL file, or a folder; likewise
+  count
+};
+// Those that are counted as invalid; `doubled` counts as foreign.
+inline constexpr InvalidReason kInvalidReasons[] = {
+    InvalidReason::empty,    InvalidReason::too_short,  InvalidReason::magic,
+    InvalidReason::checksum, InvalidReason::unreadable, InvalidReason::times,
+    InvalidReason::foreign,  InvalidReason::older,      InvalidReason::other_edition};
 
-// The label value: empty, short, magic, checksum, unreadable.
+// The label value: empty, short, magic, checksum, unreadable, times, foreign, older,
+// other_edition, newer, stray.
 [[nodiscard]] std::string_view to_string(InvalidReason reason);
 
 struct InvalidFile {
   std::string file;  // relative to the WAL directory
   InvalidReason reason = InvalidReason::empty;
-  bool newest = false;  // 3.x: the server will stop at its next write
+  bool newest = false;  // 3.x: a write of the server comes to it
   std::string detail;   // for people
 
   friend bool operator==(const InvalidFile&, const InvalidFile&) = default;
@@ -106,6 +124,7 @@ struct Sample {
   std::optional<Time> oldest_pending;  // when the oldest pending data was written; 1.x, 2.x: at the earliest
   std::optional<Time> newest_file;
   std::vector<InvalidFile> invalid;
+  std::vector<InvalidFile> unknown;  // 3.x: newer and stray
   bool newest_file_damaged = false;
   std::uint64_t sequence_gaps = 0;
   std::optional<std::uint64_t> filesystem_avail_bytes;

@@ -89,7 +89,11 @@ TEST(Render, InvalidFilesAreCountedByReasonAndZeroIsSaid) {
                           "influxdb_wal_invalid_files{target=\"plant\",reason=\"short\"} 0",
                           "influxdb_wal_invalid_files{target=\"plant\",reason=\"magic\"} 0",
                           "influxdb_wal_invalid_files{target=\"plant\",reason=\"checksum\"} 1",
-                          "influxdb_wal_invalid_files{target=\"plant\",reason=\"unreadable\"} 0"));
+                          "influxdb_wal_invalid_files{target=\"plant\",reason=\"unreadable\"} 0",
+                          "influxdb_wal_invalid_files{target=\"plant\",reason=\"times\"} 0",
+                          "influxdb_wal_invalid_files{target=\"plant\",reason=\"foreign\"} 0",
+                          "influxdb_wal_invalid_files{target=\"plant\",reason=\"older\"} 0",
+                          "influxdb_wal_invalid_files{target=\"plant\",reason=\"other_edition\"} 0"));
 }
 
 TEST(Render, TheCauseThatHoldsIsOneAndNoneIsWithoutAProblem) {

@@ -1,0 +1,140 @@
+#include "wal/finding.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <optional>
+#include <utility>
+
+namespace wal_exporter::wal {
+namespace {
+
+using Version = std::array<int, 3>;
+
+struct Row {
+  InvalidReason value{};
+  std::string_view name;  // what is wrong, after "1 file"
+  Effect anywhere{};
+  Effect newest{};   // the same as the newest file
+  Effect failing{};  // with --wal-replay-fail-on-error
+};
+
+constexpr Effect kHarmless = Effect::harmless;
+constexpr Effect kDoubtful = Effect::doubtful;
+constexpr Effect kSkipped = Effect::skipped;
+constexpr Effect kEnds = Effect::ends_at_write;
+constexpr Effect kStops = Effect::stops_start;
+
+constexpr std::array kRows{
+    Row{InvalidReason::empty, "that is empty", kSkipped, kEnds, kStops},
+    Row{InvalidReason::too_short, "that is cut short", kSkipped, kEnds, kStops},
+    Row{InvalidReason::magic, "of an unknown format", kSkipped, kEnds, kStops},
+    Row{InvalidReason::checksum, "whose content does not match its checksum", kSkipped, kEnds, kStops},
+    Row{InvalidReason::unreadable, "that the exporter may not read", kDoubtful, kDoubtful, kDoubtful},
+    Row{InvalidReason::times, "with impossible data times", kStops, kStops, kStops},
+    Row{InvalidReason::doubled, "with a number that is there already", kStops, kStops, kStops},
+    Row{InvalidReason::foreign, "that does not belong there", kDoubtful, kEnds, kDoubtful},
+    Row{InvalidReason::older, "of an older format (InfluxDB 3.0 alpha)", kSkipped, kEnds, kStops},
+    Row{InvalidReason::other_edition, "of another edition of InfluxDB", kStops, kStops, kStops},
+    Row{InvalidReason::newer, "of a newer format", kSkipped, kEnds, kStops},
+    Row{InvalidReason::stray, "that is no WAL file", kHarmless, kHarmless, kStops},
+};
+static_assert(is_complete(kRows));
+
+// A later server may read what these wrote; which one does is not known.
+constexpr Version kLastThatReadsIdb3001Alone{3, 10, 999};
+constexpr Version kFirstThatStopsAtOtherEditions{2, 7, 11};
+
+std::optional<Version> version_of(const ServerTraits& server) {
+  Version version{};
+  if (std::sscanf(server.version.c_str(), "%d.%d.%d", &version[0], &version[1], &version[2]) < 2) return std::nullopt;
+  return version;
+}
+
+constexpr std::string_view kMoveOut =
+    "stop InfluxDB, move the file out of wal/ and keep it (renamed in there, it is read all the same), and see that "
+    "`influxdb_wal_exporter --once` finds nothing more before the start";
+
+std::string consequence(const Finding& finding, const ServerTraits& server) {
+  switch (finding.effect) {
+    case Effect::stops_start:
+      return server.fails_on_error &&
+                     effect_of(finding.reason, finding.first.newest, {server.version, false}) != Effect::stops_start
+                 ? "InfluxDB runs with --wal-replay-fail-on-error, so it will not start again"
+                 : "InfluxDB will not start again";
+    case Effect::ends_at_write:
+      return "InfluxDB will exit at its next write, and again after every start";
+    case Effect::skipped:
+      return "InfluxDB skips what it can't read when it replays, and those writes are lost";
+    case Effect::doubtful:
+      if (finding.reason == InvalidReason::unreadable) return "nobody can tell whether it is whole";
+      return "InfluxDB reads it at every start, whatever its name";
+    case Effect::harmless:
+    case Effect::count:
+      break;
+  }
+  if (finding.reason == InvalidReason::newer) return "the InfluxDB that wrote it reads it";
+  return "InfluxDB skips it at every start";
+}
+
+std::string remedy(const Finding& finding) {
+  switch (finding.reason) {
+    case InvalidReason::unreadable:
+      return "let the exporter's user read it";
+    case InvalidReason::newer:
+      if (finding.effect == Effect::harmless) return "leave it there";
+      return "start a version of InfluxDB that reads it, such as the one that wrote it";
+    case InvalidReason::other_edition:
+      return "start it with the edition that wrote it; or " + std::string(kMoveOut);
+    case InvalidReason::times:
+      return "a checkpoint while InfluxDB still runs is the cure; where it is down, " + std::string(kMoveOut);
+    default:
+      break;
+  }
+  if (finding.effect == Effect::skipped) {
+    return "don't restart InfluxDB: what it still has in memory is saved by a checkpoint; where it is down, copy the "
+           "file away before the start";
+  }
+  return std::string(kMoveOut);
+}
+
+}  // namespace
+
+Effect effect_of(InvalidReason reason, bool newest, const ServerTraits& server) {
+  const auto version = version_of(server);
+  if (reason == InvalidReason::newer && (!version || *version > kLastThatReadsIdb3001Alone)) return Effect::harmless;
+  if (reason == InvalidReason::other_edition && version && *version < kFirstThatStopsAtOtherEditions) {
+    return Effect::harmless;
+  }
+  const Row& row = row_of(kRows, reason);
+  return std::max(
+      {row.anywhere, newest ? row.newest : row.anywhere, server.fails_on_error ? row.failing : row.anywhere});
+}
+
+std::vector<Finding> findings_of(const Sample& sample, const ServerTraits& server) {
+  std::vector<Finding> out;
+  for (const auto* files : {&sample.invalid, &sample.unknown}) {
+    for (const InvalidFile& file : *files) {
+      const Effect effect = effect_of(file.reason, file.newest, server);
+      const auto same = std::find_if(out.begin(), out.end(), [&](const Finding& finding) {
+        return finding.reason == file.reason && finding.effect == effect;
+      });
+      if (same != out.end()) {
+        ++same->files;
+      } else {
+        out.push_back(Finding{file.reason, effect, 1, file});
+      }
+    }
+  }
+  std::stable_sort(out.begin(), out.end(), [](const Finding& a, const Finding& b) { return a.effect > b.effect; });
+  return out;
+}
+
+std::string describe(const Finding& finding, const ServerTraits& server) {
+  const bool one = finding.files == 1;
+  return std::to_string(finding.files) + (one ? " file " : " files ") +
+         std::string(row_of(kRows, finding.reason).name) + ": " + (one ? "" : "first ") + finding.first.file +
+         (finding.first.detail.empty() ? "" : " (" + finding.first.detail + ")") + "; " + consequence(finding, server) +
+         ": " + remedy(finding);
+}
+
+}  // namespace wal_exporter::wal
