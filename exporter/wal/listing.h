@@ -5,6 +5,8 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <stop_token>
@@ -45,9 +47,14 @@ enum class EntryType { file, directory, symlink, other };
 [[nodiscard]] Result<void> for_each_entry(int directory, const std::filesystem::path& path, const std::stop_token& stop,
                                           const std::function<void(std::string_view, EntryType)>& visit);
 
-// A time of statx.
-[[nodiscard]] inline Time to_time(const struct statx_timestamp& stamp) {
-  return Time(std::chrono::seconds(stamp.tv_sec) + std::chrono::nanoseconds(stamp.tv_nsec));
+// A time of a file, of stat or statx. One before 1900 or after 2200 is that year's: a Time
+// ends in 2262, and what is reckoned with it must not pass that.
+template <class Stamp>
+[[nodiscard]] Time to_time(const Stamp& stamp) {
+  constexpr std::int64_t year_1900 = -2'208'988'800;
+  constexpr std::int64_t year_2200 = 7'258'118'400;
+  return Time(std::chrono::seconds(std::clamp<std::int64_t>(stamp.tv_sec, year_1900, year_2200)) +
+              std::chrono::nanoseconds(stamp.tv_nsec));
 }
 
 // Permission denied while doing `operation` on `path`, with the remedy.

@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "wal/listing.h"
@@ -25,9 +26,12 @@ using Json = nlohmann::json;
 constexpr std::size_t kSnapshotDigits = 20;
 constexpr std::string_view kSnapshotSuffix = ".info.json";
 
-// Keeps four numbers of the outermost object and passes over everything else.
+// Keeps two numbers of the outermost object and passes over everything else.
 class Fields final : public Json::json_sax_t {
  public:
+  // `head_alone`: ends before the first list or object behind both of them.
+  explicit Fields(bool head_alone) : head_alone_(head_alone) {}
+
   bool null() override { return other("null"); }
   bool boolean(bool) override { return other("a truth value"); }
   bool number_integer(number_integer_t) override { return other("a negative number"); }
@@ -65,6 +69,7 @@ class Fields final : public Json::json_sax_t {
     return false;
   }
   [[nodiscard]] const std::string& why() const { return why_; }
+  [[nodiscard]] bool ended_early() const { return ended_early_; }
 
   [[nodiscard]] Result<Snapshot> snapshot(std::uint64_t sequence) const {
     for (const Field& field : fields_) {
@@ -95,8 +100,9 @@ class Fields final : public Json::json_sax_t {
   }
   bool open(const char* what) {
     if (wanted_ != nullptr) return refuse(std::string(wanted_->name) + " is " + what);
+    ended_early_ = head_alone_ && depth_ == 1 && fields_[0].value && fields_[1].value;
     ++depth_;
-    return true;
+    return !ended_early_;
   }
   bool close() {
     --depth_;
@@ -105,16 +111,18 @@ class Fields final : public Json::json_sax_t {
   }
 
   std::array<Field, 2> fields_{Field{"snapshot_sequence_number", {}}, Field{"wal_file_sequence_number", {}}};
+  const bool head_alone_;
+  bool ended_early_ = false;
   Field* wanted_ = nullptr;  // whose value comes next
   std::size_t depth_ = 0;
   std::string why_;
 };
 
 template <class Iterator>
-Result<Snapshot> parse(Iterator begin, Iterator end, std::uint64_t sequence) {
-  Fields fields;
+Result<Snapshot> parse(Iterator begin, Iterator end, std::uint64_t sequence, bool head_alone) {
+  Fields fields(head_alone);
   try {
-    if (Json::sax_parse(begin, end, &fields)) return fields.snapshot(sequence);
+    if (Json::sax_parse(begin, end, &fields) || fields.ended_early()) return fields.snapshot(sequence);
   } catch (const std::exception& error) {
     return failure(ErrorKind::corrupt, std::string("reading it failed: ") + error.what());
   }
@@ -124,7 +132,7 @@ Result<Snapshot> parse(Iterator begin, Iterator end, std::uint64_t sequence) {
 // Hands out a file byte by byte, read in pieces.
 class FileBytes {
  public:
-  FileBytes(int file, const std::stop_token& stop) : file_(file), stop_(stop), buffer_(64 * kKiB) { fill(); }
+  FileBytes(int file, const std::stop_token& stop) : file_(file), stop_(stop), buffer_(kWholeBytes) { fill(); }
 
   [[nodiscard]] bool at_end() const { return position_ == size_; }
   [[nodiscard]] char current() const { return buffer_[position_]; }
@@ -135,14 +143,14 @@ class FileBytes {
   // Why it ended before the end of the file; 0 if it did not.
   [[nodiscard]] int error() const { return error_; }
   [[nodiscard]] bool stopped() const { return stopped_; }
-  [[nodiscard]] bool too_large() const { return total_ > kMostSnapshotBytes; }
+  [[nodiscard]] bool too_far() const { return total_ > kMostHeadBytes; }
 
  private:
   void fill() {
     position_ = 0;
     size_ = 0;
     stopped_ = stop_.stop_requested();
-    if (stopped_ || too_large()) return;
+    if (stopped_ || too_far()) return;
     while (true) {
       const ssize_t got = ::read(file_, buffer_.data(), buffer_.size());
       if (got < 0 && errno == EINTR) continue;
@@ -191,6 +199,22 @@ class ByteIterator {
   FileBytes* bytes_ = nullptr;
 };
 
+// Whether a file of which the head alone was read ends as a whole one does: with the
+// brace of the outermost object. InfluxDB indents what lies deeper, so that a brace at the
+// start of a line is that one. The error is an errno.
+tl::expected<bool, int> ends_as_a_whole(int file, std::uint64_t size) {
+  std::array<char, 2> begin{};
+  std::array<char, 64> end{};
+  const auto position = static_cast<off_t>(size - end.size());
+  if (::pread(file, begin.data(), begin.size(), 0) < 0) return tl::unexpected(errno);
+  const ssize_t got = ::pread(file, end.data(), end.size(), position);
+  if (got < 0) return tl::unexpected(errno);
+  std::string_view text(end.data(), static_cast<std::size_t>(got));
+  text = text.substr(0, text.find_last_not_of(" \t\r\n") + 1);
+  const bool indented = begin[0] == '{' && begin[1] == '\n';
+  return text.ends_with(indented ? "\n}" : "}");
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> parse_snapshot_name(std::string_view name) {
@@ -207,7 +231,11 @@ std::string snapshot_name(std::uint64_t sequence) {
 }
 
 Result<Snapshot> decode_snapshot(std::string_view content, std::uint64_t sequence) {
-  return parse(content.begin(), content.end(), sequence);
+  return parse(content.begin(), content.end(), sequence, /*head_alone=*/false);
+}
+
+Result<Snapshot> decode_snapshot_head(std::string_view content, std::uint64_t sequence) {
+  return parse(content.begin(), content.end(), sequence, /*head_alone=*/true);
 }
 
 Result<Snapshot> read_snapshot(int directory, const std::filesystem::path& path, std::uint64_t sequence,
@@ -222,20 +250,24 @@ Result<Snapshot> read_snapshot(int directory, const std::filesystem::path& path,
   if (::fstat(file.get(), &status) != 0) return tl::unexpected(access_error(errno, "looking at", whole));
   if (!S_ISREG(status.st_mode)) return failure(ErrorKind::not_found, shown + " is not a regular file");
 
+  const auto size = static_cast<std::uint64_t>(status.st_size);
+  const bool head_alone = size > kWholeBytes;
   FileBytes bytes(file.get(), stop);
-  auto snapshot = parse(ByteIterator(bytes), ByteIterator(), sequence);
+  auto snapshot = parse(ByteIterator(bytes), ByteIterator(), sequence, head_alone);
   if (bytes.stopped()) return failure(ErrorKind::cancelled, "stopped while reading " + shown);
   if (bytes.error() != 0) return tl::unexpected(access_error(bytes.error(), "reading", whole));
-  if (bytes.too_large()) {
-    return failure(ErrorKind::corrupt,
-                   "snapshot " + shown + " is larger than " + std::to_string(kMostSnapshotBytes) + " bytes");
+  if (bytes.too_far()) {
+    snapshot = failure(ErrorKind::corrupt, "what it covers is not said in its first " + format_bytes(kMostHeadBytes));
+  } else if (snapshot && head_alone) {
+    const auto is_whole = ends_as_a_whole(file.get(), size);
+    if (!is_whole) return tl::unexpected(access_error(is_whole.error(), "reading the end of", whole));
+    if (!*is_whole) snapshot = failure(ErrorKind::corrupt, "it is not complete JSON (its end is missing)");
   }
   if (!snapshot) {
-    return failure(ErrorKind::corrupt,
-                   "snapshot " + shown + " is not used: " + snapshot.error().message + "; read again at the next look");
+    return failure(ErrorKind::corrupt, "snapshot " + shown + " is not used: " + snapshot.error().message +
+                                           "; it is read again once it changes");
   }
-  snapshot->written =
-      Time(std::chrono::seconds(status.st_mtim.tv_sec) + std::chrono::nanoseconds(status.st_mtim.tv_nsec));
+  snapshot->written = to_time(status.st_mtim);
   return snapshot;
 }
 

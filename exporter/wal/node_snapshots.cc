@@ -18,6 +18,16 @@ namespace {
 // none. Even two unreadable ones in a row have never been seen.
 constexpr std::size_t kMostTried = 8;
 
+// A snapshot that covers more files than this beyond the newest one in wal/ is not believed:
+// a server covers what it has written. Where wal/ holds none (the server keeps none, and is
+// idle) the snapshot before it says what is likely, because a server takes at most 3 x S
+// files at once, 1,800 by default. Without one either, any number may be right.
+constexpr std::uint64_t kMostAhead = 100'000;
+// No number has more digits than a WAL file's name: at one a second 3,170 years.
+constexpr std::uint64_t kMostFileNumber = 99'999'999'999;
+
+constexpr std::size_t kMostIrregularNotes = 5;
+
 // The highest snapshot that the server's own monthly metadata checkpoints cover:
 // snapshot-checkpoints/<YYYY-MM>/<20 digits>.checkpoint.json, numbered as the
 // snapshots are. nullopt: there is none.
@@ -101,14 +111,63 @@ Result<void> NodeSnapshots::ask_times(int folder, const std::filesystem::path& p
       if (errno == ENOENT) continue;
       return tl::unexpected(access_error(errno, "looking at", path / name));
     }
-    timed.push_back({*sequence, Time(std::chrono::seconds(status.st_mtim.tv_sec) +
-                                     std::chrono::nanoseconds(status.st_mtim.tv_nsec))});
+    timed.push_back({*sequence, to_time(status.st_mtim)});
   }
   timed_ = std::move(timed);
   return {};
 }
 
-Result<SnapshotsFound> NodeSnapshots::find(int root, const std::filesystem::path& path, ReadCounter& counter,
+Result<const NodeSnapshots::Read*> NodeSnapshots::read(int folder, const std::filesystem::path& path,
+                                                       std::uint64_t sequence, ReadCounter& counter,
+                                                       const std::stop_token& stop) {
+  counter.statted.fetch_add(1, std::memory_order_relaxed);
+  struct stat status {};
+  const std::string name = snapshot_name(sequence);
+  if (::fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (errno == ENOENT) return nullptr;
+    return tl::unexpected(access_error(errno, "looking at", path / name));
+  }
+  const FileIdentity identity{status.st_ino, static_cast<std::uint64_t>(status.st_size), to_time(status.st_ctim)};
+  const auto before = read_.find(sequence);
+  if (before != read_.end() && before->second.identity == identity) return &before->second;
+  counter.opened.fetch_add(1, std::memory_order_relaxed);
+  const auto snapshot = read_snapshot(folder, path, sequence, stop);
+  if (!snapshot && snapshot.error().kind == ErrorKind::not_found) return nullptr;
+  if (!snapshot && snapshot.error().kind != ErrorKind::corrupt) return tl::unexpected(snapshot.error());
+  Read now{identity, std::nullopt, {}};
+  if (snapshot) {
+    now.snapshot = *snapshot;
+  } else {
+    now.refused = snapshot.error().message;
+  }
+  return &(read_[sequence] = std::move(now));
+}
+
+Result<std::string> NodeSnapshots::why_beyond_belief(const Snapshot& snapshot, std::optional<std::uint64_t> newest_file,
+                                                     std::span<const std::uint64_t> older, int folder,
+                                                     const std::filesystem::path& path, ReadCounter& counter,
+                                                     const std::stop_token& stop) {
+  const std::uint64_t covers = snapshot.wal_file_sequence;
+  std::optional<std::uint64_t> near = newest_file;
+  for (auto sequence = older.begin(); !near && sequence != older.end(); ++sequence) {
+    const auto content = read(folder, path, *sequence, counter, stop);
+    if (!content) return tl::unexpected(content.error());
+    if (*content != nullptr && (*content)->snapshot) near = (*content)->snapshot->wal_file_sequence;
+  }
+  if (covers <= kMostFileNumber && (!near || covers <= *near || covers - *near <= kMostAhead)) return std::string();
+  return "snapshot " + escape_control((path / snapshot_name(snapshot.sequence)).string()) +
+         " is not used: it says that it covers the WAL files up to number " + std::to_string(covers) + ", " +
+         (near ? "far beyond " +
+                     std::string(newest_file ? "the newest in wal/, " : "those of the snapshot before it, ") +
+                     std::to_string(*near)
+               : std::string("which none can have")) +
+         "; InfluxDB may skip files that it should replay at its next start: move this snapshot out of snapshots/, "
+         "with "
+         "InfluxDB stopped, if nobody can explain it";
+}
+
+Result<SnapshotsFound> NodeSnapshots::find(int root, const std::filesystem::path& path,
+                                           std::optional<std::uint64_t> newest_file, ReadCounter& counter,
                                            const std::stop_token& stop) {
   const std::filesystem::path whole = path / "snapshots";
   SnapshotsFound found;
@@ -126,10 +185,18 @@ Result<SnapshotsFound> NodeSnapshots::find(int root, const std::filesystem::path
   std::vector<std::uint64_t> all;
   std::vector<std::uint64_t> candidates;  // highest first
   bool known_listed = false;
+  std::size_t irregular = 0;
   auto listed = for_each_entry((*folder)->get(), whole, stop, [&](std::string_view name, EntryType type) {
     counter.listed.fetch_add(1, std::memory_order_relaxed);
     const auto sequence = parse_snapshot_name(name);
-    if (!sequence || type != EntryType::file) return;
+    if (!sequence) return;
+    if (type != EntryType::file) {
+      if (++irregular <= kMostIrregularNotes) {
+        found.notes.push_back("snapshot " + escape_control((whole / name).string()) + " is not a regular file" +
+                              (type == EntryType::symlink ? " but a symbolic link" : "") + ": passed over");
+      }
+      return;
+    }
     ++found.files;
     all.push_back(*sequence);
     if (known_ && known_->snapshot.sequence == *sequence) known_listed = true;
@@ -147,32 +214,34 @@ Result<SnapshotsFound> NodeSnapshots::find(int root, const std::filesystem::path
     found.covered = static_cast<std::uint64_t>(std::upper_bound(all.begin(), all.end(), **covered) - all.begin());
   }
 
-  for (const std::uint64_t sequence : candidates) {
-    const bool is_known = known_ && known_->snapshot.sequence == sequence;
-    counter.statted.fetch_add(1, std::memory_order_relaxed);
-    struct stat status {};
-    const std::string name = snapshot_name(sequence);
-    if (::fstatat((*folder)->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
-      if (errno == ENOENT) continue;
-      return tl::unexpected(access_error(errno, "looking at", whole / name));
-    }
-    const FileIdentity identity{
-        status.st_ino, static_cast<std::uint64_t>(status.st_size),
-        Time(std::chrono::seconds(status.st_ctim.tv_sec) + std::chrono::nanoseconds(status.st_ctim.tv_nsec))};
-    if (is_known && known_->identity == identity) break;
+  std::erase_if(read_, [&](const auto& entry) {
+    return std::find(candidates.begin(), candidates.end(), entry.first) == candidates.end();
+  });
+
+  for (auto candidate = candidates.begin(); candidate != candidates.end(); ++candidate) {
+    const bool is_known = known_ && known_->snapshot.sequence == *candidate;
+    const auto content = read((*folder)->get(), whole, *candidate, counter, stop);
+    if (!content) return tl::unexpected(content.error());
+    if (*content == nullptr) continue;
+    const Read& file = **content;
+    if (is_known && known_->identity == file.identity) break;
     if (is_known) timed_.clear();  // this file was replaced, so others may have been too
-    counter.opened.fetch_add(1, std::memory_order_relaxed);
-    const auto snapshot = read_snapshot((*folder)->get(), whole, sequence, stop);
-    if (snapshot) {
-      known_ = Known{*snapshot, identity};
+    std::string refused = file.refused;
+    if (file.snapshot) {
+      auto beyond = why_beyond_belief(*file.snapshot, newest_file, std::span(candidate + 1, candidates.end()),
+                                      (*folder)->get(), whole, counter, stop);
+      if (!beyond) return tl::unexpected(beyond.error());
+      refused = *std::move(beyond);
+    }
+    if (refused.empty()) {
+      known_ = Known{*file.snapshot, file.identity};
       break;
     }
-    if (snapshot.error().kind == ErrorKind::not_found) continue;
-    if (snapshot.error().kind != ErrorKind::corrupt) return tl::unexpected(snapshot.error());
-    found.notes.push_back(snapshot.error().message);
+    found.notes.push_back(std::move(refused));
     if (is_known) break;
   }
   if (known_) found.newest = known_->snapshot;
+  found.passed_over = !all.empty() && (!known_ || known_->snapshot.sequence != all.back());
   auto timed = ask_times((*folder)->get(), whole, all, counter, stop);
   if (!timed) return tl::unexpected(timed.error());
   found.times.reserve(timed_.size());

@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -18,7 +20,8 @@
 namespace wal_exporter::wal {
 
 struct SnapshotsFound {
-  std::optional<Snapshot> newest;  // the newest one that is whole and fits its name
+  std::optional<Snapshot> newest;  // the newest one that can be believed
+  bool passed_over = false;        // there are newer ones that can't
   std::uint64_t files = 0;
   std::vector<Time> times;         // newest first; at most kMostTimed
   std::uint64_t covered = 0;       // how many, from the oldest on, a metadata checkpoint covers
@@ -35,11 +38,22 @@ class NodeSnapshots {
   // path for messages. No such folder: no snapshots yet. A folder or a file that
   // may not be read is an error: without it nobody can tell what is pending. A
   // file that is not whole is passed over in favour of the one before it, and
-  // read again at the next sample; one that was good at an earlier sample stays good.
-  [[nodiscard]] Result<SnapshotsFound> find(int root, const std::filesystem::path& path, ReadCounter& counter,
+  // read again once it changes; one that was good at an earlier sample stays good.
+  //
+  // Passed over as well is one that says it covers WAL files far beyond all that there
+  // are: it would hide them. `newest_file`: the highest number in wal/; nullopt: it holds
+  // none.
+  [[nodiscard]] Result<SnapshotsFound> find(int root, const std::filesystem::path& path,
+                                            std::optional<std::uint64_t> newest_file, ReadCounter& counter,
                                             const std::stop_token& stop);
 
  private:
+  // A snapshot file as it was read last.
+  struct Read {
+    FileIdentity identity;
+    std::optional<Snapshot> snapshot;
+    std::string refused;  // why there is none
+  };
   struct Known {
     Snapshot snapshot;
     FileIdentity identity;
@@ -48,6 +62,17 @@ class NodeSnapshots {
     std::uint64_t sequence = 0;
     Time written{};
   };
+
+  // As of now: nullptr where the file is gone. Read only if it has changed.
+  [[nodiscard]] Result<const Read*> read(int folder, const std::filesystem::path& path, std::uint64_t sequence,
+                                         ReadCounter& counter, const std::stop_token& stop);
+  // Why the snapshot's number of the last WAL file is not believed; empty: it is. `older`: the
+  // snapshots before it, newest first.
+  [[nodiscard]] Result<std::string> why_beyond_belief(const Snapshot& snapshot,
+                                                      std::optional<std::uint64_t> newest_file,
+                                                      std::span<const std::uint64_t> older, int folder,
+                                                      const std::filesystem::path& path, ReadCounter& counter,
+                                                      const std::stop_token& stop);
 
   // Finds out when each of `sequences` (ascending) was written, unless it is known already.
   [[nodiscard]] Result<void> ask_times(int folder, const std::filesystem::path& path,
@@ -59,6 +84,7 @@ class NodeSnapshots {
     timed_.clear();
   }
 
+  std::map<std::uint64_t, Read> read_;  // of those that are tried
   std::optional<Known> known_;
   std::vector<Timed> timed_;            // ascending
   std::optional<std::uint64_t> inode_;  // of the folder they are in

@@ -86,7 +86,8 @@ class NodeSource final : public WalSource {
     // Read after the files are listed. A snapshot made in between then only turns some of the
     // listed files into retained ones. In the other order, files that InfluxDB deletes in
     // between would look like gaps.
-    const auto snapshots = snapshots_.find(root->get(), options_.directory, *options_.counter, stop);
+    const auto newest_file = listed.empty() ? std::nullopt : std::optional<std::uint64_t>(listed.back());
+    const auto snapshots = snapshots_.find(root->get(), options_.directory, newest_file, *options_.counter, stop);
     if (!snapshots) return tl::unexpected(snapshots.error());
     if (!*folder) {
       auto fine = judge_missing_wal(root->get(), *snapshots, sample, stop);
@@ -113,7 +114,9 @@ class NodeSource final : public WalSource {
       if (!verified) return verified;
     }
     last_sample_ = begin;
-    fill(sample, listed, last);
+    // Where no snapshot can be believed, nobody can tell what those that there are cover.
+    const bool any_covered = !snapshots->newest && snapshots->files > 0 && !listed.empty() && listed.front() > 0;
+    fill(sample, listed, any_covered ? listed.front() - 1 : last);
     return {};
   }
 

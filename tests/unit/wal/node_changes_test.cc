@@ -63,7 +63,7 @@ TEST_F(Node, EachSnapshotIsAskedOnceWhenItWasWritten) {
   ASSERT_EQ(first->snapshot_times.size(), 1000U);
   EXPECT_EQ(first->snapshot_times.front(), kTestNow - minutes(1));
   EXPECT_EQ(first->snapshot_times.back(), kTestNow - minutes(1000));
-  EXPECT_EQ(counter_->statted, 1000U);
+  EXPECT_EQ(counter_->statted, 1000U + 1) << "and the one before the newest: wal/ is empty, so it says what is likely";
   make(1001, kTestNow);
   std::filesystem::remove(snapshot(1));
   std::uint64_t statted = counter_->statted;
@@ -71,7 +71,7 @@ TEST_F(Node, EachSnapshotIsAskedOnceWhenItWasWritten) {
   ASSERT_EQ(second->snapshot_times.size(), 1000U);
   EXPECT_EQ(second->snapshot_times.front(), kTestNow);
   EXPECT_EQ(second->snapshot_times.back(), kTestNow - minutes(999));
-  EXPECT_EQ(counter_->statted - statted, 1U);
+  EXPECT_EQ(counter_->statted - statted, 1U + 1);
   // Another folder with the same numbers in it.
   std::filesystem::rename(node_ / "snapshots", top_ / "before");
   for (std::uint64_t sequence = 2; sequence <= 1001; ++sequence) make(sequence, kTestNow - minutes(5));

@@ -110,6 +110,77 @@ TEST_F(Node, ASnapshotFileOfManyPiecesIsReadWhole) {
   EXPECT_EQ(read->written, kTestNow);
 }
 
+// As InfluxDB writes it, `bytes` long: the fields in front of a list without end.
+class Large : public Node {
+ protected:
+  void write_large(std::uint64_t sequence, std::uint64_t last_wal_file, std::uint64_t bytes,
+                   std::string_view end = "\n  ],\n  \"removed_files\": []\n}") {
+    const std::string head = "{\n  \"version\": \"1\",\n  \"snapshot_sequence_number\": " + std::to_string(sequence) +
+                             ",\n  \"wal_file_sequence_number\": " + std::to_string(last_wal_file) +
+                             ",\n  \"databases\": [\n";
+    write_all(snapshot(sequence), head);
+    std::filesystem::resize_file(snapshot(sequence), bytes - end.size());
+    std::ofstream(snapshot(sequence), std::ios::binary | std::ios::app) << end;
+  }
+};
+
+TEST_F(Large, OfTwoGibibytesTheHeadSaysWhatItCovers) {
+  put_range(601, 1000);
+  write_all(snapshot(6), snapshot_json(6, 700));
+  write_large(7, 900, std::uint64_t{2} << 30);
+  const auto source = open();
+  const auto begin = std::chrono::steady_clock::now();
+  const auto sample = look(*source);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+  EXPECT_EQ(sample->pending.files, 100U);
+  EXPECT_EQ(sample->sequence_gaps, 0U);
+  EXPECT_TRUE(sample->notes.empty());
+}
+
+TEST_F(Large, OneWithoutItsEndIsNotUsedAndReadOnceAlone) {
+  put_range(1, 40);
+  write_large(2, 30, 300 << 20, "\n      ]\n    }");  // the brace of something deeper
+  write_large(1, 20, 1 << 20);
+  const auto source = open();
+  for (int i = 0; i < 3; ++i) {
+    const auto sample = look(*source);
+    EXPECT_EQ(sample->pending.files, 20U);
+    ASSERT_EQ(sample->notes.size(), 1U);
+    EXPECT_NE(sample->notes[0].find("its end is missing"), std::string::npos) << sample->notes[0];
+    EXPECT_EQ(counter_->opened, 20U + 2) << "the pending files, and each snapshot once";
+  }
+  write_large(2, 30, 300 << 20);
+  EXPECT_EQ(look(*source)->pending.files, 10U);
+}
+
+TEST_F(Large, OneThatDoesNotSaySoonWhatItCoversIsNotUsedAndReadOnceAlone) {
+  put_range(1, 3);
+  std::string json = R"({"databases":[)" + std::string(kMostHeadBytes, ' ');
+  json += R"(0],"snapshot_sequence_number":2,"wal_file_sequence_number":2})";
+  write_all(snapshot(2), json);
+  const auto source = open();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(look(*source)->pending.files, 3U);
+  EXPECT_EQ(counter_->opened, 3U + 1);
+}
+
+TEST(NodeSnapshot, AHeadIsJudgedAsStrictlyAsAWhole) {
+  const auto why = [](std::string_view head) {
+    const auto snapshot = decode_snapshot_head(head, 1);
+    return snapshot ? "believed" : snapshot.error().message;
+  };
+  const std::string good = R"({"snapshot_sequence_number":1,"wal_file_sequence_number":29,"databases":[)";
+  EXPECT_EQ(why(good), "believed");
+  EXPECT_EQ(why(good.substr(0, good.size() - 1)), "it is not complete JSON (at byte 73)");
+  EXPECT_EQ(why(R"({"snapshot_sequence_number":1,"databases":[[)"), "it is not complete JSON (at byte 45)");
+  EXPECT_EQ(
+      why(R"({"snapshot_sequence_number":1,"wal_file_sequence_number":29,"wal_file_sequence_number":29,"databases":[)"),
+      "wal_file_sequence_number is there twice");
+  EXPECT_EQ(why(R"({"snapshot_sequence_number":1,"wal_file_sequence_number":18446744073709551616,"databases":[)"),
+            "wal_file_sequence_number is not a 64 bit whole number");
+  EXPECT_EQ(why(R"({"snapshot_sequence_number":2,"wal_file_sequence_number":29,"databases":[)"),
+            "its snapshot_sequence_number is 2, its name says 1");
+}
+
 TEST_F(Node, ASnapshotFileThatIsMissingOrALinkIsNotFound) {
   const auto link = snapshot(3);
   std::filesystem::create_symlink(std::filesystem::path(tests::kFixtures) / "influxdb3", link);

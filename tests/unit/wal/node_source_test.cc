@@ -207,17 +207,79 @@ TEST_F(Damaged, OtherThingsOfAWalFilesNameAreIgnored) {
   EXPECT_THAT(sample->notes[0], HasSubstr("00000000037.wal"));
 }
 
-TEST_F(Node, EverythingIsRetainedBehindASnapshotOfTheLargestNumber) {
+// A number that hides all there is would make any WAL look empty.
+TEST_F(Node, ASnapshotFarBeyondTheNewestFileIsSaidAndTheOneBeforeItCounts) {
+  put_range(1, 12);
+  write_all(snapshot(1), snapshot_json(1, 4));
+  for (const std::uint64_t beyond :
+       {std::uint64_t{100'013}, std::uint64_t{7'000'000'000}, std::numeric_limits<std::uint64_t>::max()}) {
+    write_all(snapshot(2), snapshot_json(2, beyond));
+    const auto sample = look_once();
+    EXPECT_EQ(sample->pending.files, 8U) << beyond;
+    EXPECT_EQ(sample->snapshot->sequence, 1U);
+    EXPECT_EQ(sample->sequence_gaps, 0U);
+    ASSERT_EQ(sample->notes.size(), 1U);
+    EXPECT_THAT(sample->notes[0], HasSubstr("up to number " + std::to_string(beyond) + ", far beyond the newest"));
+  }
+}
+
+TEST_F(Node, WithoutAnotherSnapshotOneBeyondBeliefLeavesEverythingPending) {
   use_fixture("twelve-pending");
   constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
   write_all(snapshot(most), snapshot_json(most, most));
   const auto sample = look_once();
-  EXPECT_EQ(sample->pending.files, 0U);
-  EXPECT_EQ(sample->retained.files, 12U);
-  EXPECT_EQ(sample->oldest_pending, std::nullopt);
-  EXPECT_EQ(sample->max_data_time, std::nullopt);
-  EXPECT_TRUE(sample->newest_file.has_value());
+  EXPECT_EQ(sample->pending.files, 12U);
   EXPECT_EQ(sample->sequence_gaps, 0U);
+  EXPECT_EQ(sample->notes.size(), 1U);
+}
+
+// As of an idle server that keeps no snapshotted files.
+TEST_F(Node, WhereNoFileIsLeftTheSnapshotBeforeItSaysWhatIsLikely) {
+  write_all(snapshot(1), snapshot_json(1, 5'000'000));
+  const auto alone = look_once();
+  EXPECT_TRUE(alone->notes.empty());
+  EXPECT_EQ(alone->snapshot->wal_file_sequence, 5'000'000U);
+  write_all(snapshot(2), snapshot_json(2, 5'001'800));
+  EXPECT_EQ(look_once()->snapshot->sequence, 2U);
+  write_all(snapshot(3), snapshot_json(3, 6'000'000));
+  const auto sample = look_once();
+  EXPECT_EQ(sample->snapshot->sequence, 2U);
+  ASSERT_EQ(sample->notes.size(), 1U);
+  EXPECT_THAT(sample->notes[0], HasSubstr("far beyond those of the snapshot before it, 5001800"));
+}
+
+// They cover some of what is missing in front; only what is missing between files is known.
+TEST_F(Node, GapsBehindSnapshotsThatCannotBeReadAreThoseBetweenTheFiles) {
+  put_range(1'900'001, 1'900'301);
+  std::filesystem::remove(wal(1'900'100));
+  for (std::uint64_t sequence = 1; sequence <= 9; ++sequence) write_all(snapshot(sequence), "{");
+  const auto sample = look_once();
+  EXPECT_EQ(sample->pending.files, 300U);
+  EXPECT_EQ(sample->sequence_gaps, 1U);
+}
+
+TEST_F(Node, WhatHasASnapshotsNameAndIsNoFileIsPassedOverWithANote) {
+  put_range(1, 3);
+  ASSERT_EQ(::mkfifo(snapshot(1).c_str(), 0600), 0);
+  std::filesystem::create_directory(snapshot(2));
+  const auto sample = look_once();
+  EXPECT_EQ(sample->snapshot_files, 0U);
+  EXPECT_EQ(sample->pending.files, 3U);
+  ASSERT_EQ(sample->notes.size(), 2U);
+  EXPECT_THAT(sample->notes[0], HasSubstr("not a regular file: passed over"));
+}
+
+TEST_F(Node, TimesThatNoClockHoldsAreThoseOfAFarYear) {
+  use_fixture("after-snapshot");
+  constexpr time_t year_2300 = 10'413'792'000;
+  const timespec stamps[] = {{year_2300, 0}, {year_2300, 0}};
+  for (const auto& path : {wal(34), snapshot(1)}) ASSERT_EQ(::utimensat(AT_FDCWD, path.c_str(), stamps, 0), 0);
+  struct stat status {};
+  ASSERT_EQ(::stat(wal(34).c_str(), &status), 0);
+  if (status.st_mtime < year_2300) GTEST_SKIP() << "this filesystem keeps no times after " << status.st_mtime;
+  const auto sample = look_once();
+  EXPECT_EQ(format_time(*sample->newest_file), "2200-01-01T00:00:00.000Z");
+  EXPECT_EQ(format_time(sample->snapshot->written), "2200-01-01T00:00:00.000Z");
 }
 
 TEST_F(Node, TheSnapshotThatSortsFirstCounts) {
