@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/time.h"
@@ -13,6 +14,7 @@
 #include "influxdb/outcome.h"
 #include "influxdb/server_facts.h"
 #include "influxdb/wal_metrics.h"
+#include "policy/blockers.h"
 #include "wal/generation.h"
 #include "wal/sample.h"
 
@@ -44,6 +46,7 @@ struct ServerAnswer {
   influxdb::ServerFacts server;
   std::optional<influxdb::NodeFacts> node;      // 3.x: set where it was asked this time
   std::optional<influxdb::WalMetrics> metrics;  // 2.x: what it says of its WAL; nullopt: nothing
+  std::vector<policy::Blocked> blockers;        // what it says that forbids a checkpoint; holds until the next answer
 };
 
 struct RunEnded {

@@ -267,10 +267,10 @@ std::optional<view::PrepareRestartAnswer> Requests::prepare(Parts& parts, Waitin
   const auto nudge = outlook_of(parts, waiting.asker, NudgeMode::at_once, now);
   const Duration left = std::max(waiting.max_until - now.steady, Duration::zero());
   if (nudge && nudge->plan && nudge->plan->duration > left) {
-    situation.plan_blockers.push_back({Blocker::too_long, std::to_string(nudge->plan->points) + " points take about " +
-                                                              format_duration_rough(nudge->plan->duration) +
-                                                              ", max_wait leaves " + format_duration_rough(left) +
-                                                              "; allow more"});
+    situation.blockers.push_back({Blocker::too_long, std::to_string(nudge->plan->points) + " points take about " +
+                                                         format_duration_rough(nudge->plan->duration) +
+                                                         ", max_wait leaves " + format_duration_rough(left) +
+                                                         "; allow more"});
   }
   if (command.in_any_window) {
     situation.outside_window.clear();

@@ -45,6 +45,7 @@ void ServerState::take(ServerAnswer answer, Ledger& ledger, Now now) {
   if (facts.up) seen_up_ = now.steady;
   server_ = std::move(facts);
   wal_metrics_ = std::move(answer.metrics);
+  blockers_ = std::move(answer.blockers);
   ++answers_;
   if (!answer.node) return;
   node_facts_ = std::move(answer.node);

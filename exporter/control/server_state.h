@@ -62,6 +62,8 @@ class ServerState {
   [[nodiscard]] const policy::Rules& rules() const { return rules_; }
   [[nodiscard]] const view::NodeView& node() const { return node_; }
   [[nodiscard]] const std::optional<influxdb::WalMetrics>& wal_metrics() const { return wal_metrics_; }
+  // What its last answer forbids.
+  [[nodiscard]] const std::vector<policy::Blocked>& blockers() const { return blockers_; }
 
  private:
   void refresh(const Log& log);
@@ -75,6 +77,7 @@ class ServerState {
   std::uint64_t answers_ = 0;
   SteadyTime seen_up_{};
   std::optional<influxdb::WalMetrics> wal_metrics_;
+  std::vector<policy::Blocked> blockers_;
   std::optional<influxdb::NodeFacts> node_facts_;
   std::optional<influxdb::NodeFacts> remembered_facts_;  // said to an earlier process of ours
   view::NodeView node_;

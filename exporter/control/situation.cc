@@ -20,19 +20,20 @@ policy::Situation situation_of(const Parts& parts, Asker asker, influxdb::NudgeM
   policy::add_pause_and_windows(parts.memory, parts.settings.checkpoint.windows, parts.settings.maintenance, situation);
   situation.server_unreachable = server.is_down();
   situation.server_error = server.error();
+  situation.blockers = server.blockers();
   if (parts.restarter.holds_checkpoints(asker)) {
-    situation.plan_blockers.push_back({policy::Blocker::in_flight, "InfluxDB is being restarted; wait for its end"});
+    situation.blockers.push_back({policy::Blocker::in_flight, "InfluxDB is being restarted; wait for its end"});
   }
   const influxdb::MethodChoice choice = method_of(parts);
   situation.method_disabled = choice.disabled;
   if (!choice.disabled.empty()) return situation;
   if (choice.writes_points() && server.awaits_answers()) {
-    situation.plan_blockers.push_back(
+    situation.blockers.push_back(
         {policy::Blocker::server_unreachable, "its settings, which the plan rests on, are not known yet" +
                                                   (server.error().empty() ? std::string() : ": " + server.error())});
   } else if (auto nudge = outlook_of(parts, asker, mode, now)) {
     situation.interval_binds_requests = true;
-    situation.plan_blockers.insert(situation.plan_blockers.end(), nudge->blockers.begin(), nudge->blockers.end());
+    situation.blockers.insert(situation.blockers.end(), nudge->blockers.begin(), nudge->blockers.end());
     if (nudge->plan) situation.points = nudge->plan->points;
   }
   return situation;

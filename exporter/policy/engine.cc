@@ -74,7 +74,7 @@ constexpr const char* kStale = "nothing fresh is known about the WAL; see why lo
 Blockers common_blockers(const Rules& rules, const Memory& memory, const Situation& situation) {
   Blockers out;
   if (situation.in_flight) add(out, {Blocker::in_flight, "a checkpoint of this target is running; wait for its end"});
-  for (const Blocked& blocked : situation.plan_blockers) add(out, blocked);
+  for (const Blocked& blocked : situation.blockers) add(out, blocked);
   if (situation.paused) {
     add(out, {Blocker::paused, "actions are paused" + situation.paused_detail + "; resume them first"});
   }

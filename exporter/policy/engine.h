@@ -37,9 +37,9 @@ struct Situation {
   std::optional<Duration> server_down_for;
   std::string method_disabled;  // why the method can't be used and the remedy; empty: it can
 
-  // What the method's own plan forbids (snapshot_budget, gen1_boundary, too_long),
-  // each with its explanation.
-  std::vector<Blocked> plan_blockers;
+  // What others found, each with its explanation: the method's own plan (snapshot_budget,
+  // gen1_boundary, too_long), an answer of the server.
+  std::vector<Blocked> blockers;
   // A method that writes points: how many; a scheduled run is worth 10 at most.
   std::optional<std::uint64_t> points;
   // A method with a floor between two runs that binds requests too (3.x: G).

@@ -77,6 +77,7 @@ class World {
   influxdb::ServerFacts server;  // `asked_at` is filled in
   std::optional<influxdb::NodeFacts> node;
   std::optional<influxdb::WalMetrics> metrics;
+  std::vector<policy::Blocked> server_blockers;  // that its answer tells
   // What comes of a checkpoint. Changes the world as a checkpoint does.
   std::function<influxdb::Outcome(const RunCheckpoint&)> checkpoint_does;
   Result<std::string> check = std::string("run /usr/local/bin/restart");

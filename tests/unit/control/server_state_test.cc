@@ -10,7 +10,9 @@ using namespace std::chrono_literals;
 using policy::Blocker;
 using policy::Health;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 class ServerAnswers : public ::testing::Test {
  protected:
@@ -90,6 +92,32 @@ TEST_F(ServerAnswers, ThatItIsDownHoldsBackWhatNobodyAskedFor) {
   bench.wal = segments(5);
   bench.pass(1min);
   EXPECT_THAT(bench.view()->decision.blockers, Contains(Blocker::server_unreachable));
+}
+
+// Which one does not matter: the table says what is true of it.
+TEST_F(ServerAnswers, WhatOneForbidsHoldsForEverybodyUntilTheNext) {
+  bench.settings.checkpoint.method = influxdb::Method::automatic;
+  bench.settings.influxdb.backup_address = "127.0.0.1:8088";
+  bench.settings.rules.thresholds.max_files = 1;
+  bench.settings.rules.files_grace = 0s;
+  bench.server_blockers = {{Blocker::maintenance, "a copy of the disk is being taken; wait for its end"}};
+  bench.wal = segments(0);
+  bench.start();
+  bench.wal = segments(5);
+  bench.pass(1min);
+  EXPECT_THAT(bench.wanted.checkpoints, IsEmpty());
+  EXPECT_THAT(bench.view()->decision.blockers, ElementsAre(Blocker::maintenance));
+  EXPECT_THAT(bench.view()->request_blockers, ElementsAre(Blocker::maintenance));
+  const auto refused = bench.answer_to<view::CheckpointAnswer>(bench.checkpoint({})).value();
+  EXPECT_THAT(policy::explain(refused.message, refused.blockers),
+              HasSubstr("blocked by maintenance: a copy of the disk is being taken; wait for its end"));
+  const auto lifted = bench.answer_to<view::CheckpointAnswer>(bench.checkpoint({.override_soft = true})).value();
+  EXPECT_EQ(lifted.state, view::CheckpointAnswer::State::ended) << "a login lifts this one";
+  bench.wal = segments(5);
+  bench.server_blockers.clear();
+  bench.pass(1h);
+  EXPECT_THAT(bench.view()->request_blockers, IsEmpty());
+  EXPECT_EQ(bench.wanted.checkpoints.back().reason, policy::Reason::critical);
 }
 
 TEST_F(ServerAnswers, TheDirectorysVersionIsAskedWithAtOnceWhereTheServerDoesNotSayItsOwn) {

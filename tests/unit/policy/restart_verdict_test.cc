@@ -122,7 +122,7 @@ INSTANTIATE_TEST_SUITE_P(
              "wait for its end"},
         Case{"another restart",
              [](World& w) {
-               w.target.situation.plan_blockers = {{Blocker::in_flight, "InfluxDB is being restarted"}};
+               w.target.situation.blockers = {{Blocker::in_flight, "InfluxDB is being restarted"}};
              },
              Kind::wait,
              {Blocker::in_flight},
@@ -178,7 +178,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"a plan that is too long or has no budget",
              [](World& w) {
                w.target.situation.interval_binds_requests = true;
-               w.target.situation.plan_blockers = {{Blocker::too_long, "x"}, {Blocker::snapshot_budget, "y"}};
+               w.target.situation.blockers = {{Blocker::too_long, "x"}, {Blocker::snapshot_budget, "y"}};
              },
              Kind::go,
              {},
