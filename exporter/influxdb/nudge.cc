@@ -331,8 +331,9 @@ Nudge::Trouble Nudge::refused(const http::Response& response) const {
         "table of yours";
   } else if (response.body.find("ahead of this one") != std::string::npos) {
     remedy =
-        "its newest WAL file is damaged, and the server ends itself now and at every start: keep it stopped, copy "
-        "that file away and move it aside";
+        "its newest WAL file is damaged, and the server exits now and at the first write after every start: keep it "
+        "stopped, move that file out of wal/ and keep it, see that `influxdb_wal_exporter --once` finds nothing more, "
+        "then start it";
   }
   if (!remedy.empty()) trouble.message += "; " + remedy;
   return trouble;

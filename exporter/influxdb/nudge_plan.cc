@@ -28,26 +28,31 @@ Result<NudgePlan> plan_nudge(const wal::Sample& sample, const wal::NodeRules& ru
   const auto& periods = sample.periods;
   if (sample.newest_file_damaged) {
     return failure(ErrorKind::conflict,
-                   "the newest WAL file is damaged: the server would end itself at the first point written; stop it, "
-                   "copy the file away and move it aside first");
+                   "the newest WAL file is damaged: the server would exit at the first point written; first stop it, "
+                   "move the file out of wal/ and keep it, and start the server again");
   }
   if (periods.empty()) {
     plan.explanation = "nothing is pending";
     return plan;
   }
   for (const wal::Period& period : periods) {
-    if (period.min_time && period.max_time) continue;
+    if ((period.min_time && period.max_time) || period.void_times) continue;
     return failure(ErrorKind::corrupt, "the data times of WAL file " + std::to_string(period.number) +
                                            " are not known, so no nudge can be planned; is it damaged, or of a newer "
                                            "format, or is wal.integrity off?");
   }
-  const auto earliest = std::min_element(periods.begin(), periods.end(),
-                                         [](const auto& a, const auto& b) { return *a.min_time < *b.min_time; });
-  const auto latest = std::max_element(periods.begin(), periods.end(),
-                                       [](const auto& a, const auto& b) { return *a.max_time < *b.max_time; });
-  plan.filler_time = *earliest->min_time;
+  // A file that holds nothing valid goes with any snapshot, whatever is dated how.
+  std::optional<Time> earliest;
+  std::optional<Time> latest;
+  for (const wal::Period& period : periods) {
+    if (period.void_times) continue;
+    earliest = std::min(earliest.value_or(*period.min_time), *period.min_time);
+    latest = std::max(latest.value_or(*period.max_time), *period.max_time);
+  }
   const Time next = rules.next_multiple(now);
-  plan.everything = *latest->max_time >= next;
+  if (!earliest) earliest = latest = rules.floor(now) - Duration(1);
+  plan.filler_time = *earliest;
+  plan.everything = *latest >= next;
   plan.cover_to = periods.back().number;
 
   if (plan.everything) {
@@ -56,7 +61,7 @@ Result<NudgePlan> plan_nudge(const wal::Sample& sample, const wal::NodeRules& ru
     plan.goal = rules.row_goal();
     if (mode == NudgeMode::at_once) {
       plan.trigger_time = next;
-    } else if (boundary_passed || *latest->max_time < rules.floor(now)) {
+    } else if (boundary_passed || *latest < rules.floor(now)) {
       plan.boundary = rules.floor(now);
     } else {
       plan.boundary = next;
@@ -65,7 +70,7 @@ Result<NudgePlan> plan_nudge(const wal::Sample& sample, const wal::NodeRules& ru
   if (plan.boundary) {
     // The row stops at the first file that is not dated before the boundary.
     const auto stop = std::find_if(periods.begin(), periods.end(),
-                                   [&](const wal::Period& period) { return *period.max_time >= *plan.boundary; });
+                                   [&](const wal::Period& period) { return period.max_time >= plan.boundary; });
     plan.cover_to = stop == periods.begin() ? 0 : std::prev(stop)->number;
   }
   const std::uint64_t pending = periods.size();
@@ -77,7 +82,7 @@ Result<NudgePlan> plan_nudge(const wal::Sample& sample, const wal::NodeRules& ru
                      count_of(plan.points, "point") + ", one file each, in about " +
                      format_duration_rough(plan.duration);
   if (plan.everything) {
-    plan.explanation += "; data dated " + format_time(*latest->max_time) +
+    plan.explanation += "; data dated " + format_time(*latest) +
                         " is in the way, so the server is brought to 3 x S files, where it snapshots all";
   } else if (plan.trigger_time) {
     plan.explanation += "; the last one is dated " + format_time(*plan.trigger_time) +

@@ -17,6 +17,7 @@ namespace wal_exporter::wal {
 namespace {
 
 constexpr std::string_view kMagic = "idb3.001";
+constexpr std::size_t kMagicFamily = 5;  // "idb3."
 constexpr std::size_t kReadSize = std::size_t{256} * 1024;
 
 enum class FieldState { ok, too_short, unknown_width };
@@ -71,7 +72,7 @@ std::optional<Time> from_milliseconds(std::int64_t milliseconds) {
 
 }  // namespace
 
-Header decode_header(std::span<const std::byte> data, std::uint64_t number) {
+Header decode_header(std::span<const std::byte> data, std::optional<std::uint64_t> number) {
   const auto refuse = [](HeaderState state, const char* detail) {
     Header header;
     header.state = state;
@@ -80,9 +81,16 @@ Header decode_header(std::span<const std::byte> data, std::uint64_t number) {
   };
   if (data.size() < kChecksummedFrom) return refuse(HeaderState::too_short, "it ends before its checksum");
   if (std::memcmp(data.data(), kMagic.data(), kMagic.size()) != 0) {
+    const std::string_view magic(reinterpret_cast<const char*>(data.data()), kMagic.size());
+    const bool is_of_family = magic.starts_with(kMagic.substr(0, kMagicFamily)) &&
+                              magic.find_first_not_of("0123456789", kMagicFamily) == std::string_view::npos;
+    if (is_of_family) return refuse(HeaderState::newer, "it begins with idb3. and other digits than 001");
     return refuse(HeaderState::bad_magic, "it does not begin with idb3.001");
   }
   data = data.subspan(kChecksummedFrom);
+  if (!data.empty() && std::to_integer<char>(data[0]) == '{') {
+    return refuse(HeaderState::older, "it holds JSON, as InfluxDB 3.0 alpha wrote it");
+  }
   Field fields[4];
   for (Field& field : fields) {
     field = take_field(data);
@@ -91,8 +99,10 @@ Header decode_header(std::span<const std::byte> data, std::uint64_t number) {
       return refuse(HeaderState::unknown, "its header holds a width byte other than 0, 2, 4 and 6");
     }
   }
-  if (fields[3].value != number) {
-    return refuse(HeaderState::unknown, "the number in its header is not the one in its name");
+  if (number && fields[3].value != *number) {
+    Header header = refuse(HeaderState::other_number, "the number in its header is not the one in its name");
+    header.number = fields[3].value;
+    return header;
   }
   const auto persisted = from_milliseconds(as_signed(fields[0]));
   if (!persisted) return refuse(HeaderState::unknown, "its persist time is out of range");
@@ -101,9 +111,10 @@ Header decode_header(std::span<const std::byte> data, std::uint64_t number) {
   header.persisted = *persisted;
   header.min_time = Time(Duration(as_signed(fields[1])));
   header.max_time = Time(Duration(as_signed(fields[2])));
-  header.number = number;
+  header.number = fields[3].value;
   if (header.min_time > header.max_time) {
-    return refuse(HeaderState::unknown, "its smallest data time is after its largest");
+    header.state = HeaderState::void_times;
+    header.detail = "its smallest data time is after its largest";
   }
   return header;
 }

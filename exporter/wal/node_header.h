@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string_view>
@@ -29,12 +30,17 @@ enum class HeaderState {
   valid,
   too_short,  // the data ends inside the header
   bad_magic,
-  unknown,  // the magic is right, but what follows is not what we know: never guessed at
+  newer,         // the magic is idb3. with other digits
+  older,         // a 3.0 alpha wrote it: the payload is JSON
+  other_number,  // the number is not the one in the name
+  void_times,    // the smallest data time is after the largest: nothing in it was valid
+  unknown,       // the magic is right, but what follows is not what we know: never guessed at
 };
 
 struct Header {
   HeaderState state = HeaderState::unknown;
-  // Set only where state is valid.
+  // Set only where state is valid; the number also where it is other_number, the persist
+  // time and the number where it is void_times.
   Time persisted{};
   Time min_time{};
   Time max_time{};
@@ -44,8 +50,8 @@ struct Header {
 };
 
 // `data` is the beginning of the file: kHeaderBytes, or all of it if it has less.
-// `number` is the one in its name: a header that says another is unknown.
-[[nodiscard]] Header decode_header(std::span<const std::byte> data, std::uint64_t number);
+// `number` is the one in its name; nullopt: a name without one, so any will do.
+[[nodiscard]] Header decode_header(std::span<const std::byte> data, std::optional<std::uint64_t> number);
 
 // How far the checksum of one file has been worked out.
 struct ChecksumProgress {

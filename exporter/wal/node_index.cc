@@ -22,6 +22,12 @@ bool is_settling(const FolderView& folder, Time modified) {
   return modified > folder.now - settle && modified < folder.now + settle;
 }
 
+// What a file looks like that is still being written.
+bool may_be_unfinished(InvalidReason reason) {
+  return reason == InvalidReason::empty || reason == InvalidReason::too_short || reason == InvalidReason::magic ||
+         reason == InvalidReason::checksum;
+}
+
 // Takes those out of sorted `files` whose number is not in sorted `listed`.
 template <class File>
 void keep_listed(std::vector<File>& files, std::span<const std::uint64_t> listed) {
@@ -185,17 +191,13 @@ void NodeIndex::keep(PendingFile& file, FileReading reading, const FolderView& f
   if (is_newest) newest_ = Newest{newest, {reading.identity, reading.facts.modified}};
   doubtful_.erase(file.number);
   if (verification_ && verification_->number == file.number) verification_.reset();
-  if (reading.facts.state == FileState::unknown) {
-    doubtful_[file.number] = {DoubtfulFile::Kind::unknown, reading.identity, std::nullopt, reading.unknown};
-    return;
-  }
   if (!reading.fault) return;
-  if (is_newest && reading.fault->reason != InvalidReason::unreadable && is_settling(folder, file.facts.modified)) {
-    doubtful_[file.number] = {DoubtfulFile::Kind::unsettled, reading.identity, std::nullopt, ""};
+  if (is_newest && may_be_unfinished(reading.fault->reason) && is_settling(folder, file.facts.modified)) {
+    doubtful_[file.number] = {DoubtfulFile::Kind::unsettled, reading.identity, std::nullopt, 0};
     return;
   }
   if (doubtful_.size() >= kMostDetails) reading.fault->detail.clear();
-  doubtful_[file.number] = {DoubtfulFile::Kind::damaged, reading.identity, std::move(reading.fault), ""};
+  doubtful_[file.number] = {DoubtfulFile::Kind::judged, reading.identity, std::move(reading.fault), reading.number};
 }
 
 Result<void> NodeIndex::verify(const FolderView& folder, std::uint64_t budget) {
@@ -241,7 +243,7 @@ Result<void> NodeIndex::verify_file(PendingFile& file, const FolderView& folder,
   file.facts.checked = true;
   if (fault) {
     file.facts.state = FileState::invalid;
-    doubtful_[file.number] = {DoubtfulFile::Kind::damaged, (*status)->identity, std::move(fault), ""};
+    doubtful_[file.number] = {DoubtfulFile::Kind::judged, (*status)->identity, std::move(fault), 0};
   }
   return {};
 }

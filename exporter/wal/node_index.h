@@ -33,14 +33,13 @@ struct PendingFile {
 // A pending file that is not simply good.
 struct DoubtfulFile {
   enum class Kind {
-    damaged,    // `fault` says how
+    judged,     // `fault` says how
     unsettled,  // looked damaged, but was just put there: judged at the next sample
-    unknown,    // sound, but the header is not understood: `unknown` says why
   };
-  Kind kind = Kind::damaged;
+  Kind kind = Kind::judged;
   FileIdentity identity;
   std::optional<FileFault> fault;
-  const char* unknown = "";
+  std::uint64_t number = 0;  // in its header, where that was understood so far
 };
 
 // Where the files are and how they are looked at: of one sample.

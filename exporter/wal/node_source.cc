@@ -8,7 +8,9 @@
 
 #include "base/mutex.h"
 #include "base/text.h"
+#include "wal/finding.h"
 #include "wal/listing.h"
+#include "wal/node_foreign.h"
 #include "wal/node_index.h"
 #include "wal/node_snapshots.h"
 
@@ -16,6 +18,7 @@ namespace wal_exporter::wal {
 namespace {
 
 constexpr std::size_t kMostLinkNotes = 5;
+constexpr std::size_t kMostForeignNames = 10'000;
 
 struct FolderIdentity {
   dev_t device = 0;
@@ -79,8 +82,9 @@ class NodeSource final : public WalSource {
     const auto folder = open_node_folder(root->get(), options_.directory, "wal");
     if (!folder) return tl::unexpected(folder.error());
     std::vector<std::uint64_t> listed;
+    std::vector<ForeignEntry> foreign;
     if (*folder) {
-      auto done = list((*folder)->get(), path, sample, listed, stop);
+      auto done = list((*folder)->get(), path, sample, listed, foreign, stop);
       if (!done) return done;
     }
     // Read after the files are listed. A snapshot made in between then only turns some of the
@@ -108,6 +112,8 @@ class NodeSource final : public WalSource {
     auto updated = index_.update(view, listed, first_pending);
     if (!updated) return updated;
     last_snapshotted_ = last;
+    auto read = foreign_.update(view, std::move(foreign), snapshots->newest ? node_file_name(last) : std::string());
+    if (!read) return read;
     if (options_.integrity == Integrity::full) {
       const auto since = last_sample_ ? std::optional<Duration>(begin - *last_sample_) : std::nullopt;
       auto verified = index_.verify(view, checksum_budget(options_.checksum_bytes_per_second, since));
@@ -121,13 +127,17 @@ class NodeSource final : public WalSource {
   }
 
   Result<void> list(int fd, const std::filesystem::path& path, Sample& sample, std::vector<std::uint64_t>& listed,
-                    const std::stop_token& stop) WAL_EXPORTER_REQUIRES(mutex_) {
+                    std::vector<ForeignEntry>& foreign, const std::stop_token& stop) WAL_EXPORTER_REQUIRES(mutex_) {
     std::uint64_t names = 0;
     std::size_t links = 0;
     auto done = for_each_entry(fd, path, stop, [&](std::string_view name, EntryType type) {
       ++names;
       const auto number = parse_node_file_name(name);
-      if (!number) return;
+      if (!number) {
+        if (is_listed_by_server(name) && foreign.size() < kMostForeignNames)
+          foreign.push_back({std::string(name), type});
+        return;
+      }
       if (type == EntryType::file) listed.push_back(*number);
       if (type == EntryType::symlink && ++links <= kMostLinkNotes) {
         add_note(sample, "not followed: symbolic link " + escape_control((path / name).string()));
@@ -224,6 +234,8 @@ class NodeSource final : public WalSource {
     for (const auto& [number, facts] : index_.pending()) {
       sample.pending += Extent{1, facts.bytes};
       Period period{number, facts.bytes, {}, {}, {}};
+      period.void_times = facts.void_times;
+      if (facts.void_times) period.persisted = facts.persisted;
       if (facts.state == FileState::valid) {
         period.persisted = facts.persisted;
         period.min_time = facts.min_time;
@@ -241,32 +253,26 @@ class NodeSource final : public WalSource {
       sample.sequence_gaps = listed.back() - last - static_cast<std::uint64_t>(present);
     }
     fill_doubtful(sample);
+    foreign_.judge(index_, last, sample);
+    for (const InvalidFile& file : sample.invalid) {
+      sample.newest_file_damaged |= effect_of(file.reason, file.newest, {}) == Effect::ends_at_write;
+    }
   }
 
+  // But for files whose number is not that of their name: those are judged in the order in
+  // which the server reads them.
   void fill_doubtful(Sample& sample) WAL_EXPORTER_REQUIRES(mutex_) {
-    std::uint64_t unknown = 0;
-    std::string first_unknown;
     for (const auto& [number, doubt] : index_.doubtful()) {
       const std::string name = node_file_name(number);
-      switch (doubt.kind) {
-        case DoubtfulFile::Kind::damaged: {
-          const InvalidReason reason = doubt.fault->reason;
-          const bool stops_the_server = index_.newest() == number && reason != InvalidReason::unreadable;
-          sample.invalid.push_back(InvalidFile{name, reason, stops_the_server, doubt.fault->detail});
-          sample.newest_file_damaged = sample.newest_file_damaged || stops_the_server;
-          break;
-        }
-        case DoubtfulFile::Kind::unsettled:
-          add_note(sample, name + " was changed just now and is not complete: judged at the next look");
-          break;
-        case DoubtfulFile::Kind::unknown:
-          if (++unknown == 1) first_unknown = name + " (" + doubt.unknown + ")";
-          break;
+      if (doubt.kind == DoubtfulFile::Kind::unsettled) {
+        add_note(sample, name + " was changed just now and is not complete: judged at the next look");
+        continue;
       }
-    }
-    if (unknown > 0) {
-      add_note(sample, "header not understood in " + std::to_string(unknown) +
-                           " pending files, so their times are unknown; the first is " + first_unknown);
+      const InvalidReason reason = doubt.fault->reason;
+      if (reason == InvalidReason::foreign) continue;
+      const bool newest = index_.newest() == number && reason != InvalidReason::unreadable;
+      auto& files = reason == InvalidReason::newer ? sample.unknown : sample.invalid;
+      files.push_back(InvalidFile{name, reason, newest, doubt.fault->detail});
     }
   }
 
@@ -276,6 +282,7 @@ class NodeSource final : public WalSource {
 
   Mutex mutex_;  // guards what earlier samples left behind
   NodeIndex index_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  NodeForeign foreign_ WAL_EXPORTER_GUARDED_BY(mutex_);
   NodeSnapshots snapshots_ WAL_EXPORTER_GUARDED_BY(mutex_);
   std::optional<FolderIdentity> folder_ WAL_EXPORTER_GUARDED_BY(mutex_);
   std::uint64_t last_snapshotted_ WAL_EXPORTER_GUARDED_BY(mutex_) = 0;

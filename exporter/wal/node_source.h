@@ -13,7 +13,8 @@
 //   checksum). That we may not read it is no such reason.
 // - sequence_gaps: how many numbers are missing between the newest snapshot's last
 //   file (0 without a snapshot) and the newest file.
-// - A file whose header is not understood has no times, and a note says so.
+// - A file whose header is not understood has no times, and is in `unknown`.
+// - What else a start reads in wal/ is judged too (node_foreign.h), and never pending.
 #pragma once
 
 #include <memory>

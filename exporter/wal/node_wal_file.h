@@ -45,12 +45,13 @@ enum class FileState : std::uint8_t {
 // What is known of a file. Kept for every pending file: small on purpose.
 struct FileFacts {
   Time modified{};
-  Time persisted{};  // this and the next two: only where state is valid
+  Time persisted{};  // this and the next two: only where state is valid, but for void_times
   Time min_time{};
   Time max_time{};
   std::uint64_t bytes = 0;
   FileState state = FileState::unread;
-  bool checked = false;  // the checksum needs no (further) verification
+  bool void_times = false;  // state is invalid: it holds nothing valid; `persisted` is known
+  bool checked = false;     // the checksum needs no (further) verification
 };
 
 struct FileFault {
@@ -61,8 +62,8 @@ struct FileFault {
 struct FileReading {
   FileFacts facts;
   FileIdentity identity;
-  std::optional<FileFault> fault;  // where facts.state is invalid
-  const char* unknown = "";        // where it is unknown: why
+  std::optional<FileFault> fault;  // where facts.state is invalid or unknown
+  std::uint64_t number = 0;        // in its header, where that was understood so far
 };
 
 // nullopt: there is no regular file of that name (any more).
@@ -77,6 +78,13 @@ struct FileReading {
 [[nodiscard]] Result<std::optional<FileReading>> read_node_file(int directory, const std::filesystem::path& path,
                                                                 std::uint64_t number, Integrity integrity,
                                                                 ReadCounter& counter);
+
+// As above for a file of another name in the folder: closely, whatever `integrity` is. The
+// number in its header may be any.
+[[nodiscard]] Result<std::optional<FileReading>> read_foreign_file(int directory, const std::filesystem::path& path,
+                                                                   const std::string& name, ReadCounter& counter);
+[[nodiscard]] Result<std::optional<FileStatus>> stat_foreign_file(int directory, const std::filesystem::path& path,
+                                                                  const std::string& name, ReadCounter& counter);
 
 // Opens it for reading. Gone, or a symbolic link now: not_found; this process is
 // out of descriptors or memory: internal.

@@ -102,6 +102,7 @@ struct Period {
   std::optional<Time> persisted;
   std::optional<Time> min_time;
   std::optional<Time> max_time;
+  bool void_times = false;  // it holds nothing valid: no time at all, so nothing in it holds a snapshot up
 
   friend bool operator==(const Period&, const Period&) = default;
 };

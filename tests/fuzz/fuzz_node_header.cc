@@ -38,7 +38,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
     must(number.has_value());
     must(header.number == *number);
     must(header.min_time <= header.max_time);
-    must(wal_exporter::wal::decode_header(head, *number + 1).state == wal_exporter::wal::HeaderState::unknown);
+    must(wal_exporter::wal::decode_header(head, *number + 1).state == wal_exporter::wal::HeaderState::other_number);
     must(wal_exporter::wal::decode_header(head.first(12), *number).state == wal_exporter::wal::HeaderState::too_short);
   } else {
     must(*header.detail != '\0');

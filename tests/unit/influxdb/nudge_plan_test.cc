@@ -49,6 +49,33 @@ NudgePlan planned(const wal::Sample& what, NudgeMode mode = NudgeMode::patient, 
   return plan.value_or(NudgePlan{});
 }
 
+// It stops the next start, and a snapshot is the cure.
+TEST(PlanNudge, AFileThatHoldsNothingValidGoesWithTheOthers) {
+  auto what = sample(repeated(12, kNow - seconds(30)));
+  const auto before = planned(what);
+  wal::Period& empty = what.periods[4];
+  empty.min_time = empty.max_time = std::nullopt;
+  empty.void_times = true;
+  EXPECT_EQ(planned(what).explanation, before.explanation);
+  EXPECT_EQ(planned(what).filler_time, before.filler_time);
+  EXPECT_EQ(planned(what).cover_to, 12U);
+  empty.void_times = false;
+  EXPECT_FALSE(plan_nudge(what, rules(), NudgeMode::patient, false, kNow));
+}
+
+TEST(PlanNudge, WhereNothingValidIsPendingTheFillersLieBeforeTheBoundary) {
+  wal::Sample what = sample({kNow});
+  what.periods[0].min_time = what.periods[0].max_time = std::nullopt;
+  what.periods[0].void_times = true;
+  for (const NudgeMode mode : {NudgeMode::patient, NudgeMode::at_once}) {
+    const auto plan = planned(what, mode, mode == NudgeMode::patient);
+    EXPECT_EQ(plan.points, 29U);
+    EXPECT_EQ(plan.cover_to, 1U);
+    EXPECT_LT(plan.filler_time, kMultiple);
+    EXPECT_FALSE(plan.everything);
+  }
+}
+
 TEST(PlanNudge, NothingPendingNeedsNoPoints) {
   const auto plan = planned(sample({}));
   EXPECT_EQ(plan.points, 0U);
@@ -147,7 +174,7 @@ TEST(PlanNudge, ADamagedNewestFileIsAConflict) {
   const auto plan = plan_nudge(what, rules(), NudgeMode::patient, false, kNow);
   ASSERT_FALSE(plan);
   EXPECT_EQ(plan.error().kind, ErrorKind::conflict);
-  EXPECT_THAT(plan.error().message, HasSubstr("move it aside"));
+  EXPECT_THAT(plan.error().message, HasSubstr("stop it, move the file out of wal/"));
 }
 
 TEST(PlanNudge, AFileOfUnknownTimesCantBePlannedAndIsNamed) {
