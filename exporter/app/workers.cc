@@ -125,7 +125,7 @@ void Workers::run(const control::RunCheckpoint& effect) {
     if (method == nullptr) {
       outcome.message = "the method of this checkpoint can't be used";
     } else if (lock) {
-      outcome = method->run({effect.skip_below}, stop);
+      outcome = method->run({effect.skip_below, effect.leave_alone, effect.server_proven}, stop);
     } else {
       outcome.kind = lock.error().kind == ErrorKind::conflict ? OutcomeKind::busy : OutcomeKind::failed;
       outcome.message = lock.error().message;

@@ -33,6 +33,41 @@ std::uint64_t skip_below(const Parts& parts, Reason reason) {
   return any_large ? kSmallShard : 0;
 }
 
+std::vector<wal::ShardKey> left_alone(const Parts& parts, Now now) {
+  const wal::Sample* sample = parts.wal.sample().get();
+  return sample == nullptr ? std::vector<wal::ShardKey>() : policy::left_alone(parts.shards, *sample, now.wall);
+}
+
+// What the run showed of single shards. `after`: the WAL as it was read after it.
+void remember_shards(Parts& parts, const std::vector<influxdb::ShardOutcome>& shards, const wal::Sample& after,
+                     Now now) {
+  using influxdb::ShardEnd;
+  policy::ShardBook& book = parts.shards;
+  for (const influxdb::ShardOutcome& one : shards) {
+    const auto found = std::find_if(after.shards.begin(), after.shards.end(),
+                                    [&](const wal::Shard& shard) { return shard.key() == one.shard; });
+    if (one.end == ShardEnd::persisted) book = policy::after_persisted(std::move(book), one.shard);
+    if (found == after.shards.end()) continue;
+    switch (one.end) {
+      case ShardEnd::orphaned:
+        book = policy::set_apart(std::move(book), *found, wal::ShardState::orphaned, one.message, now.wall);
+        break;
+      case ShardEnd::kept_open:
+        book = policy::set_apart(std::move(book), *found, wal::ShardState::kept_open, one.message, now.wall);
+        break;
+      case ShardEnd::busy:
+      case ShardEnd::failed:
+      case ShardEnd::unverified:
+        book = policy::after_failure(std::move(book), *found, one.message, now.wall);
+        break;
+      case ShardEnd::persisted:
+      case ShardEnd::left_alone:
+      case ShardEnd::not_asked:
+        break;
+    }
+  }
+}
+
 }  // namespace
 
 Checkpointer::Checkpointer() : duration_(view::Counters().checkpoint_duration.bounds) {
@@ -60,8 +95,8 @@ std::int64_t Checkpointer::begin(Parts& parts, Reason reason, Asker asker, influ
   parts.keep_memory();
   // Nobody waits for an unasked run, so it goes by the boundary that has passed.
   parts.effects.emplace_back(RunCheckpoint{run.id, reason, now.wall, parts.server.version(), mode,
-                                           asker == Asker::nobody, parts.server.node().rules,
-                                           skip_below(parts, reason)});
+                                           asker == Asker::nobody, parts.server.node().rules, skip_below(parts, reason),
+                                           left_alone(parts, now), parts.shards.server_proven});
   return run.id;
 }
 
@@ -71,6 +106,10 @@ void Checkpointer::end(Parts& parts, RunEnded result, Now now) {
   run.ended = now.wall;
   influxdb::Outcome& outcome = result.outcome;
   const policy::Rules& rules = parts.server.rules();
+  if (result.after) {
+    remember_shards(parts, outcome.shards, **result.after, now);
+    result.after = parts.with_shards(*std::move(result.after), now);
+  }
 
   policy::Ended ended;
   ended.reason = run.reason;

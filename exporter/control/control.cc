@@ -31,6 +31,7 @@ void Control::on_change(Now now) {
 }
 
 void Control::on_sample(SampleTaken taken, Now now) {
+  if (taken.sample) taken.sample = parts_.with_shards(*std::move(taken.sample), now);
   const bool shows_wal = parts_.wal.take(taken, now, *parts_.ledger.log(), parts_.settings.name);
   if (shows_wal) {
     parts_.server.found(taken.version, parts_.ledger, now);

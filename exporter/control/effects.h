@@ -12,6 +12,7 @@
 #include "view/commands.h"
 #include "wal/generation.h"
 #include "wal/node_rules.h"
+#include "wal/sample.h"
 
 namespace wal_exporter::control {
 
@@ -38,6 +39,8 @@ struct RunCheckpoint {
   bool boundary_passed = false;  // as plan_nudge takes it
   wal::NodeRules rules;
   std::uint64_t skip_below = 0;  // bytes; shards with less are left alone
+  std::vector<wal::ShardKey> leave_alone{};
+  bool server_proven = false;  // as CheckpointRequest has it
 
   friend bool operator==(const RunCheckpoint&, const RunCheckpoint&) = default;
 };

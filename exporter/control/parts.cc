@@ -20,6 +20,14 @@ Parts::Parts(settings::Target target, bool acts, bool judges_at_once, Ledger kep
     if (!read) ledger.log()->error("{} [{}]", read.error().message, settings.name);
   }
   kept_memory = memory;
+  // Of another server nothing that is known of the shards holds.
+  shards.server = settings.influxdb.backup_address + " " + settings.influxdb.url;
+  kept_shards = shards;
+  if (const auto stored = ledger.kept(kShardsKey)) {
+    auto read = policy::shard_book_from(*stored);
+    if (!read) ledger.log()->error("{} [{}]", read.error().message, settings.name);
+    if (read && read->server == shards.server) shards = kept_shards = *std::move(read);
+  }
   if (judges_at_once) {
     memory.levels.reset();
     memory.files_over_since.reset();
@@ -33,7 +41,15 @@ std::uint64_t Parts::ask_for_sample() {
   return asked.number;
 }
 
+std::shared_ptr<const wal::Sample> Parts::with_shards(std::shared_ptr<const wal::Sample> sample, Now now) {
+  if (sample->layout != wal::Layout::segments) return sample;
+  shards = policy::after_sample(std::move(shards), *sample, now.wall);
+  if (!policy::concerns(shards, *sample)) return sample;
+  return std::make_shared<const wal::Sample>(policy::apply(shards, *sample));
+}
+
 bool Parts::keep_memory() {
+  if (shards != kept_shards && ledger.keep(kShardsKey, policy::to_text(shards))) kept_shards = shards;
   if (memory == kept_memory) return true;
   if (!ledger.keep(kMemoryKey, policy::to_text(memory))) return false;
   kept_memory = memory;

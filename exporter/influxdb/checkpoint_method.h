@@ -11,6 +11,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/time.h"
 #include "influxdb/outcome.h"
@@ -21,6 +22,10 @@ namespace wal_exporter::influxdb {
 struct CheckpointRequest {
   // Shards with fewer pending bytes than this are left alone; 0: none is.
   std::uint64_t skip_below_bytes = 0;
+  // Shards that are not asked for, whatever they hold.
+  std::vector<wal::ShardKey> leave_alone{};
+  // The server is known to be the one that writes this WAL: it has persisted shards of it.
+  bool server_proven = false;
 };
 
 class CheckpointMethod {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/time.h"
 #include "wal/sample.h"
@@ -26,11 +27,37 @@ inline constexpr OutcomeKind kOutcomes[] = {OutcomeKind::succeeded, OutcomeKind:
 [[nodiscard]] std::string count_of(std::uint64_t count, std::string_view noun);
 [[nodiscard]] std::string extent_text(const wal::Extent& extent);
 
+// What became of one shard that had pending data.
+enum class ShardEnd {
+  persisted,   // what was pending of it at the start is gone, whoever did it
+  kept_open,   // persisted, but the server keeps the file open until the next write
+  orphaned,    // the server does not know it; told only where the server is known to be the right one
+  busy,        // another snapshot of it runs, or none can be written: the question moved its open segment
+  failed,      // the server said that it can't
+  unverified,  // the server said yes, and nothing moved
+  left_alone,  // not asked, as the request said
+  not_asked    // the run ended before its turn
+};
+
+struct ShardOutcome {
+  wal::ShardKey shard;
+  ShardEnd end = ShardEnd::not_asked;
+  std::string message;  // one line for people, with the shard's name; empty: there is nothing to say
+
+  friend bool operator==(const ShardOutcome&, const ShardOutcome&) = default;
+};
+
+// The server has this one's data in its own files, or never will want it.
+[[nodiscard]] constexpr bool is_settled(ShardEnd end) {
+  return end == ShardEnd::persisted || end == ShardEnd::kept_open || end == ShardEnd::orphaned;
+}
+
 struct Outcome {
   OutcomeKind kind = OutcomeKind::failed;
-  std::string message;      // one line for people; names what failed and the remedy
-  wal::Extent reclaimed;    // of what was there at the start, what is gone
-  std::uint64_t steps = 0;  // shards backed up, points written or requests sent
+  std::string message;                 // one line for people; names what failed and the remedy
+  wal::Extent reclaimed;               // of what was there at the start, what is gone
+  std::uint64_t steps = 0;             // shards backed up, points written or requests sent
+  std::vector<ShardOutcome> shards{};  // 1.x and 2.x: each that had pending data; the kind is their sum
   Time started{};
   Duration elapsed{};
 };

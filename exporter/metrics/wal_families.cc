@@ -19,6 +19,11 @@ const wal::Sample* node_sample_of(const TargetView& target) {
   return target.sample && target.sample->layout == wal::Layout::node ? target.sample.get() : nullptr;
 }
 
+// nullptr also for 3.x, which has no shards in its WAL.
+const wal::Sample* segment_sample_of(const TargetView& target) {
+  return target.sample && target.sample->layout == wal::Layout::segments ? target.sample.get() : nullptr;
+}
+
 void add_growth(const TargetView& target, double policy::Growth::*rate, Collector& out) {
   const auto add = [&](const std::optional<policy::Growth>& growth, Duration window) {
     if (growth) out.add("window", format_duration(window), (*growth).*rate);
@@ -55,7 +60,7 @@ constexpr std::array kWalFamilies{
            }},
     Family{"influxdb_wal_files",
            "WAL files at the last look, taken in the background. pending: a restart would replay them; retained: "
-           "InfluxDB 3 keeps them on purpose after a snapshot.",
+           "InfluxDB 3 keeps them on purpose after a snapshot; orphaned: of shards that InfluxDB 1 or 2 does not know.",
            MetricType::Gauge,
            [](const TargetView& target, Collector& out) {
              if (const auto* sample = sample_of(target)) {
@@ -64,10 +69,14 @@ constexpr std::array kWalFamilies{
              if (const auto* sample = node_sample_of(target)) {
                out.add("state", "retained", static_cast<double>(sample->retained.files));
              }
+             if (const auto* sample = segment_sample_of(target)) {
+               out.add("state", "orphaned", static_cast<double>(sample->orphaned.files));
+             }
            }},
     Family{"influxdb_wal_bytes",
            "Size of the WAL files at the last look, taken in the background. pending: a restart would replay them; "
-           "retained: InfluxDB 3 keeps them on purpose after a snapshot.",
+           "retained: InfluxDB 3 keeps them on purpose after a snapshot; orphaned: of shards that InfluxDB 1 or 2 does "
+           "not know.",
            MetricType::Gauge,
            [](const TargetView& target, Collector& out) {
              if (const auto* sample = sample_of(target)) {
@@ -75,6 +84,9 @@ constexpr std::array kWalFamilies{
              }
              if (const auto* sample = node_sample_of(target)) {
                out.add("state", "retained", static_cast<double>(sample->retained.bytes));
+             }
+             if (const auto* sample = segment_sample_of(target)) {
+               out.add("state", "orphaned", static_cast<double>(sample->orphaned.bytes));
              }
            }},
     Family{

@@ -5,6 +5,7 @@
 // thread.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -84,12 +85,32 @@ struct Segment {
   friend bool operator==(const Segment&, const Segment&) = default;
 };
 
+// Where a shard's folder lies. Of one server's shards the id alone is unique.
+struct ShardKey {
+  std::string database;          // 2.x: the bucket id
+  std::string retention_policy;  // 2.x: autogen
+  std::uint64_t id = 0;
+
+  friend std::strong_ordering operator<=>(const ShardKey&, const ShardKey&) = default;
+};
+
+// What the segments of a shard count as. A source tells each as pending: what is set apart
+// follows from checkpoints, see policy/shard_book.h.
+enum class ShardState {
+  pending,   // a restart would replay them, a checkpoint takes them away
+  orphaned,  // the server does not know the shard: nobody replays or persists them
+  kept_open  // persisted; the server keeps the file open until the next write
+};
+
 struct Shard {
   std::string database;          // 2.x: the bucket id
   std::string retention_policy;  // 2.x: autogen
   std::uint64_t id = 0;
-  Extent pending;                 // segments with data
+  Extent pending;                 // segments with data, whatever they count as
   std::vector<Segment> segments;  // by number; the last one is the open one
+  ShardState state = ShardState::pending;
+
+  [[nodiscard]] ShardKey key() const { return {database, retention_policy, id}; }
 
   friend bool operator==(const Shard&, const Shard&) = default;
 };
@@ -120,8 +141,10 @@ struct Sample {
   Duration elapsed{};
   Layout layout = Layout::segments;
 
-  Extent pending;
+  Extent pending;  // without what is set apart
   Extent retained;
+  Extent orphaned;                     // set apart: see ShardState
+  Extent kept_open;                    // likewise
   std::optional<Time> oldest_pending;  // when the oldest pending data was written; 1.x, 2.x: at the earliest
   std::optional<Time> newest_file;
   std::vector<InvalidFile> invalid;

@@ -67,7 +67,7 @@ TEST(Render, UnknownHealthIsAllZeroThoughThereIsASample) {
   EXPECT_THAT(rendered(target, "influxdb_wal_files"), SizeIs(2));
 }
 
-TEST(Render, RetainedIsThereForANodeAlone) {
+TEST(Render, RetainedIsThereForANodeAloneAndOrphanedForShards) {
   EXPECT_THAT(rendered(full_target(), "influxdb_wal_bytes"),
               ElementsAre("influxdb_wal_bytes{target=\"plant\",state=\"pending\"} 3400",
                           "influxdb_wal_bytes{target=\"plant\",state=\"retained\"} 900000"));
@@ -76,9 +76,11 @@ TEST(Render, RetainedIsThereForANodeAlone) {
   sample.layout = wal::Layout::segments;
   target.sample = std::make_shared<const wal::Sample>(sample);
   EXPECT_THAT(rendered(target, "influxdb_wal_bytes"),
-              ElementsAre("influxdb_wal_bytes{target=\"plant\",state=\"pending\"} 3400"));
+              ElementsAre("influxdb_wal_bytes{target=\"plant\",state=\"pending\"} 3400",
+                          "influxdb_wal_bytes{target=\"plant\",state=\"orphaned\"} 0"));
   EXPECT_THAT(rendered(target, "influxdb_wal_files"),
-              ElementsAre("influxdb_wal_files{target=\"plant\",state=\"pending\"} 12"));
+              ElementsAre("influxdb_wal_files{target=\"plant\",state=\"pending\"} 12",
+                          "influxdb_wal_files{target=\"plant\",state=\"orphaned\"} 0"));
   EXPECT_THAT(rendered(target, "influxdb_wal_snapshot_files"), IsEmpty());
   EXPECT_THAT(rendered(target, "influxdb_wal_sequence_gaps"), IsEmpty());
 }
