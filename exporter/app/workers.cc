@@ -117,10 +117,11 @@ void Workers::run(const control::RunCheckpoint& effect) {
       shared->post.and_wait([file, time](control::Control& to, control::Now) { to.on_trigger(file, time); });
     };
     const influxdb::MethodChoice choice = influxdb::choose_method(set, effect.version);
-    const auto method = choice.kind == nullptr || !choice.disabled.empty()
-                            ? nullptr
-                            : choice.kind->make(set, {source, effect.mode, effect.boundary_passed, effect.rules,
-                                                      keep_trigger, shared->machinery.clock, shared->log});
+    const auto method =
+        choice.kind == nullptr || !choice.disabled.empty()
+            ? nullptr
+            : choice.kind->make(set, {source, effect.mode, effect.boundary_passed, effect.rules, effect.clock_offset,
+                                      keep_trigger, shared->machinery.clock, shared->log});
     const auto lock = state::TargetLock::acquire(shared->state_directory, target.name);
     if (method == nullptr) {
       outcome.message = "the method of this checkpoint can't be used";

@@ -94,9 +94,9 @@ std::int64_t Checkpointer::begin(Parts& parts, Reason reason, Asker asker, influ
   running_ = run;
   parts.keep_memory();
   // Nobody waits for an unasked run, so it goes by the boundary that has passed.
-  parts.effects.emplace_back(RunCheckpoint{run.id, reason, now.wall, parts.server.version(), mode,
-                                           asker == Asker::nobody, parts.server.node().rules, skip_below(parts, reason),
-                                           left_alone(parts, now), parts.shards.server_proven});
+  parts.effects.emplace_back(RunCheckpoint{
+      run.id, reason, now.wall, parts.server.version(), mode, asker == Asker::nobody, parts.server.node().rules,
+      parts.server.clock_offset(now), skip_below(parts, reason), left_alone(parts, now), parts.shards.server_proven});
   return run.id;
 }
 
@@ -196,7 +196,9 @@ view::CheckpointPlan plan_of(const Parts& parts, influxdb::NudgeMode mode, Now n
     plan.goal = nudge->plan->goal;
     plan.points = nudge->plan->points;
     plan.duration_seconds = to_seconds(nudge->plan->duration);
-    if (nudge->plan->boundary && *nudge->plan->boundary > now.wall) plan.not_before = nudge->plan->boundary;
+    if (nudge->plan->boundary && *nudge->plan->boundary > parts.server.clock(now)) {
+      plan.not_before = *nudge->plan->boundary - parts.server.clock_offset(now);
+    }
     plan.why = nudge->plan->explanation + "; " + plan.why;
   }
   return plan;

@@ -260,7 +260,8 @@ SteadyTime Control::next(Now now) const {
   if (rules.schedule && memory.last_scheduled) at(*memory.last_scheduled + *rules.schedule);
   if (memory.blocked_since) at(*memory.blocked_since + rules.restart.after_blocked);
   // The boundary lets a nudge go, and changes what counts as the future.
-  if (parts_.server.is_node()) at(parts_.server.node().rules.next_multiple(now.wall));
+  if (parts_.server.is_node())
+    at(parts_.server.node().rules.next_multiple(parts_.server.clock(now)) - parts_.server.clock_offset(now));
   if (memory.files_over_since) at(*memory.files_over_since + rules.files_grace);
   return next;
 }

@@ -38,6 +38,7 @@ struct RunCheckpoint {
   influxdb::NudgeMode mode = influxdb::NudgeMode::patient;
   bool boundary_passed = false;  // as plan_nudge takes it
   wal::NodeRules rules;
+  Duration clock_offset{};       // the server's clock minus ours
   std::uint64_t skip_below = 0;  // bytes; shards with less are left alone
   std::vector<wal::ShardKey> leave_alone{};
   bool server_proven = false;  // as CheckpointRequest has it

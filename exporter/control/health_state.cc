@@ -54,8 +54,9 @@ void HealthState::explain(const WalState& wal, const ServerState& server, const 
   not_shrinking_.reset();
   if (stale) return;
   const auto rate = policy::growth(wal.history(), rules.short_window);
-  not_shrinking_ = policy::not_shrinking(*wal.sample(), server.node().rules, now.wall, own_trigger_of(memory),
+  not_shrinking_ = policy::not_shrinking(*wal.sample(), server.node().rules, server.clock(now), own_trigger_of(memory),
                                          rate ? std::optional<double>(rate->files_per_second) : std::nullopt);
+  if (not_shrinking_ && not_shrinking_->since) *not_shrinking_->since -= server.clock_offset(now);
 }
 
 // The older service's lines, word for word, with the target behind them.

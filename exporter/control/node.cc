@@ -143,6 +143,14 @@ NudgeOutlook nudge_outlook(const settings::Target& target, const wal::Sample& sa
   return outlook;
 }
 
+std::string clocks_differ(const wal::NodeRules& rules, Duration offset) {
+  if (std::chrono::abs(offset) <= rules.gen1_duration) return {};
+  return "clocks differ by " + format_duration_rough(std::chrono::abs(offset)) + ": InfluxDB's is " +
+         (offset > Duration::zero() ? "ahead of" : "behind") + " this machine's by more than the gen1 duration (" +
+         format_duration(rules.gen1_duration) +
+         "), so no nudge is made; set both by NTP (timedatectl status, on both machines)";
+}
+
 view::NodeView node_view(view::NodeView node, const wal::Sample* sample) {
   if (sample != nullptr) node.budget = policy::snapshot_budget(*sample, node.rules);
   return node;

@@ -36,10 +36,15 @@ struct NudgeOutlook {
   std::vector<policy::Blocked> blockers;
 };
 
-// `requested`: somebody asks for it, so the plan may wait for the next boundary.
+// `requested`: somebody asks for it, so the plan may wait for the next boundary. `now` by
+// the clock of the server, here and below.
 [[nodiscard]] NudgeOutlook nudge_outlook(const settings::Target& target, const wal::Sample& sample,
                                          const wal::NodeRules& rules, influxdb::NudgeMode mode, bool requested,
                                          Time now);
+
+// Why no nudge is made while the server's clock is further from ours than G, for people;
+// empty: it is not.
+[[nodiscard]] std::string clocks_differ(const wal::NodeRules& rules, Duration offset);
 
 // With the budget that `sample` (nullptr: none) leaves.
 [[nodiscard]] view::NodeView node_view(view::NodeView node, const wal::Sample* sample);

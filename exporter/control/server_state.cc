@@ -43,6 +43,7 @@ void ServerState::take(ServerAnswer answer, Ledger& ledger, Now now) {
     log->warn("InfluxDB is up, but {} [{}]", facts.error, settings_.name);
   }
   if (facts.up) seen_up_ = now.steady;
+  clock_.take(facts.clock_offset, now);
   server_ = std::move(facts);
   wal_metrics_ = std::move(answer.metrics);
   blockers_ = std::move(answer.blockers);

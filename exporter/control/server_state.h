@@ -10,6 +10,7 @@
 #include "control/inputs.h"
 #include "control/ledger.h"
 #include "control/node.h"
+#include "control/server_clock.h"
 #include "influxdb/nudge_plan.h"
 #include "policy/engine.h"
 #include "settings/settings.h"
@@ -52,6 +53,9 @@ class ServerState {
   [[nodiscard]] bool is_down() const { return server_ && !server_->up; }
   // Its port is closed; since it was last seen up, or we began to ask.
   [[nodiscard]] std::optional<Duration> down_for(Now now) const;
+  // The server's clock minus ours, and the time by its clock; ours where it is not known.
+  [[nodiscard]] Duration clock_offset(Now now) const { return clock_.offset(now); }
+  [[nodiscard]] Time clock(Now now) const { return now.wall + clock_.offset(now); }
   // Why it is not up, or what is wrong with it; empty: nothing, or it was not asked.
   [[nodiscard]] std::string error() const { return server_ ? server_->error : std::string(); }
 
@@ -74,6 +78,7 @@ class ServerState {
   SteadyTime next_ = SteadyTime::max();  // of the next question
   bool asking_ = false;
   std::optional<influxdb::ServerFacts> server_;
+  ServerClock clock_;
   std::uint64_t answers_ = 0;
   SteadyTime seen_up_{};
   std::optional<influxdb::WalMetrics> wal_metrics_;

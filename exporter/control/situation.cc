@@ -1,5 +1,7 @@
 #include "control/situation.h"
 
+#include <utility>
+
 #include "control/parts.h"
 #include "policy/recommend.h"
 
@@ -44,7 +46,12 @@ std::optional<NudgeOutlook> outlook_of(const Parts& parts, Asker asker, influxdb
   if (!method_of(parts).writes_points() || sample == nullptr || sample->layout != wal::Layout::node) {
     return std::nullopt;
   }
-  return nudge_outlook(parts.settings, *sample, parts.server.node().rules, mode, asker != Asker::nobody, now.wall);
+  NudgeOutlook outlook = nudge_outlook(parts.settings, *sample, parts.server.node().rules, mode, asker != Asker::nobody,
+                                       parts.server.clock(now));
+  if (std::string why = clocks_differ(parts.server.node().rules, parts.server.clock_offset(now)); !why.empty()) {
+    outlook.blockers.insert(outlook.blockers.begin(), {policy::Blocker::clocks_differ, std::move(why)});
+  }
+  return outlook;
 }
 
 bool is_stale(const Parts& parts, Now now) {

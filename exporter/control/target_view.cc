@@ -28,8 +28,10 @@ std::vector<std::string> recommendations(const Parts& parts, const view::TargetV
       if (!differing.empty()) out.push_back(std::move(differing));
     }
     if (view.node) {
+      std::string differ = clocks_differ(view.node->rules, parts.server.clock_offset(now));
+      if (!differ.empty()) out.push_back(std::move(differ));
       const auto more = node_recommendations(parts.settings, *view.node, view.server ? view.server->version : "",
-                                             parts.memory, now.wall);
+                                             parts.memory, parts.server.clock(now));
       out.insert(out.end(), more.begin(), more.end());
     }
   }

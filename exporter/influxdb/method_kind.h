@@ -33,12 +33,13 @@ struct MethodSettings {
   wal::Integrity integrity = wal::Integrity::header;
 };
 
-// What one run has; the four in the middle are for methods that write points.
+// What one run has; the five in the middle are for methods that write points.
 struct MethodRun {
   std::shared_ptr<wal::WalSource> source;
   NudgeMode mode = NudgeMode::patient;
   bool boundary_passed = false;  // as plan_nudge takes it
   wal::NodeRules rules;
+  Duration clock_offset{};                                                    // the server's clock minus ours
   std::function<void(std::optional<std::uint64_t>, Time)> on_future_trigger;  // see nudge.h
   std::shared_ptr<Clock> clock;
   Log log;

@@ -98,6 +98,8 @@ class Nudge final : public CheckpointMethod {
     return covered_to(sample) >= run.plan.cover_to;
   }
 
+  [[nodiscard]] Time server_time() const { return clock_->now() + options_.clock_offset; }
+
   const NudgeOptions options_;
   const std::shared_ptr<wal::WalSource> source_;
   const std::shared_ptr<Clock> clock_;
@@ -134,7 +136,7 @@ Outcome Nudge::nudge(const std::stop_token& stop) {
     outcome.message = sampled.error().message;
     return outcome;
   }
-  auto plan = plan_nudge(observer.latest(), options_.rules, options_.mode, options_.boundary_passed, clock_->now());
+  auto plan = plan_nudge(observer.latest(), options_.rules, options_.mode, options_.boundary_passed, server_time());
   if (!plan) {
     outcome.message = plan.error().message;
     return outcome;
@@ -143,7 +145,7 @@ Outcome Nudge::nudge(const std::stop_token& stop) {
     outcome.kind = OutcomeKind::no_op;
     outcome.message = plan->points == 0 ? plan->explanation
                                         : "nothing to do yet: the first pending file holds data dated after " +
-                                              format_time(plan->boundary.value_or(clock_->now())) +
+                                              format_time(plan->boundary.value_or(server_time())) +
                                               ", so the server would keep it and all after it";
     return outcome;
   }
@@ -183,7 +185,7 @@ std::optional<Nudge::Trouble> Nudge::drive(Run& run, RunObserver& observer) {
       if (auto trouble = wait_to_be_seen(run, observer)) return trouble;
       continue;
     }
-    const NudgeStep step = next_step(run.plan, sample.periods.size(), run.written, snapshotted, clock_->now());
+    const NudgeStep step = next_step(run.plan, sample.periods.size(), run.written, snapshotted, server_time());
     if (auto trouble = take(step, run, observer)) return trouble;
   }
   return std::nullopt;
@@ -208,7 +210,7 @@ std::optional<Nudge::Trouble> Nudge::take(NudgeStep step, Run& run, RunObserver&
     case NudgeStep::trigger:
       return trigger(run, observer);
     case NudgeStep::wait_boundary: {
-      const Duration rest = *run.plan.boundary - clock_->now();
+      const Duration rest = *run.plan.boundary - server_time();
       if (!std::exchange(run.told_of_waiting, true)) {
         log_->info("Nudge: {} written, waiting {} for {}", count_of(run.written, "point"), format_duration_rough(rest),
                    format_time(*run.plan.boundary));
@@ -234,7 +236,7 @@ std::optional<Nudge::Trouble> Nudge::take(NudgeStep step, Run& run, RunObserver&
 }
 
 std::optional<Nudge::Trouble> Nudge::trigger(Run& run, RunObserver& observer) {
-  const Time now = clock_->now();
+  const Time now = server_time();
   Time date = std::max(now, run.plan.boundary.value_or(now));
   if (run.plan.trigger_time) {
     date = *run.plan.trigger_time;
@@ -396,6 +398,7 @@ constexpr MethodKind kNudgeKind{
       options.mode = run.mode;
       options.boundary_passed = run.boundary_passed;
       options.rules = run.rules;
+      options.clock_offset = run.clock_offset;
       options.on_future_trigger = std::move(run.on_future_trigger);
       return make_nudge(std::move(options), std::move(run.source), std::move(run.clock), std::move(run.log));
     }};

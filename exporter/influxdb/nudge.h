@@ -27,6 +27,7 @@ struct NudgeOptions : Endpoint, NudgeSettings {
   NudgeMode mode = NudgeMode::patient;
   bool boundary_passed = false;  // as plan_nudge takes it
   wal::NodeRules rules{};
+  Duration clock_offset{};  // the server's clock minus ours: data is dated by it
   // Told the date of a last point dated in the future (at_once) before it is sent,
   // and its file's number as soon as a sample shows it, so that it is never taken for
   // the user's data, whatever happens in between.

@@ -38,6 +38,7 @@ struct NudgePlan {
   std::string explanation;     // for people, with the numbers
 };
 
+// `now` by the clock of the server, here and in next_step.
 // Errors: `corrupt` if the times of a pending file are not known, so that nothing can be
 // planned (the message names the file); `conflict` if the newest file is damaged, because
 // the server would then exit at the first point.

@@ -125,7 +125,15 @@ void write_build_info(TextWriter& out) {
   out.write(family);
 }
 
-std::string read_process() {
+// When this process started, in seconds since 1970.
+std::optional<double> start_time() {
+  const std::optional<double> booted = boot_time();
+  const std::optional<double> ticks = Stat().field(22);
+  if (!booted || !ticks) return std::nullopt;
+  return *booted + *ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+std::string read_process(std::optional<double> started) {
   TextWriter out;
   write_build_info(out);
 
@@ -143,11 +151,7 @@ std::string read_process() {
   write(out, "process_open_fds", "Open file descriptors.", MetricType::Gauge, open_fds());
   write(out, "process_max_fds", "The most file descriptors that may be open.", MetricType::Gauge, max_fds());
   write(out, "process_threads", "Threads.", MetricType::Gauge, stat.field(20));
-  const std::optional<double> booted = boot_time();
-  const std::optional<double> started = stat.field(22);
-  if (booted && started) {
-    write(out, "process_start_time_seconds", "When the process started.", MetricType::Gauge, *booted + *started * tick);
-  }
+  write(out, "process_start_time_seconds", "When the process started.", MetricType::Gauge, started);
   return out.take();
 }
 
@@ -157,7 +161,8 @@ std::string ProcessMetrics::render() {
   const SteadyTime now = clock_.steady();
   const MutexLock lock(mutex_);
   if (text_.empty() || now - read_at_ >= kLifetime) {
-    text_ = read_process();
+    if (!started_) started_ = start_time();
+    text_ = read_process(started_);
     read_at_ = now;
   }
   return text_;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -64,6 +65,8 @@ class ProcessMetrics {
   Mutex mutex_;
   std::string text_ WAL_EXPORTER_GUARDED_BY(mutex_);
   SteadyTime read_at_ WAL_EXPORTER_GUARDED_BY(mutex_){};
+  // Read once: the kernel tells it by the wall clock, and moves it as that is set.
+  std::optional<double> started_ WAL_EXPORTER_GUARDED_BY(mutex_);
 };
 
 }  // namespace wal_exporter::metrics

@@ -27,6 +27,7 @@ enum class Blocker {
   sample_stale,        // nothing fresh is known about the WAL
   disk_headroom,       // too little free space to write a snapshot
   snapshot_budget,     // 3.x: too few snapshots left
+  clocks_differ,       // 3.x: the server's clock is further from ours than G
   gen1_boundary,       // 3.x: waits for the next multiple of G
   too_long,            // the plan passes its bound
   method_disabled,     // no method is configured or enabled
@@ -78,6 +79,7 @@ inline constexpr std::array kBlockers{
                .passing = true},
     BlockerRow{.value = Blocker::disk_headroom, .name = "disk_headroom", .holds_a_restart = true},
     BlockerRow{.value = Blocker::snapshot_budget, .name = "snapshot_budget"},
+    BlockerRow{.value = Blocker::clocks_differ, .name = "clocks_differ"},
     BlockerRow{.value = Blocker::gen1_boundary, .name = "gen1_boundary", .worth_a_retry = true, .unasked_only = true},
     BlockerRow{.value = Blocker::too_long, .name = "too_long"},
     BlockerRow{.value = Blocker::method_disabled, .name = "method_disabled"},

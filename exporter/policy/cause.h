@@ -39,7 +39,8 @@ struct OwnTrigger {
 
 [[nodiscard]] bool is_own(const std::optional<OwnTrigger>& trigger, const wal::Period& period);
 
-// nullopt: nothing pending, or nothing wrong.
+// nullopt: nothing pending, or nothing wrong. `now` by the clock of the server, as the
+// times in the WAL are.
 // `files_per_second`: the growth, for "when at this rate"; nullopt: not known.
 [[nodiscard]] std::optional<NotShrinking> not_shrinking(const wal::Sample& sample, const wal::NodeRules& rules,
                                                         Time now, const std::optional<OwnTrigger>& own_trigger,

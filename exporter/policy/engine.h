@@ -38,7 +38,7 @@ struct Situation {
   std::string method_disabled;  // why the method can't be used and the remedy; empty: it can
 
   // What others found, each with its explanation: the method's own plan (snapshot_budget,
-  // gen1_boundary, too_long), an answer of the server.
+  // clocks_differ, gen1_boundary, too_long), an answer of the server.
   std::vector<Blocked> blockers;
   // A method that writes points: how many; a scheduled run is worth 10 at most.
   std::optional<std::uint64_t> points;

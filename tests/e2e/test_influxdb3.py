@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import datetime
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -22,6 +23,11 @@ CHECKPOINT = "/api/v1/targets/plant/checkpoint"
 PLAN = "/api/v1/targets/plant/checkpoint-plan"
 PREPARE = "/api/v1/targets/plant/prepare-restart"
 SERIES_OF_CAUSES = ("too_few_files", "idle", "future_data", "stalled")
+
+
+def seconds_of(text):
+    """Of a time in the API, since 1970."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 class Node(NodeCase):
@@ -247,6 +253,33 @@ class Cause(Node):
         self.assertEqual(shown["file"], "00000000004.wal")
         self.assertIn("ahead", shown["detail"])
         self.assertEqual(self.causes(exporter), ["future_data"])
+
+    def test_data_of_a_server_whose_clock_is_ahead_is_not_of_the_future(self):
+        node = self.node(clock_ahead=17 * 60, gen1=600)
+        node.write(12)
+        exporter = self.begin(node)
+        self.assertAlmostEqual(self.counter(exporter, "influxdb_wal_server_clock_offset_seconds"), 17 * 60, delta=2)
+        shown = self.wait_cause(exporter, "too_few_files")
+        advice = [line for line in exporter.target()["recommendations"] if "clocks differ by 17m" in line]
+        self.assertEqual(len(advice), 1, shown)
+        self.assertIn("NTP", advice[0])
+        for mode in ("patient", "at_once"):
+            plan = exporter.get(f"{PLAN}?mode={mode}").json
+            self.assertEqual((plan["goal"], plan["points"], plan["blockers"]), (30, 18, ["clocks_differ"]))
+            answer = self.post(exporter, f"mode={mode}")
+            self.assertEqual((answer.status, answer.json["blockers"]), (409, ["clocks_differ"]), answer.text)
+        self.assertEqual(node.points(), 0)
+
+    def test_a_nudge_dates_its_points_by_the_servers_clock(self):
+        node = self.node(clock_ahead=-200, gen1=600)
+        node.write(12, time.time_ns() - 900 * SECOND)
+        exporter = self.begin(node)
+        self.wait_pending(exporter, 12)
+        answer = self.post(exporter)
+        self.assertEqual((answer.status, answer.json["outcome"]), (200, "succeeded"), answer.text)
+        self.assertEqual((node.points(), node.covered()), (18, 29))
+        last = self.until(lambda: exporter.target()["max_data_time"], "the last point, which stays")
+        self.assertLess(abs(seconds_of(last) - (time.time() - 200)), 30)
 
     def test_none_while_enough_files_come(self):
         node = self.node()

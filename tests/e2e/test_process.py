@@ -12,6 +12,7 @@ import sqlite3
 import struct
 import subprocess
 import sys
+import time
 import warnings
 
 sys.dont_write_bytecode = True
@@ -21,6 +22,34 @@ from harness import MIB, PROGRAM, Case, main, run, settings, target  # noqa: E40
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     import crypt
+
+
+class StartTime(Case):
+    def test_is_constant_while_the_kernel_moves_the_time_of_boot(self):
+        """/proc/stat says `btime` by the wall clock: NTP or a resumed VM moves it by a second."""
+        if subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode != 0:
+            self.skipTest("no user namespace of one's own to be had here")
+        with open("/proc/stat", encoding="ascii") as file:
+            real = file.read()
+        booted = int(real.partition("\nbtime ")[2].split()[0])
+        stat = os.path.join(self.folder, "stat")
+
+        def boot(seconds):
+            with open(stat, "w", encoding="ascii") as file:
+                file.write(real.replace(f"btime {booted}", f"btime {seconds}"))
+        boot(booted)
+        wal = os.path.join(self.folder, "wal")
+        os.makedirs(os.path.join(wal, "plant", "autogen", "7"))
+        with open(os.path.join(wal, "plant", "autogen", "7", "_00001.wal"), "wb"):
+            pass
+        wrapper = ("unshare", "-rm", "sh", "-c", 'mount --bind "$0" /proc/stat && exec "$@"', stat)
+        exporter = self.exporter(f"targets:\n  - name: plant\n    wal: {{directory: {wal}}}\n", wrapper=wrapper)
+        seen = set()
+        for moved in (0, -1):
+            boot(booted + moved)
+            time.sleep(1.1)  # /proc is read at most once a second
+            seen.add(self.counter(exporter, "process_start_time_seconds"))
+        self.assertEqual(len(seen), 1, seen)
 
 
 class Once(Case):

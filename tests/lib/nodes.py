@@ -54,10 +54,13 @@ class Node3:
             flags["snapshotted-wal-files-to-keep"] = str(options["kept_files"])
         version = options.pop("version", "3.10.0-nightly")
         routes = options.pop("open_routes", ())
+        self.clock_ahead = int(options.pop("clock_ahead", 0) * SECOND)  # of ours
         storage = Options(self.data, "n1", snapshot_size=size, flush_ns=flush * 10**6, gen1_ns=self.gen1 * SECOND,
                           put_retries=0, **options)
         self.server = InfluxDB3(storage, self.token, without_auth=self.token is None, open_routes=routes,
-                                version=version, cli_params=flags, bind=f"127.0.0.1:{self.port}").start()
+                                version=version, cli_params=flags, bind=f"127.0.0.1:{self.port}")
+        self.server.clock.set_offset(self.clock_ahead)
+        self.server.start()
         return self
 
     def stop(self):
@@ -68,11 +71,11 @@ class Node3:
         self.server.kill()
 
     def write(self, count=1, when=None, database="plant", line="pump,site=a flow=1"):
-        """`count` files of one point each; `when` in ns, else now."""
+        """`count` files of one point each; `when` in ns, else now by the server's clock."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         for _ in range(count):
             answer = request("POST", f"{self.url}/api/v3/write_lp?db={database}&precision=nanosecond",
-                             body=f"{line} {when or time.time_ns()}", headers=headers)
+                             body=f"{line} {when or time.time_ns() + self.clock_ahead}", headers=headers)
             if answer.status != 204:
                 raise AssertionError(f"the test server answered {answer.status}: {answer.text}")
 

@@ -133,6 +133,21 @@ class Nudge : public ::testing::Test {
   std::vector<Time> announced_;  // before the trigger was sent
 };
 
+// 40 s ahead of ours the boundary has passed at the start, 40 s before it has by our clock.
+TEST_F(Nudge, GoesByTheClockOfTheServer) {
+  start();
+  clock_ = std::make_shared<FastClock>(kStart, 1);
+  write(12, kStart + seconds(15));
+  options_.clock_offset = seconds(40);
+  options_.max_duration = seconds(10);
+  options_.on_future_trigger = [](std::optional<std::uint64_t>, Time) { ADD_FAILURE() << "a date in the future"; };
+  const Outcome outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::succeeded) << outcome.message;
+  EXPECT_EQ(outcome.steps, 18U);
+  ASSERT_EQ(look().periods.size(), 1U);
+  EXPECT_GE(look().periods[0].max_time, kStart + seconds(40)) << "the last point, by the server's clock";
+}
+
 TEST_F(Nudge, PatientWritesExactlyThePlanAndLeavesOneFile) {
   start();
   write(12, kStart);

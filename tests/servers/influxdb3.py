@@ -71,7 +71,7 @@ class InfluxDB3:
 
     def start(self, admin_bind=None):
         self.engine.open()
-        self.http = HttpServer(self._bind, self.serve)
+        self.http = HttpServer(self._bind, self.serve, self.clock)
         if admin_bind is not None:
             self.admin = HttpServer(admin_bind, admin_application(self.actions(), self.all_counters))
         return self

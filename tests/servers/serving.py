@@ -128,7 +128,8 @@ class _Handler(BaseHTTPRequestHandler):
         name = (lambda text: text) if response.lower_case else str.title
         lines = [f"HTTP/1.1 {response.status} {response.reason}"]
         lines += [f"{key}: {value}" for key, value in response.headers]
-        date = f"{name('date')}: {email.utils.formatdate(usegmt=True)}"
+        now = self.server.clock.now_ns() / 1e9
+        date = f"{name('date')}: {email.utils.formatdate(now, usegmt=True)}"
         if response.chunked:
             lines += [f"{name('transfer-encoding')}: chunked", date]
         elif response.length:
@@ -164,8 +165,9 @@ class HttpServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
     allow_reuse_address = True
     request_queue_size = 128
 
-    def __init__(self, bind, application):
+    def __init__(self, bind, application, clock=None):
         host, _, port = bind.rpartition(":")
+        self.clock = clock or Clock()
         self.application = application
         self._lock = threading.Condition()
         self._connections = set()

@@ -219,11 +219,12 @@ Duration Invariants::longest_wait(const control::Control& control) const {
 }
 
 // What the settings forbid, or would do harm, is not asked for.
-bool Invariants::could_act(const control::Control& control) {
+bool Invariants::could_act(const control::Control& control) const {
   const control::Parts& parts = control.parts();
   if (parts.settings.dry_run || parts.wal.sample() == nullptr) return false;
   if (policy::paused_until(parts.memory, parts.wal.sample()->taken_at)) return false;
   if (!control::method_of(parts).disabled.empty()) return false;
+  if (is_true(policy::Blocker::clocks_differ, control)) return false;
   const auto budget = policy::snapshot_budget(*parts.wal.sample(), parts.server.node().rules);
   return !budget || budget->remaining >= budget->floor;
 }

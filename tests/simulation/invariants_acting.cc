@@ -140,8 +140,8 @@ void Invariants::nudge_point(const NudgePoint& point, const wal::NodeRules& rule
     if (point.date != point.plan.filler_time) bad("a filler that is not dated at the smallest time");
     return;
   }
-  if (!at_once && point.date > wall()) bad("a point dated in the future that nobody asked for");
-  if (point.date > std::max(wall(), rules.next_multiple(point.planned_at)))
+  if (!at_once && point.date > server_wall()) bad("a point dated in the future that nobody asked for");
+  if (point.date > std::max(server_wall(), rules.next_multiple(point.planned_at)))
     bad("a point dated past the next multiple of G");
 }
 

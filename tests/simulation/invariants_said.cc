@@ -82,10 +82,12 @@ bool Invariants::is_true(Blocker blocker, const control::Control& control) const
           sample_ == nullptr ? std::nullopt : policy::snapshot_budget(*sample_, parts.server.node().rules);
       return budget && budget->remaining < budget->floor;
     }
+    case Blocker::clocks_differ:
+      return parts.server.is_node() && std::chrono::abs(server_ahead_) > parts.server.node().rules.gen1_duration;
     case Blocker::gen1_boundary: {
       if (sample_ == nullptr) return false;
       const wal::NodeRules& rules = parts.server.node().rules;
-      const Time floor = rules.floor(wall());
+      const Time floor = rules.floor(parts.server.clock(context_.schedule.now()));
       const auto& row = sample_->periods;
       const auto stop =
           std::find_if(row.begin(), row.end(), [&](const wal::Period& period) { return period.max_time >= floor; });

@@ -12,8 +12,7 @@ enum class Quirk {
   segment_kept_open,    // 1.6, 1.7: the segment that was open before a start outlives snapshots until a write
   unpersistable_shard,  // every snapshot of one shard fails, and each try may leave one more segment
   orphaned_shard,       // a folder of a dropped shard, which the server does not know
-  wal_on_another_disk,  // the WAL on a small disk of its own, the data on one with room
-  clocks_differ         // the server's clock is not ours
+  wal_on_another_disk   // the WAL on a small disk of its own, the data on one with room
 };
 
 struct NotYet {
@@ -27,7 +26,6 @@ inline constexpr NotYet kNotYet[] = {
     {Quirk::unpersistable_shard, 2, "asked again and again, it only grows"},
     {Quirk::orphaned_shard, 3, "one such folder makes every checkpoint a failure"},
     {Quirk::wal_on_another_disk, 4, "disk_headroom measures the WAL's disk, a snapshot needs the data's"},
-    {Quirk::clocks_differ, 13, "data of a server that is ahead looks dated in the future"},
 };
 
 [[nodiscard]] constexpr bool is_modelled(Quirk quirk) {

@@ -31,7 +31,7 @@ class NudgeRun final : public Run, public std::enable_shared_from_this<NudgeRun>
   void begin() override {
     if (!read()) return end(OutcomeKind::failed, "the WAL can't be read");
     start_ = latest_;
-    planned_at_ = context().schedule.wall();
+    planned_at_ = server_time();
     auto plan = influxdb::plan_nudge(*latest_, effect_.rules, effect_.mode, effect_.boundary_passed, planned_at_);
     if (!plan) return end(OutcomeKind::failed, plan.error().message);
     plan_ = *std::move(plan);
@@ -51,13 +51,13 @@ class NudgeRun final : public Run, public std::enable_shared_from_this<NudgeRun>
     if (is_late()) return end(OutcomeKind::failed, "out of time");
     if (triggered_ || written_ >= plan_.points) return await_proof();
     const bool snapshotted = covered(*latest_) != covered(*start_);
-    switch (influxdb::next_step(plan_, latest_->periods.size(), written_, snapshotted, context().schedule.wall())) {
+    switch (influxdb::next_step(plan_, latest_->periods.size(), written_, snapshotted, server_time())) {
       case NudgeStep::filler:
         return write(plan_.filler_time, false);
       case NudgeStep::trigger:
         return trigger();
       case NudgeStep::wait_boundary:
-        return wait(std::clamp<Duration>(*plan_.boundary - context().schedule.wall(), milliseconds(1), kIdlePause));
+        return wait(std::clamp<Duration>(*plan_.boundary - server_time(), milliseconds(1), kIdlePause));
       case NudgeStep::wait_others:
         if (context().schedule.steady() - newest_since_ < kProofTimeout) {
           return wait(
@@ -71,7 +71,7 @@ class NudgeRun final : public Run, public std::enable_shared_from_this<NudgeRun>
   }
 
   void trigger() {
-    const Time now = context().schedule.wall();
+    const Time now = server_time();
     Time date = std::max(now, plan_.boundary.value_or(now));
     if (plan_.trigger_time) {
       date = *plan_.trigger_time;
@@ -137,6 +137,7 @@ class NudgeRun final : public Run, public std::enable_shared_from_this<NudgeRun>
     return true;
   }
 
+  [[nodiscard]] Time server_time() { return context().schedule.wall() + effect_.clock_offset; }
   [[nodiscard]] static std::uint64_t covered(const wal::Sample& sample) {
     return sample.snapshot ? sample.snapshot->wal_file_sequence : 0;
   }

@@ -79,8 +79,9 @@ Scenario draw_scenario(Random& random) {
   scenario.node.replay_of_a_file = milliseconds(random.between(2, 50));
 
   scenario.small_wal_disk = is_modelled(Quirk::wal_on_another_disk) && random.below(4) == 0;
-  if (is_modelled(Quirk::clocks_differ) && random.below(4) == 0) {
-    scenario.server_clock_ahead = random.between(seconds(1), minutes(30));
+  if (random.below(4) == 0) {
+    scenario.server_clock_ahead = random.between(Duration(seconds(1)), Duration(minutes(30)));
+    if (random.coin()) scenario.server_clock_ahead = -scenario.server_clock_ahead;
   }
   scenario.watched = random.below(4) == 0;
   scenario.between_faults = random.between(minutes(10), hours(6));

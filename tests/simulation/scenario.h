@@ -45,7 +45,7 @@ struct Scenario {
   SegmentsOptions segments;
   NodeOptions node;
   bool small_wal_disk = false;            // Quirk::wal_on_another_disk
-  Duration server_clock_ahead{};          // Quirk::clocks_differ
+  Duration server_clock_ahead{};          // negative: behind
   bool watched = false;                   // changes in the directory are told
   Duration between_faults{};              // in a storm
   Duration between_requests{};            // of people and alert senders, in a storm

@@ -248,6 +248,36 @@ TEST_F(Checkpoints, ByNudgesGoByTheServersRulesAndSayTheirPlan) {
   EXPECT_EQ(bench.wanted.checkpoints.back().mode, influxdb::NudgeMode::patient);
 }
 
+// By its clock the last file of 00:04 is of before the boundary, not of the future.
+TEST_F(Checkpoints, ByNudgesGoByTheServersClock) {
+  of_3x();
+  bench.server.clock_offset = 7min;
+  bench.wal = periods_until(kBenchStart + 4min, 10);
+  bench.start();
+  const auto plan = plan_of(bench.parts(), influxdb::NudgeMode::patient, bench.now());
+  EXPECT_EQ(plan.points, 20U);
+  EXPECT_EQ(plan.not_before, kBenchStart + 3min) << "00:10 by the server's clock, told by ours";
+  static_cast<void>(bench.checkpoint({.wait = 0s}));
+  ASSERT_THAT(bench.wanted.checkpoints, SizeIs(1));
+  EXPECT_EQ(bench.wanted.checkpoints.at(0).clock_offset, 7min);
+}
+
+TEST_F(Checkpoints, ByNudgesAreNotMadeWhereClocksDifferByMoreThanG) {
+  of_3x();
+  for (const Duration offset : {Duration(10min + 1s), Duration(-25min)}) {
+    bench.server.clock_offset = offset;
+    bench.wal = periods_until(kBenchStart + offset, 29);
+    bench.start();
+    const auto plan = plan_of(bench.parts(), influxdb::NudgeMode::at_once, bench.now());
+    EXPECT_THAT(policy::names(plan.blockers), ElementsAre("clocks_differ"));
+    EXPECT_EQ(plan.points, 1U) << "not 3 x S: nothing is of the future";
+    bench.kill();
+  }
+  bench.server.clock_offset = 10min;
+  bench.start();
+  EXPECT_THAT(plan_of(bench.parts(), influxdb::NudgeMode::at_once, bench.now()).blockers, IsEmpty());
+}
+
 // A restart of this process must not take the point for the user's data.
 TEST_F(Checkpoints, ATriggerOfANudgeIsOnDiskAtOnceAndKnownToTheNextProcess) {
   of_3x();

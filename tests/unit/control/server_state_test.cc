@@ -36,6 +36,40 @@ class ServerAnswers : public ::testing::Test {
   Bench bench;
 };
 
+// 19 of 30 files dated by a clock 24 min ahead of ours.
+TEST_F(ServerAnswers, ThatTellAnotherTimeMakeNoFutureOfItsData) {
+  of_3x();
+  bench.server.clock_offset = 24min;
+  bench.wal = periods_until(kBenchStart + 24min, 19);
+  bench.start();
+  const auto view = bench.view();
+  ASSERT_TRUE(view->not_shrinking.has_value());
+  EXPECT_EQ(view->not_shrinking->cause, policy::Cause::too_few_files);
+  EXPECT_THAT(view->recommendations,
+              Contains(HasSubstr("clocks differ by 24m: InfluxDB's is ahead of this machine's by more than the gen1 "
+                                 "duration (10m)")));
+  // What it said holds while it is down.
+  bench.server.up = false;
+  bench.server.clock_offset.reset();
+  bench.pass(2h);
+  EXPECT_THAT(bench.view()->recommendations, Contains(HasSubstr("clocks differ by 24m")));
+}
+
+TEST_F(ServerAnswers, ThatTellAnotherTimeOnceAreNotBelieved) {
+  of_3x();
+  bench.server.clock_offset = 0s;
+  bench.start();
+  bench.pass(1min);
+  const std::uint64_t questions = bench.wanted.questions;
+  bench.server.clock_offset = 3h;
+  bench.pass(15s);
+  ASSERT_EQ(bench.wanted.questions, questions + 1);
+  EXPECT_EQ(bench.parts().server.clock_offset(bench.now()), 0s);
+  bench.server.clock_offset = 1s;
+  bench.pass(15s);
+  EXPECT_EQ(bench.parts().server.clock_offset(bench.now()), 0s);
+}
+
 TEST_F(ServerAnswers, AreAskedForEveryQuarterOfAMinuteOneAtATime) {
   bench.start();
   EXPECT_EQ(bench.wanted.questions, 1U);

@@ -183,10 +183,10 @@ TEST(Render, ClockOffsetIsSignedSeconds) {
 
 TEST(Render, EveryBlockerIsThereAndThoseThatHoldAreOne) {
   const std::vector<std::string> blocked = rendered(full_target(), "influxdb_wal_checkpoint_blocked");
-  ASSERT_THAT(blocked, SizeIs(16));
+  ASSERT_THAT(blocked, SizeIs(17));
   EXPECT_EQ(blocked[0], "influxdb_wal_checkpoint_blocked{target=\"plant\",blocker=\"in_flight\"} 1");
   EXPECT_EQ(blocked[1], "influxdb_wal_checkpoint_blocked{target=\"plant\",blocker=\"cooldown\"} 1");
-  EXPECT_EQ(blocked[15], "influxdb_wal_checkpoint_blocked{target=\"plant\",blocker=\"dry_run\"} 0");
+  EXPECT_EQ(blocked[16], "influxdb_wal_checkpoint_blocked{target=\"plant\",blocker=\"dry_run\"} 0");
 }
 
 TEST(Render, CheckpointsAreThereForEachReasonAndOutcome) {

@@ -217,10 +217,10 @@ TEST(Names, AreTheLabelsThatMetricsAndTheApiUse) {
   EXPECT_EQ(to_string(std::optional<Health>{kW}), "warning");
   std::vector<std::string> blockers;
   for (const BlockerRow& row : kBlockers) blockers.emplace_back(row.name);
-  EXPECT_THAT(blockers,
-              testing::ElementsAre("in_flight", "cooldown", "min_interval", "backoff", "breaker_open", "outside_window",
-                                   "maintenance", "paused", "server_unreachable", "sample_stale", "disk_headroom",
-                                   "snapshot_budget", "gen1_boundary", "too_long", "method_disabled", "dry_run"));
+  EXPECT_THAT(blockers, testing::ElementsAre("in_flight", "cooldown", "min_interval", "backoff", "breaker_open",
+                                             "outside_window", "maintenance", "paused", "server_unreachable",
+                                             "sample_stale", "disk_headroom", "snapshot_budget", "clocks_differ",
+                                             "gen1_boundary", "too_long", "method_disabled", "dry_run"));
   std::vector<std::string> reasons;
   for (const ReasonRow& row : kReasons) reasons.emplace_back(row.name);
   EXPECT_THAT(reasons, testing::ElementsAre("warning", "critical", "scheduled", "manual", "alert", "pre_restart"));
