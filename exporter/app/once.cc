@@ -65,7 +65,7 @@ std::unique_ptr<control::Control> look_once(const settings::Target& target, cont
     for (const control::Effect& effect : out->take_effects()) {
       if (const auto* sample = std::get_if<control::TakeSample>(&effect)) wanted = sample->number;
       if (const auto* question = std::get_if<control::AskServer>(&effect)) {
-        out->on_answer(questions.ask(question->layout, {}), now());
+        out->on_answer(questions.ask(*question, {}), now());
         more = true;
       }
     }

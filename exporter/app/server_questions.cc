@@ -3,15 +3,20 @@
 #include <utility>
 
 #include "influxdb/api.h"
+#include "influxdb/rewrite.h"
 
 namespace wal_exporter::app {
 namespace {
 
 constexpr int kAsksUntilRetry = 20;
+// Each takes some queries; the others come with the next questions.
+constexpr std::size_t kMostPlansAtOnce = 5;
+constexpr Duration kPlanHolds = std::chrono::hours(1);
 
 }  // namespace
 
-control::ServerAnswer ServerQuestions::ask(wal::Generation layout, const std::stop_token& stop) {
+control::ServerAnswer ServerQuestions::ask(const control::AskServer& effect, const std::stop_token& stop) {
+  const wal::Generation layout = effect.layout;
   control::ServerAnswer answer;
   const auto read = influxdb::read_token(target_.influxdb.token_file);
   const std::string token = read.value_or("");
@@ -27,6 +32,7 @@ control::ServerAnswer ServerQuestions::ask(wal::Generation layout, const std::st
     auto metrics = influxdb::ask_wal_metrics(client_, target_.influxdb.url, token, target_.influxdb.timeout, stop);
     if (metrics) answer.metrics = *std::move(metrics);
   }
+  if (answer.server.up) answer.rewrites = plan_rewrites(effect.kept_open, stop);
   const bool is_node = said == wal::Generation::v3 ||
                        (answer.server.version.empty() && (set == wal::Generation::v3 || layout == wal::Generation::v3));
   if (!answer.server.up || !is_node) return answer;
@@ -43,6 +49,30 @@ control::ServerAnswer ServerQuestions::ask(wal::Generation layout, const std::st
   asked_process_ = answer.server.process_id;
   asks_until_retry_ = answer.node->problems.empty() ? -1 : kAsksUntilRetry;
   return answer;
+}
+
+std::vector<influxdb::RewritePlan> ServerQuestions::plan_rewrites(const std::vector<wal::ShardKey>& shards,
+                                                                  const std::stop_token& stop) {
+  std::vector<influxdb::RewritePlan> out;
+  std::map<wal::ShardKey, std::pair<SteadyTime, influxdb::RewritePlan>> known;
+  influxdb::Rewriter rewriter(target_.influxdb, target_.influxdb.timeout, *clock_);
+  std::size_t asked = 0;
+  for (const wal::ShardKey& shard : shards) {
+    auto found = rewrites_.extract(shard);
+    if (found.empty() || clock_->steady() >= found.mapped().first) {
+      if (++asked > kMostPlansAtOnce) continue;
+      const auto plan = rewriter.plan(shard, stop);
+      influxdb::RewritePlan made{shard, {}, {}};
+      if (plan) made.rewrite = *plan;
+      if (!plan) made.why_not = plan.error().message;
+      known[shard] = {clock_->steady() + kPlanHolds, std::move(made)};
+    } else {
+      known.insert(std::move(found));
+    }
+    out.push_back(known[shard].second);
+  }
+  rewrites_ = std::move(known);
+  return out;
 }
 
 }  // namespace wal_exporter::app

@@ -95,8 +95,9 @@ void Workers::run(const control::TakeSample& effect) {
 
 void Workers::run(const control::AskServer& effect) {
   question_ = shared_->machinery.pool->submit([shared = shared_, effect](const std::stop_token& stop) {
-    shared->post.later([answer = shared->questions.ask(effect.layout, stop)](
-                           control::Control& to, control::Now now) mutable { to.on_answer(std::move(answer), now); });
+    shared->post.later([answer = shared->questions.ask(effect, stop)](control::Control& to, control::Now now) mutable {
+      to.on_answer(std::move(answer), now);
+    });
   });
 }
 
@@ -126,7 +127,7 @@ void Workers::run(const control::RunCheckpoint& effect) {
     if (method == nullptr) {
       outcome.message = "the method of this checkpoint can't be used";
     } else if (lock) {
-      outcome = method->run({effect.skip_below, effect.leave_alone, effect.server_proven}, stop);
+      outcome = method->run({effect.skip_below, effect.leave_alone, effect.server_proven, effect.rewrites}, stop);
     } else {
       outcome.kind = lock.error().kind == ErrorKind::conflict ? OutcomeKind::busy : OutcomeKind::failed;
       outcome.message = lock.error().message;

@@ -94,9 +94,10 @@ std::int64_t Checkpointer::begin(Parts& parts, Reason reason, Asker asker, influ
   running_ = run;
   parts.keep_memory();
   // Nobody waits for an unasked run, so it goes by the boundary that has passed.
-  parts.effects.emplace_back(RunCheckpoint{
-      run.id, reason, now.wall, parts.server.version(), mode, asker == Asker::nobody, parts.server.node().rules,
-      parts.server.clock_offset(now), skip_below(parts, reason), left_alone(parts, now), parts.shards.server_proven});
+  parts.effects.emplace_back(
+      RunCheckpoint{run.id, reason, now.wall, parts.server.version(), mode, asker == Asker::nobody,
+                    parts.server.node().rules, parts.server.clock_offset(now), skip_below(parts, reason),
+                    left_alone(parts, now), parts.shards.server_proven, planned_rewrites(parts)});
   return run.id;
 }
 
@@ -189,6 +190,7 @@ view::CheckpointPlan plan_of(const Parts& parts, influxdb::NudgeMode mode, Now n
       plan.snapshot_budget_remaining = budget->remaining;
     }
   }
+  plan.rewrites = rewrite_plans(parts);
   const auto nudge = outlook_of(parts, Asker::somebody, mode, now);
   if (!nudge) return plan;
   plan.mode = influxdb::to_string(mode);

@@ -145,7 +145,7 @@ void Control::settle(Now now) {
   if (!parts_.stopping && parts_.wal.is_due(now, is_stale(parts_, now) || clock_went_back)) parts_.ask_for_sample();
   if (!parts_.stopping && parts_.server.is_due(now)) {
     parts_.server.asked(now);
-    parts_.effects.emplace_back(AskServer{parts_.server.version()});
+    parts_.effects.emplace_back(AskServer{parts_.server.version(), kept_open_shards(parts_)});
   }
   judge(now);
   // Before the policy acts: who asked was first.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "influxdb/nudge_plan.h"
+#include "influxdb/rewrite_plan.h"
 #include "policy/decision.h"
 #include "view/commands.h"
 #include "wal/generation.h"
@@ -25,7 +26,8 @@ struct TakeSample {
 };
 // At most one is under way; on_answer.
 struct AskServer {
-  wal::Generation layout{};  // what the directory shows, for a server that does not say its version
+  wal::Generation layout{};                // what the directory shows, for a server that does not say its version
+  std::vector<wal::ShardKey> kept_open{};  // for which a point to write again is wanted
 
   friend bool operator==(const AskServer&, const AskServer&) = default;
 };
@@ -42,6 +44,7 @@ struct RunCheckpoint {
   std::uint64_t skip_below = 0;  // bytes; shards with less are left alone
   std::vector<wal::ShardKey> leave_alone{};
   bool server_proven = false;  // as CheckpointRequest has it
+  std::vector<influxdb::Rewrite> rewrites{};
 
   friend bool operator==(const RunCheckpoint&, const RunCheckpoint&) = default;
 };

@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "influxdb/node_facts.h"
 #include "influxdb/outcome.h"
+#include "influxdb/rewrite_plan.h"
 #include "influxdb/server_facts.h"
 #include "influxdb/wal_metrics.h"
 #include "policy/blockers.h"
@@ -44,9 +45,10 @@ struct SampleTaken {
 
 struct ServerAnswer {
   influxdb::ServerFacts server;
-  std::optional<influxdb::NodeFacts> node;      // 3.x: set where it was asked this time
-  std::optional<influxdb::WalMetrics> metrics;  // 2.x: what it says of its WAL; nullopt: nothing
-  std::vector<policy::Blocked> blockers;        // what it says that forbids a checkpoint; holds until the next answer
+  std::optional<influxdb::NodeFacts> node;        // 3.x: set where it was asked this time
+  std::optional<influxdb::WalMetrics> metrics;    // 2.x: what it says of its WAL; nullopt: nothing
+  std::vector<policy::Blocked> blockers;          // what it says that forbids a checkpoint; holds until the next answer
+  std::vector<influxdb::RewritePlan> rewrites{};  // 1.x: of the shards that were asked about
 };
 
 struct RunEnded {

@@ -47,11 +47,16 @@ view::PrepareRestartAnswer prepared(bool safe, std::string message, const wal::S
   answer.message = std::move(message);
   if (left == nullptr) return answer;
   answer.pending = left->pending;
-  answer.replay_estimate_seconds = static_cast<double>(left->pending.bytes) /
-                                   static_cast<double>(std::max<std::uint64_t>(rules.replay_bytes_per_second, 1));
-  answer.message += "; " + influxdb::extent_text(left->pending) + " left, a restart replays for about " +
-                    format_duration_rough(std::chrono::duration_cast<Duration>(
-                        std::chrono::duration<double>(*answer.replay_estimate_seconds)));
+  answer.kept_open = left->kept_open;
+  answer.replay_estimate_seconds = policy::replay_estimate(rules, left->replayed().bytes);
+  answer.message += "; " + influxdb::extent_text(left->pending) + " left";
+  if (left->kept_open.files > 0) {
+    answer.message += " and " + influxdb::extent_text(left->kept_open) +
+                      " persisted, but kept open by InfluxDB, so replayed once more";
+  }
+  answer.message +=
+      ", a restart replays for about " + format_duration_rough(std::chrono::duration_cast<Duration>(
+                                             std::chrono::duration<double>(*answer.replay_estimate_seconds)));
   return answer;
 }
 
@@ -161,7 +166,7 @@ bool Requests::advance_checkpoint(Parts& parts, Waiting& waiting, const view::Ch
         policy::decide_on_request(parts.server.rules(), parts.memory, situation_of(parts, waiting.asker, mode, now),
                                   command.reason, command.override_soft);
     const bool running = parts.checkpointer.running().has_value();
-    if (!running && is_fresh(parts, now) && parts.wal.sample()->pending.files == 0) {
+    if (!running && is_fresh(parts, now) && parts.wal.sample()->pending.files == 0 && planned_rewrites(parts).empty()) {
       parts.checkpointer.tell_no_op(parts, command.reason, command.actor, now);
       reply(parts, waiting, checkpoint_answer(CheckpointState::no_op, "Nothing to do: no WAL data is pending", now),
             now);
@@ -258,7 +263,8 @@ std::optional<view::PrepareRestartAnswer> Requests::prepare(Parts& parts, Waitin
   const std::optional<policy::OwnTrigger> trigger = own_trigger_of(parts.memory);
   const bool ours_alone = std::all_of(sample->periods.begin(), sample->periods.end(),
                                       [&](const wal::Period& period) { return policy::is_own(trigger, period); });
-  if (sample->pending.files == 0) return answer(true, "Safe to restart: nothing is pending", sample);
+  const bool rewrites = !planned_rewrites(parts).empty();
+  if (sample->pending.files == 0 && !rewrites) return answer(true, "Safe to restart: nothing is pending", sample);
   if (!sample->periods.empty() && ours_alone) {
     return answer(true, "Safe to restart: nothing but the last nudge's own point is pending", sample);
   }

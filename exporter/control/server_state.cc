@@ -47,6 +47,7 @@ void ServerState::take(ServerAnswer answer, Ledger& ledger, Now now) {
   server_ = std::move(facts);
   wal_metrics_ = std::move(answer.metrics);
   blockers_ = std::move(answer.blockers);
+  rewrites_ = std::move(answer.rewrites);
   ++answers_;
   if (!answer.node) return;
   node_facts_ = std::move(answer.node);

@@ -68,6 +68,7 @@ class ServerState {
   [[nodiscard]] const std::optional<influxdb::WalMetrics>& wal_metrics() const { return wal_metrics_; }
   // What its last answer forbids.
   [[nodiscard]] const std::vector<policy::Blocked>& blockers() const { return blockers_; }
+  [[nodiscard]] const std::vector<influxdb::RewritePlan>& rewrites() const { return rewrites_; }
 
  private:
   void refresh(const Log& log);
@@ -83,6 +84,7 @@ class ServerState {
   SteadyTime seen_up_{};
   std::optional<influxdb::WalMetrics> wal_metrics_;
   std::vector<policy::Blocked> blockers_;
+  std::vector<influxdb::RewritePlan> rewrites_;
   std::optional<influxdb::NodeFacts> node_facts_;
   std::optional<influxdb::NodeFacts> remembered_facts_;  // said to an earlier process of ours
   view::NodeView node_;

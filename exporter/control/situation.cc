@@ -1,11 +1,17 @@
 #include "control/situation.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "control/parts.h"
 #include "policy/recommend.h"
 
 namespace wal_exporter::control {
+namespace {
+
+constexpr std::size_t kMostRewrites = 100;  // in one run
+
+}  // namespace
 
 influxdb::MethodChoice method_of(const Parts& parts) {
   const settings::Target& target = parts.settings;
@@ -65,6 +71,32 @@ bool is_fresh(const Parts& parts, Now now) {
 bool awaits_sample(const Parts& parts, std::uint64_t number) {
   return parts.wal.finished() < number || parts.server.unanswered() ||
          (parts.server.version() == wal::Generation::unknown && parts.wal.change_seen());
+}
+
+std::vector<wal::ShardKey> kept_open_shards(const Parts& parts) {
+  std::vector<wal::ShardKey> out;
+  if (!parts.settings.checkpoint.rewrite_kept_open || parts.wal.sample() == nullptr) return out;
+  for (const wal::Shard& shard : parts.wal.sample()->shards) {
+    if (shard.state == wal::ShardState::kept_open && out.size() < kMostRewrites) out.push_back(shard.key());
+  }
+  return out;
+}
+
+std::vector<influxdb::RewritePlan> rewrite_plans(const Parts& parts) {
+  std::vector<influxdb::RewritePlan> out = parts.server.rewrites();
+  const std::vector<wal::ShardKey> shards = kept_open_shards(parts);
+  std::erase_if(out, [&](const influxdb::RewritePlan& plan) {
+    return std::find(shards.begin(), shards.end(), plan.shard) == shards.end();
+  });
+  return out;
+}
+
+std::vector<influxdb::Rewrite> planned_rewrites(const Parts& parts) {
+  std::vector<influxdb::Rewrite> out;
+  for (influxdb::RewritePlan& plan : rewrite_plans(parts)) {
+    if (plan.rewrite) out.push_back(*std::move(plan.rewrite));
+  }
+  return out;
 }
 
 std::vector<std::string> advice_of(const Parts& parts) {

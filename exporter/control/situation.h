@@ -43,4 +43,11 @@ inline constexpr Duration kFreshSampleWithin = std::chrono::seconds(10);
 // What an event advises: what is about the server's settings is for the view alone.
 [[nodiscard]] std::vector<std::string> advice_of(const Parts& parts);
 
+// 1.x, where it is allowed: the shards that InfluxDB keeps a file of open, and, of the plans for
+// them, those that still hold.
+[[nodiscard]] std::vector<wal::ShardKey> kept_open_shards(const Parts& parts);
+[[nodiscard]] std::vector<influxdb::RewritePlan> rewrite_plans(const Parts& parts);
+// Of these, the points that the next run writes again.
+[[nodiscard]] std::vector<influxdb::Rewrite> planned_rewrites(const Parts& parts);
+
 }  // namespace wal_exporter::control

@@ -17,6 +17,8 @@ void add_wal(const Parts& parts, view::TargetView& view) {
   view.stale_at = view.sample->taken_at + 2 * rules.sample_interval;
   view.thresholds = policy::resolve(rules.thresholds, *view.sample);
   view.forecast = policy::forecast(parts.settings.forecast, parts.wal.history(), view.sample->pending, view.thresholds);
+  view.forecast.replay_estimate_seconds =
+      policy::replay_estimate(parts.settings.forecast, view.sample->replayed().bytes);
 }
 
 std::vector<std::string> recommendations(const Parts& parts, const view::TargetView& view, Now now) {

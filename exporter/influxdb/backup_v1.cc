@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "http/address.h"
 #include "influxdb/backup_exchange.h"
+#include "influxdb/rewrite.h"
 #include "influxdb/shard_backup.h"
 
 namespace wal_exporter::influxdb {
@@ -38,13 +39,17 @@ class BackupV1 final : public ShardBackup {
  protected:
   [[nodiscard]] Result<void> prepare() override;
   [[nodiscard]] std::optional<ShardTrouble> back_up(Run& run, const wal::Shard& shard) override;
+  [[nodiscard]] bool may_keep_open() const override { return true; }
+  [[nodiscard]] std::optional<DebugVars> ask_figures(const Run& run) override;
+  [[nodiscard]] std::string write_again(Run& run, const Rewrite& planned, const wal::Shard& shard) override;
   [[nodiscard]] std::string server() const override { return options_.address; }
 
  private:
-  [[nodiscard]] ShardTrouble refused(const Run& run, const wal::Shard& shard, bool known) const;
+  [[nodiscard]] ShardTrouble refused(const Run& run, const wal::Shard& shard, bool known);
 
   const BackupV1Options options_;
   http::Authority address_;  // of the current run
+  http::Client client_;
 };
 
 Result<void> BackupV1::prepare() {
@@ -90,8 +95,43 @@ std::optional<BackupV1::ShardTrouble> BackupV1::back_up(Run& run, const wal::Sha
   }
 }
 
-BackupV1::ShardTrouble BackupV1::refused(const Run& run, const wal::Shard& shard, bool known) const {
+std::optional<DebugVars> BackupV1::ask_figures(const Run& run) {
+  if (options_.server.url.empty()) return std::nullopt;
+  auto vars = ask_debug_vars(client_, options_.server, std::min<Duration>(options_.server.timeout, run.observer.left()),
+                             run.observer.stop());
+  if (vars) return *std::move(vars);
+  log_->debug("{} says nothing of its shards: {}", http::printable_url(options_.server.url), vars.error().message);
+  return std::nullopt;
+}
+
+std::string BackupV1::write_again(Run& run, const Rewrite& planned, const wal::Shard& shard) {
+  const auto vars = ask_figures(run);
+  if (!vars) return "InfluxDB does not say when it started";
+  // After another start it is in memory once more.
+  const Kept kept = judge_kept(shard, shard, {true, false, false, &*vars});
+  if (!vars->started || shard.segments.back().modified > *vars->started ||
+      (kept != Kept::open && kept != Kept::in_memory)) {
+    return "its last file is not one that was open before InfluxDB started";
+  }
+  const auto done = Rewriter(options_.server, options_.server.timeout, *clock_).run(planned, run.observer.stop());
+  if (!done) return done.error().message;
+  log_->info("Wrote a point of shard {} again: {}, field {}", shard_name(shard),
+             escape_control(planned.point.measurement), escape_control(planned.point.field));
+  return {};
+}
+
+BackupV1::ShardTrouble BackupV1::refused(const Run& run, const wal::Shard& shard, bool known) {
   const std::string what = "backup of shard " + shard_name(shard) + " from " + options_.address + ": ";
+  // A segment that was open before a restart does not move either where its snapshot fails.
+  const auto vars = known ? std::nullopt : ask_figures(run);
+  if (vars && vars->shards.contains(shard.key())) {
+    return {OutcomeKind::failed,
+            what + "refused without an answer, though InfluxDB knows the shard and holds " +
+                format_bytes(vars->shards.at(shard.key()).memory_bytes.value_or(0)) +
+                " of it in memory: it can't write a snapshot; look into its log and at the shard's folder under its "
+                "data directory",
+            false};
+  }
   if (!known) {
     return {OutcomeKind::failed,
             what +
@@ -134,6 +174,7 @@ constexpr MethodKind kBackupV1Kind{
     [](const MethodSettings& target, MethodRun run) {
       BackupV1Options options;
       options.address = target.server.backup_address;
+      options.server = target.server;
       options.total_timeout = target.checkpoint.timeout;
       options.read_timeout = target.checkpoint.timeout;  // the server is silent while it writes the snapshot
       options.connect_timeout = std::min(options.connect_timeout, target.checkpoint.timeout);

@@ -17,7 +17,8 @@
 namespace wal_exporter::influxdb {
 
 struct BackupV1Options {
-  std::string address;  // "host:port" or "[v6]:port"
+  std::string address;     // "host:port" or "[v6]:port"
+  ServerOptions server{};  // asked about its shards where a url is set
   Duration connect_timeout = std::chrono::seconds(5);
   Duration read_timeout = std::chrono::seconds(30);  // without a single byte
   Duration total_timeout = std::chrono::minutes(2);  // the whole run, all shards

@@ -15,6 +15,7 @@
 
 #include "base/time.h"
 #include "influxdb/outcome.h"
+#include "influxdb/rewrite_plan.h"
 #include "wal/source.h"
 
 namespace wal_exporter::influxdb {
@@ -26,6 +27,8 @@ struct CheckpointRequest {
   std::vector<wal::ShardKey> leave_alone{};
   // The server is known to be the one that writes this WAL: it has persisted shards of it.
   bool server_proven = false;
+  // 1.x: points to write again, so that the files of these shards, which are kept open, go.
+  std::vector<Rewrite> rewrites{};
 };
 
 class CheckpointMethod {

@@ -59,6 +59,7 @@ struct HttpRequest {
 struct CheckpointOptions {
   Method method = Method::automatic;
   Duration timeout = std::chrono::minutes(2);  // of a whole run, but for a nudge
+  bool rewrite_kept_open = false;              // 1.x: see rewrite.h
   NudgeSettings nudge;
   std::optional<HttpRequest> http;
 

@@ -5,14 +5,17 @@
 // Contract of run(): as CheckpointMethod.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "influxdb/checkpoint_method.h"
+#include "influxdb/kept_open.h"
 #include "influxdb/run_observer.h"
 
 namespace wal_exporter::influxdb {
@@ -51,6 +54,9 @@ class ShardBackup : public CheckpointMethod {
   struct Run {
     RunObserver observer;
     std::vector<wal::Shard> asked{};
+    std::set<wal::ShardKey> answered{};  // with a yes
+    bool server_proven = false;          // before this run; see CheckpointRequest
+    std::string not_rewritten{};         // which points were planned and not written, and why
     std::uint64_t steps = 0;
   };
 
@@ -58,6 +64,14 @@ class ShardBackup : public CheckpointMethod {
   [[nodiscard]] virtual Result<void> prepare() = 0;
   // Asks for one shard until the server has persisted it, or asking again would not help.
   [[nodiscard]] virtual std::optional<ShardTrouble> back_up(Run& run, const wal::Shard& shard) = 0;
+  // 1.x: a yes means that a snapshot was written, and up to 1.7 the last segment may stay all the same.
+  [[nodiscard]] virtual bool may_keep_open() const { return false; }
+  // nullopt: the server says nothing of its shards.
+  [[nodiscard]] virtual std::optional<DebugVars> ask_figures(const Run& /*run*/) { return std::nullopt; }
+  // Writes the point again, so that the next backup removes the file of `shard`. Empty: done; else why not.
+  [[nodiscard]] virtual std::string write_again(Run& /*run*/, const Rewrite& /*planned*/, const wal::Shard& /*shard*/) {
+    return "only InfluxDB 1.x keeps files open";
+  }
   // For messages: who was asked.
   [[nodiscard]] virtual std::string server() const = 0;
 
@@ -72,6 +86,9 @@ class ShardBackup : public CheckpointMethod {
 
  private:
   [[nodiscard]] Outcome checkpoint(const CheckpointRequest& request, const std::stop_token& stop);
+  void rewrite(Run& run, const CheckpointRequest& request);
+  // Of the shards that were answered with a yes and are left.
+  [[nodiscard]] std::map<wal::ShardKey, Kept> judge_left(const Run& run, const DebugVars* vars) const;
   [[nodiscard]] Outcome conclude(Run& run, const std::vector<ShardTrouble>& troubles);
 
   const std::shared_ptr<wal::WalSource> source_;

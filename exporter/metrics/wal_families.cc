@@ -60,7 +60,8 @@ constexpr std::array kWalFamilies{
            }},
     Family{"influxdb_wal_files",
            "WAL files at the last look, taken in the background. pending: a restart would replay them; retained: "
-           "InfluxDB 3 keeps them on purpose after a snapshot; orphaned: of shards that InfluxDB 1 or 2 does not know.",
+           "InfluxDB 3 keeps them on purpose after a snapshot; orphaned: of shards that InfluxDB 1 or 2 does not know; "
+           "kept_open: persisted, but InfluxDB 1 keeps the file until the next write, and a restart replays it again.",
            MetricType::Gauge,
            [](const TargetView& target, Collector& out) {
              if (const auto* sample = sample_of(target)) {
@@ -71,24 +72,28 @@ constexpr std::array kWalFamilies{
              }
              if (const auto* sample = segment_sample_of(target)) {
                out.add("state", "orphaned", static_cast<double>(sample->orphaned.files));
+               out.add("state", "kept_open", static_cast<double>(sample->kept_open.files));
              }
            }},
-    Family{"influxdb_wal_bytes",
-           "Size of the WAL files at the last look, taken in the background. pending: a restart would replay them; "
-           "retained: InfluxDB 3 keeps them on purpose after a snapshot; orphaned: of shards that InfluxDB 1 or 2 does "
-           "not know.",
-           MetricType::Gauge,
-           [](const TargetView& target, Collector& out) {
-             if (const auto* sample = sample_of(target)) {
-               out.add("state", "pending", static_cast<double>(sample->pending.bytes));
-             }
-             if (const auto* sample = node_sample_of(target)) {
-               out.add("state", "retained", static_cast<double>(sample->retained.bytes));
-             }
-             if (const auto* sample = segment_sample_of(target)) {
-               out.add("state", "orphaned", static_cast<double>(sample->orphaned.bytes));
-             }
-           }},
+    Family{
+        "influxdb_wal_bytes",
+        "Size of the WAL files at the last look, taken in the background. pending: a restart would replay them; "
+        "retained: InfluxDB 3 keeps them on purpose after a snapshot; orphaned: of shards that InfluxDB 1 or 2 does "
+        "not know; kept_open: persisted, but InfluxDB 1 keeps the file until the next write, and a restart replays it "
+        "again.",
+        MetricType::Gauge,
+        [](const TargetView& target, Collector& out) {
+          if (const auto* sample = sample_of(target)) {
+            out.add("state", "pending", static_cast<double>(sample->pending.bytes));
+          }
+          if (const auto* sample = node_sample_of(target)) {
+            out.add("state", "retained", static_cast<double>(sample->retained.bytes));
+          }
+          if (const auto* sample = segment_sample_of(target)) {
+            out.add("state", "orphaned", static_cast<double>(sample->orphaned.bytes));
+            out.add("state", "kept_open", static_cast<double>(sample->kept_open.bytes));
+          }
+        }},
     Family{
         "influxdb_wal_oldest_pending_timestamp_seconds",
         "When the oldest pending WAL data was written; how long data has waited to be persisted. InfluxDB 1 and 2: at "

@@ -53,13 +53,16 @@ std::optional<Growth> growth(const GrowthHistory& history, Duration window) {
                 difference(from.pending.bytes, last.pending.bytes) / seconds};
 }
 
+double replay_estimate(const ForecastRules& rules, std::uint64_t bytes) {
+  return static_cast<double>(bytes) / static_cast<double>(std::max<std::uint64_t>(rules.replay_bytes_per_second, 1));
+}
+
 Forecast forecast(const ForecastRules& rules, const GrowthHistory& history, const wal::Extent& pending,
                   const Thresholds& thresholds) {
   Forecast out;
   out.short_window = growth(history, rules.short_window);
   out.long_window = growth(history, rules.long_window);
-  out.replay_estimate_seconds = static_cast<double>(pending.bytes) /
-                                static_cast<double>(std::max<std::uint64_t>(rules.replay_bytes_per_second, 1));
+  out.replay_estimate_seconds = replay_estimate(rules, pending.bytes);
   if (out.short_window) {
     out.warning_eta_seconds = eta(pending, *out.short_window, thresholds.warning_files, thresholds.warning_bytes);
     out.critical_eta_seconds = eta(pending, *out.short_window, thresholds.critical_files, thresholds.critical_bytes);

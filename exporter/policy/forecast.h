@@ -50,6 +50,9 @@ struct Forecast {
   double replay_estimate_seconds = 0;
 };
 
+// Seconds that a restart takes to replay as much.
+[[nodiscard]] double replay_estimate(const ForecastRules& rules, std::uint64_t bytes);
+
 [[nodiscard]] Forecast forecast(const ForecastRules& rules, const GrowthHistory& history, const wal::Extent& pending,
                                 const Thresholds& thresholds);
 

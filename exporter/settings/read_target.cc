@@ -129,6 +129,7 @@ void read_checkpoint(const Section& section, Checkpoint& out, policy::Rules& rul
   section.duration_or("off", "schedule", rules.schedule, {"false"});
   section.duration("timeout", out.timeout);
   section.bytes("min_free_size", rules.min_free_bytes, {0, kSizeRange.most});
+  section.boolean("rewrite_kept_open", out.rewrite_kept_open);
   read_nudge(section.section("nudge"), out.nudge);
   if (const YamlNode* http = section.find("http"); http != nullptr) out.http = read_http(section.section("http"));
   read_windows(section, "windows", out.windows);
@@ -138,6 +139,9 @@ void read_checkpoint(const Section& section, Checkpoint& out, policy::Rules& rul
 // address or is not enabled is blocked at run time instead, and says so.
 void check_method(const Section& checkpoint, const Target& target) {
   const Generation version = target.influxdb.version;
+  if (target.checkpoint.rewrite_kept_open && target.influxdb.url.empty()) {
+    complain(checkpoint, "rewrite_kept_open", "it reads and writes a point of InfluxDB 1.x; set influxdb.url");
+  }
   switch (target.checkpoint.method) {
     case Method::http:
       if (!target.checkpoint.http) {

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "events/event.h"
+#include "influxdb/rewrite_plan.h"
 #include "policy/decision.h"
 #include "state/audit_entry.h"
 #include "view/samples.h"
@@ -57,6 +58,7 @@ struct PrepareRestartAnswer {
   Time timestamp{};
   std::string message;                            // what was done, what is left, and what to do where it is not safe
   wal::Extent pending;                            // left
+  wal::Extent kept_open;                          // persisted, and replayed once more all the same
   std::optional<double> replay_estimate_seconds;  // of the restart; nullopt: the WAL could not be read
   std::vector<policy::Blocker> blockers;
   std::optional<CheckpointRun> run;
@@ -107,7 +109,8 @@ struct CheckpointPlan {
   double duration_seconds = 0;     // expected
   std::optional<Time> not_before;  // the last point waits for this
   std::optional<std::uint64_t> snapshot_budget_remaining;
-  std::string why;  // for people: what it would do
+  std::vector<influxdb::RewritePlan> rewrites;  // 1.x: points to be written again exactly
+  std::string why;                              // for people: what it would do
   std::vector<policy::Blocked> blockers;
 };
 

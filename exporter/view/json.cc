@@ -46,6 +46,29 @@ Json extent(const wal::Extent& value) {
   return {{"files", value.files}, {"bytes", value.bytes}};
 }
 
+Json rewrites(const std::vector<influxdb::RewritePlan>& plans) {
+  Json out = Json::array();
+  for (const auto& [shard, rewrite, why_not] : plans) {
+    Json one{{"shard", text(shard.database + "/" + shard.retention_policy + "/" + std::to_string(shard.id))},
+             {"measurement", nullptr},
+             {"tags", nullptr},
+             {"field", nullptr},
+             {"time", nullptr},
+             {"why_not", text_or_null(why_not)}};
+    if (rewrite) {
+      one["measurement"] = text(rewrite->point.measurement);
+      one["tags"] = Json::object();
+      for (const auto& [key, value] : rewrite->point.tags) {
+        if (!value.empty()) one["tags"][to_valid_utf8(key)] = text(value);
+      }
+      one["field"] = text(rewrite->point.field);
+      one["time"] = time(Time(std::chrono::duration_cast<Duration>(std::chrono::nanoseconds(rewrite->point.time))));
+    }
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
 Json pending(const wal::Sample& sample) {
   Json out = extent(sample.pending);
   out["oldest_time"] = time(sample.oldest_pending);
@@ -213,6 +236,7 @@ Json to_json(const TargetView& target, Time now) {
   out["checkpoint"] = checkpoint(target, now);
   out["sampled_at"] = known([](const auto& s) { return time(s.taken_at); });
   out["error"] = text_or_null(target.error.empty() ? reason : target.error);
+  out["kept_open"] = known([](const auto& s) { return extent(s.kept_open); });
 
   out["wal_directory"] = text(target.wal_directory);
   out["newest_file_time"] = known([](const auto& s) { return time(s.newest_file); });
@@ -307,6 +331,7 @@ Json to_json(const CheckpointPlan& plan) {
   out["not_before"] = time(plan.not_before);
   out["snapshot_budget_remaining"] =
       plan.snapshot_budget_remaining ? Json(*plan.snapshot_budget_remaining) : Json(nullptr);
+  out["rewrites"] = rewrites(plan.rewrites);
   out["blockers"] = policy::names(plan.blockers);
   out["explanation"] = text(policy::explain(plan.why, plan.blockers));
   out["why"] = text(plan.why);
@@ -331,6 +356,7 @@ Json to_json(const PrepareRestartAnswer& answer) {
   out["message"] = text(answer.message);
   out["safe"] = answer.safe;
   out["pending"] = extent(answer.pending);
+  out["kept_open"] = extent(answer.kept_open);
   out["replay_estimate_seconds"] = number(answer.replay_estimate_seconds);
   out["blockers"] = policy::names(answer.blockers);
   out["run"] = answer.run ? to_json(*answer.run) : Json(nullptr);

@@ -173,6 +173,9 @@ struct Sample {
   // What a person should know about this sample: skipped symbolic links, files
   // that could not be judged.
   std::vector<std::string> notes;
+
+  // What a restart replays: also what it has done before.
+  [[nodiscard]] Extent replayed() const { return {pending.files + kept_open.files, pending.bytes + kept_open.bytes}; }
 };
 
 }  // namespace wal_exporter::wal

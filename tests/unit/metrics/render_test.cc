@@ -77,10 +77,12 @@ TEST(Render, RetainedIsThereForANodeAloneAndOrphanedForShards) {
   target.sample = std::make_shared<const wal::Sample>(sample);
   EXPECT_THAT(rendered(target, "influxdb_wal_bytes"),
               ElementsAre("influxdb_wal_bytes{target=\"plant\",state=\"pending\"} 3400",
-                          "influxdb_wal_bytes{target=\"plant\",state=\"orphaned\"} 0"));
+                          "influxdb_wal_bytes{target=\"plant\",state=\"orphaned\"} 0",
+                          "influxdb_wal_bytes{target=\"plant\",state=\"kept_open\"} 0"));
   EXPECT_THAT(rendered(target, "influxdb_wal_files"),
               ElementsAre("influxdb_wal_files{target=\"plant\",state=\"pending\"} 12",
-                          "influxdb_wal_files{target=\"plant\",state=\"orphaned\"} 0"));
+                          "influxdb_wal_files{target=\"plant\",state=\"orphaned\"} 0",
+                          "influxdb_wal_files{target=\"plant\",state=\"kept_open\"} 0"));
   EXPECT_THAT(rendered(target, "influxdb_wal_snapshot_files"), IsEmpty());
   EXPECT_THAT(rendered(target, "influxdb_wal_sequence_gaps"), IsEmpty());
 }

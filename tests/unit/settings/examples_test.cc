@@ -150,11 +150,12 @@ std::string described(const Target& t) {
       << format_duration(t.rules.sample_interval) << ' ' << t.watch << ' ' << t.rules.thresholds.max_bytes << ' '
       << t.rules.thresholds.critical_files_factor << ' ' << t.rules.thresholds.critical_bytes_factor << ' '
       << static_cast<int>(t.checkpoint.method) << ' ' << format_duration(t.rules.cooldown) << ' '
-      << format_duration(t.checkpoint.timeout) << ' ' << t.rules.min_free_bytes << ' ' << t.checkpoint.nudge.enabled
-      << ' ' << t.checkpoint.nudge.database << ' ' << t.checkpoint.nudge.table << ' ' << t.checkpoint.nudge.max_points
-      << ' ' << format_duration(t.checkpoint.nudge.max_duration) << ' ' << t.forecast.replay_bytes_per_second << ' '
-      << format_duration(t.forecast.short_window) << ' ' << format_duration(t.forecast.long_window) << ' ' << t.dry_run
-      << ' ' << t.rules.restart.enabled << ' ' << t.restart.method.has_value() << ' ' << t.restart.docker.socket << ' '
+      << format_duration(t.checkpoint.timeout) << ' ' << t.rules.min_free_bytes << ' ' << t.checkpoint.rewrite_kept_open
+      << ' ' << t.checkpoint.nudge.enabled << ' ' << t.checkpoint.nudge.database << ' ' << t.checkpoint.nudge.table
+      << ' ' << t.checkpoint.nudge.max_points << ' ' << format_duration(t.checkpoint.nudge.max_duration) << ' '
+      << t.forecast.replay_bytes_per_second << ' ' << format_duration(t.forecast.short_window) << ' '
+      << format_duration(t.forecast.long_window) << ' ' << t.dry_run << ' ' << t.rules.restart.enabled << ' '
+      << t.restart.method.has_value() << ' ' << t.restart.docker.socket << ' '
       << format_duration(t.restart.docker.stop_timeout) << ' ' << format_duration(t.restart.systemd.timeout) << ' '
       << format_duration(t.restart.command.timeout) << ' ' << t.rules.restart.after_failures << ' '
       << format_duration(t.rules.restart.failure_spacing) << ' ' << format_duration(t.rules.restart.after_blocked)

@@ -174,7 +174,7 @@ TEST(CooldownRemaining, IsRoundedUpAndNeverNegative) {
 
 TEST(RunJson, AnEndedRunHasItsOutcome) {
   CheckpointRun run{42, policy::Reason::critical, kNow, kNow + std::chrono::seconds(2), std::nullopt};
-  run.outcome = influxdb::Outcome{influxdb::OutcomeKind::succeeded, "2 shards", {3, 4096}, 2, kNow,
+  run.outcome = influxdb::Outcome{influxdb::OutcomeKind::succeeded, "2 shards", {3, 4096}, 2, {}, kNow,
                                   std::chrono::milliseconds(1500)};
   EXPECT_EQ(to_json(run).dump(),
             R"({"id":42,"state":"ended","reason":"critical","outcome":"succeeded","message":"2 shards",)"

@@ -415,8 +415,9 @@ TEST_F(Routes, AReloadThatFailsSaysWhy) {
 
 TEST_F(Routes, APlanIsOneFlatObjectAndTakesAMode) {
   const auto plan = json(get("/api/v1/targets/plant/checkpoint-plan?mode=at_once"));
-  EXPECT_THAT(keys(plan), ElementsAre("target", "method", "mode", "goal", "points", "duration_seconds", "not_before",
-                                      "snapshot_budget_remaining", "blockers", "explanation", "why", "blocked_by"));
+  EXPECT_THAT(keys(plan),
+              ElementsAre("target", "method", "mode", "goal", "points", "duration_seconds", "not_before",
+                          "snapshot_budget_remaining", "rewrites", "blockers", "explanation", "why", "blocked_by"));
   EXPECT_EQ(plan["mode"], "at_once");
   EXPECT_EQ(json(get("/api/v1/targets/plant/checkpoint-plan"))["mode"], "patient");
   EXPECT_EQ(get("/api/v1/targets/plant/checkpoint-plan?mode=now").status, 400);

@@ -65,7 +65,7 @@ inline view::CheckpointAnswer ended(influxdb::OutcomeKind kind, const std::strin
   run.id = 7;
   run.started = kNow - std::chrono::seconds(1);
   run.ended = kNow;
-  run.outcome = influxdb::Outcome{kind, message, {3, 28 * kMiB}, 2, run.started, std::chrono::seconds(1)};
+  run.outcome = influxdb::Outcome{kind, message, {3, 28 * kMiB}, 2, {}, run.started, std::chrono::seconds(1)};
   answer.run = run;
   return answer;
 }

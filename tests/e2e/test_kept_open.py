@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""A real InfluxDB 1.6.7 that was restarted unprepared: the segments that were open then stay, though what is
+in them is persisted. exporter/influxdb/FACTS.md, "1.x: the segment that was open before a restart"."""
+
+import os
+import shutil
+import sys
+import urllib.parse
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from harness import Case, get, main, settings, target  # noqa: E402
+
+COLD = ("cold-1", "cold-2", "cold-3")
+T0 = 1500000000000000000  # in July 2017: a shard of its own, which nobody writes to
+
+
+class KeptOpen(Case):
+    def start_restarted(self, databases=COLD, **arguments):
+        """Shards with one point each, and after a restart a write to another one."""
+        self.server = self.influxd(databases=(*databases, "hot"), grow=0, **arguments)
+        for database in (*databases, "hot"):
+            self.server.write(database, f"pump,machine=m1 temperature=60.5 {T0}")
+        self.restart()
+        self.server.write("hot", f"pump,machine=m1 temperature=61.5 {T0 + 1}")
+
+    def restart(self):
+        self.server.stop()
+        self.server.start()
+
+    def lose(self, database):
+        """From here on no snapshot of its shard can be written."""
+        shutil.rmtree(os.path.join(self.server.folder, "data", database, "autogen"))
+
+    def files(self, exporter, state):
+        return self.counter(exporter, "influxdb_wal_files", state=state)
+
+    def checkpoint(self, exporter):
+        return exporter.post("/wal-management/checkpoint")
+
+    def prepare(self, exporter):
+        return exporter.post("/api/v1/targets/plant/prepare-restart?max_wait=10s")
+
+    def test_three_cold_shards_and_a_hot_one(self):
+        self.start_restarted()
+        exporter = self.exporter(settings(target(self.server)))
+        answer = self.checkpoint(exporter)
+        self.assertEqual((answer.status, answer.json["success"]), (200, True), answer.text)
+        run = exporter.target("plant")["checkpoint"]["last_run"]
+        self.assertEqual((run["outcome"], run["reclaimed"]["files"]), ("succeeded", 1))
+        self.assertIn("3 files, 180 B persisted", run["message"])
+        shown = exporter.target("plant")
+        self.assertEqual((shown["pending"]["files"], shown["kept_open"]), (0, {"files": 3, "bytes": 180}))
+        self.assertEqual(shown["health"], "healthy")
+        self.assertEqual((self.files(exporter, "pending"), self.files(exporter, "kept_open")), (0, 3))
+        self.assertEqual(self.counter(exporter, "influxdb_wal_bytes", state="kept_open"), 180)
+        prepared = self.prepare(exporter)
+        self.assertEqual((prepared.status, prepared.json["safe"]), (200, True), prepared.text)
+        self.assertIn("3 files, 180 B", prepared.json["message"])
+        self.assertEqual(prepared.json["kept_open"], {"files": 3, "bytes": 180})
+        # After that restart the server has them in memory again, and they are on its disk as before.
+        self.restart()
+        self.wait_samples(exporter, 2)
+        self.assertEqual((self.files(exporter, "pending"), self.files(exporter, "kept_open")), (0, 3))
+        prepared = self.prepare(exporter)
+        self.assertEqual((prepared.status, prepared.json["safe"]), (200, True), prepared.text)
+        # A write to one of them, and it is pending; the next checkpoint takes its file.
+        self.server.write(COLD[0], f"pump,machine=m1 temperature=62.5 {T0 + 2}")
+        self.until(lambda: self.files(exporter, "pending") == 1, "the write")
+        self.assertTrue(self.checkpoint(exporter).json["success"])
+        self.assertEqual((self.files(exporter, "pending"), self.files(exporter, "kept_open")), (0, 2))
+        self.assertEqual(self.outcomes(exporter)["unverified"], 0)
+
+    def wait_samples(self, exporter, count):
+        before = self.counter(exporter, "influxdb_wal_samples_total")
+        self.until(lambda: self.counter(exporter, "influxdb_wal_samples_total") > before + count, f"{count} samples")
+
+    def test_is_known_again_after_a_restart_of_the_exporter(self):
+        self.start_restarted()
+        exporter = self.exporter(settings(target(self.server)))
+        self.assertTrue(self.checkpoint(exporter).json["success"])
+        self.end(exporter)
+        exporter.start().wait_good_sample()
+        self.assertEqual((self.files(exporter, "pending"), self.files(exporter, "kept_open")), (0, 3))
+
+    def test_where_the_server_is_not_asked_the_hot_shard_proves_the_address(self):
+        self.start_restarted()
+        exporter = self.exporter(settings(target(self.server, influxdb={"url": None, "version": 1})))
+        answer = self.checkpoint(exporter)
+        self.assertEqual((answer.status, answer.json["success"]), (200, True), answer.text)
+        self.assertEqual((self.files(exporter, "pending"), self.files(exporter, "kept_open")), (0, 3))
+        self.assertTrue(self.prepare(exporter).json["safe"])
+
+    def test_a_shard_that_cant_be_persisted_beside_them_stays_a_failure(self):
+        for url in (True, False):
+            with self.subTest(url=url):
+                self.folder = self.folder + "x"
+                os.mkdir(self.folder)
+                self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+                self.start_restarted(databases=(*COLD, "lost"))
+                self.lose("lost")
+                sections = {} if url else {"influxdb": {"url": None, "version": 1}}
+                exporter = self.exporter(settings(target(self.server, **sections)))
+                answer = self.checkpoint(exporter)
+                self.assertFalse(answer.json["success"], answer.text)
+                self.assertIn("lost/autogen/4", answer.text)
+                if url:
+                    self.assertIn("InfluxDB knows the shard and holds", answer.text)
+                self.assertEqual((self.files(exporter, "pending"), self.files(exporter, "kept_open")), (1, 3))
+                self.assertFalse(self.prepare(exporter).json["safe"])
+
+    def test_twelve_databases_of_a_point_each_are_healthy_after_one_checkpoint(self):
+        self.start_restarted(databases=tuple(f"db{number}" for number in range(12)))
+        exporter = self.exporter(settings(target(self.server, thresholds={"max_files": 5})))
+        self.wait_checkpoint(exporter, outcome="succeeded")
+        self.until(lambda: exporter.target("plant")["health"] == "healthy", "healthy")
+        self.assertEqual((self.files(exporter, "pending"), self.files(exporter, "kept_open")), (0, 12))
+        self.assertEqual(sum(self.outcomes(exporter).values()), 1)
+
+    def test_another_server_is_told_apart(self):
+        self.start_restarted(databases=("cold-1",))
+        # It has shards of the same numbers, so it answers with archives too.
+        other = self.influxd("other", databases=("a", "b"), grow=0)
+        for database in ("a", "b"):
+            other.write(database, f"m f=1 {T0}")
+        exporter = self.exporter(settings(target(self.server, influxdb={"backup_address": other.backup_address})))
+        answer = self.checkpoint(exporter)
+        self.assertFalse(answer.json["success"], answer.text)
+        self.assertIn("still holds its data in memory alone", answer.text)
+        self.assertEqual((self.files(exporter, "pending"), self.files(exporter, "kept_open")), (2, 0))
+        exporter.configure(settings(target(self.server, influxdb={"url": other.url,
+                                                                  "backup_address": other.backup_address})))
+        self.end(exporter)
+        exporter.state += "-2"  # without the wait after the failure
+        exporter.start().wait_good_sample()
+        answer = self.checkpoint(exporter)
+        self.assertIn("has no such file", answer.text)
+
+
+if __name__ == "__main__":
+    main()
