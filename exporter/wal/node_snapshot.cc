@@ -257,7 +257,8 @@ Result<Snapshot> read_snapshot(int directory, const std::filesystem::path& path,
   if (bytes.stopped()) return failure(ErrorKind::cancelled, "stopped while reading " + shown);
   if (bytes.error() != 0) return tl::unexpected(access_error(bytes.error(), "reading", whole));
   if (bytes.too_far()) {
-    snapshot = failure(ErrorKind::corrupt, "what it covers is not said in its first " + format_bytes(kMostHeadBytes));
+    snapshot = failure(ErrorKind::corrupt, "what it covers is not said in its first 16 MiB");
+    static_assert(kMostHeadBytes == 16 * kMiB);
   } else if (snapshot && head_alone) {
     const auto is_whole = ends_as_a_whole(file.get(), size);
     if (!is_whole) return tl::unexpected(access_error(is_whole.error(), "reading the end of", whole));
