@@ -59,6 +59,15 @@ control::SampleTaken WalReader::read(std::uint64_t number, const std::string& se
   const auto layout = find_layout(server_version, stop);
   taken.sample = layout ? source_->take_sample(stop) : tl::unexpected(layout.error());
   taken.elapsed = clock_->steady() - begin;
+  if (taken.sample) {
+    last_good_ = (*taken.sample)->taken_at;
+  } else if (last_good_ && taken.sample.error().kind == ErrorKind::not_found) {
+    taken.sample.error().message = target_.wal.directory.string() + " or its wal/ is gone: it was there until " +
+                                   format_time(*last_good_) +
+                                   "; it was removed, or its disk is no longer mounted. A running InfluxDB writes on "
+                                   "into what was removed: see to it before you restart it (" +
+                                   taken.sample.error().message + ")";
+  }
   taken.source = sources_;
   if (taken.sample) no_segments_ = layout_ == wal::Layout::segments && (*taken.sample)->shards.empty();
   if (taken.version == wal::Generation::unknown && certain_) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -38,8 +39,9 @@ class WalReader {
   std::shared_ptr<wal::WalSource> source_;
   std::uint64_t sources_ = 0;  // made so far
   wal::Layout layout_ = wal::Layout::segments;
-  bool certain_ = false;      // the layout was seen or set, not assumed
-  bool no_segments_ = false;  // in the last sample: an empty WAL, or a wrong folder that fills later
+  std::optional<Time> last_good_;  // when the last sample that went well was taken
+  bool certain_ = false;           // the layout was seen or set, not assumed
+  bool no_segments_ = false;       // in the last sample: an empty WAL, or a wrong folder that fills later
 };
 
 }  // namespace wal_exporter::app

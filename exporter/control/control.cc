@@ -35,6 +35,7 @@ void Control::on_sample(SampleTaken taken, Now now) {
   const bool shows_wal = parts_.wal.take(taken, now, *parts_.ledger.log(), parts_.settings.name);
   if (shows_wal) {
     parts_.server.found(taken.version, parts_.ledger, now);
+    if (parts_.vanish.take(*parts_.wal.sample(), parts_.server, parts_.ledger)) parts_.server.ask_now(now);
     parts_.health.sampled();
   }
   if (parts_.wal.must_ask_again() && !parts_.stopping) parts_.ask_for_sample();
@@ -43,6 +44,7 @@ void Control::on_sample(SampleTaken taken, Now now) {
 
 void Control::on_answer(ServerAnswer answer, Now now) {
   parts_.server.take(std::move(answer), parts_.ledger, now);
+  if (parts_.vanish.answered(parts_.server, parts_.ledger)) parts_.server.ask_now(now);
   // An empty directory takes the server's word for what it will be.
   if (parts_.server.version() == wal::Generation::unknown) parts_.wal.changed();
   settle(now);
@@ -163,13 +165,14 @@ void Control::settle(Now now) {
 
 void Control::judge(Now now) {
   const bool stale = is_stale(parts_, now);
-  std::optional<Judged> judged = parts_.health.judge(parts_.wal, parts_.server, parts_.memory, parts_.chart, now);
+  std::optional<Judged> judged =
+      parts_.health.judge(parts_.wal, parts_.server, parts_.vanish, parts_.memory, parts_.chart, now);
   parts_.health.explain(parts_.wal, parts_.server, parts_.memory, parts_.settings.forecast, stale, now);
   if (judged) {
     // What is told of the change says what holds a checkpoint back now, not a step ago.
     parts_.decision = policy::decide(parts_.server.rules(), parts_.memory,
                                      situation_of(parts_, Asker::nobody, influxdb::NudgeMode::patient, now));
-    parts_.health.tell(*judged, parts_.wal, advice_of(parts_), parts_.ledger, now);
+    parts_.health.tell(*judged, parts_.wal, parts_.vanish, advice_of(parts_), parts_.ledger, now);
   }
   // Nobody looks any more, which is no news.
   if (!stale || parts_.stopping) return;
@@ -177,7 +180,7 @@ void Control::judge(Now now) {
   if (!judged) return;
   parts_.ledger.log()->error("no fresh sample for {}: health is unknown [{}]",
                              format_duration_rough(now.wall - parts_.wal.sample()->taken_at), parts_.settings.name);
-  parts_.health.tell(*judged, parts_.wal, {}, parts_.ledger, now);
+  parts_.health.tell(*judged, parts_.wal, parts_.vanish, {}, parts_.ledger, now);
 }
 
 void Control::decide(Now now) {
@@ -253,7 +256,8 @@ SteadyTime Control::next(Now now) const {
   };
   const auto& sample = parts_.wal.sample();
   if (sample != nullptr) at(sample->taken_at + 2 * rules.sample_interval + std::chrono::milliseconds(1));
-  if (!parts_.health.judged()) next = std::min(next, std::max(parts_.server.limits_deadline(), now.steady));
+  if (!parts_.health.judged() && !parts_.vanish.suspects())
+    next = std::min(next, std::max(parts_.server.limits_deadline(), now.steady));
   at(policy::next_allowed(rules, memory, now.wall));
   at(memory.paused_until);
   at(policy::cooldown_until(rules, memory, now.wall));

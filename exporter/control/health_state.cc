@@ -30,14 +30,14 @@ std::string health_told_last(Ledger& ledger) {
 HealthState::HealthState(Ledger& ledger, Duration line_interval)
     : line_interval_(line_interval), told_before_start_(health_told_last(ledger)) {}
 
-std::optional<Judged> HealthState::judge(const WalState& wal, const ServerState& server, policy::Memory& memory,
-                                         Chart& chart, Now now) {
-  if (judged_ || wal.sample() == nullptr || server.awaits_limits(now)) return std::nullopt;
+std::optional<Judged> HealthState::judge(const WalState& wal, const ServerState& server, const VanishState& vanish,
+                                         policy::Memory& memory, Chart& chart, Now now) {
+  if (judged_ || wal.sample() == nullptr || server.awaits_limits(now) || vanish.suspects()) return std::nullopt;
   judged_ = true;
   const wal::Sample& sample = *wal.sample();
   const Judged judged{health_};
   memory = policy::observe(server.rules(), std::move(memory), sample, now.wall);
-  health_ = memory.levels->worse();
+  health_ = std::max(memory.levels->worse(), vanish.standing() ? Health::warning : Health::healthy);
   chart.add({sample.taken_at, health_, sample.pending, sample.retained});
   return judged;
 }
@@ -72,9 +72,11 @@ void HealthState::log_sample(const wal::Sample& sample, bool notable, const Ledg
                     sample.pending.files, format_seed_gigabytes(sample.pending.bytes), ledger.target());
 }
 
-void HealthState::tell(const Judged& judged, const WalState& wal, const std::vector<std::string>& advice,
-                       Ledger& ledger, Now now) {
-  const bool changed = judged.from != health_;
+void HealthState::tell(const Judged& judged, const WalState& wal, const VanishState& vanish,
+                       const std::vector<std::string>& advice, Ledger& ledger, Now now) {
+  const std::string vanished = vanish.text();
+  const bool changed = judged.from != health_ || (!vanished.empty() && vanished != told_vanished_);
+  told_vanished_ = vanished;
   // As the older service did: a line per interval, and one for every change.
   const bool notable = changed || now.steady >= next_line_;
   if (notable) next_line_ = now.steady + line_interval_;
@@ -82,7 +84,7 @@ void HealthState::tell(const Judged& judged, const WalState& wal, const std::vec
   if (health_) log_sample(*sample, notable, ledger);
   if (!changed) return;
   // A start of the exporter is no change of the health that hooks were told of.
-  if (std::exchange(told_before_start_, {}) == policy::to_string(health_)) return;
+  if (vanished.empty() && std::exchange(told_before_start_, {}) == policy::to_string(health_)) return;
   nlohmann::ordered_json detail;
   detail["from"] = policy::to_string(judged.from);
   detail["to"] = policy::to_string(health_);
@@ -93,6 +95,14 @@ void HealthState::tell(const Judged& judged, const WalState& wal, const std::vec
         ": " + std::to_string(sample->pending.files) + " files, " + format_bytes(sample->pending.bytes) + " pending";
   }
   if (!health_) summary += ": no fresh sample" + (wal.error().empty() ? std::string() : ": " + wal.error());
+  if (vanish.standing()) {
+    const wal::Vanished& what = *vanish.standing();
+    detail["vanished"] = {{"files", what.extent.files},
+                          {"bytes", what.extent.bytes},
+                          {"last_seen", format_time(what.last_seen)},
+                          {"detail", vanished}};
+    summary += "; " + vanished;
+  }
   if (not_shrinking_) {
     detail["not_shrinking"] = {{"cause", policy::to_string(not_shrinking_->cause)}, {"detail", not_shrinking_->detail}};
   }

@@ -10,6 +10,7 @@
 #include "control/inputs.h"
 #include "control/ledger.h"
 #include "control/server_state.h"
+#include "control/vanish_state.h"
 #include "control/wal_state.h"
 #include "policy/cause.h"
 #include "policy/health.h"
@@ -30,10 +31,10 @@ class HealthState {
 
   // A new sample is there; judge() looks at it.
   void sampled() { judged_ = false; }
-  // Judges the last sample once, unless the limits are about to be known. nullopt:
-  // there was nothing to judge.
-  [[nodiscard]] std::optional<Judged> judge(const WalState& wal, const ServerState& server, policy::Memory& memory,
-                                            Chart& chart, Now now);
+  // Judges the last sample once, unless the limits, or whether files vanished, are about to
+  // be known. nullopt: there was nothing to judge.
+  [[nodiscard]] std::optional<Judged> judge(const WalState& wal, const ServerState& server, const VanishState& vanish,
+                                            policy::Memory& memory, Chart& chart, Now now);
   // The last sample has become too old. nullopt: that was known already.
   [[nodiscard]] std::optional<Judged> lose(Chart& chart, Now now);
   // Why a 3.x node does not shrink, as of now. `stale`: nothing is known.
@@ -41,8 +42,9 @@ class HealthState {
                const policy::ForecastRules& rules, bool stale, Now now);
 
   // Writes the older service's line to the log where it is time for one, and tells of
-  // a change. `advice`: what to do, for people.
-  void tell(const Judged& judged, const WalState& wal, const std::vector<std::string>& advice, Ledger& ledger, Now now);
+  // a change, and of files that vanished. `advice`: what to do, for people.
+  void tell(const Judged& judged, const WalState& wal, const VanishState& vanish,
+            const std::vector<std::string>& advice, Ledger& ledger, Now now);
 
   // nullopt: unknown.
   [[nodiscard]] std::optional<policy::Health> health() const { return health_; }
@@ -58,6 +60,7 @@ class HealthState {
   std::optional<policy::NotShrinking> not_shrinking_;
   // The health that the last event told, until that of this process is known.
   std::string told_before_start_;
+  std::string told_vanished_;
   SteadyTime next_line_{};
 };
 

@@ -12,6 +12,7 @@
 #include "control/requests.h"
 #include "control/restarter.h"
 #include "control/server_state.h"
+#include "control/vanish_state.h"
 #include "control/wal_state.h"
 #include "policy/decision.h"
 #include "policy/forecast.h"
@@ -41,6 +42,7 @@ struct Parts {
   WalState wal;
   ServerState server;
   Chart chart;
+  VanishState vanish;
   HealthState health;
   Checkpointer checkpointer;
   Restarter restarter;

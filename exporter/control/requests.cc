@@ -260,6 +260,7 @@ std::optional<view::PrepareRestartAnswer> Requests::prepare(Parts& parts, Waitin
                   "start; with it stopped, copy the file away and move it aside",
                   sample);
   }
+  if (parts.vanish.standing()) return answer(false, "Not safe: " + parts.vanish.text(), sample);
   const std::optional<policy::OwnTrigger> trigger = own_trigger_of(parts.memory);
   const bool ours_alone = std::all_of(sample->periods.begin(), sample->periods.end(),
                                       [&](const wal::Period& period) { return policy::is_own(trigger, period); });

@@ -38,6 +38,10 @@ class ServerState {
   // When is_due() may become true by time alone.
   [[nodiscard]] SteadyTime next() const { return asking_ ? SteadyTime::max() : next_; }
 
+  // Whether there is a server to ask, and that it is asked as soon as no question is open.
+  [[nodiscard]] bool is_asked() const { return !settings_.influxdb.url.empty(); }
+  void ask_now(Now now) { next_ = now.steady; }
+
   // InfluxDB was just restarted, so it was up until now.
   void restarted(Now now) { seen_up_ = now.steady; }
 

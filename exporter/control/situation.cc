@@ -28,6 +28,7 @@ policy::Situation situation_of(const Parts& parts, Asker asker, influxdb::NudgeM
   policy::add_pause_and_windows(parts.memory, parts.settings.checkpoint.windows, parts.settings.maintenance, situation);
   situation.server_unreachable = server.is_down();
   situation.server_error = server.error();
+  situation.vanished = parts.vanish.text();
   situation.blockers = server.blockers();
   if (parts.restarter.holds_checkpoints(asker)) {
     situation.blockers.push_back({policy::Blocker::in_flight, "InfluxDB is being restarted; wait for its end"});
@@ -103,6 +104,7 @@ std::vector<std::string> advice_of(const Parts& parts) {
   if (!parts.health.health()) return {};
   std::vector<std::string> out =
       policy::recommend(*parts.health.health(), *parts.wal.sample(), parts.decision, parts.health.not_shrinking());
+  if (parts.vanish.standing()) out.push_back(parts.vanish.text());
   if (auto of_restart = parts.restarter.advice(parts)) out.push_back(*std::move(of_restart));
   return out;
 }

@@ -1,6 +1,7 @@
 #include "control/target_view.h"
 
 #include "control/situation.h"
+#include "policy/gaps.h"
 #include "policy/recommend.h"
 
 namespace wal_exporter::control {
@@ -15,6 +16,8 @@ void add_wal(const Parts& parts, view::TargetView& view) {
   if (view.sample == nullptr) return;
   const policy::Rules& rules = parts.server.rules();
   view.stale_at = view.sample->taken_at + 2 * rules.sample_interval;
+  view.vanished = parts.vanish.standing();
+  view.emptied_gaps = policy::emptied_gaps(*view.sample, parts.vanish.server_version());
   view.thresholds = policy::resolve(rules.thresholds, *view.sample);
   view.forecast = policy::forecast(parts.settings.forecast, parts.wal.history(), view.sample->pending, view.thresholds);
   view.forecast.replay_estimate_seconds =
@@ -36,6 +39,13 @@ std::vector<std::string> recommendations(const Parts& parts, const view::TargetV
                                              parts.memory, parts.server.clock(now));
       out.insert(out.end(), more.begin(), more.end());
     }
+  }
+  if (parts.vanish.standing()) out.push_back(parts.vanish.text());
+  if (view.emptied_gaps > 0) {
+    out.push_back(
+        std::to_string(view.emptied_gaps) +
+        " numbers are missing behind the newest snapshot: probably a snapshot that had nothing to persist, after "
+        "which InfluxDB before 3.9.13, 3.10.6 and 3.11.4 leaves no manifest; nothing is lost");
   }
   if (auto advice = parts.restarter.advice(parts)) out.push_back(*std::move(advice));
   return out;

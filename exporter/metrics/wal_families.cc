@@ -137,10 +137,29 @@ constexpr std::array kWalFamilies{
              const auto* sample = sample_of(target);
              out.add(sample != nullptr && sample->newest_file_damaged ? 1 : 0);
            }},
-    Family{"influxdb_wal_sequence_gaps",
-           "Numbers missing between WAL files (InfluxDB 3); the server passes over them silently.", MetricType::Gauge,
+    Family{
+        "influxdb_wal_sequence_gaps",
+        "Numbers missing between WAL files (InfluxDB 3); the server passes over them silently. Without those that an "
+        "empty snapshot of an older server explains.",
+        MetricType::Gauge,
+        [](const TargetView& target, Collector& out) {
+          if (const auto* sample = node_sample_of(target)) {
+            out.add(static_cast<double>(sample->sequence_gaps - target.emptied_gaps));
+          }
+        }},
+    Family{"influxdb_wal_vanished_files",
+           "WAL files that vanished under the running InfluxDB though no checkpoint or snapshot removed them; 0 once a "
+           "new file of its own has come, a snapshot covers them, or it was started again.",
+           MetricType::Gauge,
            [](const TargetView& target, Collector& out) {
-             if (const auto* sample = node_sample_of(target)) out.add(static_cast<double>(sample->sequence_gaps));
+             if (sample_of(target) == nullptr) return;
+             out.add(target.vanished ? static_cast<double>(target.vanished->extent.files) : 0);
+           }},
+    Family{"influxdb_wal_vanished_bytes", "Size of the files of influxdb_wal_vanished_files when they were last seen.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             if (sample_of(target) == nullptr) return;
+             out.add(target.vanished ? static_cast<double>(target.vanished->extent.bytes) : 0);
            }},
     Family{"influxdb_wal_snapshot_files", "Snapshot files of the node at the last look (InfluxDB 3).",
            MetricType::Gauge,

@@ -33,6 +33,9 @@ struct Situation {
   std::string maintenance;
   bool server_unreachable = false;  // asked, and it did not answer
   std::string server_error;
+  // What vanished of the WAL under the running server, for people; empty: nothing. Only a restart
+  // looks at it.
+  std::string vanished;
   // Its port is closed; since it was last seen up. Only a restart looks at it.
   std::optional<Duration> server_down_for;
   std::string method_disabled;  // why the method can't be used and the remedy; empty: it can

@@ -54,6 +54,7 @@ RestartVerdict judge_restart(const Rules& rules, const Memory& memory, const Sit
             "the newest WAL file is damaged, so InfluxDB would end itself at its first write after the start; stop it, "
             "copy the file away, move it aside, then start it"};
   }
+  if (!situation.vanished.empty()) return {Kind::refuse, {}, "a restart would lose data: " + situation.vanished};
   if (restarts_left(rules.restart, memory, situation.now) == 0) {
     const std::uint64_t made = restarts_today(memory, situation.now);
     return {Kind::refuse,

@@ -92,6 +92,14 @@ Json invalid(const std::vector<wal::InvalidFile>& files) {
   return out;
 }
 
+Json vanished(const std::optional<wal::Vanished>& value) {
+  if (!value) return nullptr;
+  Json out = extent(value->extent);
+  out["last_seen"] = time(value->last_seen);
+  out["missed"] = time(value->missed);
+  return out;
+}
+
 Json thresholds(const policy::Thresholds& value) {
   return {{"warning_files", value.warning_files},
           {"critical_files", value.critical_files},
@@ -228,7 +236,7 @@ Json to_json(const TargetView& target, Time now) {
   out["snapshot"] = known([](const auto& s) { return snapshot(s.snapshot); });
   out["max_data_time"] = known([](const auto& s) { return time(s.max_data_time); });
   out["invalid"] = known([](const auto& s) { return invalid(s.invalid); });
-  out["sequence_gaps"] = known([](const auto& s) { return Json(s.sequence_gaps); });
+  out["sequence_gaps"] = known([&](const auto& s) { return Json(s.sequence_gaps - target.emptied_gaps); });
   out["not_shrinking"] = not_shrinking(target.not_shrinking);
   out["thresholds"] = thresholds(target.thresholds);
   out["recommendations"] = texts(target.recommendations);
@@ -244,6 +252,8 @@ Json to_json(const TargetView& target, Time now) {
   out["filesystem_avail_bytes"] =
       known([](const auto& s) { return s.filesystem_avail_bytes ? Json(*s.filesystem_avail_bytes) : Json(nullptr); });
   out["notes"] = known([](const auto& s) { return texts(s.notes); });
+  out["emptied_gaps"] = target.emptied_gaps;
+  out["vanished"] = vanished(target.vanished);
   out["stale_at"] = time(target.stale_at);
   out["forecast"] = forecast(target.forecast);
   out["server"] = server(target);

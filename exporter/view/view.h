@@ -132,6 +132,9 @@ struct TargetView {
   std::vector<policy::Blocker> request_blockers;  // of one that somebody would ask for now
   std::vector<std::string> recommendations;
 
+  std::optional<wal::Vanished> vanished;  // files that did under a running server
+  std::uint64_t emptied_gaps = 0;         // of the sample's gaps, those that an empty snapshot explains
+
   std::optional<NodeView> node;                       // 3.x only
   std::optional<policy::NotShrinking> not_shrinking;  // 3.x only; nullopt: nothing wrong
 

@@ -13,6 +13,7 @@
 #include "wal/node_foreign.h"
 #include "wal/node_index.h"
 #include "wal/node_snapshots.h"
+#include "wal/vanished.h"
 
 namespace wal_exporter::wal {
 namespace {
@@ -67,7 +68,9 @@ class NodeSource final : public WalSource {
     auto done = walk(sample, begin, stop);
     if (!done) return tl::unexpected(std::move(done.error()));
     sample.elapsed = clock_->steady() - begin;
-    return std::make_shared<const Sample>(std::move(sample));
+    auto taken = std::make_shared<const Sample>(std::move(sample));
+    vanish_watch_.keep(taken);
+    return taken;
   }
 
  private:
@@ -123,6 +126,7 @@ class NodeSource final : public WalSource {
     // Where no snapshot can be believed, nobody can tell what those that there are cover.
     const bool any_covered = !snapshots->newest && snapshots->files > 0 && !listed.empty() && listed.front() > 0;
     fill(sample, listed, any_covered ? listed.front() - 1 : last);
+    vanish_watch_.compare(sample, !snapshots->passed_over);
     return {};
   }
 
@@ -251,6 +255,7 @@ class NodeSource final : public WalSource {
     if (!listed.empty() && listed.back() > last) {
       const auto present = std::distance(std::upper_bound(listed.begin(), listed.end(), last), listed.end());
       sample.sequence_gaps = listed.back() - last - static_cast<std::uint64_t>(present);
+      if (sample.snapshot) sample.front_gap = *std::upper_bound(listed.begin(), listed.end(), last) - last - 1;
     }
     fill_doubtful(sample);
     foreign_.judge(index_, last, sample);
@@ -283,6 +288,7 @@ class NodeSource final : public WalSource {
   Mutex mutex_;  // guards what earlier samples left behind
   NodeIndex index_ WAL_EXPORTER_GUARDED_BY(mutex_);
   NodeForeign foreign_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  VanishWatch vanish_watch_ WAL_EXPORTER_GUARDED_BY(mutex_){options_.directory};
   NodeSnapshots snapshots_ WAL_EXPORTER_GUARDED_BY(mutex_);
   std::optional<FolderIdentity> folder_ WAL_EXPORTER_GUARDED_BY(mutex_);
   std::uint64_t last_snapshotted_ WAL_EXPORTER_GUARDED_BY(mutex_) = 0;

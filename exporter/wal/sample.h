@@ -136,6 +136,25 @@ struct Snapshot {
   friend bool operator==(const Snapshot&, const Snapshot&) = default;
 };
 
+// Files that are gone though no checkpoint and no snapshot removed them; vanished.h says how
+// that is told.
+struct Vanished {
+  enum class Cause {
+    directory,  // the WAL's directory was removed, replaced or unmounted
+    folders,    // 1.x, 2.x: folders of shards were removed whose data is still there
+    files,      // 3.x: files that no snapshot covers
+    front,      // 3.x: the same right behind a snapshot, where one that was empty may have taken them
+  };
+  std::uint64_t number = 0;  // 1 for the first time that files vanished since the source was opened
+  Cause cause = Cause::directory;
+  Extent extent;
+  Time last_seen{};
+  Time missed{};      // when a sample found them gone
+  bool over = false;  // they are back, a snapshot covers them, or a new file of the server's own has come
+
+  friend bool operator==(const Vanished&, const Vanished&) = default;
+};
+
 struct Sample {
   Time taken_at{};
   Duration elapsed{};
@@ -151,6 +170,7 @@ struct Sample {
   std::vector<InvalidFile> unknown;  // 3.x: newer and stray
   bool newest_file_damaged = false;
   std::uint64_t sequence_gaps = 0;
+  std::uint64_t front_gap = 0;  // of these, those between the snapshot's last file and the first behind it
   std::optional<std::uint64_t> filesystem_avail_bytes;
 
   // 1.x and 2.x
@@ -169,6 +189,8 @@ struct Sample {
   // What appeared since the source was opened; never falls. A file that came and
   // went between two samples is not seen, so this is a lower bound.
   Extent written;
+
+  std::optional<Vanished> vanished;  // the last time that files did
 
   // What a person should know about this sample: skipped symbolic links, files
   // that could not be judged.

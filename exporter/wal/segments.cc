@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "wal/listing.h"
 #include "wal/segment_entries.h"
+#include "wal/vanished.h"
 
 namespace wal_exporter::wal {
 namespace {
@@ -79,8 +80,11 @@ class SegmentSource final : public WalSource {
       return std::tie(a.database, a.retention_policy, a.id) < std::tie(b.database, b.retention_policy, b.id);
     });
     sample.written = written_;
+    vanish_watch_.compare(sample);
     sample.elapsed = clock_->steady() - begin;
-    return std::make_shared<const Sample>(std::move(sample));
+    auto taken = std::make_shared<const Sample>(std::move(sample));
+    vanish_watch_.keep(taken);
+    return taken;
   }
 
  private:
@@ -262,6 +266,7 @@ class SegmentSource final : public WalSource {
 
   Mutex mutex_;  // guards what earlier samples left behind
   Memory memory_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  VanishWatch vanish_watch_ WAL_EXPORTER_GUARDED_BY(mutex_){options_.directory};
   Extent written_ WAL_EXPORTER_GUARDED_BY(mutex_);
   bool looked_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;
 };

@@ -2,8 +2,11 @@
 """InfluxDB that is gone, hangs, or answers rubbish: the checkpoint fails within its
 limit, sampling goes on meanwhile, and the program can still be ended."""
 
+import json
 import os
+import shutil
 import signal
+import socket
 import sys
 import time
 
@@ -147,6 +150,64 @@ class Faults(Case):
         self.assertEqual(exporter.get("/-/healthy").status, 200)
         os.rename(moved, self.server.wal)
         self.until(lambda: exporter.get("/wal-management/health").status == 200, "samples again")
+
+    def snapshot_shard(self, database, shard):
+        """What a backup of InfluxDB does first; the length of its answer."""
+        host, port = self.server.backup_address.split(":")
+        with socket.create_connection((host, int(port)), PATIENCE) as connection:
+            question = {"Type": 0, "BackupDatabase": database, "BackupRetentionPolicy": "autogen", "ShardID": shard,
+                        "Since": "2100-01-01T00:00:00Z", "UploadSize": 0}
+            connection.sendall(b"\x03\x00" + json.dumps(question).encode() + b"\n")
+            return len(b"".join(iter(lambda: connection.recv(65536), b"")))
+
+    def test_a_directory_replaced_under_the_running_server_is_no_healthy_wal(self):
+        exporter = self.start()
+        self.assertEqual(exporter.target()["health"], "healthy")
+        files, size = len(self.server.wal_files()), self.server.wal_bytes()
+        folders = [folder for folder, below, _ in os.walk(self.server.wal) if not below]
+        shutil.rmtree(self.server.wal)
+        os.mkdir(self.server.wal)
+        vanished = self.until(lambda: exporter.target()["vanished"], "files that vanished")
+        self.assertEqual((vanished["files"], vanished["bytes"]), (files, size))
+        self.assertEqual(exporter.target()["health"], "warning")
+        self.assertEqual(self.counter(exporter, "influxdb_wal_vanished_files"), files)
+        self.assertEqual(self.counter(exporter, "influxdb_wal_vanished_bytes"), size)
+        self.assertIn("of the WAL vanished that no checkpoint removed", exporter.log())
+        # The server notices nothing.
+        self.server.write("plant", b"m,t=a v=1")
+        self.assertEqual(self.server.wal_files(), {})
+        answer = exporter.post("/api/v1/targets/plant/prepare-restart?max_wait=5s").json
+        self.assertFalse(answer["safe"])
+        self.assertIn("vanished", answer["message"])
+        self.assertIsNotNone(exporter.target()["vanished"])
+        # What the runbook says: nothing is lost, and no restart was needed.
+        for folder in folders:
+            os.makedirs(folder)
+        for folder in folders:
+            self.assertEqual(self.snapshot_shard("plant", int(os.path.basename(folder))), 1024)
+        self.until(lambda: exporter.target()["vanished"] is None, "files that are accounted for again")
+        self.until(lambda: exporter.target()["health"] == "healthy", "a healthy target")
+        self.server.write("plant", b"m,t=a v=2")
+        counts = self.server.query('SELECT count(*) FROM "plant".."pump", "plant".."m"')
+        self.assertEqual(len(counts["results"][0]["series"]), 2)
+        self.server.kill()
+        self.server.start()
+        self.assertEqual(self.server.query('SELECT count(*) FROM "plant".."pump", "plant".."m"'), counts)
+
+    def test_a_directory_moved_with_the_server_stopped_has_not_vanished(self):
+        exporter = self.start()
+        self.server.stop()
+        self.until(lambda: not exporter.target()["server"]["up"], "a server that is down")
+        os.rename(self.server.wal, self.server.wal + ".aside")
+        self.until(lambda: "it was there until" in (exporter.target()["error"] or ""), "an error that says since when")
+        os.mkdir(self.server.wal)
+        self.until(lambda: exporter.target()["error"] is None, "a good sample")
+        self.assertIsNone(exporter.target()["vanished"])
+        self.server.start()
+        self.until(lambda: exporter.target()["server"]["up"], "a server that is up")
+        self.server.write("plant", b"m,t=a v=1")
+        self.until(lambda: exporter.target()["pending"]["files"] == 1, "a file of the server's own")
+        self.assertIsNone(exporter.target()["vanished"])
 
 
 if __name__ == "__main__":

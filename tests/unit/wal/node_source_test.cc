@@ -185,6 +185,17 @@ TEST_F(Damaged, AMissingNumberIsAGapWhereverItIs) {
   EXPECT_EQ(look_once()->sequence_gaps, 3U) << "retained files may go";
 }
 
+TEST_F(Node, AHoleRightBehindTheSnapshotIsToldFromTheOthers) {
+  put_range(60, 90);
+  put_range(131, 160);
+  std::filesystem::remove(wal(140));
+  write_all(snapshot(1), snapshot_json(1, 90));
+  const auto sample = look_once();
+  EXPECT_EQ(sample->pending.files, 29U);
+  EXPECT_EQ(sample->sequence_gaps, 41U);
+  EXPECT_EQ(sample->front_gap, 40U);
+}
+
 TEST_F(Node, WithoutASnapshotTheFirstNumberIsExpectedToo) {
   use_fixture("twelve-pending");
   std::filesystem::remove(wal(1));

@@ -1,0 +1,55 @@
+// VanishState: whether files that vanished (wal/vanished.h) went under a running
+// InfluxDB, which then still writes where nobody sees it. One thread at a time.
+//
+// With InfluxDB stopped a person may move what he likes. So where it can be asked, it is,
+// right after the sample that misses them: it counts only if it is up and was not started
+// meanwhile (down in between, or another process id). Where it can't be asked, a directory
+// and folders count, and single files do not. A start ends it: what those files alone held
+// is lost then, or persisted.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "control/inputs.h"
+#include "control/ledger.h"
+#include "control/server_state.h"
+#include "wal/sample.h"
+
+namespace wal_exporter::control {
+
+class VanishState {
+ public:
+  // A sample shows the WAL. True: the server is to be asked now.
+  [[nodiscard]] bool take(const wal::Sample& sample, const ServerState& server, Ledger& ledger);
+  // The server has answered. True: it is to be asked again now.
+  [[nodiscard]] bool answered(const ServerState& server, Ledger& ledger);
+
+  // Whether the server's word is awaited; what health is depends on it.
+  [[nodiscard]] bool suspects() const { return suspected_.has_value(); }
+  // As the server said it last; empty: it has not.
+  [[nodiscard]] const std::string& server_version() const { return version_; }
+  // What vanished and matters; nullopt: nothing.
+  [[nodiscard]] const std::optional<wal::Vanished>& standing() const { return standing_; }
+  // For people, where something does.
+  [[nodiscard]] std::string text() const;
+
+ private:
+  void confirm(const wal::Vanished& vanished, Ledger& ledger);
+  void excuse(const std::string& why, Ledger& ledger);
+
+  std::uint64_t number_ = 0;  // of the last that was taken in
+  wal::Layout layout_ = wal::Layout::segments;
+  std::optional<wal::Vanished> suspected_;
+  std::optional<wal::Vanished> standing_;
+
+  // Of the server.
+  std::string version_;
+  std::string process_;
+  bool was_down_ = false;
+  std::uint64_t starts_ = 0;         // seen
+  std::uint64_t starts_before_ = 0;  // at the last sample in which nothing new was missing
+};
+
+}  // namespace wal_exporter::control

@@ -1,0 +1,62 @@
+#include "policy/gaps.h"
+
+#include <cstdio>
+
+#include "base/bytes.h"
+#include "base/time.h"
+
+namespace wal_exporter::policy {
+
+std::optional<bool> leaves_every_manifest(const std::string& version) {
+  int major = 0;
+  int minor = 0;
+  int patch = 0;
+  if (std::sscanf(version.c_str(), "%d.%d.%d", &major, &minor, &patch) != 3) return std::nullopt;
+  if (major != 3) return major > 3;
+  switch (minor) {
+    case 9:
+      return patch >= 13;
+    case 10:
+      return patch >= 6;
+    case 11:
+      return patch >= 4;
+    default:
+      return minor > 11;
+  }
+}
+
+std::uint64_t emptied_gaps(const wal::Sample& sample, const std::string& version) {
+  return leaves_every_manifest(version).value_or(true) ? 0 : sample.front_gap;
+}
+
+std::string describe(const wal::Vanished& vanished, wal::Layout layout) {
+  const std::uint64_t files = vanished.extent.files;
+  std::string out =
+      std::to_string(files) + (files == 1 ? " file, " : " files, ") + format_bytes(vanished.extent.bytes) +
+      " of the WAL vanished that no checkpoint removed (last seen " + format_time(vanished.last_seen) + "): ";
+  switch (vanished.cause) {
+    case wal::Vanished::Cause::directory:
+      out += "its directory was removed, replaced or unmounted";
+      break;
+    case wal::Vanished::Cause::folders:
+      out += "the folders of shards were removed, whose data is still there";
+      break;
+    case wal::Vanished::Cause::files:
+    case wal::Vanished::Cause::front:
+      out += "no snapshot covers them";
+      break;
+  }
+  if (layout == wal::Layout::node) {
+    return out +
+           "; their data is in InfluxDB's memory alone until its next snapshot, and a restart before that loses it: "
+           "make "
+           "a checkpoint, then look for who removed them";
+  }
+  return out +
+         "; InfluxDB still writes into the deleted files, and a restart loses what is in them alone: make the missing "
+         "folders of shards again, then persist with `influxd backup`, then restart it. A checkpoint before the "
+         "folders "
+         "are there stops all writes to the shard";
+}
+
+}  // namespace wal_exporter::policy

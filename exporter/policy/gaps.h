@@ -1,0 +1,25 @@
+// What it means that files of the WAL are missing. Pure; safe from any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "wal/sample.h"
+
+namespace wal_exporter::policy {
+
+// Whether each snapshot of that server leaves a manifest. Before 3.9.13, 3.10.6 and 3.11.4 one
+// that had nothing to persist left none, though the WAL files it took are removed. nullopt:
+// the version is not known.
+[[nodiscard]] std::optional<bool> leaves_every_manifest(const std::string& version);
+
+// How many of the missing numbers an empty snapshot has probably taken, so that nothing is
+// lost: those between the last covered file and the first pending one, where the server is
+// known to leave no manifest of such.
+[[nodiscard]] std::uint64_t emptied_gaps(const wal::Sample& sample, const std::string& version);
+
+// For people: what vanished, what that means, what to do.
+[[nodiscard]] std::string describe(const wal::Vanished& vanished, wal::Layout layout);
+
+}  // namespace wal_exporter::policy

@@ -1,0 +1,156 @@
+#include "wal/vanished.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <tuple>
+#include <vector>
+
+#include "wal/listing.h"
+
+namespace wal_exporter::wal {
+namespace {
+
+auto key_of(const Shard& shard) {
+  return std::tie(shard.database, shard.retention_policy, shard.id);
+}
+
+const Shard* find_shard(const Sample& sample, const Shard& wanted) {
+  const auto found = std::lower_bound(sample.shards.begin(), sample.shards.end(), wanted,
+                                      [](const Shard& a, const Shard& b) { return key_of(a) < key_of(b); });
+  return found != sample.shards.end() && key_of(*found) == key_of(wanted) ? &*found : nullptr;
+}
+
+const Segment* find_segment(const Shard* shard, const Segment& wanted) {
+  if (shard == nullptr) return nullptr;
+  const auto found = std::find_if(shard->segments.begin(), shard->segments.end(), [&](const Segment& segment) {
+    return segment.number == wanted.number && segment.inode == wanted.inode;
+  });
+  return found == shard->segments.end() ? nullptr : &*found;
+}
+
+std::uint64_t covered(const Sample& sample) {
+  return sample.snapshot ? sample.snapshot->wal_file_sequence : 0;
+}
+
+// Those of sorted `periods` that no snapshot covers and `now` does not have.
+std::vector<Period> missing_of(const std::vector<Period>& periods, const Sample& now) {
+  std::vector<Period> out;
+  auto present = now.periods.begin();
+  for (const Period& period : periods) {
+    if (period.number <= covered(now)) continue;
+    while (present != now.periods.end() && present->number < period.number) ++present;
+    if (present == now.periods.end() || present->number != period.number) out.push_back(period);
+  }
+  return out;
+}
+
+// Whether they are the numbers from the last covered file on, up to what is left.
+bool are_the_front(const std::vector<Period>& missing, const Sample& now) {
+  std::uint64_t next = covered(now) + 1;
+  return std::all_of(missing.begin(), missing.end(), [&](const Period& period) { return period.number == next++; });
+}
+
+bool is_there(const std::filesystem::path& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0;
+}
+
+bool is_gone(const std::filesystem::path& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
+}  // namespace
+
+std::optional<VanishWatch::Identity> VanishWatch::identify(Layout layout) const {
+  const std::filesystem::path path = layout == Layout::node ? directory_ / "wal" : directory_;
+  struct statx status {};
+  if (::statx(AT_FDCWD, path.c_str(), 0, STATX_INO | STATX_NLINK | STATX_BTIME, &status) != 0) return std::nullopt;
+  Identity identity{makedev(status.stx_dev_major, status.stx_dev_minor), status.stx_ino, {}, status.stx_nlink == 0};
+  if ((status.stx_mask & STATX_BTIME) != 0) identity.birth = to_time(status.stx_btime);
+  return identity;
+}
+
+// The folder is gone and the shard is not.
+bool VanishWatch::was_taken_away(const Shard& shard) const {
+  const auto below = std::filesystem::path(shard.database) / shard.retention_policy / std::to_string(shard.id);
+  if (!is_gone(directory_ / below)) return false;
+  std::error_code ignored;
+  const auto real = std::filesystem::weakly_canonical(directory_, ignored);
+  return is_there(directory_ / ".." / "data" / below) || is_there(real.parent_path() / "data" / below);
+}
+
+// `all`: whatever is not there any more; else only whole shards that were taken away.
+Extent VanishWatch::missing_segments(const Sample& then, const Sample& now, bool all) const {
+  Extent out;
+  for (const Shard& shard : then.shards) {
+    const Shard* const present = find_shard(now, shard);
+    if (!all && (present != nullptr || !was_taken_away(shard))) continue;
+    for (const Segment& segment : shard.segments) {
+      if (find_segment(present, segment) == nullptr) out += Extent{1, segment.bytes};
+    }
+  }
+  return out;
+}
+
+bool VanishWatch::is_over(const Sample& now) const {
+  if (now.layout == Layout::node) return missing_of(gone_, now).empty();
+  for (const Shard& shard : complete_->shards) {
+    const Shard* const present = find_shard(now, shard);
+    if (present == nullptr) continue;
+    const Shard* const before = find_shard(*before_, shard);
+    for (const Segment& segment : present->segments) {
+      const Segment* const known = find_segment(before, segment);
+      const bool grows = known != nullptr && known->bytes < segment.bytes;
+      const bool follows = segment.number > shard.segments.back().number;
+      const bool was_missing = find_segment(find_shard(*complete_, shard), segment) == nullptr;
+      if (was_missing && (follows || grows)) return true;
+    }
+  }
+  return missing_segments(*complete_, now, found_->cause == Vanished::Cause::directory).files == 0;
+}
+
+void VanishWatch::compare(Sample& sample, bool judged) {
+  judged_ = judged;
+  const auto identity = identify(sample.layout);
+  if (judged && before_ != nullptr && before_->layout == sample.layout) {
+    const bool replaced = identity_ && identity && *identity_ != *identity;
+    Vanished now;
+    now.cause = Vanished::Cause::directory;
+    if (sample.layout == Layout::node) {
+      const auto missing = missing_of(before_->periods, sample);
+      for (const Period& period : missing) now.extent += Extent{1, period.bytes};
+      if (!replaced) now.cause = are_the_front(missing, sample) ? Vanished::Cause::front : Vanished::Cause::files;
+      gone_.insert(gone_.end(), missing.begin(), missing.end());
+      std::sort(gone_.begin(), gone_.end(), [](const Period& a, const Period& b) { return a.number < b.number; });
+    } else {
+      now.extent = missing_segments(*before_, sample, replaced);
+      if (!replaced) now.cause = Vanished::Cause::folders;
+    }
+    const bool stands = found_ && !found_->over;
+    if (now.extent.files > 0) {
+      now.number = found_ ? found_->number + 1 : 1;
+      now.last_seen = before_->taken_at;
+      now.missed = sample.taken_at;
+      if (stands) {
+        now.extent += found_->extent;
+        now.cause = std::min(now.cause, found_->cause);
+      } else {
+        complete_ = before_;
+      }
+      found_ = now;
+    } else if (stands && is_over(sample)) {
+      found_->over = true;
+      complete_.reset();
+      gone_.clear();
+    }
+  }
+  if (judged && identity) identity_ = identity;
+  sample.vanished = found_;
+}
+
+}  // namespace wal_exporter::wal

@@ -1,0 +1,72 @@
+// Files that vanish: told by what two samples show, and by the directory's identity.
+//
+// InfluxDB removes files of its WAL all the time, so that one is gone means nothing. What it
+// never does:
+// - replace the WAL's directory. Told by device, inode and birth: an inode is used again at
+//   once. One that has no name any more (a mount still shows it) counts as replaced.
+// - 1.x and 2.x: remove a shard's folder and leave the shard. DROP and retention remove what
+//   lies under data/ first (M 1.6.7), and a start makes the folder again. So a folder that
+//   is gone while data/<db>/<rp>/<shard> is there was removed by somebody else. Single
+//   segments are not judged: snapshots and starts remove them.
+// - 3.x: remove a file that no snapshot covers; but before 3.9.13, 3.10.6 and 3.11.4 a
+//   snapshot with nothing to persist left no manifest, so those right behind the last
+//   covered file may have gone so. Where the newest manifest can't be read nothing is judged.
+// Whether InfluxDB ran meanwhile is not known here.
+//
+// Over: the files are back; 3.x: a snapshot covers them, so their data is persisted; 1.x and
+// 2.x: one of the shards has a new segment, by a higher number or because it grows.
+//
+// Not thread-safe: the source that owns it serialises its samples.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "wal/sample.h"
+
+namespace wal_exporter::wal {
+
+class VanishWatch {
+ public:
+  // `directory`: as in Options.
+  explicit VanishWatch(std::filesystem::path directory) : directory_(std::move(directory)) {}
+
+  // Fills sample.vanished of a sample that is complete but for that. `judged`: false where
+  // nobody can tell what a snapshot covers.
+  void compare(Sample& sample, bool judged = true);
+  // Then it is what the next one is compared with.
+  void keep(std::shared_ptr<const Sample> sample) {
+    if (judged_) before_ = std::move(sample);
+  }
+
+ private:
+  struct Identity {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::optional<Time> birth;
+    bool removed = false;
+
+    friend bool operator==(const Identity&, const Identity&) = default;
+  };
+
+  [[nodiscard]] std::optional<Identity> identify(Layout layout) const;
+  [[nodiscard]] Extent missing_segments(const Sample& then, const Sample& now, bool all) const;
+  [[nodiscard]] bool was_taken_away(const Shard& shard) const;
+  [[nodiscard]] bool is_over(const Sample& now) const;
+
+  const std::filesystem::path directory_;
+  bool judged_ = true;
+  std::optional<Identity> identity_;
+  std::shared_ptr<const Sample> before_;
+  std::optional<Vanished> found_;
+  // While they are missing; 1.x, 2.x: the last sample that showed them; 3.x: they.
+  std::shared_ptr<const Sample> complete_;
+  std::vector<Period> gone_;
+};
+
+}  // namespace wal_exporter::wal

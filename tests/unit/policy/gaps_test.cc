@@ -1,0 +1,41 @@
+#include "policy/gaps.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace wal_exporter::policy {
+namespace {
+
+TEST(LeavesEveryManifest, SinceTheReleaseThatMendedIt) {
+  for (const char* version : {"3.9.13", "3.9.14-nightly", "3.10.6", "3.11.4", "3.12.0", "4.0.0"}) {
+    EXPECT_EQ(leaves_every_manifest(version), true) << version;
+  }
+  for (const char* version : {"3.0.1", "3.8.20", "3.9.12", "3.10.5", "3.11.3", "2.7.11"}) {
+    EXPECT_EQ(leaves_every_manifest(version), false) << version;
+  }
+  for (const char* version : {"", "dev", "3", "3.10"})
+    EXPECT_EQ(leaves_every_manifest(version), std::nullopt) << version;
+}
+
+TEST(EmptiedGaps, AreThoseBehindTheSnapshotOfAServerKnownToLeaveNoManifest) {
+  wal::Sample sample;
+  sample.sequence_gaps = 402;
+  sample.front_gap = 400;
+  EXPECT_EQ(emptied_gaps(sample, "3.10.5"), 400U);
+  EXPECT_EQ(emptied_gaps(sample, "3.10.6"), 0U);
+  EXPECT_EQ(emptied_gaps(sample, ""), 0U);
+}
+
+TEST(DescribeVanished, SaysWhatWhenAndWhatToDo) {
+  wal::Vanished vanished{
+      1, wal::Vanished::Cause::directory, {3, 8'388'608}, Time(std::chrono::seconds(1'795'398'060)), {}, false};
+  const std::string said = describe(vanished, wal::Layout::segments);
+  EXPECT_THAT(said, ::testing::HasSubstr("3 files, 8.0 MiB of the WAL vanished that no checkpoint removed"));
+  EXPECT_THAT(said, ::testing::HasSubstr("last seen 2026-11-23T01:41:00.000Z"));
+  EXPECT_THAT(said, ::testing::HasSubstr("still writes into the deleted files"));
+  vanished.extent.files = 1;
+  EXPECT_THAT(describe(vanished, wal::Layout::node), ::testing::HasSubstr("1 file, 8.0 MiB"));
+}
+
+}  // namespace
+}  // namespace wal_exporter::policy

@@ -1,0 +1,195 @@
+// Files that are gone though nothing that InfluxDB does accounts for it, and all that
+// looks like it and is not.
+#include "wal/vanished.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "temporary_tree.h"
+#include "unit/wal/node_tree.h"
+#include "wal/segments.h"
+
+namespace wal_exporter::wal {
+namespace {
+
+using Cause = Vanished::Cause;
+namespace fs = std::filesystem;
+
+class VanishedSegments : public testing::Test {
+ protected:
+  VanishedSegments() {
+    write("plant/autogen/3/_00001.wal", 100);
+    write("plant/autogen/3/_00002.wal", 40);
+    write("office/weekly/12/_00007.wal", 200);
+    for (const char* shard : {"plant/autogen/3", "office/weekly/12"}) fs::create_directories(data() / shard);
+  }
+  void write(const std::string& path, std::size_t bytes) { tree_.write("wal/" + path, std::string(bytes, 'x')); }
+  [[nodiscard]] fs::path wal() const { return tree_.root() / "wal"; }
+  [[nodiscard]] fs::path data() const { return tree_.root() / "data"; }
+  std::optional<Vanished> look() {
+    const auto sample = source_->take_sample({});
+    EXPECT_TRUE(sample.has_value());
+    return sample ? (*sample)->vanished : std::nullopt;
+  }
+  // As a checkpoint leaves a shard.
+  void checkpoint() {
+    fs::remove(wal() / "plant/autogen/3/_00001.wal");
+    fs::remove(wal() / "plant/autogen/3/_00002.wal");
+    write("plant/autogen/3/_00003.wal", 0);
+  }
+
+  TemporaryTree tree_;
+  std::shared_ptr<WalSource> source_ =
+      make_segment_source({tree_.root() / "wal", Integrity::off}, std::make_shared<SystemClock>());
+};
+
+TEST_F(VanishedSegments, ADirectoryReplacedUnderTheServerTakesAllWithItUntilANewFileOfItsOwn) {
+  ASSERT_EQ(look(), std::nullopt);
+  fs::remove_all(wal());
+  fs::create_directory(wal());
+  for (int i = 0; i < 3; ++i) {
+    const auto vanished = look();
+    ASSERT_TRUE(vanished.has_value());
+    EXPECT_EQ(vanished->number, 1U);
+    EXPECT_EQ(vanished->cause, Cause::directory);
+    EXPECT_EQ(vanished->extent, (Extent{3, 340}));
+    EXPECT_LT(vanished->last_seen, vanished->missed);
+    EXPECT_FALSE(vanished->over);
+  }
+  // A copy that somebody puts there is none of the server's own.
+  write("plant/autogen/3/_00001.wal", 100);
+  write("plant/autogen/3/_00002.wal", 30);
+  EXPECT_FALSE(look()->over);
+  EXPECT_FALSE(look()->over);
+  write("plant/autogen/3/_00003.wal", 0);
+  EXPECT_TRUE(look()->over);
+  EXPECT_EQ(look()->number, 1U);
+}
+
+TEST_F(VanishedSegments, AServerThatStartedOverWritesAFileThatGrows) {
+  ASSERT_EQ(look(), std::nullopt);
+  fs::remove_all(wal());
+  fs::create_directory(wal());
+  ASSERT_FALSE(look()->over);
+  write("office/weekly/12/_00001.wal", 10);
+  EXPECT_FALSE(look()->over);
+  write("office/weekly/12/_00001.wal", 20);
+  EXPECT_TRUE(look()->over);
+}
+
+TEST_F(VanishedSegments, ADirectoryThatComesBackBringsThemBack) {
+  ASSERT_EQ(look(), std::nullopt);
+  fs::rename(wal(), tree_.root() / "aside");
+  fs::create_directory(wal());
+  ASSERT_FALSE(look()->over);
+  fs::remove(wal());
+  fs::rename(tree_.root() / "aside", wal());
+  EXPECT_TRUE(look()->over);
+}
+
+TEST_F(VanishedSegments, FilesMovedToAnotherDirectoryOfThatNameHaveNotVanished) {
+  ASSERT_EQ(look(), std::nullopt);
+  fs::rename(wal(), tree_.root() / "aside");
+  fs::create_directory(wal());
+  for (const char* database : {"plant", "office"}) fs::rename(tree_.root() / "aside" / database, wal() / database);
+  EXPECT_EQ(look(), std::nullopt);
+}
+
+TEST_F(VanishedSegments, AShardsFolderMayGoWithItsDataButNotAlone) {
+  ASSERT_EQ(look(), std::nullopt);
+  fs::remove_all(data() / "plant");  // DROP DATABASE
+  fs::remove_all(wal() / "plant");
+  EXPECT_EQ(look(), std::nullopt);
+  fs::remove_all(wal() / "office");
+  const auto vanished = look();
+  ASSERT_TRUE(vanished.has_value());
+  EXPECT_EQ(vanished->cause, Cause::folders);
+  EXPECT_EQ(vanished->extent, (Extent{1, 200}));
+  write("office/weekly/12/_00008.wal", 0);
+  EXPECT_TRUE(look()->over);
+}
+
+TEST_F(VanishedSegments, WhatACheckpointOrAStartRemovesHasNotVanished) {
+  ASSERT_EQ(look(), std::nullopt);
+  checkpoint();
+  EXPECT_EQ(look(), std::nullopt);
+  fs::remove(wal() / "plant/autogen/3/_00003.wal");  // a start removes the empty one
+  EXPECT_EQ(look(), std::nullopt);
+  write("plant/autogen/3/_00001.wal", 5);
+  EXPECT_EQ(look(), std::nullopt);
+}
+
+TEST_F(VanishedSegments, WithoutADataDirectoryBesideItFoldersAreNotJudged) {
+  fs::remove_all(data());
+  ASSERT_EQ(look(), std::nullopt);
+  fs::remove_all(wal() / "plant");
+  EXPECT_EQ(look(), std::nullopt);
+}
+
+TEST_F(VanishedSegments, ASecondTimeCountsOnWhatIsMissingAlready) {
+  ASSERT_EQ(look(), std::nullopt);
+  fs::remove_all(wal() / "office");
+  ASSERT_EQ(look()->extent, (Extent{1, 200}));
+  fs::remove_all(wal() / "plant");
+  const auto vanished = look();
+  EXPECT_EQ(vanished->number, 2U);
+  EXPECT_EQ(vanished->extent, (Extent{3, 340}));
+}
+
+using VanishedPeriods = Node;
+
+TEST_F(VanishedPeriods, FilesThatNoSnapshotCoversVanishUntilOneDoes) {
+  put_range(1, 9);
+  write_all(snapshot(1), snapshot_json(1, 3));
+  const auto source = open();
+  ASSERT_EQ(look(*source)->vanished, std::nullopt);
+  fs::remove(wal(2));  // covered
+  ASSERT_EQ(look(*source)->vanished, std::nullopt);
+  for (const std::uint64_t number : {5, 9}) fs::remove(wal(number));
+  const auto vanished = look(*source)->vanished;
+  ASSERT_TRUE(vanished.has_value());
+  EXPECT_EQ(vanished->cause, Cause::files);
+  EXPECT_EQ(vanished->extent, (Extent{2, 2 * wal_file(1).size()}));
+  put_range(10, 12);
+  EXPECT_FALSE(look(*source)->vanished->over);
+  write_all(snapshot(2), snapshot_json(2, 9));
+  EXPECT_TRUE(look(*source)->vanished->over);
+}
+
+TEST_F(VanishedPeriods, ThoseRightBehindTheSnapshotMayHaveGoneWithAnEmptyOne) {
+  put_range(1, 9);
+  write_all(snapshot(1), snapshot_json(1, 3));
+  const auto source = open();
+  ASSERT_EQ(look(*source)->vanished, std::nullopt);
+  for (const std::uint64_t number : {4, 5, 6}) fs::remove(wal(number));
+  EXPECT_EQ(look(*source)->vanished->cause, Cause::front);
+}
+
+TEST_F(VanishedPeriods, ADirectoryReplacedTakesWhatNoSnapshotCovers) {
+  put_range(1, 9);
+  write_all(snapshot(1), snapshot_json(1, 3));
+  const auto source = open();
+  ASSERT_EQ(look(*source)->vanished, std::nullopt);
+  fs::remove_all(node_ / "wal");
+  EXPECT_FALSE(source->take_sample({}).has_value());
+  fs::create_directory(node_ / "wal");
+  put_range(10, 11);
+  const auto vanished = look(*source)->vanished;
+  ASSERT_TRUE(vanished.has_value());
+  EXPECT_EQ(vanished->cause, Cause::directory);
+  EXPECT_EQ(vanished->extent.files, 6U);
+}
+
+TEST_F(VanishedPeriods, WhereTheNewestSnapshotCannotBeReadNothingIsJudged) {
+  put_range(1, 9);
+  const auto source = open();
+  ASSERT_EQ(look(*source)->vanished, std::nullopt);
+  write_all(snapshot(1), "{");
+  for (std::uint64_t number = 1; number <= 6; ++number) fs::remove(wal(number));
+  EXPECT_EQ(look(*source)->vanished, std::nullopt);
+  write_all(snapshot(1), snapshot_json(1, 6));
+  EXPECT_EQ(look(*source)->vanished, std::nullopt);
+}
+
+}  // namespace
+}  // namespace wal_exporter::wal
