@@ -107,6 +107,10 @@ void print_text(const view::TargetView& target, Time now, std::ostream& out) {
   out << "  pending        " << influxdb::extent_text(sample.pending);
   if (sample.oldest_pending) out << ", the oldest for " << format_duration_rough(now - *sample.oldest_pending);
   out << "\n";
+  if (sample.kept_open.files > 0) {
+    out << "  kept open      " << influxdb::extent_text(sample.kept_open)
+        << ", persisted; a restart replays them again\n";
+  }
   if (sample.layout == wal::Layout::node) out << "  retained       " << influxdb::extent_text(sample.retained) << "\n";
   out << "  warning above  " << target.thresholds.warning_files << " files or "
       << format_bytes(target.thresholds.warning_bytes) << "\n  critical above " << target.thresholds.critical_files

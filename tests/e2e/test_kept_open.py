@@ -5,6 +5,7 @@ in them is persisted. exporter/influxdb/FACTS.md, "1.x: the segment that was ope
 import os
 import shutil
 import sys
+import time
 import urllib.parse
 
 sys.dont_write_bytecode = True
@@ -135,6 +136,69 @@ class KeptOpen(Case):
         exporter.start().wait_good_sample()
         answer = self.checkpoint(exporter)
         self.assertIn("has no such file", answer.text)
+
+    # One point each, with what makes writing it again exactly hard.
+    ODD = {
+        "ints": "m,t=a i=9007199254740993i",
+        "floats": "m f=0.30000000000000004",
+        "flags": "m b=false",
+        "texts": 'm s="a \\"q\\" \\\\ \nb, c=d"',
+        "names": 'my\\ m\\,x"q"=1,ta\\ g=v\\,a\\=l,ü=ö f\\ 1=-7i',
+    }
+
+    def content(self, database):
+        text = urllib.parse.quote("SELECT * FROM /.*/ GROUP BY *; SHOW FIELD KEYS; SELECT count(*) FROM /.*/")
+        return get(f"{self.server.url}/query?db={database}&epoch=ns&q={text}").json
+
+    def plan(self, exporter, count):
+        """Once it names as many shards."""
+        def named():
+            plan = exporter.get("/api/v1/targets/plant/checkpoint-plan").json
+            return len(plan["rewrites"]) == count and plan["rewrites"]
+        return self.until(named, "the plan")
+
+    def test_the_opt_in_frees_them_and_leaves_the_data_as_it_is(self):
+        self.server = self.influxd(databases=(*self.ODD, "hot"), grow=0)
+        for database, point in self.ODD.items():
+            self.server.write(database, f"{point} {T0}".encode())
+            self.server.write(database, f"other,t=x f=1 {T0 + 5}".encode())
+        self.server.write("hot", f"m f=1 {T0}")
+        self.restart()
+        before = {database: self.content(database) for database in self.ODD}
+        exporter = self.exporter(settings(target(self.server, checkpoint={"rewrite_kept_open": True})))
+        self.assertTrue(self.checkpoint(exporter).json["success"])
+        kept = len(self.ODD) + 1
+        self.assertEqual(self.files(exporter, "kept_open"), kept)
+        shown = {one["shard"].partition("/")[0]: one for one in self.plan(exporter, kept)}
+        self.assertEqual(shown["ints"], {"shard": "ints/autogen/1", "measurement": "m", "tags": {"t": "a"}, "field": "i",
+                                         "time": "2017-07-14T02:40:00.000Z", "why_not": None})
+        self.assertEqual((shown["names"]["measurement"], shown["names"]["tags"]),
+                         ('my m,x"q"=1', {"ta g": "v,a=l", "ü": "ö"}))
+        answer = self.checkpoint(exporter)
+        self.assertEqual((answer.status, answer.json["success"]), (200, True), answer.text)
+        self.assertEqual((self.files(exporter, "pending"), self.files(exporter, "kept_open")), (0, 0), answer.text)
+        self.assertEqual([size for size in self.server.wal_files().values() if size > 0], [])
+        self.assertEqual({database: self.content(database) for database in self.ODD}, before)
+        self.restart()
+        self.assertEqual({database: self.content(database) for database in self.ODD}, before)
+
+    def test_the_opt_in_leaves_a_shard_alone_whose_retention_ends_within_an_hour(self):
+        self.server = self.influxd(databases=("short", "hot"), grow=0)
+        self.server.query('CREATE RETENTION POLICY brief ON "short" DURATION 1h REPLICATION 1 SHARD DURATION 1h DEFAULT')
+        # In the hour before this one, which is deleted when this one ends.
+        last_hour = int(time.time()) // 3600 * 3600 - 1
+        self.server.write("short", f"m f=1 {last_hour}000000000")
+        self.server.write("hot", f"m f=1 {T0}")
+        self.restart()
+        self.server.write("hot", f"m f=2 {T0 + 1}")
+        exporter = self.exporter(settings(target(self.server, checkpoint={"rewrite_kept_open": True})))
+        self.assertTrue(self.checkpoint(exporter).json["success"])
+        only, = self.plan(exporter, 1)
+        self.assertIn("its retention ends at", only["why_not"])
+        before = self.server.wal_files()
+        self.assertTrue(self.prepare(exporter).json["safe"])
+        self.assertTrue(self.checkpoint(exporter).json["success"])
+        self.assertEqual(self.server.wal_files(), before)
 
 
 if __name__ == "__main__":

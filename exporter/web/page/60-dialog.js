@@ -65,6 +65,12 @@ class CheckpointDialog {
       facts.push(
           ['Points to write', plural(plan.points, 'point')], ['Mode', plan.mode === 'patient' ? 'patient' : 'at once']);
     if (plan.duration_seconds > 0) facts.push(['Takes about', formatSeconds(plan.duration_seconds)]);
+    for (const {shard, measurement, time, why_not: whyNot} of plan.rewrites)
+      facts.push([
+        'Kept open',
+        whyNot ? `${shard}: no point is written again: ${whyNot}` :
+                 `${shard}: writes a point of ${measurement} at ${formatMoment(time)} again exactly, which frees the file`
+      ]);
     if (plan.not_before) facts.push(['Not before', formatMoment(plan.not_before)]);
     if (plan.snapshot_budget_remaining !== null)
       facts.push(['Snapshots left', plan.snapshot_budget_remaining.toLocaleString('en')]);

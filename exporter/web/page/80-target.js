@@ -35,7 +35,7 @@ const meter = (label, what, value, warning, critical, text) => {
 };
 
 const showMeters = (target) => {
-  const {pending, retained, thresholds} = target;
+  const {pending, retained, kept_open: keptOpen, thresholds} = target;
   if (!pending) {
     $('meters').dataset.shows = '';
     fill($('meters'), make('p', null, 'Not known yet.'));
@@ -57,7 +57,10 @@ const showMeters = (target) => {
   }
   const since = pending.oldest_time && pending.files > 0 ? `The oldest is from ${formatAgo(pending.oldest_time)}.` : '';
   const kept = retained && retained.files > 0 ? ` Retained beside it, on purpose: ${formatExtent(retained)}.` : '';
-  setText($('retained'), since + kept);
+  const open = keptOpen && keptOpen.files > 0 ?
+      ` Persisted, but kept open by InfluxDB and replayed again by a restart: ${formatExtent(keptOpen)}.` :
+      '';
+  setText($('retained'), since + kept + open);
 };
 
 const showTroubles = (target) => {

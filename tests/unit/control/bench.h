@@ -78,6 +78,7 @@ class World {
   std::optional<influxdb::NodeFacts> node;
   std::optional<influxdb::WalMetrics> metrics;
   std::vector<policy::Blocked> server_blockers;  // that its answer tells
+  std::vector<influxdb::RewritePlan> rewrites;   // likewise
   // What comes of a checkpoint. Changes the world as a checkpoint does.
   std::function<influxdb::Outcome(const RunCheckpoint&)> checkpoint_does;
   Result<std::string> check = std::string("run /usr/local/bin/restart");

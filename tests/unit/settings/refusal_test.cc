@@ -212,6 +212,8 @@ INSTANTIATE_TEST_SUITE_P(
              "checkpoint.nudge.database: '' does not begin with a letter or a digit"},
         Case{"checkpoint: {nudge: {table: ''}}", "checkpoint.nudge.table: '' is empty or begins with an underscore"},
         Case{"checkpoint: {http: {method: post, path: /p}}", "checkpoint.http.method: 'post' is not an HTTP method"},
+        Case{"checkpoint: {rewrite_kept_open: true}",
+             "checkpoint.rewrite_kept_open: it reads and writes a point of InfluxDB 1.x; set influxdb.url"},
         Case{"checkpoint: {http: {path: p}}", "checkpoint.http.path: it does not begin with '/'"},
         Case{"checkpoint: {http: {path: /a b}}", "checkpoint.http.path: it holds white space"},
         Case{"checkpoint: {http: {}}", "checkpoint.http.path: it is missing"},

@@ -33,6 +33,7 @@ TEST(Defaults, NothingIsAskedNorWrittenUnlessToldTo) {
   EXPECT_EQ(t.influxdb.url, "");
   EXPECT_EQ(t.influxdb.backup_address, "");
   EXPECT_FALSE(t.checkpoint.nudge.enabled);
+  EXPECT_FALSE(t.checkpoint.rewrite_kept_open);
   EXPECT_FALSE(t.dry_run);
 }
 
