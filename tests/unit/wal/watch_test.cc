@@ -304,7 +304,7 @@ TEST_F(Watch, TheLimitOfWatchesIsToldWithTheRemedy) {
   const TemporaryTree tree;
   tree.write("plant/autogen/1/_00001.wal", "x");
   const std::string said = with_limit("max_inotify_watches", 2, [&] { return degraded_at_once(tree.root()); });
-  if (said == "no namespace") GTEST_SKIP() << "the system allows no limit of a test's own";
+  if (said == "no namespace") GTEST_SKIP() << "no user namespace, in which a test may set limits of its own";
   EXPECT_THAT(said, HasSubstr("no watch on " + (tree.root() / "plant/autogen").string()));
   EXPECT_THAT(said, HasSubstr("raise fs.inotify.max_user_watches"));
 }
@@ -312,7 +312,7 @@ TEST_F(Watch, TheLimitOfWatchesIsToldWithTheRemedy) {
 TEST_F(Watch, TheLimitOfInstancesIsToldWithTheRemedy) {
   const TemporaryTree tree;
   const std::string said = with_limit("max_inotify_instances", 0, [&] { return degraded_at_once(tree.root()); });
-  if (said == "no namespace") GTEST_SKIP() << "the system allows no limit of a test's own";
+  if (said == "no namespace") GTEST_SKIP() << "no user namespace, in which a test may set limits of its own";
   EXPECT_EQ(said, "the kernel gave no inotify instance (Too many open files); raise fs.inotify.max_user_instances");
 }
 
