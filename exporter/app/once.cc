@@ -123,9 +123,11 @@ void print_text(const view::TargetView& target, Time now, std::ostream& out) {
     out << "  not shrinking  " << policy::to_string(target.not_shrinking->cause) << ": "
         << escape_control(target.not_shrinking->detail) << "\n";
   }
-  for (const wal::InvalidFile& file : sample.invalid) {
-    out << "  damaged        " << escape_control(file.file) << " (" << wal::to_string(file.reason) << ") "
-        << escape_control(file.detail) << "\n";
+  for (const auto* files : {&sample.invalid, &sample.unknown}) {
+    for (const wal::InvalidFile& file : *files) {
+      out << "  found          " << escape_control(file.file) << " (" << wal::to_string(file.reason) << ") "
+          << escape_control(file.detail) << "\n";
+    }
   }
   if (target.server) {
     out << "  server         "

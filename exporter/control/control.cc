@@ -43,8 +43,11 @@ void Control::on_sample(SampleTaken taken, Now now) {
 }
 
 void Control::on_answer(ServerAnswer answer, Now now) {
+  const wal::ServerTraits before = parts_.server.rules().server;
   parts_.server.take(std::move(answer), parts_.ledger, now);
   if (parts_.vanish.answered(parts_.server, parts_.ledger)) parts_.server.ask_now(now);
+  // What was found in the WAL means something else to this server.
+  if (parts_.server.rules().server != before && parts_.wal.sample() != nullptr) parts_.health.sampled();
   // An empty directory takes the server's word for what it will be.
   if (parts_.server.version() == wal::Generation::unknown) parts_.wal.changed();
   settle(now);

@@ -1,5 +1,6 @@
 #include "control/health_state.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -37,7 +38,10 @@ std::optional<Judged> HealthState::judge(const WalState& wal, const ServerState&
   const wal::Sample& sample = *wal.sample();
   const Judged judged{health_};
   memory = policy::observe(server.rules(), std::move(memory), sample, now.wall);
-  health_ = std::max(memory.levels->worse(), vanish.standing() ? Health::warning : Health::healthy);
+  by_limits_ = memory.levels->worse();
+  server_ = server.rules().server;
+  findings_ = wal::findings_of(sample, server_);
+  health_ = std::max({by_limits_, policy::judge(findings_), vanish.standing() ? Health::warning : Health::healthy});
   chart.add({sample.taken_at, health_, sample.pending, sample.retained});
   return judged;
 }
@@ -68,8 +72,26 @@ void HealthState::log_sample(const wal::Sample& sample, bool notable, const Ledg
   const Line line = health_ == Health::healthy   ? Line{spdlog::level::info, "WAL health normal"}
                     : health_ == Health::warning ? Line{spdlog::level::warn, "WARNING WAL status"}
                                                  : Line{spdlog::level::err, "CRITICAL WAL status"};
-  ledger.log()->log(notable ? line.level : spdlog::level::debug, "{}: {} files, {} [{}]", line.text,
-                    sample.pending.files, format_seed_gigabytes(sample.pending.bytes), ledger.target());
+  const bool found = policy::judge(findings_) > by_limits_;
+  ledger.log()->log(notable ? line.level : spdlog::level::debug, "{}: {} files, {} [{}]{}", line.text,
+                    sample.pending.files, format_seed_gigabytes(sample.pending.bytes), ledger.target(),
+                    found ? ": " + summary(findings_.front(), server_) : "");
+}
+
+// Once for each kind, until it is gone.
+void HealthState::log_findings(const Ledger& ledger) {
+  const auto same_as = [](const wal::Finding& a) {
+    return [&a](const wal::Finding& b) { return a.reason == b.reason && a.effect == b.effect; };
+  };
+  for (const wal::Finding& finding : findings_) {
+    if (std::any_of(logged_.begin(), logged_.end(), same_as(finding))) continue;
+    const Health means = policy::judge({finding});
+    const auto level = means == Health::critical  ? spdlog::level::err
+                       : means == Health::warning ? spdlog::level::warn
+                                                  : spdlog::level::info;
+    ledger.log()->log(level, "{} [{}]", describe(finding, server_), ledger.target());
+  }
+  logged_ = findings_;
 }
 
 void HealthState::tell(const Judged& judged, const WalState& wal, const VanishState& vanish,
@@ -81,34 +103,42 @@ void HealthState::tell(const Judged& judged, const WalState& wal, const VanishSt
   const bool notable = changed || now.steady >= next_line_;
   if (notable) next_line_ = now.steady + line_interval_;
   const wal::Sample* sample = wal.sample().get();
-  if (health_) log_sample(*sample, notable, ledger);
+  if (health_) {
+    log_sample(*sample, notable, ledger);
+    log_findings(ledger);
+  }
   if (!changed) return;
   // A start of the exporter is no change of the health that hooks were told of.
   if (vanished.empty() && std::exchange(told_before_start_, {}) == policy::to_string(health_)) return;
   nlohmann::ordered_json detail;
   detail["from"] = policy::to_string(judged.from);
   detail["to"] = policy::to_string(health_);
-  std::string summary =
+  if (!findings_.empty()) {
+    detail["findings"] = nlohmann::ordered_json::array();
+    for (const wal::Finding& finding : findings_) detail["findings"].push_back(describe(finding, server_));
+  }
+  std::string text =
       "health " + std::string(policy::to_string(judged.from)) + " -> " + std::string(policy::to_string(health_));
   if (sample != nullptr) {
-    summary +=
+    text +=
         ": " + std::to_string(sample->pending.files) + " files, " + format_bytes(sample->pending.bytes) + " pending";
   }
-  if (!health_) summary += ": no fresh sample" + (wal.error().empty() ? std::string() : ": " + wal.error());
+  if (health_ && policy::judge(findings_) > by_limits_) text += "; " + wal::summary(findings_.front(), server_);
+  if (!health_) text += ": no fresh sample" + (wal.error().empty() ? std::string() : ": " + wal.error());
   if (vanish.standing()) {
     const wal::Vanished& what = *vanish.standing();
     detail["vanished"] = {{"files", what.extent.files},
                           {"bytes", what.extent.bytes},
                           {"last_seen", format_time(what.last_seen)},
                           {"detail", vanished}};
-    summary += "; " + vanished;
+    text += "; " + vanished;
   }
   if (not_shrinking_) {
     detail["not_shrinking"] = {{"cause", policy::to_string(not_shrinking_->cause)}, {"detail", not_shrinking_->detail}};
   }
   detail["recommendations"] = advice;
-  ledger.log()->info("event {}: {} [{}]", events::to_string(events::Type::health), summary, ledger.target());
-  ledger.tell(events::Type::health, severity_of(health_), summary, std::move(detail), sample, now.wall);
+  ledger.log()->info("event {}: {} [{}]", events::to_string(events::Type::health), text, ledger.target());
+  ledger.tell(events::Type::health, severity_of(health_), text, std::move(detail), sample, now.wall);
 }
 
 }  // namespace wal_exporter::control

@@ -29,7 +29,7 @@ class HealthState {
   // of the log for a health that stays.
   HealthState(Ledger& ledger, Duration line_interval);
 
-  // A new sample is there; judge() looks at it.
+  // There is a new sample, or more is known of the server; judge() looks at it.
   void sampled() { judged_ = false; }
   // Judges the last sample once, unless the limits, or whether files vanished, are about to
   // be known. nullopt: there was nothing to judge.
@@ -46,6 +46,9 @@ class HealthState {
   void tell(const Judged& judged, const WalState& wal, const VanishState& vanish,
             const std::vector<std::string>& advice, Ledger& ledger, Now now);
 
+  // By the limits alone: what the older service's advice goes by.
+  [[nodiscard]] policy::Health by_limits() const { return by_limits_; }
+
   // nullopt: unknown.
   [[nodiscard]] std::optional<policy::Health> health() const { return health_; }
   [[nodiscard]] bool judged() const { return judged_; }
@@ -53,9 +56,14 @@ class HealthState {
 
  private:
   void log_sample(const wal::Sample& sample, bool notable, const Ledger& ledger) const;
+  void log_findings(const Ledger& ledger);
 
   const Duration line_interval_;
   std::optional<policy::Health> health_;
+  policy::Health by_limits_{};
+  std::vector<wal::Finding> findings_;  // in the last sample that was judged, the worst first
+  wal::ServerTraits server_;            // that they were judged for
+  std::vector<wal::Finding> logged_;
   bool judged_ = true;  // the last sample; there is none yet
   std::optional<policy::NotShrinking> not_shrinking_;
   // The health that the last event told, until that of this process is known.

@@ -6,6 +6,9 @@
 #include <nlohmann/json.hpp>
 #include <tuple>
 
+#include "base/json.h"
+#include "base/text.h"
+
 namespace wal_exporter::control {
 namespace {
 
@@ -37,8 +40,10 @@ bool choose_nudge(const settings::Target& target) {
 
 }  // namespace
 
-std::string to_text(const influxdb::NodeFacts& facts) {
+std::string to_text(const influxdb::NodeFacts& facts, const std::string& version) {
   nlohmann::json json = nlohmann::json::object();
+  if (!version.empty()) json["version"] = to_valid_utf8(version);
+  if (facts.fails_on_error) json["fails_on_error"] = *facts.fails_on_error;
   if (facts.snapshot_size) json["snapshot_size"] = *facts.snapshot_size;
   if (facts.flush_interval) json["flush_interval"] = facts.flush_interval->count();
   if (facts.gen1_duration) json["gen1_duration"] = facts.gen1_duration->count();
@@ -66,7 +71,15 @@ std::optional<influxdb::NodeFacts> node_facts_from(const std::string& text) {
   facts.gen1_duration = duration_of("gen1_duration");
   facts.kept_files = unsigned_of("kept_files");
   facts.lookback = duration_of("lookback");
+  if (json.contains("fails_on_error") && json["fails_on_error"].is_boolean()) {
+    facts.fails_on_error = json["fails_on_error"].get<bool>();
+  }
   return facts;
+}
+
+std::string node_version_from(const std::string& text) {
+  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return json.is_object() ? text_of(json, "version") : std::string();
 }
 
 view::NodeView node_knowledge(const settings::Target& target, const std::optional<influxdb::NodeFacts>& facts) {

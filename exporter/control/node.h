@@ -24,10 +24,10 @@ namespace wal_exporter::control {
 [[nodiscard]] view::NodeView node_knowledge(const settings::Target& target,
                                             const std::optional<influxdb::NodeFacts>& facts);
 
-// What a server said of its own settings, for the state database; what can't be read
-// says nothing.
-[[nodiscard]] std::string to_text(const influxdb::NodeFacts& facts);
+// What a server said of itself, for the state database; what can't be read says nothing.
+[[nodiscard]] std::string to_text(const influxdb::NodeFacts& facts, const std::string& version);
 [[nodiscard]] std::optional<influxdb::NodeFacts> node_facts_from(const std::string& text);
+[[nodiscard]] std::string node_version_from(const std::string& text);
 
 // What forbids a nudge by its own plan: the plan can't be made, is too long, has
 // to wait for the boundary, or the budget of snapshots is used up.

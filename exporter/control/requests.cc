@@ -60,6 +60,13 @@ view::PrepareRestartAnswer prepared(bool safe, std::string message, const wal::S
   return answer;
 }
 
+// What makes a restart lose data, or the server, whatever a checkpoint has persisted.
+std::optional<wal::Finding> unsafe_finding(const wal::Sample& sample, const wal::ServerTraits& server) {
+  const auto findings = wal::findings_of(sample, server);
+  if (findings.empty() || findings.front().effect < wal::Effect::skipped) return std::nullopt;
+  return findings.front();
+}
+
 bool is_running(const Parts& parts, std::int64_t id) {
   const auto& running = parts.checkpointer.running();
   return running && running->id == id;
@@ -228,8 +235,12 @@ bool Requests::advance_preparation(Parts& parts, Waiting& waiting, const view::P
   const auto run = parts.checkpointer.find(waiting.run);
   const bool done =
       run && run->outcome && (run->outcome->kind == OutcomeKind::succeeded || run->outcome->kind == OutcomeKind::no_op);
-  const std::string said = run && run->outcome ? run->outcome->message : std::string("no outcome is known");
-  auto answer = prepared(done, (done ? "Safe to restart: " : "Not safe: ") + said, parts.wal.sample().get(),
+  std::string said = run && run->outcome ? run->outcome->message : std::string("no outcome is known");
+  const wal::ServerTraits& server = parts.server.rules().server;
+  const auto found = parts.wal.sample() == nullptr ? std::nullopt : unsafe_finding(*parts.wal.sample(), server);
+  if (found) said += "; " + describe(*found, server);
+  const bool safe = done && !found;
+  auto answer = prepared(safe, (safe ? "Safe to restart: " : "Not safe: ") + said, parts.wal.sample().get(),
                          parts.settings.forecast, now);
   answer.run = run;
   reply(parts, waiting, std::move(answer), now);
@@ -254,11 +265,11 @@ std::optional<view::PrepareRestartAnswer> Requests::prepare(Parts& parts, Waitin
         "Not safe: nothing fresh is known about the WAL" + (parts.wal.error().empty() ? "" : ": " + parts.wal.error()),
         nullptr, {Blocker::sample_stale});
   }
-  if (sample->newest_file_damaged) {
-    return answer(false,
-                  "Not safe: the newest WAL file is damaged, so InfluxDB would end itself at its first write after the "
-                  "start; with it stopped, copy the file away and move it aside",
-                  sample);
+  const wal::ServerTraits& server = parts.server.rules().server;
+  const auto found = unsafe_finding(*sample, server);
+  // A checkpoint is the cure of some; only after it the WAL tells whether it helped.
+  if (found && !found->is_cured_by_checkpoint() && found->effect >= wal::Effect::ends_at_write) {
+    return answer(false, "Not safe: " + describe(*found, server), sample);
   }
   if (parts.vanish.standing()) return answer(false, "Not safe: " + parts.vanish.text(), sample);
   const std::optional<policy::OwnTrigger> trigger = own_trigger_of(parts.memory);

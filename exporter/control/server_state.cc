@@ -18,7 +18,10 @@ ServerState::ServerState(const settings::Target& settings, Ledger& ledger, bool 
       seen_up_(now.steady),
       version_(settings.influxdb.version) {
   if (!settings.influxdb.url.empty()) next_ = now.steady;
-  if (const auto facts = ledger.kept(kNodeKey)) remembered_facts_ = node_facts_from(*facts);
+  if (const auto facts = ledger.kept(kNodeKey)) {
+    remembered_facts_ = node_facts_from(*facts);
+    last_version_ = node_version_from(*facts);
+  }
   refresh(ledger.log());
 }
 
@@ -31,6 +34,7 @@ void ServerState::take(ServerAnswer answer, Ledger& ledger, Now now) {
   asking_ = false;
   const Log& log = ledger.log();
   const bool was_up = is_up();
+  const bool tells_of_node = answer.node.has_value();
   influxdb::ServerFacts& facts = answer.server;
   if (facts.up && !was_up) {
     log->info("InfluxDB {} is up [{}]", facts.version.empty() ? "(which does not say its version)" : facts.version,
@@ -49,9 +53,12 @@ void ServerState::take(ServerAnswer answer, Ledger& ledger, Now now) {
   blockers_ = std::move(answer.blockers);
   rewrites_ = std::move(answer.rewrites);
   ++answers_;
-  if (!answer.node) return;
-  node_facts_ = std::move(answer.node);
-  if (node_facts_->snapshot_size) ledger.keep(kNodeKey, to_text(*node_facts_));
+  if (answer.node) node_facts_ = std::move(answer.node);
+  const bool is_other_version = !server_->version.empty() && server_->version != last_version_;
+  if (is_other_version) last_version_ = server_->version;
+  if (!tells_of_node && !is_other_version) return;
+  const auto& known = node_facts_ && node_facts_->snapshot_size ? node_facts_ : remembered_facts_;
+  if (known) ledger.keep(kNodeKey, to_text(*known, last_version_));
   refresh(log);
 }
 
@@ -79,6 +86,8 @@ void ServerState::refresh(const Log& log) {
     for (const std::string& warning : node_.warnings) log->warn("{} [{}]", warning, settings_.name);
   }
   rules_ = policy::rules_for(settings_.rules, version_, node_.rules);
+  const auto& known = by_memory ? remembered_facts_ : node_facts_;
+  rules_.server = {last_version_, is_node() && known && known->fails_on_error.value_or(false)};
   if (judges_at_once_) rules_.files_grace = Duration::zero();
 }
 

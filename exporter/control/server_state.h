@@ -91,6 +91,7 @@ class ServerState {
   std::vector<influxdb::RewritePlan> rewrites_;
   std::optional<influxdb::NodeFacts> node_facts_;
   std::optional<influxdb::NodeFacts> remembered_facts_;  // said to an earlier process of ours
+  std::string last_version_;                             // as last heard, also by that one
   view::NodeView node_;
   std::vector<std::string> warned_;  // of node_, in the log
   wal::Generation version_;

@@ -103,7 +103,8 @@ std::vector<influxdb::Rewrite> planned_rewrites(const Parts& parts) {
 std::vector<std::string> advice_of(const Parts& parts) {
   if (!parts.health.health()) return {};
   std::vector<std::string> out =
-      policy::recommend(*parts.health.health(), *parts.wal.sample(), parts.decision, parts.health.not_shrinking());
+      policy::recommend(parts.health.by_limits(), *parts.wal.sample(), parts.decision, parts.health.not_shrinking(),
+                        parts.server.rules().server, *parts.health.health());
   if (parts.vanish.standing()) out.push_back(parts.vanish.text());
   if (auto of_restart = parts.restarter.advice(parts)) out.push_back(*std::move(of_restart));
   return out;

@@ -18,6 +18,9 @@ void add_wal(const Parts& parts, view::TargetView& view) {
   view.stale_at = view.sample->taken_at + 2 * rules.sample_interval;
   view.vanished = parts.vanish.standing();
   view.emptied_gaps = policy::emptied_gaps(*view.sample, parts.vanish.server_version());
+  for (const wal::Finding& finding : wal::findings_of(*view.sample, rules.server)) {
+    view.findings.push_back({finding, describe(finding, rules.server)});
+  }
   view.thresholds = policy::resolve(rules.thresholds, *view.sample);
   view.forecast = policy::forecast(parts.settings.forecast, parts.wal.history(), view.sample->pending, view.thresholds);
   view.forecast.replay_estimate_seconds =
@@ -27,7 +30,8 @@ void add_wal(const Parts& parts, view::TargetView& view) {
 std::vector<std::string> recommendations(const Parts& parts, const view::TargetView& view, Now now) {
   std::vector<std::string> out;
   if (view.health) {
-    out = policy::recommend(*view.health, *view.sample, parts.decision, view.not_shrinking);
+    out = policy::recommend(parts.health.by_limits(), *view.sample, parts.decision, view.not_shrinking,
+                            parts.server.rules().server, *view.health);
     if (const auto& metrics = parts.server.wal_metrics()) {
       std::string differing = influxdb::differing_opinion(*metrics, view.sample->pending.bytes);
       if (!differing.empty()) out.push_back(std::move(differing));

@@ -140,6 +140,11 @@ class Flags {
     out = text ? parse_server_duration(*text) : otherwise;
     if (!out) complain(*names.begin(), *text);
   }
+  // A flag that is given without a value is set.
+  [[nodiscard]] bool is_set(const char* name) const {
+    const auto text = find({name});
+    return text && *text != "false" && *text != "0";
+  }
 
  private:
   [[nodiscard]] std::optional<std::string> find(std::initializer_list<const char*> names) const {
@@ -175,6 +180,7 @@ void read_flags(const Json& row, NodeFacts& facts) {
   reader.read({"snapshotted-wal-files-to-keep"}, defaults.kept_files, facts.kept_files);
   reader.read({"wal-flush-interval"}, defaults.flush_interval, facts.flush_interval);
   reader.read({"gen1-lookback-duration"}, defaults.lookback, facts.lookback);
+  facts.fails_on_error = reader.is_set("wal-replay-fail-on-error");
   if (facts.snapshot_size == 0U) facts.snapshot_size.reset();
   if (facts.flush_interval == Duration::zero()) facts.flush_interval.reset();
 }

@@ -23,7 +23,8 @@ struct NodeFacts {
   std::optional<Duration> gen1_duration;
   std::optional<std::uint64_t> kept_files;
   std::optional<Duration> lookback;
-  std::vector<std::string> problems;  // what could not be asked, for people, with the remedy
+  std::optional<bool> fails_on_error;  // --wal-replay-fail-on-error
+  std::vector<std::string> problems;   // what could not be asked, for people, with the remedy
 };
 
 // `node_id`: the name of the node's folder; picks the row where several nodes are

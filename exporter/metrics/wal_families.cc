@@ -133,9 +133,32 @@ constexpr std::array kWalFamilies{
     Family{"influxdb_wal_newest_file_damaged",
            "1 if the newest WAL file is damaged (InfluxDB 3): the server ends itself at its next write. Else 0.",
            MetricType::Gauge,
+           [](const TargetView& target, Collector& out) { out.add(view::is_newest_file_damaged(target) ? 1 : 0); }},
+    Family{"influxdb_wal_unknown_files",
+           "WAL files that the exporter can't judge, by why. newer: of a format of later versions of InfluxDB; no "
+           "damage, and nothing to remove.",
+           MetricType::Gauge,
            [](const TargetView& target, Collector& out) {
              const auto* sample = sample_of(target);
-             out.add(sample != nullptr && sample->newest_file_damaged ? 1 : 0);
+             if (sample == nullptr) return;
+             const auto count =
+                 std::count_if(sample->unknown.begin(), sample->unknown.end(),
+                               [](const wal::InvalidFile& file) { return file.reason == wal::InvalidReason::newer; });
+             out.add("reason", "newer", static_cast<double>(count));
+           }},
+    Family{"influxdb_wal_findings",
+           "Files found in the WAL that are not simply good, by what InfluxDB does about them. stops_start: its next "
+           "start fails; ends_at_write: it exits at a write; skipped: a start loses their writes silently; doubtful: "
+           "somebody has to look; harmless.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             if (sample_of(target) == nullptr) return;
+             for (const auto& [effect, name] : wal::kEffects) {
+               std::uint64_t files = 0;
+               for (const auto& found : target.findings)
+                 files += found.finding.effect == effect ? found.finding.files : 0;
+               out.add("effect", name, static_cast<double>(files));
+             }
            }},
     Family{
         "influxdb_wal_sequence_gaps",

@@ -133,6 +133,15 @@ std::optional<std::string> worth_a_scheduled_run(const Rules& rules, const wal::
   return std::nullopt;
 }
 
+// What stops the next start and a checkpoint rids the WAL of.
+std::optional<std::string> cured_by_checkpoint(const Rules& rules, const wal::Sample& sample) {
+  const auto findings = wal::findings_of(sample, rules.server);
+  const auto cured = std::find_if(findings.begin(), findings.end(),
+                                  [](const wal::Finding& finding) { return finding.is_cured_by_checkpoint(); });
+  if (cured == findings.end()) return std::nullopt;
+  return summary(*cured, rules.server) + ", and a checkpoint is the cure";
+}
+
 }  // namespace
 
 bool is_stale(const Rules& rules, const wal::Sample* sample, Time now) {
@@ -188,6 +197,9 @@ Decision decide(const Rules& rules, const Memory& memory, const Situation& situa
     why =
         size_of(sample.pending) + ", limit for " + std::string(to_string(health)) + " " + limits_of(thresholds, health);
     if (judge(sample.pending, thresholds).worse() < health) why += " (was exceeded, and is not yet below 90 % of it)";
+  } else if (auto cured = cured_by_checkpoint(rules, sample)) {
+    reason = Reason::critical;
+    why = *std::move(cured);
   } else if (schedule_due(rules, memory, now)) {
     const bool cheap = !situation.points || *situation.points <= rules.scheduled_most_points;
     if (auto worth = worth_a_scheduled_run(rules, sample, now); worth && cheap) {

@@ -58,7 +58,9 @@ struct Situation {
 // counts as now from here on, so that every wait runs out within its own length.
 [[nodiscard]] Memory observe(const Rules& rules, Memory memory, const wal::Sample& sample, Time now);
 
-// What would be done now without anybody asking.
+// What would be done now without anybody asking. It follows from the limits alone, with one
+// exception: where something in the WAL stops the server's next start and a checkpoint is
+// the cure, one is made as if the WAL were critical.
 [[nodiscard]] Decision decide(const Rules& rules, const Memory& memory, const Situation& situation);
 
 inline constexpr Duration kLongestPause = std::chrono::hours(24 * 30);

@@ -56,6 +56,12 @@ Levels judge(const wal::Extent& pending, const Thresholds& thresholds) {
                 judge_value(pending.bytes, thresholds.warning_bytes, thresholds.critical_bytes)};
 }
 
+Health judge(const std::vector<wal::Finding>& findings) {
+  const wal::Effect worst = findings.empty() ? wal::Effect::harmless : findings.front().effect;
+  if (worst >= wal::Effect::ends_at_write) return Health::critical;
+  return worst == wal::Effect::harmless ? Health::healthy : Health::warning;
+}
+
 Levels judge_after(const Levels& previous, const wal::Extent& pending, const Thresholds& thresholds) {
   return Levels{judge_value_after(previous.files, pending.files, thresholds.warning_files, thresholds.critical_files),
                 judge_value_after(previous.bytes, pending.bytes, thresholds.warning_bytes, thresholds.critical_bytes)};

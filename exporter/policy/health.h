@@ -8,8 +8,10 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "policy/rules.h"
+#include "wal/finding.h"
 #include "wal/sample.h"
 
 namespace wal_exporter::policy {
@@ -45,6 +47,11 @@ struct Levels {
 };
 
 [[nodiscard]] Levels judge(const wal::Extent& pending, const Thresholds& thresholds);
+
+// The second voice, whatever the counts: what ends the server at a start or a write is
+// critical, what loses data at a start or has to be looked at a warning. Health is the
+// worse of both; actions follow the limits alone (but see decide in engine.h).
+[[nodiscard]] Health judge(const std::vector<wal::Finding>& findings);
 
 // As `judge`, but each verdict falls to a better level only once its value is
 // below 90 % of the limit it exceeded, so that a WAL on the edge does not flap.

@@ -13,7 +13,10 @@
 
 namespace wal_exporter::policy {
 
+// `health`: by the limits alone; what else was found in the WAL speaks for itself. `told`:
+// the health that is told of the target.
 [[nodiscard]] std::vector<std::string> recommend(Health health, const wal::Sample& sample, const Decision& decision,
-                                                 const std::optional<NotShrinking>& not_shrinking);
+                                                 const std::optional<NotShrinking>& not_shrinking,
+                                                 const wal::ServerTraits& server = {}, Health told = Health::healthy);
 
 }  // namespace wal_exporter::policy

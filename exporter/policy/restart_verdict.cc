@@ -48,11 +48,11 @@ RestartVerdict judge_restart(const Rules& rules, const Memory& memory, const Sit
             "a restart of InfluxDB 3 replays everything and empties nothing; set restart.allow_v3 where it is wanted "
             "all the same"};
   }
-  if (situation.sample != nullptr && situation.sample->newest_file_damaged) {
-    return {Kind::refuse,
-            {},
-            "the newest WAL file is damaged, so InfluxDB would end itself at its first write after the start; stop it, "
-            "copy the file away, move it aside, then start it"};
+  if (situation.sample != nullptr) {
+    const auto findings = wal::findings_of(*situation.sample, rules.server);
+    if (!findings.empty() && findings.front().effect >= wal::Effect::skipped) {
+      return {Kind::refuse, {}, describe(findings.front(), rules.server)};
+    }
   }
   if (!situation.vanished.empty()) return {Kind::refuse, {}, "a restart would lose data: " + situation.vanished};
   if (restarts_left(rules.restart, memory, situation.now) == 0) {

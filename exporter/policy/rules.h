@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/time.h"
+#include "wal/finding.h"
 #include "wal/generation.h"
 #include "wal/node_rules.h"
 
@@ -58,6 +59,7 @@ struct Rules {
 
   ThresholdRules thresholds;
   RestartRules restart;
+  wal::ServerTraits server;  // not set: as it was heard
 
   friend bool operator==(const Rules&, const Rules&) = default;
 };

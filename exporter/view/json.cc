@@ -100,6 +100,18 @@ Json vanished(const std::optional<wal::Vanished>& value) {
   return out;
 }
 
+Json findings(const std::vector<FindingView>& values) {
+  Json out = Json::array();
+  for (const auto& [finding, words] : values) {
+    out.push_back({{"reason", text(wal::to_string(finding.reason))},
+                   {"effect", text(wal::to_string(finding.effect))},
+                   {"files", finding.files},
+                   {"first", text(finding.first.file)},
+                   {"text", text(words)}});
+  }
+  return out;
+}
+
 Json thresholds(const policy::Thresholds& value) {
   return {{"warning_files", value.warning_files},
           {"critical_files", value.critical_files},
@@ -248,9 +260,11 @@ Json to_json(const TargetView& target, Time now) {
 
   out["wal_directory"] = text(target.wal_directory);
   out["newest_file_time"] = known([](const auto& s) { return time(s.newest_file); });
-  out["newest_file_damaged"] = known([](const auto& s) { return Json(s.newest_file_damaged); });
+  out["newest_file_damaged"] = sample != nullptr ? Json(is_newest_file_damaged(target)) : Json(nullptr);
   out["filesystem_avail_bytes"] =
       known([](const auto& s) { return s.filesystem_avail_bytes ? Json(*s.filesystem_avail_bytes) : Json(nullptr); });
+  out["unknown"] = known([](const auto& s) { return invalid(s.unknown); });
+  out["findings"] = findings(target.findings);
   out["notes"] = known([](const auto& s) { return texts(s.notes); });
   out["emptied_gaps"] = target.emptied_gaps;
   out["vanished"] = vanished(target.vanished);

@@ -26,6 +26,12 @@ Counters::Counters() {
   for (const events::TypeRow& type : events::kTypes) events[type.value] = 0;
 }
 
+bool is_newest_file_damaged(const TargetView& target) {
+  return (target.sample != nullptr && target.sample->newest_file_damaged) ||
+         std::any_of(target.findings.begin(), target.findings.end(),
+                     [](const FindingView& found) { return found.finding.effect == wal::Effect::ends_at_write; });
+}
+
 std::shared_ptr<const View> ViewHolder::current() const {
   const MutexLock lock(mutex_);
   return view_;

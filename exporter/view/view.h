@@ -26,6 +26,7 @@
 #include "policy/decision.h"
 #include "policy/forecast.h"
 #include "policy/health.h"
+#include "wal/finding.h"
 #include "wal/generation.h"
 #include "wal/node_rules.h"
 #include "wal/sample.h"
@@ -112,6 +113,12 @@ struct RestartView {
   std::uint64_t remaining_today = 0;
 };
 
+// What was found in the WAL, and what InfluxDB makes of it.
+struct FindingView {
+  wal::Finding finding;
+  std::string text;  // for people, with the remedy
+};
+
 struct TargetView {
   std::string name;
   std::string wal_directory;
@@ -124,6 +131,7 @@ struct TargetView {
   std::string error;             // of the last sample where it failed; empty: it went well
   std::optional<Time> stale_at;  // when the sample stops counting; nullopt: there is none
 
+  std::vector<FindingView> findings;  // the worst first
   policy::Thresholds thresholds;
   policy::Forecast forecast;
   Duration short_window = std::chrono::minutes(10);  // that the forecast's growth was taken over
@@ -162,6 +170,9 @@ struct TargetView {
 
   Counters counters;
 };
+
+// The newest WAL file ends the server at one of its next writes.
+[[nodiscard]] bool is_newest_file_damaged(const TargetView& target);
 
 struct View {
   Time started{};                                          // of the process

@@ -62,7 +62,10 @@ std::string consequence(const Finding& finding, const ServerTraits& server) {
                  ? "InfluxDB runs with --wal-replay-fail-on-error, so it will not start again"
                  : "InfluxDB will not start again";
     case Effect::ends_at_write:
-      return "InfluxDB will exit at its next write, and again after every start";
+      return std::string(finding.reason == InvalidReason::newer     ? "this InfluxDB does not read its newest WAL file"
+                         : finding.reason == InvalidReason::foreign ? "the number that a write comes to is taken"
+                                                                    : "the newest WAL file is damaged") +
+             ", so InfluxDB will exit at its next write, and again after every start";
     case Effect::skipped:
       return "InfluxDB skips what it can't read when it replays, and those writes are lost";
     case Effect::doubtful:
@@ -129,12 +132,15 @@ std::vector<Finding> findings_of(const Sample& sample, const ServerTraits& serve
   return out;
 }
 
-std::string describe(const Finding& finding, const ServerTraits& server) {
+std::string summary(const Finding& finding, const ServerTraits& server) {
   const bool one = finding.files == 1;
   return std::to_string(finding.files) + (one ? " file " : " files ") +
          std::string(row_of(kRows, finding.reason).name) + ": " + (one ? "" : "first ") + finding.first.file +
-         (finding.first.detail.empty() ? "" : " (" + finding.first.detail + ")") + "; " + consequence(finding, server) +
-         ": " + remedy(finding);
+         (finding.first.detail.empty() ? "" : " (" + finding.first.detail + ")") + "; " + consequence(finding, server);
+}
+
+std::string describe(const Finding& finding, const ServerTraits& server) {
+  return summary(finding, server) + ": " + remedy(finding);
 }
 
 }  // namespace wal_exporter::wal

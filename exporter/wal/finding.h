@@ -62,8 +62,9 @@ struct Finding {
 // All of a sample, the worst first.
 [[nodiscard]] std::vector<Finding> findings_of(const Sample& sample, const ServerTraits& server);
 
-// For people: what was found, what InfluxDB does about it, and what to do. `server`: of
-// findings_of.
+// For people: what was found, and what InfluxDB does about it. `server`: of findings_of.
+[[nodiscard]] std::string summary(const Finding& finding, const ServerTraits& server);
+// And what to do.
 [[nodiscard]] std::string describe(const Finding& finding, const ServerTraits& server);
 
 }  // namespace wal_exporter::wal

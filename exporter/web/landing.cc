@@ -47,7 +47,10 @@ std::string pending(const view::TargetView& target) {
 
 std::string replay(const view::TargetView& target) {
   if (target.sample == nullptr) return "not known yet";
-  if (target.sample->newest_file_damaged) return "the newest file is damaged: do not restart";
+  const wal::Effect worst = target.findings.empty() ? wal::Effect::harmless : target.findings.front().finding.effect;
+  if (worst == wal::Effect::stops_start) return "InfluxDB will not start again: do not restart";
+  if (worst == wal::Effect::ends_at_write) return "InfluxDB will exit at its next write: do not restart";
+  if (worst == wal::Effect::skipped) return "writes would be lost: do not restart";
   return "about " + format_duration_rough(std::chrono::duration_cast<Duration>(
                         std::chrono::duration<double>(target.forecast.replay_estimate_seconds)));
 }
@@ -56,6 +59,7 @@ std::string note(const view::TargetView& target, Time now) {
   auto note = view::unknown_reason(target, now);
   if (note.empty() && !target.error.empty()) note = "the last look failed: " + target.error;
   if (note.empty()) note = target.decision.explanation();
+  for (const auto& found : target.findings) note += "; " + found.text;
   if (target.not_shrinking) {
     note += "; does not shrink (" + std::string(policy::to_string(target.not_shrinking->cause)) +
             "): " + target.not_shrinking->detail;

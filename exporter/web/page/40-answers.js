@@ -5,13 +5,13 @@ const SLOW_SECONDS = 300;
 
 const restartAnswer = (target) => {
   if (!target.pending) return {level: 'unknown', big: 'is not known', say: ['No look at the WAL has succeeded yet.']};
-  if (target.newest_file_damaged) {
-    return {
-      level: 'critical',
-      big: 'would not help',
-      say: ['The newest WAL file is damaged. See to it before any restart.']
-    };
-  }
+  const worst = target.findings[0];
+  const bad = worst && {
+    stops_start: {level: 'critical', big: 'would be its last'},
+    ends_at_write: {level: 'critical', big: 'would not help'},
+    skipped: {level: 'warning', big: 'would lose data'}
+  }[worst.effect];
+  if (bad) return {...bad, say: [`Don't restart: ${worst.text}.`]};
   const seconds = target.forecast.replay_estimate_seconds;
   const level = seconds < QUICK_SECONDS ? 'healthy' : seconds < SLOW_SECONDS ? 'warning' : 'critical';
   const big = {healthy: 'would be quick', warning: 'would take a while', critical: 'would be slow'}[level];
@@ -42,6 +42,11 @@ const walAnswer = (target) => {
     return {level: 'unknown', big: 'can not be seen', say: ['The last good look was ', ago(target.sampled_at), '.']};
   }
   const level = target.health;
+  // What was found weighs more than how much there is.
+  const worst = target.findings[0];
+  if (worst && ['stops_start', 'ends_at_write', 'skipped'].includes(worst.effect)) {
+    return {level, big: 'holds files that it should not', say: [`${worst.text}.`]};
+  }
   const cause = target.not_shrinking;
   const growth = target.forecast.growth_short;
   const rate = growth && growth.bytes_per_second;

@@ -63,6 +63,15 @@ const showMeters = (target) => {
   setText($('retained'), since + kept + open);
 };
 
+// By what InfluxDB does about the files.
+const FINDINGS = {
+  stops_start: ['critical', 'InfluxDB will not start again'],
+  ends_at_write: ['critical', 'InfluxDB will exit at its next write'],
+  skipped: ['warning', 'The next start loses writes'],
+  doubtful: ['warning', 'A file has to be looked at'],
+  harmless: []
+};
+
 const showTroubles = (target) => {
   const found = [];
   const add = (level, title, text) => found.push(
@@ -71,11 +80,9 @@ const showTroubles = (target) => {
     add('critical', 'Health unknown', target.error || 'no fresh look at the WAL');
   else if (target.error)
     add('warning', 'The last look failed', target.error);
-  if (target.newest_file_damaged)
-    add('critical', 'The newest WAL file is damaged', 'do not restart InfluxDB before it is seen to');
-  if (target.invalid && target.invalid.length > 0) {
-    add('warning', `${plural(target.invalid.length, 'invalid file')}`,
-        target.invalid.slice(0, 5).map((one) => `${one.file} (${one.reason})`).join(', '));
+  for (const one of target.findings) {
+    const [level, title] = FINDINGS[one.effect];
+    if (level) add(level, title, one.text);
   }
   if (target.server && !target.server.up) add('warning', 'InfluxDB does not answer', target.server.error || '');
   const restart = target.restart.last;

@@ -59,7 +59,8 @@ class OnThreads : public ::testing::Test {
   void put(const std::string& file) const {
     const auto path = settings_.wal.directory / file;
     std::filesystem::create_directories(path.parent_path());
-    std::ofstream(path) << std::string(1000, 'x');
+    // One whole entry.
+    std::ofstream(path, std::ios::binary) << std::string("\x01\x00\x00\x03\xE3", 5) << std::string(995, 'x');
   }
 
   Target& start() {

@@ -142,5 +142,80 @@ TEST_F(HealthTold, OfA3xNodeIsWorseOnlyOnceACountOverTheLimitHasLasted) {
   EXPECT_EQ(bench.view()->health, Health::critical);
 }
 
+// The second voice: what was found counts whatever the limits say.
+class HealthOfFindings : public ::testing::Test {
+ protected:
+  HealthOfFindings() {
+    bench.settings.influxdb.version = wal::Generation::v3;
+    bench.settings.influxdb.url = "http://127.0.0.1:8181";
+    bench.settings.checkpoint.method = influxdb::Method::none;
+    bench.version = wal::Generation::v3;
+    bench.server = server_up("3.10.0");
+    bench.node.emplace();
+    bench.node->snapshot_size = 600;
+    bench.wal = periods_until(kBenchStart, 5);
+  }
+  void find(wal::InvalidReason reason, bool newest = false) {
+    auto& files = reason == wal::InvalidReason::newer ? bench.wal->unknown : bench.wal->invalid;
+    files = {{"00000000003.wal", reason, newest, ""}};
+  }
+
+  Bench bench;
+};
+
+TEST_F(HealthOfFindings, IsCriticalWhereTheServerEndsAndSaysWhy) {
+  find(wal::InvalidReason::times);
+  bench.start();
+  EXPECT_EQ(bench.view()->health, Health::critical);
+  EXPECT_EQ(bench.parts().memory.levels->worse(), Health::healthy) << "the limits decide on actions";
+  EXPECT_THAT(bench.store->summary_of("wal.health"),
+              HasSubstr("5 files, 500 B pending; 1 file with impossible data times: 00000000003.wal; InfluxDB will not "
+                        "start again"));
+  EXPECT_THAT(bench.store->details("wal.health").back().at("findings").at(0).get<std::string>(), HasSubstr("cure"));
+  EXPECT_THAT(bench.log(), HasSubstr("CRITICAL WAL status: 5 files, 0.00GB [plant]: 1 file with impossible data"));
+  EXPECT_FALSE(bench.parts().memory.restart_considered);
+}
+
+TEST_F(HealthOfFindings, IsAWarningWhereAStartLosesData) {
+  find(wal::InvalidReason::checksum);
+  bench.start();
+  EXPECT_EQ(bench.view()->health, Health::warning);
+  bench.wal->invalid.clear();
+  bench.pass(2min);
+  EXPECT_EQ(bench.view()->health, Health::healthy);
+  EXPECT_THAT(bench.store->healths(), ElementsAre("unknown -> warning", "warning -> healthy"));
+}
+
+TEST_F(HealthOfFindings, FollowsTheFlagsOfTheServerAlsoWhileItIsDown) {
+  find(wal::InvalidReason::checksum);
+  bench.node->fails_on_error = true;
+  bench.start();
+  EXPECT_EQ(bench.view()->health, Health::critical);
+  EXPECT_THAT(bench.store->summary_of("wal.health"),
+              HasSubstr("with --wal-replay-fail-on-error, so it will not start"));
+  bench.server = server_down();
+  bench.node.reset();
+  bench.end();
+  bench.start();
+  EXPECT_EQ(bench.view()->health, Health::critical) << "as it was said to the process before";
+}
+
+TEST_F(HealthOfFindings, OfANewerFormatIsWhatTheVersionMakesOfIt) {
+  find(wal::InvalidReason::newer, true);
+  bench.server = server_up("3.13.0");
+  bench.start();
+  EXPECT_EQ(bench.view()->health, Health::healthy);
+  EXPECT_EQ(bench.logged("of a newer format"), 1U);
+  bench.pass(10min);
+  EXPECT_EQ(bench.logged("of a newer format"), 1U) << "said once";
+  bench.server = server_up("3.10.1");
+  bench.pass(20s);
+  EXPECT_EQ(bench.view()->health, Health::critical) << "judged anew at once";
+  bench.server = server_down();
+  bench.end();
+  bench.start();
+  EXPECT_EQ(bench.view()->health, Health::critical);
+}
+
 }  // namespace
 }  // namespace wal_exporter::control

@@ -165,19 +165,24 @@ TEST(NodeFactsText, KeepsWhatTheServerSaid) {
   facts.flush_interval = std::chrono::milliseconds(100);
   facts.gen1_duration = std::chrono::minutes(1);
   facts.kept_files = 0;
-  const auto again = node_facts_from(to_text(facts));
+  facts.fails_on_error = true;
+  const std::string text = to_text(facts, "3.10.0");
+  const auto again = node_facts_from(text);
+  EXPECT_EQ(node_version_from(text), "3.10.0");
   ASSERT_TRUE(again);
   EXPECT_EQ(again->snapshot_size, 20U);
   EXPECT_EQ(again->flush_interval, facts.flush_interval);
   EXPECT_EQ(again->gen1_duration, facts.gen1_duration);
   EXPECT_EQ(again->kept_files, 0U);
   EXPECT_EQ(again->lookback, std::nullopt);
+  EXPECT_EQ(again->fails_on_error, true);
 }
 
 TEST(NodeFactsText, RubbishSaysNothing) {
   for (const char* text :
        {"", "[", "{}", "[1]", R"({"snapshot_size":0})", R"({"snapshot_size":-1})", R"({"snapshot_size":"20"})"}) {
     EXPECT_FALSE(node_facts_from(text)) << text;
+    EXPECT_EQ(node_version_from(text), "") << text;
   }
 }
 

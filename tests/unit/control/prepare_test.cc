@@ -152,12 +152,67 @@ TEST_F(Prepared, WithoutAFreshSampleIsNotSafe) {
 }
 
 TEST_F(Prepared, WithADamagedNewestFileIsNotSafe) {
-  bench.wal->newest_file_damaged = true;
+  bench.wal->invalid = {{"00000000005.wal", wal::InvalidReason::empty, true, ""}};
   bench.start();
   const auto said = answer(bench.prepare_restart({})).value();
   EXPECT_FALSE(said.safe);
-  EXPECT_THAT(said.message, HasSubstr("Not safe: the newest WAL file is damaged"));
+  EXPECT_THAT(said.message, HasSubstr("Not safe: 1 file that is empty: 00000000005.wal; the newest WAL file is "
+                                      "damaged, so InfluxDB will exit at its next write"));
   EXPECT_THAT(bench.wanted.checkpoints, IsEmpty());
+}
+
+// Also where nothing is pending: the start reads it all the same.
+TEST_F(Prepared, WithADoubledNumberIsNotSafe) {
+  of_3x();
+  bench.wal = periods_until(kBenchStart, 0);
+  bench.wal->invalid = {{"00000000009.wal.bak", wal::InvalidReason::doubled, false, ""}};
+  bench.start();
+  const auto said = answer(bench.prepare_restart({})).value();
+  EXPECT_FALSE(said.safe);
+  EXPECT_THAT(said.message, HasSubstr("InfluxDB will not start again: stop InfluxDB, move the file out of wal/"));
+}
+
+TEST_F(Prepared, WhereACheckpointIsTheCureIsSafeOnceItHasHelped) {
+  of_3x();
+  for (const bool helps : {true, false}) {
+    Bench one;
+    std::swap(one.settings, bench.settings);
+    one.version = wal::Generation::v3;
+    one.server = server_up("3.10.0");
+    one.node.emplace();
+    one.wal = periods_until(kBenchStart, 10);
+    one.wal->periods[3].void_times = true;
+    one.wal->invalid = {{"00000000004.wal", wal::InvalidReason::times, false, ""}};
+    one.settings.dry_run = false;
+    one.checkpoint_does = [&](const RunCheckpoint&) {
+      if (helps) one.wal = periods_until(kBenchStart, 0);
+      influxdb::Outcome outcome;
+      outcome.kind = OutcomeKind::succeeded;
+      outcome.message = "10 files covered";
+      return outcome;
+    };
+    one.start(Purpose::explain);
+    const auto request = one.prepare_restart({.max_wait = 1h});
+    const auto said = one.answer_to<view::PrepareRestartAnswer>(request).value();
+    EXPECT_EQ(said.safe, helps) << said.message;
+    EXPECT_THAT(said.message, HasSubstr(helps ? "Safe to restart: 10 files covered" : "InfluxDB will not start again"));
+    ASSERT_EQ(one.wanted.checkpoints.size(), 1U);
+    std::swap(one.settings, bench.settings);
+  }
+}
+
+TEST_F(Prepared, WhatIsLeftAndWouldBeSkippedIsNotSafe) {
+  bench.wal->invalid = {{"db/autogen/3/_00001.wal", wal::InvalidReason::checksum, false, ""}};
+  bench.checkpoint_does = [](const RunCheckpoint&) {
+    influxdb::Outcome outcome;
+    outcome.kind = OutcomeKind::succeeded;
+    outcome.message = "5 shards are empty";
+    return outcome;
+  };
+  bench.start();
+  const auto said = answer(bench.prepare_restart({})).value();
+  EXPECT_FALSE(said.safe);
+  EXPECT_THAT(said.message, HasSubstr("Not safe: 5 shards are empty; 1 file whose content does not match"));
 }
 
 TEST_F(Prepared, WhatIsBlockedIsNotSafeAndNoted) {

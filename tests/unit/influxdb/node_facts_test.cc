@@ -83,6 +83,17 @@ TEST_F(AskNode, The311NamesCountBeforeTheOldOnes) {
   EXPECT_THAT(facts.problems, IsEmpty());
 }
 
+TEST_F(AskNode, WhetherAStartFailsOnErrorsIsAFlag) {
+  const auto fails = [&](const std::string& flags) {
+    return ask(answer("[" + node("n1", "running", flags) + "]"), answer("[]")).fails_on_error;
+  };
+  EXPECT_EQ(fails("{}"), false);
+  EXPECT_EQ(fails(R"({"wal-replay-fail-on-error":"true"})"), true);
+  EXPECT_EQ(fails(R"({"wal-replay-fail-on-error":true})"), true);
+  EXPECT_EQ(fails(R"({"wal-replay-fail-on-error":""})"), true);
+  EXPECT_EQ(fails(R"({"wal-replay-fail-on-error":"false"})"), false);
+}
+
 TEST_F(AskNode, FlagsLeftAtTheirDefaultsAreKnown) {
   const auto facts = ask(answer("[" + node("n1", "running", "{}") + "]"), answer("[]"));
   EXPECT_EQ(facts.snapshot_size, 600U);

@@ -51,6 +51,8 @@ Names with_sample() {
                 {"influxdb_wal_invalid_files", "gauge"},
                 {"influxdb_wal_vanished_files", "gauge"},
                 {"influxdb_wal_vanished_bytes", "gauge"},
+                {"influxdb_wal_findings", "gauge"},
+                {"influxdb_wal_unknown_files", "gauge"},
                 {"influxdb_wal_threshold_files", "gauge"},
                 {"influxdb_wal_threshold_bytes", "gauge"},
                 {"influxdb_wal_replay_estimate_seconds", "gauge"}});

@@ -31,6 +31,25 @@ TEST(Decide, HealthyIsLeftAlone) {
   EXPECT_EQ(decision.explanation(), "5 files, 1000 B pending, limit for warning 30 files or 1.0 GiB: nothing to do");
 }
 
+// The next start fails with that file, and only a snapshot while the server runs helps.
+TEST(Decide, WhatACheckpointCuresIsCheckpointedThoughNoLimitIsReached) {
+  HandDriven target = checkpointed(kHealthy, seconds(1));
+  target.sample->invalid = {{"00000000003.wal", wal::InvalidReason::times, false, ""}};
+  const Decision decision = target.decide(minutes(2));
+  EXPECT_EQ(decision.action, Action::checkpoint) << "the cooldown does not hold it";
+  EXPECT_EQ(decision.reason, Reason::critical);
+  EXPECT_THAT(decision.why, HasSubstr("InfluxDB will not start again, and a checkpoint is the cure"));
+}
+
+TEST(Decide, WhatNoCheckpointCuresIsNoReasonForOne) {
+  for (const wal::InvalidReason reason : {wal::InvalidReason::doubled, wal::InvalidReason::empty}) {
+    HandDriven target;
+    target.take_sample(kHealthy, seconds(0));
+    target.sample->invalid = {{"00000000003.wal", reason, true, ""}};
+    EXPECT_EQ(target.decide(seconds(0)).reason, std::nullopt);
+  }
+}
+
 TEST(Decide, WarningIsCheckpointed) {
   HandDriven target;
   target.take_sample(kWarning, seconds(0));

@@ -47,12 +47,33 @@ TEST(Recommend, DamagedFilesAreCountedAndTheFirstIsNamed) {
   wal::Sample sample;
   sample.invalid = {{"db/autogen/1/_00002.wal", wal::InvalidReason::checksum, false, "entry 3"},
                     {"db/autogen/1/_00005.wal", wal::InvalidReason::too_short, false, ""}};
-  const auto lines = recommend(Health::healthy, sample, {}, {});
-  ASSERT_EQ(lines.size(), 3U);
-  EXPECT_THAT(lines[2], HasSubstr("2 files"));
-  EXPECT_THAT(lines[2], HasSubstr("db/autogen/1/_00002.wal (checksum: entry 3)"));
-  sample.invalid.pop_back();
-  EXPECT_THAT(recommend(Health::healthy, sample, {}, {})[2], HasSubstr("1 file of the WAL"));
+  EXPECT_THAT(
+      recommend(Health::healthy, sample, {}, {}),
+      ElementsAre(HasSubstr("1 file whose content does not match its checksum: db/autogen/1/_00002.wal (entry 3); "
+                            "InfluxDB skips what it can't read when it replays, and those writes are lost"),
+                  HasSubstr("1 file that is cut short: db/autogen/1/_00005.wal;")));
+  sample.invalid.push_back(sample.invalid.front());
+  EXPECT_THAT(recommend(Health::healthy, sample, {}, {})[0], HasSubstr("2 files whose content"));
+}
+
+TEST(Recommend, NothingIsOptimalWhileAnythingIsFound) {
+  wal::Sample sample;
+  sample.unknown = {{"00000000009.wal", wal::InvalidReason::newer, true, "it begins with idb3.002"}};
+  EXPECT_THAT(recommend(Health::healthy, sample, {}, {}), ElementsAre(HasSubstr("leave it there")));
+  EXPECT_THAT(recommend(Health::healthy, sample, {}, {}, {"3.10.0", false}),
+              ElementsAre(HasSubstr("start a version of InfluxDB that reads it")));
+}
+
+TEST(Recommend, NothingIsOptimalThatIsToldAsWorseThanItsLimits) {
+  EXPECT_THAT(recommend(Health::healthy, {}, {}, {}, {}, Health::warning), testing::IsEmpty());
+}
+
+TEST(Recommend, NoRestartWhereItWouldLoseDataOrTheServer) {
+  wal::Sample sample;
+  sample.invalid = {{"00000000003.wal", wal::InvalidReason::times, false, ""}};
+  EXPECT_THAT(recommend(Health::critical, sample, {}, {}),
+              ElementsAre("Immediate checkpoint required", "Review write patterns and batch size",
+                          HasSubstr("a checkpoint while InfluxDB still runs is the cure")));
 }
 
 TEST(Recommend, NotesOfTheLookFollowInTheirOrder) {

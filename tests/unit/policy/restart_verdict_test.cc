@@ -61,18 +61,41 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"version 3", [](World& w) { w.version_3 = true; }, Kind::refuse, {}, "set restart.allow_v3"},
         Case{"version 3 allowed", [](World& w) { w.version_3 = w.rules.allow_v3 = true; }, Kind::go, {}, ""},
         Case{"damaged newest file",
-             [](World& w) { w.target.sample->newest_file_damaged = true; },
-             Kind::refuse,
-             {},
-             "the newest WAL file is damaged"},
-        Case{"damaged newest file of 3 whatever is allowed",
              [](World& w) {
-               w.version_3 = w.rules.allow_v3 = w.rules.unprepared = true;
-               w.target.sample->newest_file_damaged = true;
+               w.target.sample->invalid = {{"00000000004.wal", wal::InvalidReason::empty, true, ""}};
              },
              Kind::refuse,
              {},
-             "move it aside"},
+             "InfluxDB will exit at its next write"},
+        Case{"what stops a start",
+             [](World& w) {
+               w.target.sample->invalid = {{"a", wal::InvalidReason::times, false, ""}};
+             },
+             Kind::refuse,
+             {},
+             "InfluxDB will not start again"},
+        Case{"what a start would lose",
+             [](World& w) {
+               w.target.sample->invalid = {{"a", wal::InvalidReason::checksum, false, ""}};
+             },
+             Kind::refuse,
+             {},
+             "those writes are lost"},
+        Case{"what only has to be looked at",
+             [](World& w) {
+               w.target.sample->invalid = {{"a", wal::InvalidReason::unreadable, false, ""}};
+             },
+             Kind::go,
+             {},
+             ""},
+        Case{"damaged newest file of 3 whatever is allowed",
+             [](World& w) {
+               w.version_3 = w.rules.allow_v3 = w.rules.unprepared = true;
+               w.target.sample->invalid = {{"00000000004.wal", wal::InvalidReason::magic, true, ""}};
+             },
+             Kind::refuse,
+             {},
+             "move the file out of wal/"},
         Case{"none allowed",
              [](World& w) { w.rules.max_per_day = 0; },
              Kind::refuse,
