@@ -35,6 +35,7 @@ constexpr std::array kRows{
     Row{InvalidReason::foreign, "that does not belong there", kDoubtful, kEnds, kDoubtful},
     Row{InvalidReason::older, "of an older format (InfluxDB 3.0 alpha)", kSkipped, kEnds, kStops},
     Row{InvalidReason::other_edition, "of another edition of InfluxDB", kStops, kStops, kStops},
+    Row{InvalidReason::snapshot, "of a snapshot with an impossible number", kSkipped, kSkipped, kSkipped},
     Row{InvalidReason::newer, "of a newer format", kSkipped, kEnds, kStops},
     Row{InvalidReason::stray, "that is no WAL file", kHarmless, kHarmless, kStops},
 };
@@ -55,6 +56,10 @@ constexpr std::string_view kMoveOut =
     "`influxdb_wal_exporter --once` finds nothing more before the start";
 
 std::string consequence(const Finding& finding, const ServerTraits& server) {
+  if (finding.reason == InvalidReason::snapshot) {
+    return "InfluxDB goes by it at its next start: it skips every WAL file up to that number, and those writes are "
+           "lost";
+  }
   switch (finding.effect) {
     case Effect::stops_start:
       return server.fails_on_error &&
@@ -80,6 +85,11 @@ std::string consequence(const Finding& finding, const ServerTraits& server) {
 }
 
 std::string remedy(const Finding& finding) {
+  if (finding.reason == InvalidReason::snapshot) {
+    return "stop InfluxDB, move the file out of snapshots/ and keep it, and see that `influxdb_wal_exporter --once` "
+           "finds "
+           "nothing more before the start";
+  }
   switch (finding.reason) {
     case InvalidReason::unreadable:
       return "let the exporter's user read it";

@@ -155,15 +155,11 @@ Result<std::string> NodeSnapshots::why_beyond_belief(const Snapshot& snapshot, s
     if (*content != nullptr && (*content)->snapshot) near = (*content)->snapshot->wal_file_sequence;
   }
   if (covers <= kMostFileNumber && (!near || covers <= *near || covers - *near <= kMostAhead)) return std::string();
-  return "snapshot " + escape_control((path / snapshot_name(snapshot.sequence)).string()) +
-         " is not used: it says that it covers the WAL files up to number " + std::to_string(covers) + ", " +
+  return "it says that it covers the WAL files up to number " + std::to_string(covers) + ", " +
          (near ? "far beyond " +
                      std::string(newest_file ? "the newest in wal/, " : "those of the snapshot before it, ") +
                      std::to_string(*near)
-               : std::string("which none can have")) +
-         "; InfluxDB may skip files that it should replay at its next start: move this snapshot out of snapshots/, "
-         "with "
-         "InfluxDB stopped, if nobody can explain it";
+               : std::string("which none can have"));
 }
 
 Result<SnapshotsFound> NodeSnapshots::find(int root, const std::filesystem::path& path,
@@ -226,18 +222,19 @@ Result<SnapshotsFound> NodeSnapshots::find(int root, const std::filesystem::path
     const Read& file = **content;
     if (is_known && known_->identity == file.identity) break;
     if (is_known) timed_.clear();  // this file was replaced, so others may have been too
-    std::string refused = file.refused;
     if (file.snapshot) {
       auto beyond = why_beyond_belief(*file.snapshot, newest_file, std::span(candidate + 1, candidates.end()),
                                       (*folder)->get(), whole, counter, stop);
       if (!beyond) return tl::unexpected(beyond.error());
-      refused = *std::move(beyond);
+      if (beyond->empty()) {
+        known_ = Known{*file.snapshot, file.identity};
+        break;
+      }
+      found.beyond_belief.push_back(
+          {"snapshots/" + snapshot_name(*candidate), InvalidReason::snapshot, false, *std::move(beyond)});
+    } else {
+      found.notes.push_back(file.refused);
     }
-    if (refused.empty()) {
-      known_ = Known{*file.snapshot, file.identity};
-      break;
-    }
-    found.notes.push_back(std::move(refused));
     if (is_known) break;
   }
   if (known_) found.newest = known_->snapshot;

@@ -26,6 +26,7 @@ struct SnapshotsFound {
   std::vector<Time> times;         // newest first; at most kMostTimed
   std::uint64_t covered = 0;       // how many, from the oldest on, a metadata checkpoint covers
   std::vector<std::string> notes;  // about snapshots that are not usable
+  std::vector<InvalidFile> beyond_belief;
 };
 
 class NodeSnapshots {
@@ -66,7 +67,7 @@ class NodeSnapshots {
   // As of now: nullptr where the file is gone. Read only if it has changed.
   [[nodiscard]] Result<const Read*> read(int folder, const std::filesystem::path& path, std::uint64_t sequence,
                                          ReadCounter& counter, const std::stop_token& stop);
-  // Why the snapshot's number of the last WAL file is not believed; empty: it is. `older`: the
+  // Why the snapshot's number of the last WAL file is not believed; empty: it is. Not used then. `older`: the
   // snapshots before it, newest first.
   [[nodiscard]] Result<std::string> why_beyond_belief(const Snapshot& snapshot,
                                                       std::optional<std::uint64_t> newest_file,

@@ -105,6 +105,7 @@ class NodeSource final : public WalSource {
     sample.snapshot_times = snapshots->times;
     sample.snapshots_covered = snapshots->covered;
     for (const std::string& note : snapshots->notes) add_note(sample, note);
+    sample.invalid = snapshots->beyond_belief;
 
     const std::uint64_t last = snapshots->newest ? snapshots->newest->wal_file_sequence : 0;
     auto identified = start_over_if_replaced(*folder, path, listed, snapshots->newest, sample);

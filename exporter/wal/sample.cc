@@ -23,6 +23,8 @@ std::string_view to_string(InvalidReason reason) {
       return "older";
     case InvalidReason::other_edition:
       return "other_edition";
+    case InvalidReason::snapshot:
+      return "snapshot";
     case InvalidReason::newer:
       return "newer";
     case InvalidReason::stray:

@@ -45,18 +45,19 @@ enum class InvalidReason {
   foreign,        // 3.x: a WAL file whose name is not that of its number
   older,          // 3.x: of a 3.0 alpha
   other_edition,  // 1.x, 2.x: a .wrr file
+  snapshot,       // 3.x: a snapshot that claims to cover files which nobody has written
   newer,          // 3.x: a format that we don't know; no damage: in Sample::unknown
   stray,          // 3.x: no WAL file, or a folder; likewise
   count
 };
 // Those that are counted as invalid; `doubled` counts as foreign.
 inline constexpr InvalidReason kInvalidReasons[] = {
-    InvalidReason::empty,    InvalidReason::too_short,  InvalidReason::magic,
-    InvalidReason::checksum, InvalidReason::unreadable, InvalidReason::times,
-    InvalidReason::foreign,  InvalidReason::older,      InvalidReason::other_edition};
+    InvalidReason::empty,         InvalidReason::too_short, InvalidReason::magic,   InvalidReason::checksum,
+    InvalidReason::unreadable,    InvalidReason::times,     InvalidReason::foreign, InvalidReason::older,
+    InvalidReason::other_edition, InvalidReason::snapshot};
 
 // The label value: empty, short, magic, checksum, unreadable, times, foreign, older,
-// other_edition, newer, stray.
+// other_edition, snapshot, newer, stray.
 [[nodiscard]] std::string_view to_string(InvalidReason reason);
 
 struct InvalidFile {

@@ -97,7 +97,8 @@ TEST(Render, InvalidFilesAreCountedByReasonAndZeroIsSaid) {
                           "influxdb_wal_invalid_files{target=\"plant\",reason=\"times\"} 0",
                           "influxdb_wal_invalid_files{target=\"plant\",reason=\"foreign\"} 0",
                           "influxdb_wal_invalid_files{target=\"plant\",reason=\"older\"} 0",
-                          "influxdb_wal_invalid_files{target=\"plant\",reason=\"other_edition\"} 0"));
+                          "influxdb_wal_invalid_files{target=\"plant\",reason=\"other_edition\"} 0",
+                          "influxdb_wal_invalid_files{target=\"plant\",reason=\"snapshot\"} 0"));
 }
 
 TEST(Render, TheCauseThatHoldsIsOneAndNoneIsWithoutAProblem) {

@@ -51,6 +51,15 @@ TEST(Finding, OtherEditionsStop2711AndLaterAndWhatIsNotKnown) {
   EXPECT_EQ(effect_of(InvalidReason::other_edition, false, {"1.8.10", false}), Effect::harmless);
 }
 
+TEST(Finding, ASnapshotThatHidesFilesLosesThemAtTheNextStart) {
+  const ServerTraits server{"3.10.0", false};
+  EXPECT_EQ(effect_of(InvalidReason::snapshot, false, server), Effect::skipped);
+  const std::string text = describe(
+      {InvalidReason::snapshot, Effect::skipped, 1, {"snapshots/1", InvalidReason::snapshot, false, "why"}}, server);
+  EXPECT_THAT(text, HasSubstr("it skips every WAL file up to that number, and those writes are lost"));
+  EXPECT_THAT(text, HasSubstr("stop InfluxDB, move the file out of snapshots/ and keep it"));
+}
+
 TEST(Finding, FilesOfOneKindAndEffectAreOneFindingTheWorstFirst) {
   Sample sample;
   sample.invalid = {{"00000000007.wal", InvalidReason::empty, false, ""},
@@ -73,7 +82,9 @@ TEST(Finding, AFileIsOnlyEverMovedOutOfTheFolderWithTheServerStopped) {
       const auto reason = static_cast<InvalidReason>(i);
       const std::string text = describe({reason, effect_of(reason, true, server), 1, file}, server);
       if (text.find("move") != std::string::npos) {
-        EXPECT_NE(text.find("stop InfluxDB, move the file out of wal/ and keep it"), std::string::npos) << text;
+        const std::string folder = reason == InvalidReason::snapshot ? "snapshots/" : "wal/";
+        EXPECT_NE(text.find("stop InfluxDB, move the file out of " + folder + " and keep it"), std::string::npos)
+            << text;
         EXPECT_NE(text.find("--once"), std::string::npos) << text;
         EXPECT_NE(reason, InvalidReason::newer) << text;
       }

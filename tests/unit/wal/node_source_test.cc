@@ -236,8 +236,11 @@ TEST_F(Node, ASnapshotFarBeyondTheNewestFileIsSaidAndTheOneBeforeItCounts) {
     EXPECT_EQ(sample->pending.files, 8U) << beyond;
     EXPECT_EQ(sample->snapshot->sequence, 1U);
     EXPECT_EQ(sample->sequence_gaps, 0U);
-    ASSERT_EQ(sample->notes.size(), 1U);
-    EXPECT_THAT(sample->notes[0], HasSubstr("up to number " + std::to_string(beyond) + ", far beyond the newest"));
+    ASSERT_EQ(sample->invalid.size(), 1U);
+    EXPECT_EQ(sample->invalid[0].file, "snapshots/18446744073709551613.info.json");
+    EXPECT_EQ(sample->invalid[0].reason, InvalidReason::snapshot);
+    EXPECT_THAT(sample->invalid[0].detail,
+                HasSubstr("up to number " + std::to_string(beyond) + ", far beyond the newest"));
   }
 }
 
@@ -248,22 +251,22 @@ TEST_F(Node, WithoutAnotherSnapshotOneBeyondBeliefLeavesEverythingPending) {
   const auto sample = look_once();
   EXPECT_EQ(sample->pending.files, 12U);
   EXPECT_EQ(sample->sequence_gaps, 0U);
-  EXPECT_EQ(sample->notes.size(), 1U);
+  EXPECT_EQ(sample->invalid.size(), 1U);
 }
 
 // As of an idle server that keeps no snapshotted files.
 TEST_F(Node, WhereNoFileIsLeftTheSnapshotBeforeItSaysWhatIsLikely) {
   write_all(snapshot(1), snapshot_json(1, 5'000'000));
   const auto alone = look_once();
-  EXPECT_TRUE(alone->notes.empty());
+  EXPECT_TRUE(alone->invalid.empty());
   EXPECT_EQ(alone->snapshot->wal_file_sequence, 5'000'000U);
   write_all(snapshot(2), snapshot_json(2, 5'001'800));
   EXPECT_EQ(look_once()->snapshot->sequence, 2U);
   write_all(snapshot(3), snapshot_json(3, 6'000'000));
   const auto sample = look_once();
   EXPECT_EQ(sample->snapshot->sequence, 2U);
-  ASSERT_EQ(sample->notes.size(), 1U);
-  EXPECT_THAT(sample->notes[0], HasSubstr("far beyond those of the snapshot before it, 5001800"));
+  ASSERT_EQ(sample->invalid.size(), 1U);
+  EXPECT_THAT(sample->invalid[0].detail, HasSubstr("far beyond those of the snapshot before it, 5001800"));
 }
 
 // They cover some of what is missing in front; only what is missing between files is known.
