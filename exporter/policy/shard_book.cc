@@ -102,7 +102,10 @@ ShardBook after_failure(ShardBook book, const wal::Shard& shard, std::string why
   ShardEntry* entry = entry_of(book, shard.key());
   if (entry == nullptr) return book;
   const bool first = entry->state != ShardState::pending || entry->failures == 0;
-  if (first) *entry = ShardEntry{.since = now};
+  if (first) {
+    *entry = {};
+    entry->since = now;
+  }
   entry->failures = std::min(entry->failures + 1, kMostShardFailures + 100);
   entry->proven_on = segments_mark(shard, ShardState::pending);
   entry->why = shortened(std::move(why));
