@@ -28,8 +28,10 @@ std::string health_told_last(Ledger& ledger) {
 
 }  // namespace
 
-HealthState::HealthState(Ledger& ledger, Duration line_interval)
-    : line_interval_(line_interval), told_before_start_(health_told_last(ledger)) {}
+HealthState::HealthState(Ledger& ledger, Duration line_interval, std::string vanished)
+    : line_interval_(line_interval),
+      told_before_start_(health_told_last(ledger)),
+      told_vanished_(std::move(vanished)) {}
 
 std::optional<Judged> HealthState::judge(const WalState& wal, const ServerState& server, const VanishState& vanish,
                                          policy::Memory& memory, Chart& chart, Now now) {
@@ -97,7 +99,8 @@ void HealthState::log_findings(const Ledger& ledger) {
 void HealthState::tell(const Judged& judged, const WalState& wal, const VanishState& vanish,
                        const std::vector<std::string>& advice, Ledger& ledger, Now now) {
   const std::string vanished = vanish.text();
-  const bool changed = judged.from != health_ || (!vanished.empty() && vanished != told_vanished_);
+  const bool vanished_now = !vanished.empty() && vanished != told_vanished_;
+  const bool changed = judged.from != health_ || vanished_now;
   told_vanished_ = vanished;
   // As the older service did: a line per interval, and one for every change.
   const bool notable = changed || now.steady >= next_line_;
@@ -109,7 +112,7 @@ void HealthState::tell(const Judged& judged, const WalState& wal, const VanishSt
   }
   if (!changed) return;
   // A start of the exporter is no change of the health that hooks were told of.
-  if (vanished.empty() && std::exchange(told_before_start_, {}) == policy::to_string(health_)) return;
+  if (std::exchange(told_before_start_, {}) == policy::to_string(health_) && !vanished_now) return;
   nlohmann::ordered_json detail;
   detail["from"] = policy::to_string(judged.from);
   detail["to"] = policy::to_string(health_);

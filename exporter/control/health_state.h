@@ -26,8 +26,8 @@ struct Judged {
 class HealthState {
  public:
   // Restores from `ledger` what the last event told. `line_interval`: between two lines
-  // of the log for a health that stays.
-  HealthState(Ledger& ledger, Duration line_interval);
+  // of the log for a health that stays. `vanished`: what was told of files before.
+  HealthState(Ledger& ledger, Duration line_interval, std::string vanished);
 
   // There is a new sample, or more is known of the server; judge() looks at it.
   void sampled() { judged_ = false; }

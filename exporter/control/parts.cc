@@ -11,7 +11,8 @@ Parts::Parts(settings::Target target, bool acts, bool judges_at_once, Ledger kep
       wal(settings.rules.sample_interval, std::max(settings.forecast.short_window, settings.forecast.long_window)),
       server(settings, ledger, judges_at_once, now),
       chart(ledger, settings.rules.sample_interval, now),
-      health(ledger, settings.rules.sample_interval),
+      vanish(ledger),
+      health(ledger, settings.rules.sample_interval, vanish.text()),
       restarter(settings, acts, ledger, now),
       requests(ledger) {
   if (const auto stored = ledger.kept(kMemoryKey)) {

@@ -5,7 +5,8 @@
 // right after the sample that misses them: it counts only if it is up and was not started
 // meanwhile (down in between, or another process id). Where it can't be asked, a directory
 // and folders count, and single files do not. A start ends it: what those files alone held
-// is lost then, or persisted.
+// is lost then, or persisted. An end of the exporter does not end it: what stands is kept, and
+// holds until a WAL file (3.x: a snapshot) is newer.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +20,14 @@
 
 namespace wal_exporter::control {
 
+// Under which what stands is kept.
+inline constexpr const char* kVanishedKey = "vanished";
+
 class VanishState {
  public:
+  // Restores from `ledger` what stood at the end of an earlier process.
+  explicit VanishState(Ledger& ledger);
+
   // A sample shows the WAL. True: the server is to be asked now.
   [[nodiscard]] bool take(const wal::Sample& sample, const ServerState& server, Ledger& ledger);
   // The server has answered. True: it is to be asked again now.
@@ -28,8 +35,6 @@ class VanishState {
 
   // Whether the server's word is awaited; what health is depends on it.
   [[nodiscard]] bool suspects() const { return suspected_.has_value(); }
-  // As the server said it last; empty: it has not.
-  [[nodiscard]] const std::string& server_version() const { return version_; }
   // What vanished and matters; nullopt: nothing.
   [[nodiscard]] const std::optional<wal::Vanished>& standing() const { return standing_; }
   // For people, where something does.
@@ -37,15 +42,16 @@ class VanishState {
 
  private:
   void confirm(const wal::Vanished& vanished, Ledger& ledger);
+  void keep(Ledger& ledger) const;
   void excuse(const std::string& why, Ledger& ledger);
 
   std::uint64_t number_ = 0;  // of the last that was taken in
   wal::Layout layout_ = wal::Layout::segments;
   std::optional<wal::Vanished> suspected_;
   std::optional<wal::Vanished> standing_;
+  bool is_of_before_ = false;  // standing_ is of an earlier process
 
   // Of the server.
-  std::string version_;
   std::string process_;
   bool was_down_ = false;
   std::uint64_t starts_ = 0;         // seen

@@ -127,6 +127,45 @@ TEST_F(VanishTold, BehindTheSnapshotCountsOnlyWhereEverySnapshotLeavesAManifest)
   }
 }
 
+TEST_F(VanishTold, OutlastsTheExporterAndIsNotToldAgain) {
+  bench.server.process_id = "one";
+  start();
+  vanish();
+  pass();
+  const auto told = bench.store->details("wal.health").size();
+  bench.wal->vanished.reset();  // a new reader has nothing to compare with
+  bench.wal->newest_file = std::nullopt;
+  bench.end();
+  bench.start();
+  pass();
+  EXPECT_EQ(bench.view()->health, Health::warning);
+  ASSERT_TRUE(bench.view()->vanished.has_value());
+  EXPECT_EQ(bench.view()->vanished->extent, (wal::Extent{3, 3'145'728}));
+  EXPECT_EQ(bench.store->details("wal.health").size(), told);
+  bench.wal = segments(1);
+  bench.wal->newest_file = bench.now().wall;
+  pass();
+  EXPECT_EQ(bench.view()->vanished, std::nullopt);
+  bench.end();
+  bench.start();
+  pass();
+  EXPECT_EQ(bench.view()->vanished, std::nullopt);
+}
+
+TEST_F(VanishTold, AStartOfTheServerWhileTheExporterWasDownEndsIt) {
+  bench.server.process_id = "one";
+  start();
+  vanish();
+  pass();
+  bench.wal->vanished.reset();
+  bench.wal->newest_file = std::nullopt;
+  bench.end();
+  bench.server.process_id = "two";
+  bench.start();
+  pass();
+  EXPECT_EQ(bench.view()->vanished, std::nullopt);
+}
+
 TEST_F(VanishTold, NoRestartIsCalledSafe) {
   start();
   vanish();
