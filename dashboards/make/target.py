@@ -59,7 +59,7 @@ def at_a_glance():
                   [now(wal("files", 'state="pending"'), "pending")], PENDING, decimals=0)),
          (4, stat(8, "Pending size", "Size of the WAL files that a restart would replay.", "bytes",
                   [now(wal("bytes", 'state="pending"'), "pending")], PENDING, decimals=1)),
-         (5, stat(9, "Growth", "Net growth of the pending bytes over each window, since the last checkpoint at most.", "binBps",
+         (5, stat(9, "Growth", "Bytes written to the WAL per second over each window, since the last nudge at most.", "binBps",
                   [now(wal("growth_bytes_per_second"), "{{window}}")], PENDING, decimals=1)),
          (4, stat(10, "Critical in", "When the critical limit is reached by count or size if growth goes on as it is.", "s",
                   [now(f"clamp_max({wal('threshold_eta_seconds', CRITICAL)}, {DAY})", "critical")],
@@ -91,13 +91,13 @@ def the_wal():
          (12, against_limits(16, "files", "Files against their limits", "none", 0)),
          (12, against_limits(17, "bytes", "Size against its limits", "bytes", 1))),
         (8,
-         (8, graph(18, "Growth of the size", "Net growth of the pending bytes by window, and what was seen to be written (a "
-                   "lower bound). Negative: it shrinks.", "binBps",
-                   [query(wal("growth_bytes_per_second"), "net, {{window}}"),
+         (8, graph(18, "Growth of the size", "What was seen to be written (a lower bound), by window and between two points of "
+                   "the graph. What a snapshot or checkpoint takes away counts for nothing.", "binBps",
+                   [query(wal("growth_bytes_per_second"), "{{window}}"),
                     query(f"rate({wal('written_bytes_total')}[$__rate_interval])", "written")], decimals=1)),
-         (8, graph(19, "Growth of the files", "Net growth of the pending files by window, and files seen to appear (a lower "
-                   "bound). Negative: it shrinks.", "cps",
-                   [query(wal("growth_files_per_second"), "net, {{window}}"),
+         (8, graph(19, "Growth of the files", "Files seen to appear (a lower bound), by window and between two points of the "
+                   "graph. What a snapshot or checkpoint takes away counts for nothing.", "cps",
+                   [query(wal("growth_files_per_second"), "{{window}}"),
                     query(f"rate({wal('written_files_total')}[$__rate_interval])", "written")])),
          (8, graph(20, "Time to the limits", "Time until a level is reached if growth goes on as it is; 0: it has been. A line at "
                    "the top: not within a day.", "s",

@@ -120,8 +120,7 @@ void print_text(const view::TargetView& target, Time now, std::ostream& out) {
              std::chrono::duration<double>(target.forecast.replay_estimate_seconds)))
       << "\n";
   if (target.not_shrinking) {
-    out << "  not shrinking  " << policy::to_string(target.not_shrinking->cause) << ": "
-        << escape_control(target.not_shrinking->detail) << "\n";
+    out << "  snapshot       " << escape_control(policy::advice(*target.not_shrinking)) << "\n";
   }
   for (const auto* files : {&sample.invalid, &sample.unknown}) {
     for (const wal::InvalidFile& file : *files) {
@@ -158,8 +157,7 @@ void explain_text(const view::TargetView& target, const std::optional<control::N
       << (names.empty() ? "none" : join(names, ", ")) << "\n  because  "
       << escape_control(target.error.empty() ? decision.explanation() : target.error) << "\n";
   if (target.not_shrinking) {
-    out << "  not shrinking, " << policy::to_string(target.not_shrinking->cause) << ": "
-        << escape_control(target.not_shrinking->detail) << "\n";
+    out << "  snapshot " << escape_control(policy::advice(*target.not_shrinking)) << "\n";
   }
   if (!outlook) return;
   out << "  plan     " << (outlook->plan ? escape_control(outlook->plan->explanation) : std::string("none can be made"))

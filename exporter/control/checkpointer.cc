@@ -132,7 +132,7 @@ void Checkpointer::end(Parts& parts, RunEnded result, Now now) {
   reclaimed_ += outcome.reclaimed;
   const Log& log = parts.ledger.log();
   if (outcome.kind == OutcomeKind::succeeded) {
-    parts.wal.forget_growth();
+    if (method_of(parts).writes_points()) parts.wal.forget_growth();
     log->info("Checkpoint completed successfully: {} [{}]", outcome.message, parts.settings.name);
   } else {
     log->log(ended.success ? spdlog::level::info : spdlog::level::err, "Checkpoint {}: {} [{}]",

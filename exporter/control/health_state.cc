@@ -59,9 +59,9 @@ void HealthState::explain(const WalState& wal, const ServerState& server, const 
                           const policy::ForecastRules& rules, bool stale, Now now) {
   not_shrinking_.reset();
   if (stale) return;
-  const auto rate = policy::growth(wal.history(), rules.short_window);
   not_shrinking_ = policy::not_shrinking(*wal.sample(), server.node().rules, server.clock(now), own_trigger_of(memory),
-                                         rate ? std::optional<double>(rate->files_per_second) : std::nullopt);
+                                         policy::growth(wal.history(), rules.short_window),
+                                         policy::resolve(server.rules().thresholds, *wal.sample()));
   if (not_shrinking_ && not_shrinking_->since) *not_shrinking_->since -= server.clock_offset(now);
 }
 
@@ -136,7 +136,7 @@ void HealthState::tell(const Judged& judged, const WalState& wal, const VanishSt
                           {"detail", vanished}};
     text += "; " + vanished;
   }
-  if (not_shrinking_) {
+  if (not_shrinking_ && !not_shrinking_->expected) {
     detail["not_shrinking"] = {{"cause", policy::to_string(not_shrinking_->cause)}, {"detail", not_shrinking_->detail}};
   }
   detail["recommendations"] = advice;

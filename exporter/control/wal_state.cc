@@ -54,7 +54,7 @@ void WalState::accept(std::shared_ptr<const wal::Sample> sample, spdlog::logger&
   sample_ = std::move(sample);
   written_ = written_before_;
   written_ += sample_->written;
-  history_.add({sample_->taken_at, sample_->pending});
+  history_.add({sample_->taken_at, sample_->pending, written_});
 }
 
 bool WalState::is_due(Now now, bool stale) const {

@@ -26,7 +26,7 @@ class WalState {
   bool take(const SampleTaken& taken, Now now, spdlog::logger& log, const std::string& target);
   // What a checkpoint left, as its own run read it; the next sample is still due.
   void take_after_run(std::shared_ptr<const wal::Sample> sample, spdlog::logger& log, const std::string& target);
-  // A checkpoint took away what growth was measured on.
+  // What was written lately is no measure of what will be: it was a nudge.
   void forget_growth() { history_.clear(); }
 
   // Something in the directory changed: the next sample may come at once.

@@ -258,19 +258,19 @@ constexpr std::array kWalFamilies{
            }},
     Family{
         "influxdb_wal_growth_files_per_second",
-        "Net growth of the pending files over the window, since the last checkpoint at most; negative while they "
-        "shrink.",
+        "WAL files written per second over the window, since the last nudge at most, whatever a snapshot or a "
+        "checkpoint took away meanwhile.",
         MetricType::Gauge,
         [](const TargetView& target, Collector& out) { add_growth(target, &policy::Growth::files_per_second, out); }},
     Family{
         "influxdb_wal_growth_bytes_per_second",
-        "Net growth of the pending bytes over the window, since the last checkpoint at most; negative while they "
-        "shrink.",
+        "Bytes written to the WAL per second over the window, since the last nudge at most, whatever a snapshot or a "
+        "checkpoint took away meanwhile.",
         MetricType::Gauge,
         [](const TargetView& target, Collector& out) { add_growth(target, &policy::Growth::bytes_per_second, out); }},
     Family{"influxdb_wal_threshold_eta_seconds",
            "Seconds until the level is reached by count or by size if growth goes on as it is: 0 where it has been, "
-           "+Inf where it is not in sight.",
+           "+Inf where it is not in sight, as where snapshots or checkpoints keep the WAL below it.",
            MetricType::Gauge,
            [](const TargetView& target, Collector& out) {
              const policy::Forecast& forecast = target.forecast;

@@ -1,7 +1,7 @@
 #include "policy/cause.h"
 
 #include <algorithm>
-#include <cmath>
+#include <vector>
 
 namespace wal_exporter::policy {
 namespace {
@@ -15,6 +15,47 @@ std::string ago(Time time, Time now) {
 
 std::string no_write_since(const wal::Period& newest, Time now) {
   return newest.persisted ? ", the last write was " + ago(*newest.persisted, now) : std::string();
+}
+
+// When the server snapshots next, by rules 2 to 4 (FACTS.md, "3.x: when it snapshots"), if
+// files go on coming at this rate.
+struct Due {
+  Duration in{};
+  std::uint64_t goal = 0;  // with so many files
+};
+
+Due next_snapshot(const std::vector<wal::Period>& periods, const wal::NodeRules& rules, Time now, double per_second) {
+  const auto until = [&](std::uint64_t goal) {
+    constexpr double kLongest = 3e9;
+    const double missing = static_cast<double>(goal - std::min<std::uint64_t>(goal, periods.size()));
+    return std::chrono::duration_cast<Duration>(
+        std::chrono::duration<double>(std::min(missing / per_second, kLongest)));
+  };
+  const Due all{until(rules.all_goal()), rules.all_goal()};
+  const auto& front = periods.front().max_time;
+  if (!front) return all;
+  const Duration row = std::max(until(rules.row_goal()), rules.next_multiple(*front) - now);
+  return row < all.in ? Due{row, rules.row_goal()} : all;
+}
+
+NotShrinking too_few_files(const wal::Sample& sample, const wal::NodeRules& rules, Time now,
+                           const std::optional<Growth>& growth, const Thresholds& limits) {
+  const auto& periods = sample.periods;
+  const std::uint64_t goal = rules.row_goal();
+  NotShrinking out;
+  if (!growth || growth->files_per_second <= 0) {
+    out.detail = std::to_string(periods.size()) + " of " + std::to_string(goal) +
+                 " files that make the server snapshot, " + std::to_string(goal - periods.size()) + " missing" +
+                 no_write_since(periods.back(), now);
+    return out;
+  }
+  const Due due = next_snapshot(periods, rules, now, growth->files_per_second);
+  const double bytes = static_cast<double>(sample.pending.bytes) + growth->bytes_per_second * to_seconds(due.in);
+  out.expected = goal <= limits.warning_files + 1 && bytes <= static_cast<double>(limits.warning_bytes);
+  out.detail = "next snapshot due in about " + format_duration_rough(due.in) + " (" + std::to_string(due.goal) +
+               " files; " + std::to_string(periods.size()) + " so far)";
+  if (!out.expected) out.detail += ", and a limit for warning is reached before that";
+  return out;
 }
 
 }  // namespace
@@ -41,7 +82,7 @@ bool is_own(const std::optional<OwnTrigger>& trigger, const wal::Period& period)
 
 std::optional<NotShrinking> not_shrinking(const wal::Sample& sample, const wal::NodeRules& rules, Time now,
                                           const std::optional<OwnTrigger>& own_trigger,
-                                          std::optional<double> files_per_second) {
+                                          const std::optional<Growth>& growth, const Thresholds& limits) {
   const auto& periods = sample.periods;
   if (periods.empty()) return std::nullopt;
   const wal::Period& newest = periods.back();
@@ -59,21 +100,7 @@ std::optional<NotShrinking> not_shrinking(const wal::Sample& sample, const wal::
     return out;
   }
   const std::uint64_t goal = rules.row_goal();
-  if (periods.size() + 1 < goal) {
-    NotShrinking out{Cause::too_few_files, std::nullopt, std::nullopt, {}};
-    const std::uint64_t missing = goal - periods.size();
-    out.detail = std::to_string(periods.size()) + " of " + std::to_string(goal) +
-                 " files that make the server snapshot, " + std::to_string(missing) + " missing";
-    if (files_per_second && *files_per_second > 0) {
-      const double seconds = std::min(static_cast<double>(missing) / *files_per_second, 3e9);
-      out.detail +=
-          ", about " +
-          format_duration_rough(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds))) +
-          " at this rate";
-    }
-    out.detail += no_write_since(newest, now);
-    return out;
-  }
+  if (periods.size() + 1 < goal) return too_few_files(sample, rules, now, growth, limits);
   if (newest.persisted && *newest.persisted < rules.floor(now)) {
     NotShrinking out{Cause::idle, std::nullopt, newest.persisted, {}};
     out.detail = std::to_string(periods.size()) +
@@ -90,6 +117,17 @@ std::optional<NotShrinking> not_shrinking(const wal::Sample& sample, const wal::
     return out;
   }
   return std::nullopt;
+}
+
+std::string advice(const NotShrinking& not_shrinking) {
+  const std::string cause(to_string(not_shrinking.cause));
+  if (not_shrinking.cause != Cause::too_few_files) {
+    return "The WAL does not shrink (" + cause + "): " + not_shrinking.detail;
+  }
+  std::string text = not_shrinking.detail;
+  if (!text.starts_with("next")) return "The WAL waits for more files (" + cause + "): " + text;
+  text.front() = 'N';
+  return text;
 }
 
 }  // namespace wal_exporter::policy

@@ -7,6 +7,8 @@
 #include <string_view>
 
 #include "base/time.h"
+#include "policy/forecast.h"
+#include "policy/health.h"
 #include "wal/node_rules.h"
 #include "wal/sample.h"
 
@@ -27,6 +29,9 @@ struct NotShrinking {
   std::optional<std::uint64_t> file;  // future_data: the number of the first such file
   std::optional<Time> since;          // future_data: its persist time; idle: the last write; stalled: when it was due
   std::string detail;                 // for people, with the numbers
+  // too_few_files: the next snapshot comes by itself, and before any limit is reached. So it
+  // is no complaint: `detail` says when.
+  bool expected = false;
 
   friend bool operator==(const NotShrinking&, const NotShrinking&) = default;
 };
@@ -41,9 +46,12 @@ struct OwnTrigger {
 
 // nullopt: nothing pending, or nothing wrong. `now` by the clock of the server, as the
 // times in the WAL are.
-// `files_per_second`: the growth, for "when at this rate"; nullopt: not known.
+// `growth`: for when the next snapshot is due; nullopt: not known. `limits` for warning.
 [[nodiscard]] std::optional<NotShrinking> not_shrinking(const wal::Sample& sample, const wal::NodeRules& rules,
                                                         Time now, const std::optional<OwnTrigger>& own_trigger,
-                                                        std::optional<double> files_per_second);
+                                                        const std::optional<Growth>& growth, const Thresholds& limits);
+
+// A sentence for people.
+[[nodiscard]] std::string advice(const NotShrinking& not_shrinking);
 
 }  // namespace wal_exporter::policy

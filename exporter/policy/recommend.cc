@@ -26,10 +26,7 @@ std::vector<std::string> recommend(Health health, const wal::Sample& sample, con
   if ((health != Health::healthy || decision.reason == Reason::critical) && !decision.blockers.empty()) {
     out.push_back("No checkpoint is started now: " + decision.explanation());
   }
-  if (not_shrinking) {
-    out.push_back("The WAL does not shrink (" + std::string(to_string(not_shrinking->cause)) +
-                  "): " + not_shrinking->detail);
-  }
+  if (not_shrinking) out.push_back(advice(*not_shrinking));
   for (const std::string& note : sample.notes) out.push_back(note);
   return out;
 }

@@ -164,6 +164,7 @@ Json server(const TargetView& target) {
 }
 
 Json not_shrinking(const std::optional<policy::NotShrinking>& value) {
+  if (value && value->expected) return nullptr;
   if (!value) return nullptr;
   return {{"cause", text(policy::to_string(value->cause))},
           {"file", value->file ? text(wal::node_wal_name(*value->file)) : Json(nullptr)},

@@ -144,7 +144,7 @@ struct TargetView {
   std::uint64_t emptied_gaps = 0;         // of the sample's gaps, those that an empty snapshot explains
 
   std::optional<NodeView> node;                       // 3.x only
-  std::optional<policy::NotShrinking> not_shrinking;  // 3.x only; nullopt: nothing wrong
+  std::optional<policy::NotShrinking> not_shrinking;  // 3.x only; nullopt or expected: nothing wrong
 
   std::optional<influxdb::ServerFacts> server;  // nullopt: never asked
   bool server_asked = false;                    // a url is set

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 
 #include "base/bytes.h"
 #include "base/text.h"
@@ -61,8 +62,9 @@ std::string note(const view::TargetView& target, Time now) {
   if (note.empty()) note = target.decision.explanation();
   for (const auto& found : target.findings) note += "; " + found.text;
   if (target.not_shrinking) {
-    note += "; does not shrink (" + std::string(policy::to_string(target.not_shrinking->cause)) +
-            "): " + target.not_shrinking->detail;
+    std::string advice = policy::advice(*target.not_shrinking);
+    advice.front() = static_cast<char>(std::tolower(static_cast<unsigned char>(advice.front())));
+    note += "; " + advice;
   }
   if (target.server && !target.server->up) {
     note += "; InfluxDB does not answer";

@@ -43,8 +43,7 @@ class Node(NodeCase):
 
     def wait_cause(self, exporter, cause):
         def found():
-            shown = exporter.target()["not_shrinking"]
-            return (shown or {}).get("cause") == cause and (shown or True)
+            return cause in self.causes(exporter) and (exporter.target()["not_shrinking"] or True)
         return self.until(found, lambda: f"cause {cause}: {exporter.target()['not_shrinking']}")
 
     def causes(self, exporter):
@@ -281,6 +280,25 @@ class Cause(Node):
         last = self.until(lambda: exporter.target()["max_data_time"], "the last point, which stays")
         self.assertLess(abs(seconds_of(last) - (time.time() - 200)), 30)
 
+    def test_a_node_that_snapshots_by_itself_is_no_complaint(self):
+        node = self.node(flush_ms=20, gen1=600, snapshot_size=30, kept_files=5)
+        exporter = self.begin(node, sampling={"interval": "1s"})
+        with Writers(node, every=0.02):
+            self.until(lambda: node.snapshot() and node.snapshot()["snapshot_sequence_number"] >= 3,
+                       "three snapshots of its own")
+            advice = self.until(lambda: [line for line in exporter.target()["recommendations"]
+                                         if line.startswith("Next snapshot due in about ")], "its next snapshot is told")
+            shown = exporter.target()
+            rate = shown["forecast"]["growth_short"]["files_per_second"]
+            self.assertGreater(rate, 5)
+            self.assertLess(rate, 60)
+            self.assertRegex(advice[0], r"^Next snapshot due in about \S+ \(90 files; \d+ so far\)$")
+            for _ in range(20):
+                shown = exporter.target()
+                self.assertIsNone(shown["not_shrinking"])
+                self.assertNotIn("does not shrink", " ".join(shown["recommendations"]))
+                time.sleep(0.05)
+
     def test_none_while_enough_files_come(self):
         node = self.node()
         node.write(29)
@@ -436,7 +454,7 @@ class Nudge(Node):
         def price(shown):
             self.assertTrue(any("server's own next snapshot comes later" in line for line in shown["recommendations"]),
                             shown["recommendations"])
-            self.assertEqual(shown["not_shrinking"]["cause"], "too_few_files")
+            self.wait_cause(exporter, "too_few_files")
             self.assertEqual(self.causes(exporter), ["too_few_files"])
             again = self.post(exporter, "mode=patient")
             self.assertEqual((again.status, again.json["blockers"]), (409, ["min_interval"]), again.text)

@@ -52,11 +52,11 @@ const walAnswer = (target) => {
   const rate = growth && growth.bytes_per_second;
   const growing = growth && (rate >= 1 || growth.files_per_second > 0);
   if (cause) {
-    // Too few files is how a healthy server spends most of its time.
-    const own = {too_few_files: 'healthy', stalled: 'critical'}[cause.cause] || 'warning';
+    const waits = cause.cause === 'too_few_files';
+    const own = waits ? 'healthy' : cause.cause === 'stalled' ? 'critical' : 'warning';
     return {
       level: bySeverity[own] < bySeverity[level] ? own : level,
-      big: `does not shrink: ${cause.cause}`,
+      big: waits ? 'waits for more files' : `does not shrink: ${cause.cause}`,
       say: [cause.detail]
     };
   }
@@ -67,12 +67,7 @@ const walAnswer = (target) => {
         rate >= 1 ? `${formatBytes(Math.round(rate))}/s` : `${formatSeconds(1 / growth.files_per_second)} per file`;
     return {level, big: `${over}grows by ${speed}`, say: [etaText(target)]};
   }
-  const shrinks = rate <= -1;
-  return {
-    level,
-    big: `${over}${shrinks ? 'shrinks' : 'does not grow'}`,
-    say: [shrinks ? `By ${formatBytes(Math.round(-rate))}/s.` : 'Nothing was added lately.']
-  };
+  return {level, big: `${over}does not grow`, say: ['Nothing was added lately.']};
 };
 
 const lastRunText = (target) => {

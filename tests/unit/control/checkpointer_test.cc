@@ -165,11 +165,26 @@ TEST_F(Checkpoints, WhoseSampleShowsTheWalAgainSayThatItWorks) {
   EXPECT_EQ(bench.view()->counters.samples, samples + 1);
 }
 
-TEST_F(Checkpoints, GrowthIsNotMeasuredAcrossOneThatSucceeded) {
+TEST_F(Checkpoints, TakeNothingAwayFromWhatWasWritten) {
   bench.start();
-  bench.pass(5min);
-  EXPECT_TRUE(policy::growth(bench.parts().wal.history(), 10min).has_value());
+  bench.wal->written = {60, 6000};
+  bench.pass(1min);
   bench.wal = segments(0);
+  bench.wal->written = {60, 6000};
+  bench.end_checkpoint(OutcomeKind::succeeded);
+  const auto growth = policy::growth(bench.parts().wal.history(), 10min);
+  ASSERT_TRUE(growth.has_value());
+  EXPECT_DOUBLE_EQ(growth->files_per_second, 1);
+  EXPECT_DOUBLE_EQ(growth->bytes_per_second, 100);
+}
+
+// Its points are no measure of what comes.
+TEST_F(Checkpoints, ByANudgeEndWhatGrowthWasMeasuredOn) {
+  of_3x();
+  bench.start();
+  bench.pass(1min);
+  static_cast<void>(bench.checkpoint({.wait = 0s, .at_once = true}));
+  bench.wal->written = {900, 90'000};
   bench.end_checkpoint(OutcomeKind::succeeded);
   EXPECT_FALSE(policy::growth(bench.parts().wal.history(), 10min).has_value());
 }

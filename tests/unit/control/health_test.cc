@@ -129,6 +129,35 @@ TEST_F(HealthTold, OfA3xNodeSaysWhyItDoesNotShrink) {
   EXPECT_EQ(told.at("not_shrinking").at("detail"), bench.view()->not_shrinking.value().detail);
 }
 
+// Six files a minute, and a snapshot of its own at each 30: it shrinks as it should.
+TEST_F(HealthTold, OfA3xNodeThatSnapshotsByItselfIsNoComplaint) {
+  bench.settings.rules.thresholds.max_files.reset();
+  bench.settings.influxdb.version = wal::Generation::v3;
+  bench.settings.influxdb.snapshot_size = 20;
+  bench.version = wal::Generation::v3;
+  std::uint64_t written = 0;
+  const auto write = [&](std::uint64_t files) {
+    written += files;
+    bench.wal = periods_until(bench.now().wall, written % 30);
+    bench.wal->written = {written, written * 100};
+    for (wal::Period& period : bench.wal->periods) period.max_time = *period.max_time - 20min;
+  };
+  write(4);
+  bench.start();
+  for (int minute = 0; minute < 14; ++minute) {
+    write(6);
+    bench.pass(1min);
+  }
+  const auto view = bench.view();
+  ASSERT_EQ(view->sample->pending.files, 28U);
+  EXPECT_NEAR(view->forecast.short_window.value().files_per_second, 0.1, 1e-9);
+  EXPECT_EQ(view->forecast.warning_eta_seconds, std::numeric_limits<double>::infinity());
+  ASSERT_TRUE(view->not_shrinking.has_value());
+  EXPECT_EQ(view->not_shrinking->cause, policy::Cause::too_few_files);
+  EXPECT_TRUE(view->not_shrinking->expected);
+  EXPECT_THAT(view->recommendations, testing::Contains("Next snapshot due in about 20s (30 files; 28 so far)"));
+}
+
 // A count over the limit says nothing on 3.x until it has lasted two minutes.
 TEST_F(HealthTold, OfA3xNodeIsWorseOnlyOnceACountOverTheLimitHasLasted) {
   bench.settings.influxdb.version = wal::Generation::v3;

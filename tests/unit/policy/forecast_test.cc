@@ -17,8 +17,20 @@ GrowthHistory history() {
   return GrowthHistory(hours(1));
 }
 
+// Nothing was taken away: what is pending is what was written.
 void add(GrowthHistory& points, Duration now, wal::Extent pending) {
-  points.add({kStart + now, pending});
+  points.add({kStart + now, pending, pending});
+}
+
+// Files of 100 bytes, one a second, that the server snapshots at `peak`, down to `rest`.
+GrowthHistory sawtooth(Duration length, std::uint64_t rest, std::uint64_t peak) {
+  GrowthHistory points = history();
+  std::uint64_t pending = rest;
+  for (std::uint64_t second = 0; seconds(second) <= length; ++second) {
+    points.add({kStart + seconds(second), {pending, pending * 100}, {second, second * 100}});
+    if (++pending > peak) pending = rest;
+  }
+  return points;
 }
 
 // 1 file of 1 MiB a minute for `length`, from nothing.
@@ -45,12 +57,11 @@ TEST(Growth, IsPerSecondBetweenTwoPoints) {
   EXPECT_DOUBLE_EQ(growth(points, minutes(10)).value().bytes_per_second, 100);
 }
 
-TEST(Growth, IsNegativeWhereThePendingDataShrinks) {
-  GrowthHistory points = history();
-  add(points, seconds(0), {20, 5000});
-  add(points, seconds(100), {10, 1000});
-  EXPECT_DOUBLE_EQ(growth(points, minutes(10)).value().files_per_second, -0.1);
-  EXPECT_DOUBLE_EQ(growth(points, minutes(10)).value().bytes_per_second, -40);
+TEST(Growth, IsWhatWasWrittenWhateverASnapshotTookAway) {
+  const GrowthHistory points = sawtooth(minutes(20), 10, 59);
+  EXPECT_DOUBLE_EQ(growth(points, minutes(10)).value().files_per_second, 1);
+  EXPECT_DOUBLE_EQ(growth(points, minutes(10)).value().bytes_per_second, 100);
+  EXPECT_DOUBLE_EQ(growth(points, hours(1)).value().files_per_second, 1);
 }
 
 TEST(Growth, EachWindowLooksBackAsFarAsItIsLong) {
@@ -77,7 +88,7 @@ TEST(Growth, PointsFurtherApartThanTheWindowAreWhatThereIs) {
   EXPECT_DOUBLE_EQ(growth(points, minutes(10)).value().bytes_per_second, 1);
 }
 
-TEST(Growth, IsUnknownAfterACheckpointUntilTwoNewPoints) {
+TEST(Growth, IsUnknownAfterItWasForgottenUntilTwoNewPoints) {
   GrowthHistory points = steady(minutes(30));
   points.clear();
   EXPECT_FALSE(growth(points, hours(1)).has_value());
@@ -183,11 +194,37 @@ TEST(Forecast, WithoutGrowthTheLimitIsNotInSight) {
   EXPECT_EQ(forecast({}, points, {10, 10}, {}).critical_eta_seconds, kNotInSight);
 }
 
-TEST(Forecast, WithNegativeGrowthTheLimitIsNotInSight) {
+TEST(Forecast, WhatTheServerCutsDownBelowALimitDoesNotReachIt) {
+  // Now at 20 on its way to 59.
+  const GrowthHistory points = sawtooth(minutes(10) + seconds(10), 10, 59);
+  const std::uint64_t now = points.points().back().pending.files;
+  EXPECT_EQ(now, 20U);
+  const Forecast above = forecast({}, points, {now, now * 100}, {60, 120});
+  EXPECT_EQ(above.warning_eta_seconds, kNotInSight);
+  EXPECT_EQ(above.critical_eta_seconds, kNotInSight);
+  // A limit that each tooth passes comes as fast as files do.
+  const Forecast within = forecast({}, points, {now, now * 100}, {40, 80});
+  EXPECT_NEAR(within.warning_eta_seconds.value(), 20, 1e-6);
+  EXPECT_EQ(within.critical_eta_seconds, kNotInSight);
+}
+
+TEST(Forecast, AboveEveryPeakTheCutsAreOverAndTheLimitComes) {
+  GrowthHistory points = sawtooth(minutes(10), 10, 59);
+  const std::uint64_t written = points.points().back().written.files;
+  points.add({kStart + minutes(11), {70, 7000}, {written + 60, (written + 60) * 100}});
+  EXPECT_NEAR(forecast({}, points, {70, 7000}, {100, 200}).warning_eta_seconds.value(), 30, 1e-6);
+}
+
+// Many shards, each cut down on its own: the sum falls often, and rises all the same.
+TEST(Forecast, PeaksThatRiseReachTheLimitWhenTheyDo) {
   GrowthHistory points = history();
-  add(points, seconds(0), {20, 10});
-  add(points, seconds(60), {10, 5});
-  EXPECT_EQ(forecast({}, points, {10, 5}, {}).warning_eta_seconds, kNotInSight);
+  for (std::uint64_t minute = 0; minute <= 40; ++minute) {
+    const std::uint64_t files = minute + (minute % 4 == 3 ? 0 : 6);
+    points.add({kStart + minutes(minute), {files, 0}, {10 * minute, 0}});
+  }
+  // Peaks of 8 in minute 2 to 44 in minute 38: one a minute, ten were written.
+  const Forecast rising = forecast({}, points, {46, 0}, {104, 1000});
+  EXPECT_NEAR(rising.warning_eta_seconds.value(), 3600, 1e-6);
 }
 
 TEST(Forecast, OverALimitItIsZeroWhateverTheGrowth) {

@@ -98,6 +98,15 @@ TEST(TargetJson, SizesAreBytesAndTimesRfc3339) {
   EXPECT_EQ(json["filesystem_avail_bytes"], 1000000);
 }
 
+TEST(TargetJson, ASnapshotThatComesByItselfIsNoComplaint) {
+  TargetView target = full_target();
+  target.not_shrinking =
+      policy::NotShrinking{policy::Cause::too_few_files, {}, {}, "next snapshot due in about 9s", true};
+  EXPECT_TRUE(to_json(target, kNow)["not_shrinking"].is_null());
+  target.not_shrinking->expected = false;
+  EXPECT_EQ(to_json(target, kNow)["not_shrinking"]["cause"], "too_few_files");
+}
+
 TEST(TargetJson, WhatIsNotKnownIsNull) {
   TargetView target;
   target.name = "plant";
