@@ -24,10 +24,11 @@ Kept judge_kept(const wal::Shard& before, const wal::Shard& after, const BackupA
   if (found == answers.vars->shards.end()) return Kept::elsewhere;
   const ShardFigures& figures = found->second;
   if (figures.memory_bytes.value_or(0) > 0) return Kept::in_memory;
-  if (answers.vars->started && segment.modified > *answers.vars->started) return Kept::written_since;
-  // Of a segment that it has written to since, the server tells an old length.
-  if (figures.segment_bytes && *figures.segment_bytes != segment.bytes) return Kept::elsewhere;
-  return figures.memory_bytes && figures.segment_bytes && answers.vars->started ? Kept::open : Kept::unknown;
+  if (!figures.memory_bytes || !figures.segment_bytes) return Kept::unknown;
+  if (*figures.segment_bytes == segment.bytes) return Kept::open;
+  // Of a segment that it has written to since its start, the server tells an old length.
+  const auto& started = answers.vars->started;
+  return started && segment.modified > *started ? Kept::written_since : Kept::elsewhere;
 }
 
 std::string why_unverified(Kept kept, const std::string& address_setting) {

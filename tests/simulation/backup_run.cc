@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <set>
 #include <utility>
 #include <vector>
 
+#include "influxdb/kept_open.h"
 #include "influxdb/verify.h"
 #include "run.h"
 
@@ -29,18 +31,21 @@ constexpr Duration kSettles = seconds(2);
 
 class BackupRun final : public Run, public std::enable_shared_from_this<BackupRun> {
  public:
-  BackupRun(Context& context, SegmentServer& server, Generation generation, std::uint64_t skip_below, Duration limit,
-            Look look, Ended ended)
-      : Run(context, std::move(look), std::move(ended), limit),
+  BackupRun(Context& context, SegmentServer& server, Generation generation, const settings::Target& settings,
+            control::RunCheckpoint effect, Look look, Ended ended)
+      : Run(context, std::move(look), std::move(ended), settings.checkpoint.timeout),
         server_(server),
         generation_(generation),
-        skip_below_(skip_below) {}
+        asks_figures_(!settings.influxdb.url.empty()),
+        effect_(std::move(effect)) {}
 
   void begin() override {
     const auto sample = look();
     if (!sample) return finish({OutcomeKind::failed, sample.error().message, {}, 0, {}, {}});
     for (const wal::Shard& shard : (*sample)->shards) {
-      if (shard.pending.files > 0 && shard.pending.bytes >= skip_below_) asked_.push_back(shard);
+      const auto& alone = effect_.leave_alone;
+      if (shard.pending.files == 0 || std::find(alone.begin(), alone.end(), shard.key()) != alone.end()) continue;
+      if (shard.pending.bytes >= effect_.skip_below) asked_.push_back(shard);
     }
     if (asked_.empty()) return finish({OutcomeKind::no_op, "nothing is pending", {}, 0, {}, {}});
     std::stable_sort(asked_.begin(), asked_.end(), [](const wal::Shard& left, const wal::Shard& right) {
@@ -95,8 +100,9 @@ class BackupRun final : public Run, public std::enable_shared_from_this<BackupRu
         return trouble(OutcomeKind::failed, "the server answered 500", true);
       case BackupReply::archive:
         ++steps_;
-        if (generation_ == Generation::v1) return next();
-        break;
+        if (generation_ != Generation::v1) break;
+        answered_.insert(asked_[index_].key());
+        return next();
       case BackupReply::nothing:
         break;
     }
@@ -128,7 +134,8 @@ class BackupRun final : public Run, public std::enable_shared_from_this<BackupRu
     }
     const influxdb::SegmentProof proof = influxdb::prove(asked_, (*sample)->shards);
     outcome.reclaimed = proof.reclaimed;
-    if (proof.complete()) {
+    const bool all = judge_left(**sample, outcome);
+    if (all) {
       outcome.kind = OutcomeKind::succeeded;
       outcome.message = "all persisted";
     } else if (worst_.message.empty()) {
@@ -138,8 +145,28 @@ class BackupRun final : public Run, public std::enable_shared_from_this<BackupRu
     finish(std::move(outcome));
   }
 
-  [[nodiscard]] bool gone(const wal::Sample& sample) const {
-    return influxdb::prove({asked_[index_]}, sample.shards).complete();
+  [[nodiscard]] static bool gone(const wal::Sample& sample, const wal::Shard& shard) {
+    return influxdb::prove({shard}, sample.shards).complete();
+  }
+  [[nodiscard]] bool gone(const wal::Sample& sample) const { return gone(sample, asked_[index_]); }
+  // What became of each shard that is gone or kept open; true: those are all.
+  bool judge_left(const wal::Sample& now, Outcome& outcome) const {
+    const auto figures = asks_figures_ ? server_.figures() : std::nullopt;
+    influxdb::BackupAnswers answers{true, effect_.server_proven, false, figures ? &*figures : nullptr};
+    for (const wal::Shard& shard : asked_) {
+      if (!answered_.contains(shard.key()) || !gone(now, shard)) continue;
+      answers.server_proven = true;
+      outcome.shards.push_back({shard.key(), influxdb::ShardEnd::persisted, ""});
+    }
+    return std::count_if(asked_.begin(), asked_.end(), [&](const wal::Shard& shard) {
+             if (gone(now, shard)) return false;
+             const auto left = std::find_if(now.shards.begin(), now.shards.end(),
+                                            [&](const wal::Shard& one) { return one.key() == shard.key(); });
+             if (!answered_.contains(shard.key()) || left == now.shards.end()) return true;
+             if (influxdb::judge_kept(shard, *left, answers) != influxdb::Kept::open) return true;
+             outcome.shards.push_back({shard.key(), influxdb::ShardEnd::kept_open, "kept open"});
+             return false;
+           }) == 0;
   }
   // The shard's open segment was closed, so the server knows it.
   [[nodiscard]] bool moved(const wal::Sample& sample) const {
@@ -156,8 +183,10 @@ class BackupRun final : public Run, public std::enable_shared_from_this<BackupRu
 
   SegmentServer& server_;
   const Generation generation_;
-  const std::uint64_t skip_below_;
+  const bool asks_figures_;
+  const control::RunCheckpoint effect_;
   std::vector<wal::Shard> asked_;
+  std::set<wal::ShardKey> answered_;  // 1.x: with an archive
   std::size_t index_ = 0;
   std::size_t attempt_ = 0;
   bool moved_ = false;
@@ -171,8 +200,7 @@ class BackupRun final : public Run, public std::enable_shared_from_this<BackupRu
 std::shared_ptr<Run> make_backup_run(Context& context, SegmentServer& server, Generation generation,
                                      const settings::Target& settings, const control::RunCheckpoint& effect,
                                      Run::Look look, Run::Ended ended) {
-  return std::make_shared<BackupRun>(context, server, generation, effect.skip_below, settings.checkpoint.timeout,
-                                     std::move(look), std::move(ended));
+  return std::make_shared<BackupRun>(context, server, generation, settings, effect, std::move(look), std::move(ended));
 }
 
 }  // namespace wal_exporter::simulation

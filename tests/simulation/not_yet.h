@@ -22,7 +22,6 @@ struct NotYet {
 };
 
 inline constexpr NotYet kNotYet[] = {
-    {Quirk::segment_kept_open, 0, "each snapshot of such a shard is proven by nothing on disk"},
     {Quirk::unpersistable_shard, 2, "asked again and again, it only grows"},
     {Quirk::orphaned_shard, 3, "one such folder makes every checkpoint a failure"},
     {Quirk::wal_on_another_disk, 4, "disk_headroom measures the WAL's disk, a snapshot needs the data's"},

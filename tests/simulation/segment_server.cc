@@ -184,11 +184,23 @@ void SegmentServer::lose_memory() {
   waiting_.clear();
 }
 
+std::optional<influxdb::DebugVars> SegmentServer::figures() const {
+  if (!is_up() || hangs()) return std::nullopt;
+  influxdb::DebugVars vars{started_, {}};
+  for (const ShardState& shard : shards_) {
+    if (!shard.known) continue;
+    const auto& segments = shard.on_disk.segments;
+    vars.shards[shard.on_disk.key()] = {shard.cache_bytes, segments.empty() ? 0 : segments.back().bytes};
+  }
+  return vars;
+}
+
 void SegmentServer::begin_service() {
+  started_ = wall();
   for (ShardState& shard : shards_) {
     for (const wal::Segment& segment : shard.on_disk.segments) shard.cache_bytes += segment.bytes;
     shard.last_write = context().schedule.steady();
-    if (options_.keeps_open_segment && !shard.on_disk.segments.empty()) {
+    if (options_.keeps_open_segment && generation_ == Generation::v1 && !shard.on_disk.segments.empty()) {
       shard.kept_inode = shard.on_disk.segments.back().inode;
     }
   }

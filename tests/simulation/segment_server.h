@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "influxdb/debug_vars.h"
 #include "scenario.h"
 #include "server.h"
 
@@ -34,10 +36,15 @@ class SegmentServer final : public Server {
   // Somebody else's backup keeps every shard busy until then.
   void be_busy(SteadyTime until) { busy_until_ = until; }
 
+  // As /debug/vars tells it; nullopt: no answer.
+  [[nodiscard]] std::optional<influxdb::DebugVars> figures() const;
+
   void heal() override;
   void write(std::uint64_t bytes) override;
   [[nodiscard]] std::shared_ptr<wal::Sample> read_wal() const override;
-  [[nodiscard]] std::string version() const override { return generation_ == Generation::v1 ? "1.8.10" : "2.7.11"; }
+  [[nodiscard]] std::string version() const override {
+    return generation_ == Generation::v2 ? "2.7.11" : options_.keeps_open_segment ? "1.7.11" : "1.8.10";
+  }
 
  private:
   struct ShardState {
@@ -65,6 +72,7 @@ class SegmentServer final : public Server {
   std::vector<ShardState> shards_;
   std::uint64_t last_inode_ = 0;
   SteadyTime busy_until_{};
+  Time started_{};
   // Open connections: false once answered.
   std::vector<std::pair<std::shared_ptr<bool>, Answered>> waiting_;
 };

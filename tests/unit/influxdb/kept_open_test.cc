@@ -47,9 +47,16 @@ TEST(KeptOpen, IsNotWhatTheServerHoldsInMemory) {
 }
 
 TEST(KeptOpen, IsNotWhatWasWrittenSinceTheStart) {
-  const DebugVars empty = vars(0);
+  const DebugVars lagging = vars(0, 20);
   const wal::Shard young = shard(40, kStart + seconds(1));
-  EXPECT_EQ(judge_kept(young, young, answers(empty)), Kept::written_since);
+  EXPECT_EQ(judge_kept(young, young, answers(lagging)), Kept::written_since);
+}
+
+TEST(KeptOpen, RestsOnNoClock) {
+  // A machine without one of its own starts InfluxDB in the past.
+  const DebugVars empty = vars(0);
+  const wal::Shard later = shard(40, kStart + std::chrono::hours(24 * 365));
+  EXPECT_EQ(judge_kept(later, later, answers(empty)), Kept::open);
 }
 
 TEST(KeptOpen, IsNotWhatTheServerDoesNotHave) {
@@ -71,9 +78,9 @@ TEST(KeptOpen, IsNotWhatMovedMeanwhile) {
 }
 
 TEST(KeptOpen, WithoutAllFiguresNothingIsProven) {
-  DebugVars no_start = vars(0);
-  no_start.started.reset();
-  EXPECT_EQ(judge_kept(shard(), shard(), answers(no_start)), Kept::unknown);
+  DebugVars no_segment = vars(0);
+  no_segment.shards.begin()->second.segment_bytes.reset();
+  EXPECT_EQ(judge_kept(shard(), shard(), answers(no_segment)), Kept::unknown);
   DebugVars no_cache = vars(0);
   no_cache.shards.begin()->second.memory_bytes.reset();
   EXPECT_EQ(judge_kept(shard(), shard(), answers(no_cache)), Kept::unknown);
