@@ -27,6 +27,10 @@ class StartFailed(Exception):
     pass
 
 
+class Panicked(StartFailed):
+    """An assertion of the server: the process ends with status 101."""
+
+
 class WriteFailed(Exception):
     """Answered with 500."""
 
@@ -38,6 +42,7 @@ class Options:
     snapshot_size: int = 600
     flush_ns: int = 10**9
     kept_files: int = 300
+    fail_on_error: bool = False  # --wal-replay-fail-on-error
     gen1_ns: int = 600 * 10**9
     force_snapshot_mem_bytes: int | None = None
     mem_check_ns: int = 10 * 10**9
@@ -117,11 +122,12 @@ class Engine:
         self._last_persisted_sequence = last_sequence
         self._periods = Periods(self.options.snapshot_size, self.options.gen1_ns, last_sequence)
         self._next_number = last_wal + 1
-        numbers = sorted(filter(None, map(wal3.wal_number, os.listdir(self.wal_dir))))
-        self._oldest = numbers[0] if numbers else 1
-        for number in numbers:
-            if number > last_wal:
-                self._replay(number)
+        files = [entry.name for entry in os.scandir(self.wal_dir) if entry.is_file() and wal3.is_listed(entry.name)]
+        self._oldest = min(filter(None, map(wal3.wal_number, files)), default=1)
+        # Whatever its name.
+        for name in sorted(files, key=os.fsencode):
+            if not last_wal or os.fsencode(name) > os.fsencode(wal3.wal_name(last_wal)):
+                self._replay(name)
         self.catalog.save()
         self._state = "accepting"
         self._start(self._flush_loop)
@@ -147,14 +153,14 @@ class Engine:
         except (OSError, ValueError, KeyError) as error:
             raise StartFailed(f"{path}: not a snapshot: {error}") from error
 
-    def _replay(self, number):
-        path = os.path.join(self.wal_dir, wal3.wal_name(number))
+    def _replay(self, name):
+        path = os.path.join(self.wal_dir, name)
         threading.Event().wait(self.options.replay_cost_ns / 1e9)
         try:
             with open(path, "rb") as file:
                 contents = wal3.decode_file(file.read())
         except wal3.DamagedFile as error:
-            if error.reason == "contents":
+            if error.reason == "contents" or self.options.fail_on_error:
                 raise StartFailed(f"Error loading WAL file {path}: {error}") from error
             self.counters["skipped_files"] += 1
             self.warn(f"Skipping corrupt WAL file {path}: {error}")
@@ -162,10 +168,12 @@ class Engine:
         except OSError as error:
             raise StartFailed(f"Error loading WAL file {path}: {error}") from error
         self.counters["replayed_files"] += 1
+        if contents.min_ns > contents.max_ns:
+            raise Panicked("assertion failed: min_time <= max_time")
         try:
             self._periods.add(Period(contents.number, contents.min_ns, contents.max_ns))
         except ValueError as error:
-            raise StartFailed(f"{path}: {error}") from error
+            raise Panicked("assertion failed: last_period.wal_file_number < wal_period.wal_file_number") from error
         self._next_number = contents.number + 1
         self._index(contents)
         if contents.snapshot is None:
@@ -213,6 +221,17 @@ class Engine:
         if wait:
             waiter.wait()
         return refused
+
+    def write_void(self):
+        """As 3.0 did for a write that held nothing valid: a file without a time."""
+        with self._changed:
+            number, self._next_number = self._next_number, self._next_number + 1
+            now = self.clock.now_ns()
+            smallest, largest = I64_MAX, -I64_MAX - 1
+            self._periods.add(Period(number, smallest, largest))
+        error = self._put_wal(wal3.WalContents(now // 10**6, smallest, largest, number, [(wal3.NOOP, (now,))], None))
+        if error is not None:
+            raise WriteFailed(str(error))
 
     def pending(self):
         """The periods a restart would replay."""

@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import line_protocol
 from catalog3 import TooManyDatabases
-from engine3 import Engine, Options, StartFailed, WriteFailed
+from engine3 import Engine, Options, Panicked, StartFailed, WriteFailed
 from serving import Clock, HttpServer, Response, admin_application, json_response, on, parse_duration, run_until_told
 
 CORS = ("access-control-allow-origin", "*")
@@ -120,6 +120,7 @@ class InfluxDB3:
             "hang": lambda value="true": self.hang(on(value)),
             "fail-writes": lambda count: self.fail_writes(int(count)),
             "hold-snapshot": lambda how="none": self.engine.hold({"none": None, "before": "before", "half": "half"}[how]),
+            "write-void": lambda: self.engine.write_void(),
             "clock": lambda offset_ns: self.clock.set_offset(int(offset_ns)),
         }
 
@@ -350,6 +351,7 @@ def arguments():
     parser.add_argument("--wal-snapshot-size", "--wal-files-per-snapshot", dest="wal_snapshot_size", type=int)
     parser.add_argument("--wal-flush-interval")
     parser.add_argument("--snapshotted-wal-files-to-keep", type=int)
+    parser.add_argument("--wal-replay-fail-on-error", action="store_true")
     parser.add_argument("--gen1-duration", choices=["1m", "5m", "10m"])
     parser.add_argument("--without-auth", action="store_true")
     parser.add_argument("--disable-authz", help="comma separated: " + ", ".join(OPEN_ROUTES))
@@ -379,6 +381,8 @@ def given_flags(args):
         value = getattr(args, name.replace("-", "_"))
         if value is not None:
             flags[RENAMED.get(name, name) if renamed else name] = str(value)
+    if args.wal_replay_fail_on_error:
+        flags["wal-replay-fail-on-error"] = "true"
     if args.without_auth:
         flags["without-auth"] = SECRET
     return flags
@@ -392,6 +396,7 @@ def main():
         options.kept_files = args.snapshotted_wal_files_to_keep
     options.force_snapshot_mem_bytes = args.force_snapshot_mem_bytes
     options.put_retries = args.wal_put_retries
+    options.fail_on_error = args.wal_replay_fail_on_error
     open_routes = [route for route in (args.disable_authz or "").split(",") if route]
     try:
         options.flush_ns = parse_duration(args.wal_flush_interval or "1s")
@@ -406,6 +411,9 @@ def main():
             args.http_bind, Clock(args.clock_file),
         )  # fmt: skip
         server.start(args.admin_bind)
+    except Panicked as panic:
+        print(f"thread 'main' panicked: {panic}", file=sys.stderr)
+        return 101
     except (StartFailed, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

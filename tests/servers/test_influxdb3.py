@@ -5,6 +5,7 @@ The measured runs of that file are in test_measured3.py."""
 import json
 import os
 import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -14,7 +15,7 @@ import zlib
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import wal3
-from engine3 import WAL_TAKEN, StartFailed
+from engine3 import WAL_TAKEN, Panicked, StartFailed
 from testing import FIXTURES, MINUTE, names
 from testing3 import FIXTURE_TIME, Case3
 
@@ -389,12 +390,65 @@ class Damage(Case3):
         self.write(self.client(server.port))
         self.assertEqual((len(server.engine.pending()), self.wal()[-1]), (12, wal3.wal_name(13)))
 
-    def test_other_names_are_no_wal_files(self):
+    def put_named(self, name, data=b"x"):
+        with open(os.path.join(self.wal_dir(), name), "wb") as file:
+            file.write(data)
+
+    def whole(self, number):
+        with open(os.path.join(self.wal_dir(), wal3.wal_name(number)), "rb") as file:
+            return file.read()
+
+    def test_text_is_skipped_and_folders_and_staged_files_are_not_read(self):
         self.put_fixture("twelve-pending")
-        for name in ("00000000013.wal#1", "13.wal", "notes.txt"):
-            with open(os.path.join(self.wal_dir(), name), "wb") as file:
-                file.write(b"x")
-        self.assertEqual(len(self.server().engine.pending()), 12)
+        for name in ("13.wal", "notes.txt", "00000000012.wal.bak"):
+            self.put_named(name)
+        self.put_named("00000000013.wal#1", self.whole(3))
+        os.mkdir(os.path.join(self.wal_dir(), "kept"))
+        self.put_named("kept/00000000003.wal", self.whole(3))
+        server = self.server()
+        self.assertEqual((server.engine.counters["skipped_files"], len(server.engine.pending())), (3, 12))
+
+    def test_a_number_that_does_not_grow_is_a_panic_under_any_name(self):
+        self.put_fixture("twelve-pending")
+        for name, number in (("00000000003.wal.bak", 3), ("copy-of-00000000012.wal", 12), ("0000000007.wal", 7)):
+            self.put_named(name, self.whole(number))
+            with self.assertRaisesRegex(Panicked, "last_period.wal_file_number < wal_period.wal_file_number"):
+                self.server()
+            os.unlink(os.path.join(self.wal_dir(), name))
+        self.server()
+
+    def test_a_copy_of_what_is_snapshotted_is_never_read(self):
+        self.put_fixture("after-snapshot")  # 1 to 29
+        self.put_named("00000000028.wal.bak", self.whole(28))
+        self.assertEqual(len(self.server().engine.pending()), 5)
+
+    def test_a_smallest_time_after_the_largest_is_a_panic(self):
+        server = self.server()
+        self.write(self.client(server.port))
+        server.engine.write_void()
+        self.write(self.client(server.port))
+        self.assertEqual(len(server.engine.pending()), 3)
+        server.close()
+        with self.assertRaisesRegex(Panicked, "min_time <= max_time"):
+            self.server()
+
+    def test_a_panic_ends_the_program_with_101_and_fail_on_error_with_1(self):
+        def start(*more):
+            script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "influxdb3.py")
+            flags = ("--data-dir", self.directory, "--node-id", "n1", "--without-auth")
+            ended = subprocess.run((sys.executable, "-B", script, *flags, *more), capture_output=True, text=True, timeout=30)
+            return ended.returncode, ended.stderr
+
+        self.put_fixture("twelve-pending")
+        self.put_named("00000000003.wal.bak", self.whole(3))
+        status, errors = start()
+        self.assertEqual(status, 101)
+        self.assertIn("panicked", errors)
+        os.unlink(os.path.join(self.wal_dir(), "00000000003.wal.bak"))
+        self.damage(5)
+        status, errors = start("--wal-replay-fail-on-error")
+        self.assertEqual(status, 1)
+        self.assertIn("00000000005.wal", errors)
 
     def test_contents_that_no_release_wrote_keep_it_from_starting(self):
         self.put_fixture("twelve-pending")

@@ -323,6 +323,12 @@ def wal_number(name):
     return None
 
 
+def is_listed(name):
+    """Whether the server's listing of wal/ has it: what is still being put there, it leaves out."""
+    _, mark, digits = name.rpartition("#")
+    return not (mark and digits.isascii() and digits.isdigit())
+
+
 def snapshot_name(sequence):
     return f"{U64_MAX - sequence:020d}.info.json"
 
