@@ -194,6 +194,37 @@ class Faults(Case):
         self.server.start()
         self.assertEqual(self.server.query('SELECT count(*) FROM "plant".."pump", "plant".."m"'), counts)
 
+    def test_what_influxdb_removes_itself_has_not_vanished(self):
+        exporter = self.start()
+        for name in ("office", "attic"):
+            self.server.create_database(name)
+            self.server.write(name, b"m,t=a v=1")
+        self.until(lambda: exporter.target()["pending"]["files"] >= 4, "a sample with all databases")
+
+        def sampled():
+            count = self.counter(exporter, "influxdb_wal_samples_total")
+            self.until(lambda: self.counter(exporter, "influxdb_wal_samples_total") > count + 1, "two more samples")
+        self.assertEqual(exporter.post("/wal-management/checkpoint?wait=20s", timeout=40).status, 200)
+        sampled()
+        self.server.query('DROP DATABASE "office"')
+        sampled()
+        shard = os.path.basename(next(folder for folder, below, _ in os.walk(os.path.join(self.server.wal, "attic"))
+                                      if not below))
+        self.server.query(f"DROP SHARD {shard}")
+        sampled()
+        self.server.write("plant", b"m,t=a v=2")
+        sampled()
+        self.server.stop()
+        self.server.start()
+        self.server.write("plant", b"m,t=a v=3")
+        sampled()
+        self.server.query('DROP DATABASE "plant"')
+        self.server.query('DROP DATABASE "attic"')
+        sampled()
+        self.assertEqual(self.server.wal_files(), {})
+        self.assertIsNone(exporter.target()["vanished"])
+        self.assertNotIn("vanished", exporter.log())
+
     def test_a_directory_moved_with_the_server_stopped_has_not_vanished(self):
         exporter = self.start()
         self.server.stop()

@@ -4,9 +4,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 
 #include "temporary_tree.h"
 #include "unit/wal/node_tree.h"
+#include "unit/wal/without_rights.h"
 #include "wal/segments.h"
 
 namespace wal_exporter::wal {
@@ -85,6 +87,27 @@ TEST_F(VanishedSegments, ADirectoryThatComesBackBringsThemBack) {
   fs::remove(wal());
   fs::rename(tree_.root() / "aside", wal());
   EXPECT_TRUE(look()->over);
+}
+
+TEST_F(VanishedSegments, AnUnmountedDiskTakesThemUntilItIsMountedAgain) {
+  const std::string said = in_namespace([this]() -> std::string {
+    const fs::path disk = tree_.root() / "disk";
+    fs::create_directory(disk);
+    if (::mount("tmpfs", disk.c_str(), "tmpfs", 0, "") != 0) return "no namespace";
+    const auto mount = [&] { return ::mount(disk.c_str(), wal().c_str(), "", MS_BIND, nullptr) == 0; };
+    fs::remove_all(wal());
+    fs::create_directory(wal());
+    if (!mount()) return "no bind mount";
+    write("plant/autogen/3/_00001.wal", 100);
+    if (look()) return "nothing vanished yet";
+    if (::umount(wal().c_str()) != 0) return "no umount";
+    const auto gone = look();
+    if (!gone || gone->cause != Cause::directory || gone->extent != Extent{1, 100}) return "not told";
+    if (!mount()) return "no second bind mount";
+    return look()->over ? "" : "not over";
+  });
+  if (said == "no namespace") GTEST_SKIP() << "no user namespace in which a test may mount";
+  EXPECT_EQ(said, "");
 }
 
 TEST_F(VanishedSegments, FilesMovedToAnotherDirectoryOfThatNameHaveNotVanished) {
