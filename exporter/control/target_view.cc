@@ -46,10 +46,7 @@ std::vector<std::string> recommendations(const Parts& parts, const view::TargetV
   }
   if (parts.vanish.standing()) out.push_back(parts.vanish.text());
   if (view.emptied_gaps > 0) {
-    out.push_back(
-        std::to_string(view.emptied_gaps) +
-        " numbers are missing behind the newest snapshot: probably a snapshot that had nothing to persist, after "
-        "which InfluxDB before 3.9.13, 3.10.6 and 3.11.4 leaves no manifest; nothing is lost");
+    out.push_back(policy::describe_emptied(view.emptied_gaps, parts.server.rules().server.version));
   }
   if (auto advice = parts.restarter.advice(parts)) out.push_back(*std::move(advice));
   return out;

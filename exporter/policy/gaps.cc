@@ -6,6 +6,12 @@
 #include "base/time.h"
 
 namespace wal_exporter::policy {
+namespace {
+
+// A snapshot takes more files than anybody removes one by one.
+constexpr std::uint64_t kLeastRow = 20;
+
+}  // namespace
 
 std::optional<bool> leaves_every_manifest(const std::string& version) {
   int major = 0;
@@ -26,7 +32,16 @@ std::optional<bool> leaves_every_manifest(const std::string& version) {
 }
 
 std::uint64_t emptied_gaps(const wal::Sample& sample, const std::string& version) {
-  return leaves_every_manifest(version).value_or(true) ? 0 : sample.front_gap;
+  const bool looks_like_one = sample.front_gap >= kLeastRow && sample.retained.files > 0;
+  return leaves_every_manifest(version).value_or(!looks_like_one) ? 0 : sample.front_gap;
+}
+
+std::string describe_emptied(std::uint64_t numbers, const std::string& version) {
+  return std::to_string(numbers) + (numbers == 1 ? " number is" : " numbers are") +
+         " missing right behind the newest snapshot: probably a snapshot that had nothing to persist, of which "
+         "InfluxDB "
+         "before 3.9.13, 3.10.6 and 3.11.4 leaves no manifest, and nothing is lost" +
+         (leaves_every_manifest(version) ? "" : "; a later one does, and then these files were removed by somebody");
 }
 
 std::string describe(const wal::Vanished& vanished, wal::Layout layout) {
@@ -49,14 +64,13 @@ std::string describe(const wal::Vanished& vanished, wal::Layout layout) {
   if (layout == wal::Layout::node) {
     return out +
            "; their data is in InfluxDB's memory alone until its next snapshot, and a restart before that loses it: "
-           "make "
-           "a checkpoint, then look for who removed them";
+           "make a checkpoint, then look for who removed them";
   }
   return out +
          "; InfluxDB still writes into the deleted files, and a restart loses what is in them alone: make the missing "
-         "folders of shards again, then persist with `influxd backup`, then restart it. A checkpoint before the "
-         "folders "
-         "are there stops all writes to the shard";
+         "folders of shards again, then persist with `influxd backup`. A checkpoint before the folders are there stops "
+         "all "
+         "writes to the shard";
 }
 
 }  // namespace wal_exporter::policy

@@ -16,8 +16,11 @@ namespace wal_exporter::policy {
 
 // How many of the missing numbers an empty snapshot has probably taken, so that nothing is
 // lost: those between the last covered file and the first pending one, where the server is
-// known to leave no manifest of such.
+// known to leave no manifest of such. Where its version is not known, where they are a row of
+// files and older ones are still there: whoever clears away by age takes those first.
 [[nodiscard]] std::uint64_t emptied_gaps(const wal::Sample& sample, const std::string& version);
+// For people.
+[[nodiscard]] std::string describe_emptied(std::uint64_t numbers, const std::string& version);
 
 // For people: what vanished, what that means, what to do.
 [[nodiscard]] std::string describe(const wal::Vanished& vanished, wal::Layout layout);

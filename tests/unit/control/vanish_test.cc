@@ -166,6 +166,28 @@ TEST_F(VanishTold, AStartOfTheServerWhileTheExporterWasDownEndsIt) {
   EXPECT_EQ(bench.view()->vanished, std::nullopt);
 }
 
+TEST_F(VanishTold, AHoleThatAnEmptySnapshotExplainsIsNoGap) {
+  for (const auto& [version, emptied] : {std::pair{"3.11.3", 400U}, {"3.11.4", 0U}}) {
+    bench.server.version = version;
+    bench.wal = segments(0);
+    bench.wal->layout = wal::Layout::node;
+    bench.wal->sequence_gaps = 401;
+    bench.wal->front_gap = 400;
+    bench.start();
+    pass();
+    EXPECT_EQ(bench.view()->emptied_gaps, emptied) << version;
+    const auto explained = HasSubstr("400 numbers are missing right behind the newest snapshot");
+    EXPECT_EQ(::testing::Matches(Contains(explained))(bench.view()->recommendations), emptied > 0);
+    // What it said last holds while it is down.
+    bench.server.up = false;
+    bench.server.version.clear();
+    pass();
+    EXPECT_EQ(bench.view()->emptied_gaps, emptied) << version;
+    bench.server.up = true;
+    bench.end();
+  }
+}
+
 TEST_F(VanishTold, NoRestartIsCalledSafe) {
   start();
   vanish();

@@ -23,7 +23,19 @@ TEST(EmptiedGaps, AreThoseBehindTheSnapshotOfAServerKnownToLeaveNoManifest) {
   sample.front_gap = 400;
   EXPECT_EQ(emptied_gaps(sample, "3.10.5"), 400U);
   EXPECT_EQ(emptied_gaps(sample, "3.10.6"), 0U);
+}
+
+TEST(EmptiedGaps, OfAnUnknownVersionAreARowOfFilesBehindOlderOnesThatAreStillThere) {
+  wal::Sample sample;
+  sample.sequence_gaps = sample.front_gap = 400;
+  EXPECT_EQ(emptied_gaps(sample, ""), 0U) << "the older ones are gone too";
+  sample.retained = {300, 300};
+  EXPECT_EQ(emptied_gaps(sample, ""), 400U);
+  EXPECT_EQ(emptied_gaps(sample, "3.12.1"), 0U);
+  sample.front_gap = 19;
   EXPECT_EQ(emptied_gaps(sample, ""), 0U);
+  EXPECT_THAT(describe_emptied(400, ""), ::testing::HasSubstr("were removed by somebody"));
+  EXPECT_THAT(describe_emptied(1, "3.10.5"), ::testing::EndsWith("nothing is lost"));
 }
 
 TEST(DescribeVanished, SaysWhatWhenAndWhatToDo) {
