@@ -52,6 +52,8 @@ class Node3:
                  "wal-snapshot-size": str(size), "wal-flush-interval": f"{flush}ms"}
         if "kept_files" in options:
             flags["snapshotted-wal-files-to-keep"] = str(options["kept_files"])
+        if options.get("fail_on_error"):
+            flags["wal-replay-fail-on-error"] = "true"
         version = options.pop("version", "3.10.0-nightly")
         routes = options.pop("open_routes", ())
         self.clock_ahead = int(options.pop("clock_ahead", 0) * SECOND)  # of ours
