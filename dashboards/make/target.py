@@ -81,7 +81,7 @@ def at_a_glance():
 def the_wal():
     def against_limits(number, what, title, unit, decimals):
         return graph(number, title, f"Pending and retained {what} against the limits of pending ones. Retained: snapshotted and kept "
-                     "on purpose (InfluxDB 3).", unit,
+                     "on purpose (InfluxDB 3). kept_open: persisted, but InfluxDB 1 keeps the file until the next write.", unit,
                      [query(wal(what), "{{state}}"), query(wal("threshold_" + what), "{{level}} limit")],
                      [*coloured("pending", "retained"), limit("warning"), limit("critical")], minimum=0, decimals=decimals,
                      calcs=("lastNotNull", "max"))
