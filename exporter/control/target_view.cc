@@ -17,6 +17,7 @@ void add_wal(const Parts& parts, view::TargetView& view) {
   const policy::Rules& rules = parts.server.rules();
   view.stale_at = view.sample->taken_at + 2 * rules.sample_interval;
   view.vanished = parts.vanish.standing();
+  view.vanished_detail = parts.vanish.text();
   view.emptied_gaps = policy::emptied_gaps(*view.sample, rules.server.version);
   for (const wal::Finding& finding : wal::findings_of(*view.sample, rules.server)) {
     view.findings.push_back({finding, describe(finding, rules.server)});

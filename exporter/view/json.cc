@@ -92,11 +92,12 @@ Json invalid(const std::vector<wal::InvalidFile>& files) {
   return out;
 }
 
-Json vanished(const std::optional<wal::Vanished>& value) {
-  if (!value) return nullptr;
-  Json out = extent(value->extent);
-  out["last_seen"] = time(value->last_seen);
-  out["missed"] = time(value->missed);
+Json vanished(const TargetView& target) {
+  if (!target.vanished) return nullptr;
+  Json out = extent(target.vanished->extent);
+  out["last_seen"] = time(target.vanished->last_seen);
+  out["missed"] = time(target.vanished->missed);
+  out["detail"] = text(target.vanished_detail);
   return out;
 }
 
@@ -268,7 +269,7 @@ Json to_json(const TargetView& target, Time now) {
   out["findings"] = findings(target.findings);
   out["notes"] = known([](const auto& s) { return texts(s.notes); });
   out["emptied_gaps"] = target.emptied_gaps;
-  out["vanished"] = vanished(target.vanished);
+  out["vanished"] = vanished(target);
   out["stale_at"] = time(target.stale_at);
   out["forecast"] = forecast(target.forecast);
   out["server"] = server(target);

@@ -141,6 +141,7 @@ struct TargetView {
   std::vector<std::string> recommendations;
 
   std::optional<wal::Vanished> vanished;  // files that did under a running server
+  std::string vanished_detail;            // what that means, for people
   std::uint64_t emptied_gaps = 0;         // of the sample's gaps, those that an empty snapshot explains
 
   std::optional<NodeView> node;                       // 3.x only

@@ -5,6 +5,7 @@ const SLOW_SECONDS = 300;
 
 const restartAnswer = (target) => {
   if (!target.pending) return {level: 'unknown', big: 'is not known', say: ['No look at the WAL has succeeded yet.']};
+  if (target.vanished) return {level: 'critical', big: 'would lose data', say: [`Don't restart: ${target.vanished.detail}.`]};
   const worst = target.findings[0];
   const bad = worst && {
     stops_start: {level: 'critical', big: 'would be its last'},
@@ -42,6 +43,7 @@ const walAnswer = (target) => {
     return {level: 'unknown', big: 'can not be seen', say: ['The last good look was ', ago(target.sampled_at), '.']};
   }
   const level = target.health;
+  if (target.vanished) return {level, big: 'lost files', say: [`${target.vanished.detail}.`]};
   // What was found weighs more than how much there is.
   const worst = target.findings[0];
   if (worst && ['stops_start', 'ends_at_write', 'skipped'].includes(worst.effect)) {

@@ -183,7 +183,7 @@ const showDetails = (target) => {
         ago(target.snapshot.time));
   if (target.max_data_time) add('Newest data', ago(target.max_data_time));
   if (typeof target.filesystem_avail_bytes === 'number') add('Free space', formatBytes(target.filesystem_avail_bytes));
-  if (target.vanished) add('Vanished', `${target.vanished.files} files, ${formatBytes(target.vanished.bytes)}`);
+  if (target.vanished) add('Vanished', formatExtent(target.vanished));
   if (target.sequence_gaps) add('Gaps in the sequence', String(target.sequence_gaps));
   if (target.node) {
     add('Snapshot size', `${target.node.snapshot_size} files (${target.node.snapshot_size_from})`);

@@ -181,6 +181,20 @@ TEST(CooldownRemaining, IsRoundedUpAndNeverNegative) {
   EXPECT_EQ(cooldown_remaining_ms(target, kNow - std::chrono::hours(24)), 300'000) << "a clock that was put back";
 }
 
+TEST(TargetJson, SaysWhatVanished) {
+  TargetView target;
+  target.sample = std::make_shared<const wal::Sample>();
+  EXPECT_TRUE(to_json(target, kNow)["vanished"].is_null());
+  target.vanished =
+      wal::Vanished{1, wal::Vanished::Cause::directory, {3, 4096}, kNow, kNow + std::chrono::seconds(1), false};
+  target.vanished_detail = "its directory was replaced";
+  const auto json = to_json(target, kNow)["vanished"];
+  EXPECT_EQ(json["files"], 3);
+  EXPECT_EQ(json["bytes"], 4096);
+  EXPECT_EQ(json["last_seen"], format_time(kNow));
+  EXPECT_EQ(json["detail"], "its directory was replaced");
+}
+
 TEST(RunJson, AnEndedRunHasItsOutcome) {
   CheckpointRun run{42, policy::Reason::critical, kNow, kNow + std::chrono::seconds(2), std::nullopt};
   run.outcome = influxdb::Outcome{influxdb::OutcomeKind::succeeded, "2 shards", {3, 4096}, 2, {}, kNow,
