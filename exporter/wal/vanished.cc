@@ -24,10 +24,14 @@ const Shard* find_shard(const Sample& sample, const Shard& wanted) {
   return found != sample.shards.end() && key_of(*found) == key_of(wanted) ? &*found : nullptr;
 }
 
-const Segment* find_segment(const Shard* shard, const Segment& wanted) {
+// `no_births`: of a filesystem that knows none. Such (FUSE) give a file another inode now and
+// then: there, one that is as long and as new counts as the same.
+const Segment* find_segment(const Shard* shard, const Segment& wanted, bool no_births) {
   if (shard == nullptr) return nullptr;
   const auto found = std::find_if(shard->segments.begin(), shard->segments.end(), [&](const Segment& segment) {
-    return segment.number == wanted.number && segment.inode == wanted.inode;
+    const bool is_same = segment.inode == wanted.inode ||
+                         (no_births && segment.bytes >= wanted.bytes && segment.modified >= wanted.modified);
+    return segment.number == wanted.number && is_same;
   });
   return found == shard->segments.end() ? nullptr : &*found;
 }
@@ -91,7 +95,7 @@ Extent VanishWatch::missing_segments(const Sample& then, const Sample& now, bool
     const Shard* const present = find_shard(now, shard);
     if (!all && (present != nullptr || !was_taken_away(shard))) continue;
     for (const Segment& segment : shard.segments) {
-      if (find_segment(present, segment) == nullptr) out += Extent{1, segment.bytes};
+      if (find_segment(present, segment, no_births_) == nullptr) out += Extent{1, segment.bytes};
     }
   }
   return out;
@@ -104,10 +108,10 @@ bool VanishWatch::is_over(const Sample& now) const {
     if (present == nullptr) continue;
     const Shard* const before = find_shard(*before_, shard);
     for (const Segment& segment : present->segments) {
-      const Segment* const known = find_segment(before, segment);
+      const Segment* const known = find_segment(before, segment, no_births_);
       const bool grows = known != nullptr && known->bytes < segment.bytes;
       const bool follows = segment.number > shard.segments.back().number;
-      const bool was_missing = find_segment(find_shard(*complete_, shard), segment) == nullptr;
+      const bool was_missing = find_segment(find_shard(*complete_, shard), segment, no_births_) == nullptr;
       if (was_missing && (follows || grows)) return true;
     }
   }
@@ -117,6 +121,7 @@ bool VanishWatch::is_over(const Sample& now) const {
 void VanishWatch::compare(Sample& sample, bool judged) {
   judged_ = judged;
   const auto identity = identify(sample.layout);
+  no_births_ = identity && !identity->birth;
   if (judged && before_ != nullptr && before_->layout == sample.layout) {
     const bool replaced = identity_ && identity && *identity_ != *identity;
     Vanished now;

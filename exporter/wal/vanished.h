@@ -61,6 +61,7 @@ class VanishWatch {
 
   const std::filesystem::path directory_;
   bool judged_ = true;
+  bool no_births_ = false;  // the filesystem tells none
   std::optional<Identity> identity_;
   std::shared_ptr<const Sample> before_;
   std::optional<Vanished> found_;
