@@ -188,8 +188,9 @@ def damage_and_room():
                   [now(f"1000 * {wal('last_snapshot_timestamp_seconds')}", "snapshot")], RETAINED, nothing="–"))),
         (8,
          (8, graph(41, "Damaged files", "WAL files that InfluxDB can't read whole, by what is wrong with them; their writes are lost silently "
-                   "at its next start.", "none", [query(wal("invalid_files"), "{{reason}}")], minimum=0, decimals=0,
-                   links=runbooks("DamagedFile"))),
+                   "at its next start. And those that vanished under it, whose data it has in memory alone.", "none",
+                   [query(wal("invalid_files"), "{{reason}}"), query(wal("vanished_files"), "vanished")], minimum=0, decimals=0,
+                   links=runbooks("DamagedFile", "FilesVanished"))),
          (8, graph(42, "Snapshot budget", "How many more snapshots until old data goes unseen after a restart, at the rate of the last "
                    "day, and how many a restart reads. " + NODE_ONLY, "none",
                    [query(wal("snapshot_budget_remaining"), "left"), query(wal("snapshot_budget_limit"), "limit")], minimum=0, decimals=0,

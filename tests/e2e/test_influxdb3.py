@@ -126,6 +126,39 @@ class Shown(Node):
         node.write(5)
         self.wait_pending(exporter, 5)
 
+    def test_files_that_vanish_count_until_a_snapshot_covers_them(self):
+        node = self.node()
+        exporter = self.begin(node)
+        node.write(12, time.time_ns() - 2 * node.gen1 * SECOND)
+        self.wait_pending(exporter, 12)
+        sizes = node.files()
+        for number in (5, 9):
+            os.remove(os.path.join(node.node, "wal", f"{number:011}.wal"))
+        vanished = self.until(lambda: exporter.target()["vanished"], "files that vanished")
+        self.assertEqual((vanished["files"], vanished["bytes"]), (2, sizes[5] + sizes[9]))
+        self.assertIn("in InfluxDB's memory alone", vanished["detail"])
+        self.assertEqual(exporter.target()["health"], "warning")
+        node.write(17, time.time_ns() - 2 * node.gen1 * SECOND)
+        self.assertIsNotNone(exporter.target()["vanished"])
+        node.write()
+        self.until(lambda: node.covered() == 29, "the server's own snapshot")
+        self.until(lambda: exporter.target()["vanished"] is None, "files that are accounted for")
+        self.until(lambda: exporter.target()["health"] == "healthy", "a healthy node")
+
+    def test_files_moved_while_the_server_is_stopped_have_not_vanished(self):
+        node = self.node()
+        exporter = self.begin(node)
+        node.write(12)
+        self.wait_pending(exporter, 12)
+        node.stop()
+        os.rename(os.path.join(node.node, "wal", f"{7:011}.wal"), os.path.join(self.folder, "aside"))
+        node.start()
+        self.until(lambda: exporter.target()["sequence_gaps"] == 1, "the gap")
+        node.write()
+        self.wait_pending(exporter, 12)
+        self.assertIsNone(exporter.target()["vanished"])
+        self.assertEqual(exporter.target()["health"], "healthy")
+
     def test_an_empty_node_is_known_by_its_server(self):
         node = self.node()
         exporter = self.exporter(settings(self.node_target(node, sampling={"interval": "2m"})))
