@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "policy/odd_rules.h"
 
 namespace wal_exporter::control {
 namespace {
@@ -92,22 +93,19 @@ view::NodeView node_knowledge(const settings::Target& target, const std::optiona
   choose(node.rules.kept_files, node.kept_files_from, set.kept_files, said.kept_files);
   if (said.lookback) node.rules.lookback = *said.lookback;
   node.warnings = said.problems;
+  // What stands among the problems, if it was told of other settings.
+  const bool was_told = said.kept_files || said.lookback || said.flush_interval || said.snapshot_size;
   const auto assumed = [&](const std::string& from, const char* key, const std::string& value) {
     if (from != "default") return;
-    node.warnings.push_back(
-        std::string("influxdb.") + key + " is not known and taken to be " + value + "; set it, or " +
-        (set.url.empty() ? "influxdb.url" : "influxdb.token_file with a token that may read the system tables"));
+    std::string line = std::string("influxdb.") + key + " is not known and taken to be " + value + "; set it";
+    if (set.url.empty()) line += ", or influxdb.url";
+    if (!set.url.empty() && !was_told) line += ", or influxdb.token_file with a token that may read the system tables";
+    node.warnings.push_back(std::move(line));
   };
   assumed(node.snapshot_size_from, "snapshot_size", std::to_string(node.rules.snapshot_size));
   assumed(node.flush_interval_from, "flush_interval", format_duration(node.rules.flush_interval));
   assumed(node.gen1_duration_from, "gen1_duration", format_duration(node.rules.gen1_duration));
-  if (policy::snapshots_too_often(node.rules)) {
-    node.warnings.push_back(
-        "3 x snapshot_size x flush_interval (" +
-        format_duration(node.rules.flush_interval * static_cast<std::int64_t>(node.rules.all_goal())) +
-        ") is less than gen1_duration (" + format_duration(node.rules.gen1_duration) +
-        "): so many snapshots hide older data after a restart; raise --wal-snapshot-size or --wal-flush-interval");
-  }
+  for (std::string& odd : policy::odd_rules(node.rules)) node.warnings.push_back(std::move(odd));
   return node;
 }
 
@@ -165,7 +163,11 @@ std::string clocks_differ(const wal::NodeRules& rules, Duration offset) {
 }
 
 view::NodeView node_view(view::NodeView node, const wal::Sample* sample) {
-  if (sample != nullptr) node.budget = policy::snapshot_budget(*sample, node.rules);
+  if (sample == nullptr) return node;
+  node.budget = policy::snapshot_budget(*sample, node.rules);
+  if (std::string odd = policy::odd_kept_files(node.rules, *sample); !odd.empty()) {
+    node.warnings.push_back(std::move(odd));
+  }
   return node;
 }
 

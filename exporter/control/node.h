@@ -46,7 +46,7 @@ struct NudgeOutlook {
 // empty: it is not.
 [[nodiscard]] std::string clocks_differ(const wal::NodeRules& rules, Duration offset);
 
-// With the budget that `sample` (nullptr: none) leaves.
+// With what the files that are kept take, and the budget that `sample` (nullptr: none) leaves.
 [[nodiscard]] view::NodeView node_view(view::NodeView node, const wal::Sample* sample);
 
 // The point of ours that is dated in the future, where one is remembered.

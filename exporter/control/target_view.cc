@@ -34,7 +34,7 @@ std::vector<std::string> recommendations(const Parts& parts, const view::TargetV
     out = policy::recommend(parts.health.by_limits(), *view.sample, parts.decision, view.not_shrinking,
                             parts.server.rules().server, *view.health);
     if (const auto& metrics = parts.server.wal_metrics()) {
-      std::string differing = influxdb::differing_opinion(*metrics, view.sample->pending.bytes);
+      std::string differing = influxdb::differing_opinion(*metrics, *view.sample);
       if (!differing.empty()) out.push_back(std::move(differing));
     }
     if (view.node) {

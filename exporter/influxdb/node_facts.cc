@@ -15,6 +15,10 @@ namespace {
 
 using Json = nlohmann::json;
 
+// As far as the settings go, too; more of either is a slip, and overflows.
+constexpr std::uint64_t kMostFiles = 1'000'000'000;
+constexpr Duration kLongestAnswer = std::chrono::hours(24 * 366);
+
 constexpr const char* kSetByHand =
     "set influxdb.snapshot_size, flush_interval, gen1_duration and kept_files in the settings instead";
 
@@ -120,44 +124,58 @@ class Flags {
  public:
   Flags(Json flags, std::vector<std::string>& problems) : flags_(std::move(flags)), problems_(problems) {}
 
-  // The first of `names` that was given; the newest name first.
-  void read(std::initializer_list<const char*> names, std::uint64_t otherwise, std::optional<std::uint64_t>& out) {
-    const auto text = find(names);
-    if (!text) {
+  // The first of `names` that was given; the newest name first. `zero`: what 0 would mean,
+  // where it can't be judged by; empty: it can.
+  void read(std::initializer_list<const char*> names, std::uint64_t otherwise, const char* zero,
+            std::optional<std::uint64_t>& out) {
+    const auto given = find(names);
+    if (!given) {
       out = otherwise;
       return;
     }
+    const std::string& text = given->text;
     std::uint64_t value = 0;
-    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
-    if (error == std::errc() && end == text->data() + text->size()) {
-      out = value;
-    } else {
-      complain(*names.begin(), *text);
-    }
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size()) return complain(*given, "is not understood");
+    if (value > kMostFiles) return complain(*given, "is more than any server reaches");
+    if (value == 0 && *zero != '\0') return complain(*given, zero);
+    out = value;
   }
-  void read(std::initializer_list<const char*> names, Duration otherwise, std::optional<Duration>& out) {
-    const auto text = find(names);
-    out = text ? parse_server_duration(*text) : otherwise;
-    if (!out) complain(*names.begin(), *text);
+  void read(std::initializer_list<const char*> names, Duration otherwise, const char* zero,
+            std::optional<Duration>& out) {
+    const auto given = find(names);
+    if (!given) {
+      out = otherwise;
+      return;
+    }
+    const auto value = parse_server_duration(given->text);
+    if (!value) return complain(*given, "is not understood");
+    if (*value > kLongestAnswer) return complain(*given, "is longer than a year");
+    if (*value == Duration::zero() && *zero != '\0') return complain(*given, zero);
+    out = value;
   }
   // A flag that is given without a value is set.
   [[nodiscard]] bool is_set(const char* name) const {
-    const auto text = find({name});
-    return text && *text != "false" && *text != "0";
+    const auto given = find({name});
+    return given && given->text != "false" && given->text != "0";
   }
 
  private:
-  [[nodiscard]] std::optional<std::string> find(std::initializer_list<const char*> names) const {
+  struct Given {
+    std::string name;
+    std::string text;
+  };
+  [[nodiscard]] std::optional<Given> find(std::initializer_list<const char*> names) const {
     for (const char* name : names) {
       const auto found = flags_.find(name);
       if (found == flags_.end() || found->is_null()) continue;
-      return found->is_string() ? found->get<std::string>() : found->dump();
+      return Given{name, found->is_string() ? found->get<std::string>() : found->dump()};
     }
     return std::nullopt;
   }
-  void complain(const char* name, const std::string& text) {
-    problems_.push_back(std::string("the server's --") + name + " is \"" +
-                        escape_control(to_valid_utf8(text.substr(0, 80))) + "\", which is not understood; " +
+  void complain(const Given& given, const char* why) {
+    problems_.push_back("the server's --" + given.name + " is \"" +
+                        escape_control(to_valid_utf8(given.text.substr(0, 80))) + "\", which " + why + "; " +
                         kSetByHand);
   }
 
@@ -176,23 +194,26 @@ void read_flags(const Json& row, NodeFacts& facts) {
   }
   const wal::NodeRules defaults;
   Flags reader(std::move(flags), facts.problems);
-  reader.read({"wal-files-per-snapshot", "wal-snapshot-size"}, defaults.snapshot_size, facts.snapshot_size);
-  reader.read({"snapshotted-wal-files-to-keep"}, defaults.kept_files, facts.kept_files);
-  reader.read({"wal-flush-interval"}, defaults.flush_interval, facts.flush_interval);
-  reader.read({"gen1-lookback-duration"}, defaults.lookback, facts.lookback);
+  reader.read({"wal-files-per-snapshot", "wal-snapshot-size"}, defaults.snapshot_size,
+              "would make each flush a snapshot, so the limits go by the default", facts.snapshot_size);
+  reader.read({"snapshotted-wal-files-to-keep"}, defaults.kept_files, "", facts.kept_files);
+  reader.read({"wal-flush-interval"}, defaults.flush_interval, "would make each write a WAL file of its own",
+              facts.flush_interval);
+  reader.read({"gen1-lookback-duration"}, defaults.lookback, "", facts.lookback);
   facts.fails_on_error = reader.is_set("wal-replay-fail-on-error");
-  if (facts.snapshot_size == 0U) facts.snapshot_size.reset();
-  if (facts.flush_interval == Duration::zero()) facts.flush_interval.reset();
 }
 
 void read_generations(const Json& rows, NodeFacts& facts) {
-  constexpr double kLongestSeconds = 366.0 * 86'400;
   for (const Json& row : rows) {
     const auto level = row.find("level");
     const auto duration = row.find("duration_seconds");
-    if (level == row.end() || duration == row.end() || *level != 1 || !duration->is_number()) continue;
-    const double value = duration->get<double>();
-    if (value < 1 || value > kLongestSeconds) continue;
+    if (level == row.end() || duration == row.end() || *level != 1) continue;
+    const double value = duration->is_number() ? duration->get<double>() : 0;
+    if (value < 1 || value > to_seconds(kLongestAnswer)) {
+      facts.problems.push_back("the server's gen1 duration is " + escape_control(duration->dump().substr(0, 80)) +
+                               " seconds, which can't be; set influxdb.gen1_duration instead");
+      return;
+    }
     facts.gen1_duration = std::chrono::seconds(static_cast<std::int64_t>(value));
     return;
   }

@@ -3,10 +3,12 @@
 #include <charconv>
 #include <cmath>
 #include <string_view>
+#include <unordered_set>
 
 #include "base/bytes.h"
 #include "base/text.h"
 #include "influxdb/api.h"
+#include "influxdb/outcome.h"
 
 namespace wal_exporter::influxdb {
 namespace {
@@ -26,6 +28,14 @@ std::string label(std::string_view series, std::string_view name) {
   return std::string(series.substr(begin + key.size(), end - begin - key.size()));
 }
 
+// The last `count` parts of a path; the whole of a shorter one.
+std::string last_parts(std::string_view path, int count) {
+  while (path.ends_with('/')) path.remove_suffix(1);
+  std::size_t at = path.size();
+  while (count-- > 0 && at != std::string_view::npos && at > 0) at = path.rfind('/', at - 1);
+  return std::string(at == std::string_view::npos ? path : path.substr(at + 1));
+}
+
 }  // namespace
 
 std::optional<WalMetrics> parse_wal_metrics(const std::string& text) {
@@ -41,11 +51,9 @@ std::optional<WalMetrics> parse_wal_metrics(const std::string& text) {
     double value = 0;
     const auto [stop, error] = std::from_chars(number.data(), number.data() + number.size(), value);
     if (error != std::errc{} || !(value >= 0) || value > 9e18) continue;
-    ++metrics.shards;
-    metrics.bytes += static_cast<std::uint64_t>(value);
-    if (metrics.wal_path.empty()) metrics.wal_path = label(line, "walPath");
+    metrics.shards.push_back({label(line, "walPath"), static_cast<std::uint64_t>(value)});
   }
-  if (metrics.shards == 0) return std::nullopt;
+  if (metrics.shards.empty()) return std::nullopt;
   return metrics;
 }
 
@@ -61,12 +69,33 @@ Result<std::optional<WalMetrics>> ask_wal_metrics(http::Client& client, const st
   return parse_wal_metrics(response->body);
 }
 
-std::string differing_opinion(const WalMetrics& metrics, std::uint64_t pending_bytes) {
-  if (metrics.bytes < kGrossBytes || pending_bytes >= metrics.bytes / 2) return {};
-  return "InfluxDB's own metrics show " + format_bytes(metrics.bytes) + " of WAL in " + std::to_string(metrics.shards) +
-         (metrics.shards == 1 ? " shard" : " shards") + ", the directory only " + format_bytes(pending_bytes) +
-         ": is wal.directory the engine/wal of this server (one shard of it lies in " +
-         escape_control(metrics.wal_path) + ")?";
+std::string differing_opinion(const WalMetrics& metrics, const wal::Sample& sample) {
+  std::unordered_set<std::string> known;
+  for (const wal::Shard& shard : sample.shards) {
+    known.insert(shard.database + "/" + shard.retention_policy + "/" + std::to_string(shard.id));
+  }
+  struct Sum {
+    std::uint64_t shards = 0, bytes = 0;
+    std::string wal_path;  // of one of them
+    void add(const WalMetrics::Shard& shard) {
+      ++shards;
+      bytes += shard.bytes;
+      if (wal_path.empty()) wal_path = shard.wal_path;
+    }
+  };
+  Sum all;
+  Sum here;
+  for (const WalMetrics::Shard& shard : metrics.shards) {
+    all.add(shard);
+    if (known.contains(last_parts(shard.wal_path, 3))) here.add(shard);
+  }
+  const Sum& told = here.shards > 0 ? here : all;
+  const std::uint64_t pending = sample.pending.bytes;
+  if (told.bytes < kGrossBytes || pending >= told.bytes / 2) return {};
+  return "InfluxDB's own metrics show " + format_bytes(told.bytes) + " of WAL in " + count_of(told.shards, "shard") +
+         ", the directory only " + format_bytes(pending) +
+         ": is wal.directory the engine/wal of this server (one shard of it lies in " + escape_control(told.wal_path) +
+         ")?";
 }
 
 }  // namespace wal_exporter::influxdb

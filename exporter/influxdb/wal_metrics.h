@@ -8,16 +8,20 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "http/client.h"
+#include "wal/sample.h"
 
 namespace wal_exporter::influxdb {
 
 struct WalMetrics {
-  std::uint64_t shards = 0;  // series of storage_wal_size
-  std::uint64_t bytes = 0;   // their sum
-  std::string wal_path;      // the walPath label of one of them
+  struct Shard {
+    std::string wal_path;  // the walPath label; empty: none
+    std::uint64_t bytes = 0;
+  };
+  std::vector<Shard> shards;  // a series of storage_wal_size each
 };
 
 // nullopt: no such series. Lines that can't be read are passed over.
@@ -27,8 +31,10 @@ struct WalMetrics {
                                                                 const std::string& token, Duration timeout,
                                                                 const std::stop_token& stop);
 
-// A sentence for people if the server's figure contradicts the watched directory; else empty.
-// The two are taken at different moments, so only a large difference counts.
-[[nodiscard]] std::string differing_opinion(const WalMetrics& metrics, std::uint64_t pending_bytes);
+// A sentence for people if the server's figure contradicts what `sample` shows; else empty.
+// The two are taken at different moments, so only a large difference counts. The server goes
+// on showing shards that it dropped (influxdata/influxdb#24094), so only those count whose
+// folder is in the sample; all of them, where none is: it is another directory then.
+[[nodiscard]] std::string differing_opinion(const WalMetrics& metrics, const wal::Sample& sample);
 
 }  // namespace wal_exporter::influxdb

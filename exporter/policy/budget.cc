@@ -80,8 +80,7 @@ std::optional<SnapshotBudget> snapshot_budget(const wal::Sample& sample, const w
 }
 
 bool snapshots_too_often(const wal::NodeRules& rules) {
-  return rules.flush_interval * static_cast<std::int64_t>(std::min<std::uint64_t>(rules.all_goal(), 1'000'000'000)) <
-         rules.gen1_duration;
+  return to_seconds(rules.flush_interval) * static_cast<double>(rules.all_goal()) < to_seconds(rules.gen1_duration);
 }
 
 }  // namespace wal_exporter::policy

@@ -157,7 +157,9 @@ Memory observe(const Rules& rules, Memory memory, const wal::Sample& sample, Tim
   } else if (!memory.files_over_since) {
     memory.files_over_since = now;
   }
-  if (memory.files_over_since && now - *memory.files_over_since < rules.files_grace) {
+  // So many that it is critical are no server that touches its limit.
+  if (memory.files_over_since && now - *memory.files_over_since < rules.files_grace &&
+      sample.pending.files <= thresholds.critical_files) {
     counted.files = std::min(counted.files, thresholds.warning_files);
   }
   memory.levels = memory.levels ? judge_after(*memory.levels, counted, thresholds) : judge(counted, thresholds);

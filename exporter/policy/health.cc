@@ -43,7 +43,7 @@ Thresholds resolve(const ThresholdRules& rules, const wal::Sample& sample) {
   if (rules.max_files) {
     files = *rules.max_files;
   } else if (sample.layout == wal::Layout::node) {
-    files = rules.snapshot_size + rules.snapshot_size / 2;
+    files = std::max(kSeedFiles, rules.snapshot_size + rules.snapshot_size / 2);
   } else {
     files = std::max(kSeedFiles, 2 * sample.hot_shards);
   }

@@ -176,7 +176,7 @@ struct Sample {
 
   // 1.x and 2.x
   std::vector<Shard> shards;     // only those with segments
-  std::uint64_t hot_shards = 0;  // shards with an open segment
+  std::uint64_t hot_shards = 0;  // shards whose open segment holds data
   bool bucket_ids = false;       // every database folder is 16 hex digits, and there is one
 
   // 3.x

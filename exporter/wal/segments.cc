@@ -204,7 +204,7 @@ class SegmentSource final : public WalSource {
       judge(fd, segment, open, path, sample, before, now, stop);
     }
     sample.pending += shard.pending;
-    ++sample.hot_shards;
+    if (shard.segments.back().has_data()) ++sample.hot_shards;
     sample.shards.push_back(std::move(shard));
     return {};
   }

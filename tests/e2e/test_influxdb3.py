@@ -75,6 +75,26 @@ class Shown(Node):
         self.assertEqual(limit(), expected)
         self.assertEqual(exporter.target()["node"]["snapshot_size"], 20)
 
+    def test_odd_settings_of_the_server_are_told_with_their_value(self):
+        node = self.node(flush_ms=1000)
+        node.write(2)
+        for flags, line, limit in (
+                ({"wal-snapshot-size": "0"}, '--wal-snapshot-size is "0", which would make each flush a snapshot', 900),
+                ({"wal-snapshot-size": "100MB"}, '--wal-snapshot-size is "100MB", which is not understood', 900),
+                ({"wal-snapshot-size": "1"}, "wal-snapshot-size 1 and wal-flush-interval 1s: 3 x", 30),
+                ({"wal-flush-interval": "1h"}, "wal-flush-interval 1h: up to 1h of writes are in memory alone", 30),
+                ({"snapshotted-wal-files-to-keep": "50000"}, "snapshotted-wal-files-to-keep 50000: so many", 30)):
+            before = dict(node.server.cli_params)
+            node.server.cli_params.update(flags)
+            exporter = self.begin(node)
+            shown = self.until(lambda: any(line in told for told in exporter.target()["recommendations"]) and
+                               exporter.target(), lambda: f"{line}: {exporter.target()['recommendations']}")
+            self.assertEqual(shown["thresholds"]["warning_files"], limit)
+            self.assertFalse(any("token" in told for told in shown["node"]["warnings"]), shown["node"]["warnings"])
+            self.assertEqual(shown["health"], "healthy")
+            exporter.stop()
+            node.server.cli_params = before
+
     def test_each_warning_is_told_once(self):
         node = self.node(token="right")
         node.write(3)

@@ -224,7 +224,7 @@ std::shared_ptr<wal::Sample> SegmentServer::read_wal() const {
       }
     }
     sample->pending += shown.pending;
-    ++sample->hot_shards;
+    if (shown.segments.back().has_data()) ++sample->hot_shards;
   }
   sample->written = {last_inode_, last_inode_ * kSegmentBytes};
   sample->filesystem_avail_bytes = disk().available(sample->pending.bytes, context().schedule.steady());

@@ -185,9 +185,7 @@ TEST_F(Controlled, ShowsTheServersOpinionWhereItDiffers) {
   bench.version = wal::Generation::v2;
   bench.server = server_up("2.7.12");
   bench.metrics.emplace();
-  bench.metrics->shards = 3;
-  bench.metrics->bytes = std::uint64_t{10} << 30U;
-  bench.metrics->wal_path = "/elsewhere/wal";
+  bench.metrics->shards = {{"/elsewhere/wal", std::uint64_t{10} << 30U}};
   bench.start();
   EXPECT_THAT(bench.view()->recommendations, ::testing::Contains(HasSubstr("/elsewhere/wal")));
 }

@@ -54,6 +54,20 @@ TEST(NodeKnowledge, ADefaultThatNobodyConfirmedIsWarnedAbout) {
   EXPECT_THAT(node.warnings, Contains(HasSubstr("influxdb.snapshot_size is not known and taken to be 600")));
 }
 
+// The token may read what the server was given; it is of no use.
+TEST(NodeKnowledge, AValueThatCannotBeUsedIsNotBlamedOnTheToken) {
+  settings::Target target;
+  target.influxdb.url = "http://127.0.0.1:8181";
+  influxdb::NodeFacts facts;
+  facts.flush_interval = 1s;
+  facts.gen1_duration = 10min;
+  facts.kept_files = 300;
+  facts.problems = {"the server's --wal-snapshot-size is \"0\", ..."};
+  EXPECT_THAT(node_knowledge(target, facts).warnings,
+              testing::ElementsAre(HasSubstr("wal-snapshot-size is \"0\""),
+                                   "influxdb.snapshot_size is not known and taken to be 600; set it"));
+}
+
 TEST(NodeKnowledge, SnapshotsMoreOftenThanTheGenerationAreWarnedAbout) {
   settings::Target target;
   target.influxdb.snapshot_size = 20;

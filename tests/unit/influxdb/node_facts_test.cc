@@ -136,6 +136,29 @@ TEST_F(AskNode, ValuesThatAreNotUnderstoodAreProblemsAndTheOthersStillCount) {
   EXPECT_THAT(facts.problems[1], HasSubstr("set influxdb.snapshot_size"));
 }
 
+TEST_F(AskNode, AValueThatCannotBeUsedIsSaid) {
+  const auto problems = [&](const std::string& flags, const std::string& gen1 = "600") {
+    const auto facts = ask(answer("[" + node("n1", "running", flags) + "]"),
+                           answer(R"([{"level":1,"duration_seconds":)" + gen1 + "}]"));
+    EXPECT_EQ(facts.snapshot_size.value_or(600), 600U) << flags;
+    EXPECT_EQ(facts.flush_interval.value_or(seconds(1)), seconds(1)) << flags;
+    return facts.problems;
+  };
+  EXPECT_THAT(
+      problems(R"({"wal-snapshot-size":"0"})"),
+      ElementsAre(HasSubstr("the server's --wal-snapshot-size is \"0\", which would make each flush a snapshot")));
+  EXPECT_THAT(problems(R"({"wal-files-per-snapshot":0})"), ElementsAre(HasSubstr("--wal-files-per-snapshot is \"0\"")));
+  EXPECT_THAT(problems(R"({"wal-snapshot-size":"100MB"})"),
+              ElementsAre(HasSubstr("\"100MB\", which is not understood")));
+  EXPECT_THAT(problems(R"({"wal-snapshot-size":"18446744073709551615"})"),
+              ElementsAre(HasSubstr("more than any server")));
+  EXPECT_THAT(problems(R"({"wal-flush-interval":"0s"})"), ElementsAre(HasSubstr("--wal-flush-interval is \"0s\"")));
+  EXPECT_THAT(problems(R"({"wal-flush-interval":"2years"})"), ElementsAre(HasSubstr("longer than a year")));
+  EXPECT_THAT(problems(R"({"snapshotted-wal-files-to-keep":"-5"})"), ElementsAre(HasSubstr("\"-5\"")));
+  EXPECT_THAT(problems("{}", "0"), ElementsAre(HasSubstr("gen1 duration is 0 seconds, which can't be")));
+  EXPECT_THAT(problems("{}", R"("10m")"), ElementsAre(HasSubstr("gen1 duration is \"10m\" seconds")));
+}
+
 TEST_F(AskNode, WithoutTheRightTokenItAsksOnceAndNamesTheRemedy) {
   const auto facts = ask(recorded_answer("v3-health-unauthorized.txt"), gen1_);
   EXPECT_EQ(facts.snapshot_size, std::nullopt);

@@ -149,7 +149,12 @@ TEST(Resolve, AutoFollowsTheSnapshotSizeOn3x) {
 
 TEST(Resolve, HalfOfAnOddSnapshotSizeIsRoundedDown) {
   EXPECT_EQ(resolve({.max_files = {}, .snapshot_size = 21}, node()).warning_files, 31U);
-  EXPECT_EQ(resolve({.max_files = {}, .snapshot_size = 1}, node()).warning_files, 1U);
+}
+
+TEST(Resolve, ATinySnapshotSizeLeavesThirty) {
+  EXPECT_EQ(resolve({.max_files = {}, .snapshot_size = 1}, node()).warning_files, 30U);
+  EXPECT_EQ(resolve({.max_files = {}, .snapshot_size = 1}, node()).critical_files, 60U);
+  EXPECT_EQ(resolve({.max_files = {}, .snapshot_size = 7}, node()).warning_files, 30U);
 }
 
 TEST(Resolve, AGivenLimitWinsOverAuto) {

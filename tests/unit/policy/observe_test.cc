@@ -72,9 +72,15 @@ TEST_F(Observe3x, ACountOverTheLimitCountsAfterTwoMinutes) {
   EXPECT_EQ(take_sample({31, 0}, minutes(2)), Health::warning);
 }
 
-TEST_F(Observe3x, ACriticalCountMustLastToo) {
-  EXPECT_EQ(take_sample({61, 0}, seconds(0)), Health::healthy);
-  EXPECT_EQ(take_sample({61, 0}, minutes(2)), Health::critical);
+TEST_F(Observe3x, ACriticalCountCountsAtOnce) {
+  EXPECT_EQ(take_sample({60, 0}, seconds(0)), Health::healthy);
+  EXPECT_EQ(take_sample({61, 0}, seconds(1)), Health::critical);
+  EXPECT_EQ(take_sample({31, 0}, seconds(2)), Health::warning);
+}
+
+TEST_F(Observe3x, ACriticalCountCountsAtOnceAlsoAfterTheClockWasSetBack) {
+  EXPECT_EQ(take_sample({31, 0}, hours(3)), Health::healthy);
+  EXPECT_EQ(take_sample({61, 0}, hours(1)), Health::critical);
 }
 
 TEST_F(Observe3x, AHealthyServerThatTouchesTheLimitStaysHealthy) {

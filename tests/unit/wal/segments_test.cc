@@ -97,12 +97,23 @@ TEST_F(Segments, OfRefusedWritesAloneAreNeitherPendingNorDamaged) {
   EXPECT_EQ((*kept->take_sample({}))->pending, (Extent{1, 66'000}));
 }
 
+// As many shards of old weeks have, after their last snapshot.
+TEST_F(Segments, OnlyAShardWhoseOpenSegmentHoldsDataIsHot) {
+  for (int id = 1; id <= 40; ++id) tree_.write("old/week/" + std::to_string(id) + "/_00002.wal", "");
+  tree_.write("old/week/41/_00001.wal", entry(70));
+  tree_.write("old/week/41/_00002.wal", "");
+  tree_.write("plant/autogen/90/_00003.wal", entry(70));
+  const auto sample = look();
+  EXPECT_THAT(sample->shards, SizeIs(42));
+  EXPECT_EQ(sample->hot_shards, 1U);
+}
+
 TEST_F(Segments, AnEmptyNewestSegmentIsOpenAndNeitherPendingNorDamaged) {
   tree_.write("plant/autogen/1/_00004.wal", "");
   const auto sample = look();
   EXPECT_EQ(sample->pending, Extent{});
   EXPECT_THAT(sample->invalid, SizeIs(0));
-  EXPECT_EQ(sample->hot_shards, 1U);
+  EXPECT_EQ(sample->hot_shards, 0U);
   EXPECT_FALSE(sample->oldest_pending.has_value());
   EXPECT_TRUE(sample->newest_file.has_value());
 }
