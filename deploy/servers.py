@@ -189,6 +189,7 @@ class Influxd(Process):
         self.http_port = http_port or free_port()
         self.backup_port = backup_port or free_port()
         self.cache = cache
+        self.wants_logins = False
         self.url = f"http://127.0.0.1:{self.http_port}"
         self.backup_address = f"127.0.0.1:{self.backup_port}"
         self.wal = os.path.join(folder, "wal")
@@ -212,6 +213,7 @@ bind-address = "{self.backup_address}"
 [http]
   bind-address = "127.0.0.1:{self.http_port}"
   log-enabled = false
+  auth-enabled = {str(self.wants_logins).lower()}
 """)
         self.spawn([program("influxd"), "-config", config])
         self.wait_ready(lambda: get(self.url + "/ping").status == 204, 60)

@@ -113,6 +113,20 @@ std::string lower_case(std::string_view text) {
   return out;
 }
 
+std::string to_base64(std::string_view bytes) {
+  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const std::string_view group = bytes.substr(i, 3);
+    std::uint32_t bits = 0;
+    for (std::size_t j = 0; j < 3; ++j) {
+      bits = (bits << 8U) | (j < group.size() ? static_cast<unsigned char>(group[j]) : 0U);
+    }
+    for (std::size_t j = 0; j < 4; ++j) out += j <= group.size() ? kDigits[(bits >> (18 - 6 * j)) & 63U] : '=';
+  }
+  return out;
+}
+
 bool is_nested_deeper(std::string_view json, std::size_t depth) {
   std::size_t open = 0;
   bool in_text = false;

@@ -18,6 +18,9 @@ namespace wal_exporter {
 // value of a query.
 [[nodiscard]] std::string percent_encode(std::string_view text);
 
+// RFC 4648, with padding.
+[[nodiscard]] std::string to_base64(std::string_view bytes);
+
 // Whether arrays and objects of a JSON text are nested more than `depth` deep. Ask this
 // before parsing: the parsed value is copied and written recursively, and deep nesting
 // would overflow the stack.

@@ -1,7 +1,5 @@
 #include "events/sender.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 
 #include "base/file.h"
@@ -14,13 +12,6 @@ namespace {
 
 constexpr std::size_t kShownAnswer = 200;
 constexpr Duration kLongestPause = std::chrono::hours(1);
-
-std::string base64(const std::string& text) {
-  std::vector<unsigned char> out(4 * ((text.size() + 2) / 3) + 1);
-  const int length =
-      EVP_EncodeBlock(out.data(), reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
-  return {out.begin(), out.begin() + length};
-}
 
 // The message must not contain any part of the URL, which is a secret.
 Result<void> check_secret_url(const std::string& url, const std::string& file) {
@@ -102,7 +93,7 @@ Result<http::Request> Sender::prepare(std::size_t receiver) const {
   } else if (!login.password_file.empty()) {
     const auto password = read_secret(login.password_file, "password_file");
     if (!password) return tl::unexpected(password.error());
-    request.secret_header = "Authorization: Basic " + base64(login.username + ":" + *password);
+    request.secret_header = "Authorization: Basic " + to_base64(login.username + ":" + *password);
   } else if (!login.header_file.empty()) {
     const auto header = read_secret(login.header_file, "secret_header_file");
     if (!header) return tl::unexpected(header.error());

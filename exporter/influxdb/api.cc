@@ -44,6 +44,13 @@ Result<http::Request> api_request(const std::string& url, const std::string& pat
   return request;
 }
 
+Result<http::Request> v1_request(const Endpoint& server, const std::string& path, Duration timeout) {
+  const auto login = read_token(server.token_file);
+  if (!login) return tl::unexpected<Error>(login.error());
+  const bool is_basic = login->find(':') != std::string::npos;
+  return api_request(server.url, path, is_basic ? "Basic" : "Bearer", is_basic ? to_base64(*login) : *login, timeout);
+}
+
 Result<std::string> read_token(const std::string& token_file) {
   if (token_file.empty()) return std::string();
   auto token = read_secret(token_file, "influxdb.token_file");

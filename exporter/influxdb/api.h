@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "http/client.h"
+#include "influxdb/options.h"
 
 namespace wal_exporter::influxdb {
 
@@ -19,6 +20,10 @@ inline constexpr std::size_t kMaxLongAnswerBytes = 1024 * 1024;
 // sent. The timeout holds for the whole exchange.
 [[nodiscard]] Result<http::Request> api_request(const std::string& url, const std::string& path,
                                                 const std::string& scheme, const std::string& token, Duration timeout);
+
+// Likewise, with the login of a 1.x: "user:password" in its token file, which up to 1.7 is taken as Basic
+// alone, or a JWT.
+[[nodiscard]] Result<http::Request> v1_request(const Endpoint& server, const std::string& path, Duration timeout);
 
 // No file: no token. Errors name the file and the setting.
 [[nodiscard]] Result<std::string> read_token(const std::string& token_file);

@@ -55,9 +55,7 @@ std::optional<DebugVars> parse_debug_vars(std::string_view text) {
 
 Result<DebugVars> ask_debug_vars(http::Client& client, const Endpoint& server, Duration timeout,
                                  const std::stop_token& stop) {
-  const auto token = read_token(server.token_file);
-  if (!token) return tl::unexpected(token.error());
-  auto request = api_request(server.url, "/debug/vars", "Token", *token, timeout);
+  auto request = v1_request(server, "/debug/vars", timeout);
   if (!request) return tl::unexpected(request.error());
   request->max_response_bytes = kMostVarsBytes;
   const auto response = client.send(*request, stop);

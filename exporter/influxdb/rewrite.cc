@@ -77,9 +77,7 @@ Result<void> Rewriter::run(const Rewrite& planned, const std::stop_token& stop) 
 
 Result<http::Response> Rewriter::send(const std::string& method, const std::string& path, std::string body,
                                       const std::stop_token& stop) {
-  const auto token = read_token(server_.token_file);
-  if (!token) return tl::unexpected(token.error());
-  auto request = api_request(server_.url, path, "Token", *token, timeout_);
+  auto request = v1_request(server_, path, timeout_);
   if (!request) return tl::unexpected(request.error());
   request->method = method;
   request->body = std::move(body);

@@ -182,6 +182,37 @@ class KeptOpen(Case):
         self.restart()
         self.assertEqual({database: self.content(database) for database in self.ODD}, before)
 
+    def test_the_opt_in_goes_by_the_login(self):
+        self.server = self.influxd(databases=("cold", "hot"), grow=0)
+        self.server.query("CREATE USER root WITH PASSWORD 'r00t' WITH ALL PRIVILEGES")
+        self.server.query("CREATE USER reader WITH PASSWORD 'r3ad'")
+        self.server.query('GRANT READ ON "cold" TO reader')
+        for database in ("cold", "hot"):
+            self.server.write(database, f"m f=1 {T0}")
+        self.server.wants_logins = True
+        self.restart()
+        token_file = os.path.join(self.folder, "login")
+
+        def log_in(login):
+            with open(token_file, "w", encoding="ascii") as file:
+                file.write(login)
+        log_in("reader:r3ad")
+        exporter = self.exporter(settings(target(self.server, influxdb={"token_file": token_file},
+                                                 checkpoint={"rewrite_kept_open": True})))
+        self.assertTrue(self.checkpoint(exporter).json["success"])
+        self.assertEqual(self.files(exporter, "kept_open"), 2)
+        for one in self.plan(exporter, 2):
+            self.assertIn("the login of influxdb.token_file may not read", one["why_not"])
+        self.assertEqual(self.checkpoint(exporter).status, 200)
+        self.assertEqual(self.files(exporter, "kept_open"), 2)
+        self.end(exporter)
+        log_in("root:r00t")
+        exporter.start().wait_good_sample()
+        self.until(lambda: all(one["measurement"] for one in self.plan(exporter, 2)), lambda: self.plan(exporter, 2))
+        answer = self.checkpoint(exporter)
+        self.assertTrue(answer.json["success"], answer.text)
+        self.assertEqual((self.files(exporter, "pending"), self.files(exporter, "kept_open")), (0, 0), answer.text)
+
     def test_the_opt_in_leaves_a_shard_alone_whose_retention_ends_within_an_hour(self):
         self.server = self.influxd(databases=("short", "hot"), grow=0)
         self.server.query('CREATE RETENTION POLICY brief ON "short" DURATION 1h REPLICATION 1 SHARD DURATION 1h DEFAULT')

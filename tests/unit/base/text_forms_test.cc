@@ -9,6 +9,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
+TEST(ToBase64, PadsToGroupsOfFour) {
+  EXPECT_EQ(to_base64(""), "");
+  EXPECT_EQ(to_base64("f"), "Zg==");
+  EXPECT_EQ(to_base64("fo"), "Zm8=");
+  EXPECT_EQ(to_base64("foobar"), "Zm9vYmFy");
+  EXPECT_EQ(to_base64("\xff\xfe\xfd"), "//79");
+}
+
 TEST(ParseDuration, ReadsUnitsAndSums) {
   EXPECT_EQ(parse_duration("2m"), Duration(2min));
   EXPECT_EQ(parse_duration("1h30m"), Duration(90min));

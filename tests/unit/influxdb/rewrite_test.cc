@@ -67,8 +67,10 @@ class Rewriting : public ::testing::Test {
   std::size_t reads_ = 0;
   std::deque<std::string> written_;
   std::string target_;
+  std::string last_request_;
   tests::FakeServer server_{[this](tests::Peer& peer) {
     const std::string request = peer.read_request();
+    last_request_ = request;
     if (!request.empty()) peer.send(answer(request));
   }};  // last: its thread ends before what it uses
 };
@@ -107,6 +109,14 @@ TEST_F(Rewriting, NothingIsWrittenWithinAnHourOfTheRetentionsEnd) {
 TEST_F(Rewriting, WhereTheLoginMayNotReadThereIsNoPlan) {
   refused_ = true;
   EXPECT_THAT(plan().error().message, HasSubstr("the login of influxdb.token_file may not read"));
+}
+
+TEST_F(Rewriting, LogsInAsVersionsUpTo17TakeIt) {
+  const tests::TempDir folder;
+  const auto file = folder.path() / "login";
+  std::ofstream(file) << "root:r00t\n";
+  ASSERT_TRUE(Rewriter({server_.url(), file.string()}, std::chrono::seconds(5), clock_).plan(kRewritten, {}));
+  EXPECT_THAT(last_request_, HasSubstr("Authorization: Basic cm9vdDpyMDB0\r\n"));
 }
 
 TEST_F(Rewriting, AnotherCountAfterTheWriteIsTold) {
