@@ -88,9 +88,10 @@ void HealthState::log_findings(const Ledger& ledger) {
   for (const wal::Finding& finding : findings_) {
     if (std::any_of(logged_.begin(), logged_.end(), same_as(finding))) continue;
     const Health means = policy::judge({finding});
-    const auto level = means == Health::critical  ? spdlog::level::err
-                       : means == Health::warning ? spdlog::level::warn
-                                                  : spdlog::level::info;
+    const bool worth_a_warning = means == Health::warning || finding.reason == wal::InvalidReason::newer;
+    const auto level = means == Health::critical ? spdlog::level::err
+                       : worth_a_warning         ? spdlog::level::warn
+                                                 : spdlog::level::info;
     ledger.log()->log(level, "{} [{}]", describe(finding, server_), ledger.target());
   }
   logged_ = findings_;

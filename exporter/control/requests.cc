@@ -268,7 +268,7 @@ std::optional<view::PrepareRestartAnswer> Requests::prepare(Parts& parts, Waitin
   const wal::ServerTraits& server = parts.server.rules().server;
   const auto found = unsafe_finding(*sample, server);
   // A checkpoint is the cure of some; only after it the WAL tells whether it helped.
-  if (found && !found->is_cured_by_checkpoint() && found->effect >= wal::Effect::ends_at_write) {
+  if (found && !found->is_cured_by_checkpoint && found->effect >= wal::Effect::ends_at_write) {
     return answer(false, "Not safe: " + describe(*found, server), sample);
   }
   if (parts.vanish.standing()) return answer(false, "Not safe: " + parts.vanish.text(), sample);
@@ -298,7 +298,9 @@ std::optional<view::PrepareRestartAnswer> Requests::prepare(Parts& parts, Waitin
                                                               Reason::pre_restart, command.override_soft);
   if (decision.action != policy::Action::checkpoint) {
     parts.ledger.note("decision", "restart not prepared: " + decision.explanation(), "{}", now.wall);
-    return answer(false, "Not safe: " + decision.explanation(), sample, policy::without_why(decision.blockers));
+    return answer(false,
+                  "Not safe: " + decision.explanation() + (found ? "; " + describe(*found, server) : std::string()),
+                  sample, policy::without_why(decision.blockers));
   }
   waiting.run =
       parts.checkpointer.begin(parts, Reason::pre_restart, waiting.asker, NudgeMode::at_once, command.actor, now);

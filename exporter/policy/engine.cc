@@ -137,7 +137,7 @@ std::optional<std::string> worth_a_scheduled_run(const Rules& rules, const wal::
 std::optional<std::string> cured_by_checkpoint(const Rules& rules, const wal::Sample& sample) {
   const auto findings = wal::findings_of(sample, rules.server);
   const auto cured = std::find_if(findings.begin(), findings.end(),
-                                  [](const wal::Finding& finding) { return finding.is_cured_by_checkpoint(); });
+                                  [](const wal::Finding& finding) { return finding.is_cured_by_checkpoint; });
   if (cured == findings.end()) return std::nullopt;
   return summary(*cured, rules.server) + ", and a checkpoint is the cure";
 }

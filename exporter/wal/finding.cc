@@ -5,6 +5,9 @@
 #include <optional>
 #include <utility>
 
+#include "base/text.h"
+#include "wal/node_wal_file.h"
+
 namespace wal_exporter::wal {
 namespace {
 
@@ -80,7 +83,7 @@ std::string consequence(const Finding& finding, const ServerTraits& server) {
     case Effect::count:
       break;
   }
-  if (finding.reason == InvalidReason::newer) return "the InfluxDB that wrote it reads it";
+  if (finding.reason == InvalidReason::newer) return "it is not judged, and the InfluxDB that wrote it reads it";
   return "InfluxDB skips it at every start";
 }
 
@@ -99,6 +102,7 @@ std::string remedy(const Finding& finding) {
     case InvalidReason::other_edition:
       return "start it with the edition that wrote it; or " + std::string(kMoveOut);
     case InvalidReason::times:
+      if (!finding.is_cured_by_checkpoint) break;
       return "a checkpoint while InfluxDB still runs is the cure; where it is down, " + std::string(kMoveOut);
     default:
       break;
@@ -128,13 +132,14 @@ std::vector<Finding> findings_of(const Sample& sample, const ServerTraits& serve
   for (const auto* files : {&sample.invalid, &sample.unknown}) {
     for (const InvalidFile& file : *files) {
       const Effect effect = effect_of(file.reason, file.newest, server);
+      const bool curable = file.reason == InvalidReason::times && parse_node_file_name(file.file).has_value();
       const auto same = std::find_if(out.begin(), out.end(), [&](const Finding& finding) {
-        return finding.reason == file.reason && finding.effect == effect;
+        return finding.reason == file.reason && finding.effect == effect && finding.is_cured_by_checkpoint == curable;
       });
       if (same != out.end()) {
         ++same->files;
       } else {
-        out.push_back(Finding{file.reason, effect, 1, file});
+        out.push_back(Finding{file.reason, effect, 1, file, curable});
       }
     }
   }
@@ -145,8 +150,9 @@ std::vector<Finding> findings_of(const Sample& sample, const ServerTraits& serve
 std::string summary(const Finding& finding, const ServerTraits& server) {
   const bool one = finding.files == 1;
   return std::to_string(finding.files) + (one ? " file " : " files ") +
-         std::string(row_of(kRows, finding.reason).name) + ": " + (one ? "" : "first ") + finding.first.file +
-         (finding.first.detail.empty() ? "" : " (" + finding.first.detail + ")") + "; " + consequence(finding, server);
+         std::string(row_of(kRows, finding.reason).name) + ": " + (one ? "" : "first ") +
+         escape_control(finding.first.file) + (finding.first.detail.empty() ? "" : " (" + finding.first.detail + ")") +
+         "; " + consequence(finding, server);
 }
 
 std::string describe(const Finding& finding, const ServerTraits& server) {

@@ -54,9 +54,9 @@ struct Finding {
   Effect effect{};
   std::uint64_t files = 0;
   InvalidFile first;
-
-  // A checkpoint while the server still runs rids the WAL of it.
-  [[nodiscard]] bool is_cured_by_checkpoint() const { return reason == InvalidReason::times; }
+  // A checkpoint while the server still runs rids the WAL of it: a pending file that holds
+  // nothing valid, but no copy of one, which no snapshot covers.
+  bool is_cured_by_checkpoint = false;
 };
 
 // All of a sample, the worst first.

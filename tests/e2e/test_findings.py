@@ -98,7 +98,7 @@ class Findings(NodeCase):
                           [one | {"file": one["first"]} for one in shown["findings"]]],
                          [("00000000004.wal", "times", "stops_start")])
         self.assertEqual(self.counter(exporter, "influxdb_wal_invalid_files", reason="times"), 1)
-        self.is_unsafe(exporter, "method_disabled")
+        self.is_unsafe(exporter, "InfluxDB will not start again")
         self.does_not_start(node, Panicked)
         shown = self.wait_health(exporter, "critical")
         self.assertIn(REMEDY, "\n".join(shown["recommendations"]))

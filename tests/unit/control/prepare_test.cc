@@ -201,6 +201,19 @@ TEST_F(Prepared, WhereACheckpointIsTheCureIsSafeOnceItHasHelped) {
   }
 }
 
+TEST_F(Prepared, WhereTheCureIsBlockedSaysWhatItWouldCure) {
+  of_3x();
+  bench.wal->periods[3].void_times = true;
+  bench.wal->invalid = {{"00000000004.wal", wal::InvalidReason::times, false, ""}};
+  bench.start(Purpose::explain);
+  bench.pause(1h);
+  const auto said = answer(bench.prepare_restart({})).value();
+  EXPECT_FALSE(said.safe);
+  EXPECT_THAT(said.message, HasSubstr("blocked by paused"));
+  EXPECT_THAT(said.message,
+              HasSubstr("InfluxDB will not start again: a checkpoint while InfluxDB still runs is the cure"));
+}
+
 TEST_F(Prepared, WhatIsLeftAndWouldBeSkippedIsNotSafe) {
   bench.wal->invalid = {{"db/autogen/3/_00001.wal", wal::InvalidReason::checksum, false, ""}};
   bench.checkpoint_does = [](const RunCheckpoint&) {

@@ -75,12 +75,33 @@ TEST(Finding, FilesOfOneKindAndEffectAreOneFindingTheWorstFirst) {
   EXPECT_EQ(findings[2].effect, Effect::harmless);
 }
 
+// A copy that no snapshot covers: points would be written for ever.
+TEST(Finding, ACheckpointCuresPendingFilesAlone) {
+  Sample sample;
+  sample.invalid = {{"00000000007.wal", InvalidReason::times, false, ""},
+                    {"00000000007.wal.bak", InvalidReason::times, false, ""}};
+  const auto findings = findings_of(sample, kOld);
+  ASSERT_EQ(findings.size(), 2U);
+  EXPECT_TRUE(findings[0].is_cured_by_checkpoint);
+  EXPECT_FALSE(findings[1].is_cured_by_checkpoint);
+  EXPECT_EQ(describe(findings[1], kOld).find("is the cure"), std::string::npos);
+}
+
+TEST(Finding, ANameCannotBreakALine) {
+  Sample sample;
+  sample.invalid = {{"copy\n[critical] all is well\xff", InvalidReason::doubled, false, ""}};
+  const std::string text = describe(findings_of(sample, kOld)[0], kOld);
+  EXPECT_EQ(text.find('\n'), std::string::npos) << text;
+  EXPECT_EQ(text, to_valid_utf8(text));
+}
+
 TEST(Finding, AFileIsOnlyEverMovedOutOfTheFolderWithTheServerStopped) {
   const InvalidFile file{"00000000003.wal", {}, true, "detail"};
   for (std::size_t i = 0; i < static_cast<std::size_t>(InvalidReason::count); ++i) {
     for (const ServerTraits& server : {kUnknownServer, kOld, kStrict}) {
       const auto reason = static_cast<InvalidReason>(i);
-      const std::string text = describe({reason, effect_of(reason, true, server), 1, file}, server);
+      const std::string text =
+          describe({reason, effect_of(reason, true, server), 1, file, reason == InvalidReason::times}, server);
       if (text.find("move") != std::string::npos) {
         const std::string folder = reason == InvalidReason::snapshot ? "snapshots/" : "wal/";
         EXPECT_NE(text.find("stop InfluxDB, move the file out of " + folder + " and keep it"), std::string::npos)
