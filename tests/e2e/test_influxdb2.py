@@ -49,6 +49,15 @@ class Backup(Case):
         self.assertEqual(self.counter(exporter, "influxdb_wal_files", state="pending"), len(before))
         self.assertNotIn("influxdb_wal_pending_cause", exporter.get("/metrics").text.replace("# ", ""))
 
+    def test_dropped_shards_that_its_metrics_still_show_are_no_other_directory(self):
+        before = self.two_shards()
+        self.server.server.dropped = {70: 18 * MIB, 71: 23 * MIB}
+        exporter = self.begin()
+        self.until(lambda: (exporter.target()["server"] or {}).get("up"), "the server's answer")
+        shown = exporter.target()
+        self.assertEqual(shown["pending"]["bytes"], sum(before.values()))
+        self.assertFalse([line for line in shown["recommendations"] if "own metrics" in line])
+
     def test_also_without_a_server_to_ask(self):
         before = self.two_shards()
         done = run("--once", "--format=json", f"--wal.directory={self.server.wal}")

@@ -113,6 +113,7 @@ class InfluxDB2:
         self._hanging = self._closed = self._held = False
         self.counters = {"requests": 0, "writes": 0, "points": 0, "backups": 0, "backups_without_since": 0}
         self.counters |= {"snapshots": 0, "busy_backups": 0, "refused": 0}
+        self.dropped = {}  # id -> bytes: shards that are gone and stay in /metrics (influxdata/influxdb#24094)
         self.http = self.admin = None
 
     def start(self, admin_bind=None):
@@ -126,7 +127,7 @@ class InfluxDB2:
         for shard_id, bucket_id, _ in self._meta["shards"]:
             self._shards[shard_id] = Shard(self.engine_dir, bucket_id, shard_id, self.segment_bytes)
         self._save()
-        self.http = HttpServer(self._bind, self.serve)
+        self.http = HttpServer(self._bind, self.serve, self.clock)
         if admin_bind is not None:
             self.admin = HttpServer(admin_bind, admin_application(self.actions(), self.all_counters))
         return self
@@ -333,6 +334,9 @@ class InfluxDB2:
                     labels = f'bucket="{shard.bucket_id}",engine="tsm1",id="{shard.id}",path="{shard.data_dir}",walPath="{shard.wal_dir}"'
                     with shard.lock:
                         lines.append(f"{name}{{{labels}}} {value(shard)}")
+                for number, size in self.dropped.items() if name == "storage_wal_size" else ():
+                    path = os.path.join(self.engine_dir, "wal", "d0d0d0d0d0d0d0d0", "autogen", str(number))
+                    lines.append(f'{name}{{engine="tsm1",id="{number}",walPath="{path}"}} {size}')
         return ("\n".join(lines) + "\n").encode()
 
 
