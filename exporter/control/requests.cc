@@ -67,6 +67,14 @@ std::optional<wal::Finding> unsafe_finding(const wal::Sample& sample, const wal:
   return findings.front();
 }
 
+// Why nobody can say what a restart would replay; empty: all was counted.
+std::string uncounted(const wal::Sample* sample) {
+  if (sample == nullptr || sample->uncounted.folders == 0) return {};
+  const std::uint64_t folders = sample->uncounted.folders;
+  return std::to_string(folders) + (folders == 1 ? " folder" : " folders") +
+         " of the WAL could not be counted, and a restart replays what lies there: " + sample->uncounted.first;
+}
+
 bool is_running(const Parts& parts, std::int64_t id) {
   const auto& running = parts.checkpointer.running();
   return running && running->id == id;
@@ -239,7 +247,9 @@ bool Requests::advance_preparation(Parts& parts, Waiting& waiting, const view::P
   const wal::ServerTraits& server = parts.server.rules().server;
   const auto found = parts.wal.sample() == nullptr ? std::nullopt : unsafe_finding(*parts.wal.sample(), server);
   if (found) said += "; " + describe(*found, server);
-  const bool safe = done && !found;
+  const std::string missed = uncounted(parts.wal.sample().get());
+  if (!missed.empty()) said += "; " + missed;
+  const bool safe = done && !found && missed.empty();
   auto answer = prepared(safe, (safe ? "Safe to restart: " : "Not safe: ") + said, parts.wal.sample().get(),
                          parts.settings.forecast, now);
   answer.run = run;
@@ -275,9 +285,13 @@ std::optional<view::PrepareRestartAnswer> Requests::prepare(Parts& parts, Waitin
   const std::optional<policy::OwnTrigger> trigger = own_trigger_of(parts.memory);
   const bool ours_alone = std::all_of(sample->periods.begin(), sample->periods.end(),
                                       [&](const wal::Period& period) { return policy::is_own(trigger, period); });
+  const std::string missed = uncounted(sample);
   const bool rewrites = !planned_rewrites(parts).empty();
-  if (sample->pending.files == 0 && !rewrites) return answer(true, "Safe to restart: nothing is pending", sample);
-  if (!sample->periods.empty() && ours_alone) {
+  if (sample->pending.files == 0 && !rewrites) {
+    return missed.empty() ? answer(true, "Safe to restart: nothing is pending", sample)
+                          : answer(false, "Not safe: " + missed, sample);
+  }
+  if (!sample->periods.empty() && ours_alone && missed.empty()) {
     return answer(true, "Safe to restart: nothing but the last nudge's own point is pending", sample);
   }
 

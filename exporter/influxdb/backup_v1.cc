@@ -140,11 +140,12 @@ BackupV1::ShardTrouble BackupV1::refused(const Run& run, const wal::Shard& shard
                 "folder was left behind by a shard that was dropped",
             false};
   }
-  const auto free = run.observer.latest().filesystem_avail_bytes;
+  const auto free = run.observer.latest().room_for_a_checkpoint();
   if (free && *free < kScarceBytes) {
     return {OutcomeKind::failed,
             what + "refused without an answer; only " + format_bytes(*free) +
-                " are free, too little to write a snapshot: free some space and look into the server's log",
+                " are free where the data lies, too little to write a snapshot: free some space and look into the "
+                "server's log",
             true};
   }
   return {OutcomeKind::busy,

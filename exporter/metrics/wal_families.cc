@@ -231,6 +231,23 @@ constexpr std::array kWalFamilies{
                out.add(static_cast<double>(*sample->filesystem_avail_bytes));
              }
            }},
+    Family{"influxdb_wal_data_filesystem_avail_bytes",
+           "Free bytes for unprivileged users on the filesystem of the data (InfluxDB 1 and 2), where a checkpoint "
+           "writes, at the last look. On the filesystem of the WAL it is the same number. Absent while not known.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             const auto* sample = sample_of(target);
+             if (sample != nullptr && sample->data_filesystem_avail_bytes) {
+               out.add(static_cast<double>(*sample->data_filesystem_avail_bytes));
+             }
+           }},
+    Family{"influxdb_wal_uncounted_folders",
+           "Folders and links of the WAL that InfluxDB follows and the last look could not: the numbers of files and "
+           "bytes are too small by what lies there.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             if (const auto* sample = sample_of(target)) out.add(static_cast<double>(sample->uncounted.folders));
+           }},
     Family{"influxdb_wal_health",
            "1 for the health the target has, 0 for the others; all 0 while it is unknown because no fresh look went "
            "well.",

@@ -70,6 +70,21 @@ void add_timed(Blockers& blockers, Blocker blocker, Duration left, const std::st
 
 constexpr const char* kStale = "nothing fresh is known about the WAL; see why looking at it fails";
 
+// Of the disk that a checkpoint fills. Where that is not known (1.x, 2.x: the data lies
+// elsewhere), nothing is forbidden: the WAL's own disk is what a checkpoint makes room on.
+void add_headroom(Blockers& blockers, const Rules& rules, const wal::Sample& sample) {
+  const bool node = sample.layout == wal::Layout::node;
+  const auto free = sample.room_for_a_checkpoint();
+  if (free && *free < rules.min_free_bytes) {
+    add(blockers, {Blocker::disk_headroom,
+                   format_bytes(*free) + " free where " + (node ? "the WAL and the snapshots lie" : "the data lies") +
+                       ", a checkpoint writes files there and wants " + format_bytes(rules.min_free_bytes) +
+                       "; make room or lower checkpoint.min_free_size"});
+  } else if (!free && node) {
+    add(blockers, {Blocker::disk_headroom, "the free space where the WAL lies is not known"});
+  }
+}
+
 // What holds back every checkpoint, whoever asks for it.
 Blockers common_blockers(const Rules& rules, const Memory& memory, const Situation& situation) {
   Blockers out;
@@ -80,13 +95,8 @@ Blockers common_blockers(const Rules& rules, const Memory& memory, const Situati
   }
   if (is_stale(rules, situation.sample, situation.now)) {
     add(out, {Blocker::sample_stale, kStale});
-  } else if (!situation.sample->filesystem_avail_bytes) {
-    add(out, {Blocker::disk_headroom, "the free space where the WAL lies is not known"});
-  } else if (*situation.sample->filesystem_avail_bytes < rules.min_free_bytes) {
-    add(out, {Blocker::disk_headroom, format_bytes(*situation.sample->filesystem_avail_bytes) +
-                                          " free where the WAL lies, a checkpoint writes files and wants " +
-                                          format_bytes(rules.min_free_bytes) +
-                                          "; make room or lower checkpoint.min_free_size"});
+  } else {
+    add_headroom(out, rules, *situation.sample);
   }
   if (!situation.method_disabled.empty()) add(out, {Blocker::method_disabled, situation.method_disabled});
   if (situation.dry_run) add(out, {Blocker::dry_run, "dry_run is set for this target"});
@@ -115,6 +125,16 @@ std::string health_unknown(const wal::Sample* sample, Time now) {
                                ? "is dated " + format_duration_rough(sample->taken_at - now) + " in the future"
                                : "was " + format_duration_rough(now - sample->taken_at) + " ago";
   return "the last good look at the WAL " + when + ", so its health is unknown and nothing is done";
+}
+
+// 1.x, 2.x with a filesystem for the WAL alone: what is pending has taken half of the room
+// that there is for it, or three quarters. Full, InfluxDB refuses every write.
+std::pair<std::optional<Reason>, std::string> short_of_room(const wal::Sample& sample) {
+  if (!sample.has_own_filesystem || !sample.filesystem_avail_bytes) return {};
+  const std::uint64_t free = *sample.filesystem_avail_bytes;
+  if (sample.pending.bytes <= free) return {};
+  return {sample.pending.bytes / 3 > free ? Reason::critical : Reason::warning,
+          size_of(sample.pending) + ", and only " + format_bytes(free) + " free on the filesystem of the WAL"};
 }
 
 // Half of a limit reached, or 1 MiB pending and older than the schedule.
@@ -209,6 +229,10 @@ Decision decide(const Rules& rules, const Memory& memory, const Situation& situa
       why = *worth;
     }
   }
+  if (auto [level, text] = short_of_room(sample); level && (!reason || level == Reason::critical)) {
+    reason = level;
+    why = std::move(text);
+  }
   if (!reason) {
     Decision decision;
     decision.why =
@@ -302,10 +326,11 @@ Memory after_restart_considered(Memory memory) {
 
 Memory after_decision(Memory memory, const Decision& decision, Time now) {
   const bool critical = decision.reason == Reason::critical;
-  // A running checkpoint is an attempt, not a blockade.
-  const bool running =
-      std::find(decision.blockers.begin(), decision.blockers.end(), Blocker::in_flight) != decision.blockers.end();
-  if (critical && decision.action == Action::none && !running) {
+  // A running checkpoint is an attempt, not a blockade; and a restart makes no room on a disk.
+  const bool passing = std::any_of(decision.blockers.begin(), decision.blockers.end(), [](const Blocked& blocked) {
+    return blocked == Blocker::in_flight || blocked == Blocker::disk_headroom;
+  });
+  if (critical && decision.action == Action::none && !passing) {
     if (!memory.blocked_since) memory.blocked_since = now;
   } else if (decision.reason) {
     memory.blocked_since.reset();

@@ -47,7 +47,7 @@ struct Rules {
   std::optional<Duration> schedule = std::chrono::minutes(10);  // nullopt: off
   Duration min_interval = std::chrono::seconds(60);             // between two starts; 3.x: G
   Duration files_grace = Duration::zero();   // 3.x: 2 min over the count limit for warning before it counts
-  std::uint64_t min_free_bytes = 64 * kMiB;  // disk_headroom: never start with less free where the WAL lies
+  std::uint64_t min_free_bytes = 64 * kMiB;  // disk_headroom: never start with less free where it writes
   std::uint64_t scheduled_min_bytes = kMiB;
   std::uint64_t scheduled_most_points = 10;
 

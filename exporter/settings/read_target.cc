@@ -45,6 +45,21 @@ void read_influxdb(const Section& section, influxdb::ServerOptions& out, const O
   section.duration("timeout", out.timeout);
 }
 
+// It stands beside the server's address, and whoever reads the WAL needs it.
+void read_data_directory(const Section& influxdb, Generation version, wal::Options& out) {
+  std::string directory;
+  if (!influxdb.text("data_directory", directory)) return;
+  if (!directory.starts_with('/') || directory.find('\0') != std::string::npos) {
+    complain(influxdb, "data_directory",
+             shown(directory) +
+                 " is not an absolute path; write dir of InfluxDB 1.x, such as /var/lib/influxdb/data, or "
+                 "engine/data of 2.x");
+  } else if (version == Generation::v3) {
+    complain(influxdb, "data_directory", "InfluxDB 3 keeps its WAL and its data in one place; leave it out");
+  }
+  out.data_directory = directory;
+}
+
 void read_wal(const Section& section, wal::Options& out, const Overrides& overrides) {
   constexpr std::string_view kRemedy =
       "write the node's folder (InfluxDB 3), wal-dir (1.x) or engine/wal (2.x), such as /var/lib/influxdb/wal";
@@ -191,6 +206,7 @@ Target read_target(const Section& section, const Defaults& defaults, const Overr
   Target out = default_target(defaults);
   read_influxdb(section.section("influxdb"), out.influxdb, overrides, folder);
   read_wal(section.section("wal"), out.wal, overrides);
+  read_data_directory(section.section("influxdb"), out.influxdb.version, out.wal);
 
   const Section sampling = section.section("sampling");
   // Any faster, and looking would be all the exporter does.

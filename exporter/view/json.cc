@@ -267,6 +267,10 @@ Json to_json(const TargetView& target, Time now) {
       known([](const auto& s) { return s.filesystem_avail_bytes ? Json(*s.filesystem_avail_bytes) : Json(nullptr); });
   out["unknown"] = known([](const auto& s) { return invalid(s.unknown); });
   out["findings"] = findings(target.findings);
+  out["data_filesystem_avail_bytes"] = known([](const auto& s) {
+    return s.data_filesystem_avail_bytes ? Json(*s.data_filesystem_avail_bytes) : Json(nullptr);
+  });
+  out["uncounted_folders"] = known([](const auto& s) { return Json(s.uncounted.folders); });
   out["notes"] = known([](const auto& s) { return texts(s.notes); });
   out["emptied_gaps"] = target.emptied_gaps;
   out["vanished"] = vanished(target);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "wal/folders.h"
 #include "wal/listing.h"
 #include "wal/segments.h"
 
@@ -29,7 +30,7 @@ bool is_snapshot_name(std::string_view name) {
 template <class Wanted>
 Result<bool> holds(int root, const std::filesystem::path& path, const std::string& name, const std::stop_token& stop,
                    const Wanted& wanted) {
-  const auto directory = open_below(root, name, path / name);
+  const auto directory = open_below(root, name, path / name, /*follow=*/true);
   if (!directory && directory.error().kind == ErrorKind::not_found) return false;
   if (!directory) return tl::unexpected(directory.error());
   bool found = false;
@@ -54,10 +55,12 @@ std::optional<fs::path> foreign_entry(const fs::path& directory) {
        !error && entry != fs::recursive_directory_iterator() && ++entries < kMostEntries; entry.increment(error)) {
     const auto name = entry->path().filename().string();
     const auto type = entry->symlink_status(error).type();
-    if (name == kLostAndFound || name.starts_with('.')) {
+    if (is_stray_name(name)) {
       entry.disable_recursion_pending();
       continue;
     }
+    std::error_code none;
+    if (type == fs::file_type::symlink && fs::is_directory(entry->path(), none)) continue;
     if (type != fs::file_type::directory) return entry->path();
     if (entry.depth() >= kDeepest) entry.disable_recursion_pending();
   }
@@ -115,13 +118,7 @@ Result<Detected> no_layout(const fs::path& directory, bool bucket_ids) {
   if (is_new_node(directory)) return Detected{DetectedLayout::none, bucket_ids};
   const auto foreign = foreign_entry(directory);
   if (!foreign) return Detected{DetectedLayout::none, bucket_ids};
-  std::error_code error;
   const std::string what = escape_control(foreign->string());
-  if (fs::is_symlink(*foreign, error)) {
-    return failure(ErrorKind::invalid, directory.string() + " holds no WAL: " + what +
-                                           " is a symbolic link, and none is followed; set wal.directory to where it "
-                                           "leads");
-  }
   return failure(ErrorKind::invalid, directory.string() + " is not the WAL of an InfluxDB: " + what +
                                          " does not belong into one; set wal.directory to wal-dir (1.x), engine/wal "
                                          "(2.x) or the node's folder (3.x)" +

@@ -2,15 +2,18 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 
 #include "base/text.h"
 
@@ -48,19 +51,41 @@ EntryType type_of(int directory, const char* name, std::uint8_t type) {
   return S_ISLNK(status.st_mode) ? EntryType::symlink : EntryType::other;
 }
 
-}  // namespace
-
-bool is_found_by_fsck(const std::filesystem::path& top, const std::filesystem::path& parent, std::string_view name) {
-  return name.starts_with('#') && parent == top / kLostAndFound;
+// Of `path`, or of the nearest folder above that can be asked.
+std::optional<uid_t> owner_of(std::filesystem::path path) {
+  struct stat status {};
+  while (::stat(path.c_str(), &status) != 0) {
+    if (path == path.parent_path()) return std::nullopt;
+    path = path.parent_path();
+  }
+  return status.st_uid;
 }
+
+// ", influxdb (uid 999; in a container user: "999")"
+std::string described(uid_t uid) {
+  std::array<char, 4096> buffer{};
+  struct passwd entry {};
+  struct passwd* found = nullptr;
+  const bool named = ::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr;
+  const std::string number = std::to_string(uid);
+  const std::string container = "in a container user: \"" + number + "\"";
+  return named ? ", " + std::string(entry.pw_name) + " (uid " + number + "; " + container + ")"
+               : ", uid " + number + " (" + container + ")";
+}
+
+}  // namespace
 
 Error access_error(int errno_value, std::string_view operation, const std::filesystem::path& path) {
   Error error = system_error(errno_value, operation, escape_control(path.string()));
-  if (error.kind == ErrorKind::permission) {
-    error.message +=
-        "; let the user that runs the exporter read it: add it to InfluxDB's group, or setfacl -R -m u:USER:rX on the "
-        "WAL directory, with a default ACL for what comes later";
+  if (error.kind != ErrorKind::permission) return error;
+  const std::optional<uid_t> owner = owner_of(path);
+  if (owner == ::geteuid()) {
+    error.message += "; it belongs to the user that the exporter runs as: look at its mode, SELinux and AppArmor";
+    return error;
   }
+  error.message += "; run the exporter as the user that InfluxDB runs as" + (owner ? described(*owner) : "") +
+                   ", or give it the capability CAP_DAC_READ_SEARCH. Other rights do not last: InfluxDB makes its "
+                   "folders for its own user alone (0700), and a start of its container sets that again";
   return error;
 }
 
@@ -75,8 +100,8 @@ Result<Fd> open_root(const std::filesystem::path& path) {
   return tl::unexpected(std::move(error));
 }
 
-Result<Fd> open_below(int parent, const std::string& name, const std::filesystem::path& path) {
-  Fd fd(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+Result<Fd> open_below(int parent, const std::string& name, const std::filesystem::path& path, bool follow) {
+  Fd fd(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK | (follow ? 0 : O_NOFOLLOW)));
   if (fd.valid()) return fd;
   if (errno == ELOOP) return failure(ErrorKind::not_found, escape_control(path.string()) + " is a symbolic link");
   return tl::unexpected(access_error(errno, "opening", path));

@@ -1,5 +1,5 @@
 // Reading directories close to the kernel: getdents64 in large pieces, openat
-// below a descriptor, no symbolic link followed. Names are raw bytes and may be of
+// below a descriptor, a symbolic link followed only where it is asked for. Names are raw bytes and may be of
 // any origin. Free functions; safe from any thread.
 #pragma once
 
@@ -19,15 +19,8 @@
 
 namespace wal_exporter::wal {
 
-// Where fsck puts what it finds, under names of "#" and an inode number. The folder lies at
-// the top of a filesystem and is readable by root alone. A database may have that name too,
-// so the folder is skipped only if it can't be read or holds no segments.
+// Where fsck puts what it finds, under names of "#" and an inode number.
 inline constexpr std::string_view kLostAndFound = "lost+found";
-
-// Whether `name` in the folder `parent` is something that fsck put into the lost+found of
-// the WAL at `top`.
-[[nodiscard]] bool is_found_by_fsck(const std::filesystem::path& top, const std::filesystem::path& parent,
-                                    std::string_view name);
 
 // Limit on the notes of one sample; the first ones are enough to see what is wrong.
 inline constexpr std::size_t kMostNotes = 20;
@@ -35,12 +28,13 @@ inline constexpr std::size_t kMostNotes = 20;
 enum class EntryType { file, directory, symlink, other };
 
 // Opens the directory a person named; it may itself be a symbolic link. Errors
-// name the path and the remedy (`wal.directory`, group or ACL).
+// name the path and the remedy (`wal.directory`, or who may read it).
 [[nodiscard]] Result<Fd> open_root(const std::filesystem::path& path);
 
-// Opens a directory below; a symbolic link is not followed (not_found). `path` is
-// for messages. Gone meanwhile: not_found.
-[[nodiscard]] Result<Fd> open_below(int parent, const std::string& name, const std::filesystem::path& path);
+// Opens a directory below. A symbolic link is followed only if `follow` says so, else it is
+// not_found. `path` is for messages. Gone meanwhile: not_found.
+[[nodiscard]] Result<Fd> open_below(int parent, const std::string& name, const std::filesystem::path& path,
+                                    bool follow = false);
 
 // Calls `visit` for every entry but "." and "..". The type is asked for where the
 // filesystem does not tell it. Ends early, with kind cancelled, on stop.
@@ -57,7 +51,10 @@ template <class Stamp>
               std::chrono::nanoseconds(stamp.tv_nsec));
 }
 
-// Permission denied while doing `operation` on `path`, with the remedy.
+// An error of `operation` on `path`. Where it is a matter of rights, with the remedies that
+// last: InfluxDB's own user, by name and number, or CAP_DAC_READ_SEARCH. A group or an ACL
+// does not (measured): 1.x makes each folder 0700, which empties an ACL's mask, and the
+// containers of 2.x set 0700 at each start.
 [[nodiscard]] Error access_error(int errno_value, std::string_view operation, const std::filesystem::path& path);
 
 // Free bytes for unprivileged users of the filesystem that `directory` lies on.

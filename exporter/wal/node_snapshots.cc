@@ -64,21 +64,19 @@ Result<std::optional<std::uint64_t>> newest_metadata_checkpoint(int root, const 
 Result<std::optional<Fd>> open_node_folder(int root, const std::filesystem::path& path, const std::string& name) {
   const std::filesystem::path whole = path / name;
   struct stat status {};
-  if (::fstatat(root, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
-    if (errno == ENOENT) return std::nullopt;
-    return tl::unexpected(access_error(errno, "looking at", whole));
+  if (::fstatat(root, name.c_str(), &status, 0) != 0) {
+    const int cause = errno;
+    if (::fstatat(root, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT) return std::nullopt;
+    Error error = access_error(cause, "looking at", whole);
+    if (S_ISLNK(status.st_mode)) error.message += "; it is a symbolic link: is the disk that it leads to mounted?";
+    return tl::unexpected(std::move(error));
   }
   const std::string shown = escape_control(whole.string());
-  if (S_ISLNK(status.st_mode)) {
-    return failure(ErrorKind::invalid, shown +
-                                           " is a symbolic link, and links inside the node's folder are not followed; "
-                                           "mount the folder there instead (mount --bind)");
-  }
   if (!S_ISDIR(status.st_mode)) {
     return failure(ErrorKind::invalid,
                    shown + " is not a directory; set wal.directory to the node's folder, <data-dir>/<node-id>");
   }
-  auto folder = open_below(root, name, whole);
+  auto folder = open_below(root, name, whole, /*follow=*/true);
   if (folder) return std::optional<Fd>(std::move(*folder));
   if (folder.error().kind == ErrorKind::not_found) return std::nullopt;
   return tl::unexpected(folder.error());

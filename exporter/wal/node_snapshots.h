@@ -91,8 +91,9 @@ class NodeSnapshots {
   std::optional<std::uint64_t> inode_;  // of the folder they are in
 };
 
-// Opens the folder `name` of `root` without following a symbolic link. nullopt:
-// there is none. A link or a file of that name is an error.
+// Opens the folder `name` of `root`, through a symbolic link where it is one: the server
+// opens it by its path. nullopt: there is none. A file of that name, or a link that leads
+// nowhere, is an error.
 [[nodiscard]] Result<std::optional<Fd>> open_node_folder(int root, const std::filesystem::path& path,
                                                          const std::string& name);
 

@@ -18,7 +18,7 @@
 namespace wal_exporter::wal {
 namespace {
 
-constexpr std::size_t kMostLinkNotes = 5;
+constexpr std::size_t kMostOddNotes = 5;
 constexpr std::size_t kMostForeignNames = 10'000;
 
 struct FolderIdentity {
@@ -134,7 +134,7 @@ class NodeSource final : public WalSource {
   Result<void> list(int fd, const std::filesystem::path& path, Sample& sample, std::vector<std::uint64_t>& listed,
                     std::vector<ForeignEntry>& foreign, const std::stop_token& stop) WAL_EXPORTER_REQUIRES(mutex_) {
     std::uint64_t names = 0;
-    std::size_t links = 0;
+    std::size_t oddities = 0;
     auto done = for_each_entry(fd, path, stop, [&](std::string_view name, EntryType type) {
       ++names;
       const auto number = parse_node_file_name(name);
@@ -143,10 +143,13 @@ class NodeSource final : public WalSource {
           foreign.push_back({std::string(name), type});
         return;
       }
-      if (type == EntryType::file) listed.push_back(*number);
-      if (type == EntryType::symlink && ++links <= kMostLinkNotes) {
-        add_note(sample, "not followed: symbolic link " + escape_control((path / name).string()));
-      }
+      if (type == EntryType::file) return listed.push_back(*number);
+      if (type == EntryType::directory) return;
+      const std::string what =
+          escape_control((path / name).string()) +
+          (type == EntryType::symlink ? " is a symbolic link, which InfluxDB follows" : " is no file");
+      if (type == EntryType::symlink) sample.uncounted.add(what + "; move the file there instead");
+      if (++oddities <= kMostOddNotes) add_note(sample, "not counted: " + what);
     });
     options_.counter->listed.fetch_add(names, std::memory_order_relaxed);
     if (!done) return done;

@@ -26,7 +26,7 @@ Result<std::optional<FileStatus>> status_of(int directory, const char* name, con
   counter.statted.fetch_add(1, std::memory_order_relaxed);
   struct statx status {};
   constexpr unsigned wanted = STATX_TYPE | STATX_SIZE | STATX_MTIME | STATX_CTIME | STATX_INO;
-  constexpr int flags = AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC | AT_EMPTY_PATH;
+  constexpr int flags = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH;
   if (::statx(directory, name, flags, wanted, &status) != 0) {
     if (errno == ENOENT) return std::nullopt;
     return tl::unexpected(access_error(errno, "looking at", whole));

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/time.h"
@@ -156,6 +157,18 @@ struct Vanished {
   friend bool operator==(const Vanished&, const Vanished&) = default;
 };
 
+// What a server would replay and the sample could not look into: folders that may not be
+// read, links that lead nowhere. The counts are too small by what lies there.
+struct Uncounted {
+  std::uint64_t folders = 0;
+  std::string first;  // which, why, and the remedy
+
+  void add(std::string what) {
+    if (++folders == 1) first = std::move(what);
+  }
+  friend bool operator==(const Uncounted&, const Uncounted&) = default;
+};
+
 struct Sample {
   Time taken_at{};
   Duration elapsed{};
@@ -172,12 +185,17 @@ struct Sample {
   bool newest_file_damaged = false;
   std::uint64_t sequence_gaps = 0;
   std::uint64_t front_gap = 0;  // of these, those between the snapshot's last file and the first behind it
-  std::optional<std::uint64_t> filesystem_avail_bytes;
+  std::optional<std::uint64_t> filesystem_avail_bytes;  // where the WAL lies
+  Uncounted uncounted;
 
   // 1.x and 2.x
-  std::vector<Shard> shards;     // only those with segments
-  std::uint64_t hot_shards = 0;  // shards whose open segment holds data
-  bool bucket_ids = false;       // every database folder is 16 hex digits, and there is one
+  std::vector<Shard> shards;  // only those with segments
+  // Where the data lies, and a checkpoint writes; nullopt: not known. On the WAL's own
+  // filesystem both numbers are the same.
+  std::optional<std::uint64_t> data_filesystem_avail_bytes;
+  bool has_own_filesystem = false;  // the WAL: known to lie on another one than the data
+  std::uint64_t hot_shards = 0;     // shards whose open segment holds data
+  bool bucket_ids = false;          // every database folder with a shard (without any: every one) is 16 hex digits
 
   // 3.x
   std::vector<Period> periods;  // by number
@@ -187,14 +205,19 @@ struct Sample {
   std::uint64_t snapshots_covered = 0;  // how many, from the oldest on, a metadata checkpoint of the server covers
   std::optional<Time> max_data_time;    // of any pending file
 
+  // Free bytes where a checkpoint writes; nullopt: not known.
+  [[nodiscard]] std::optional<std::uint64_t> room_for_a_checkpoint() const {
+    return layout == Layout::node ? filesystem_avail_bytes : data_filesystem_avail_bytes;
+  }
+
   // What appeared since the source was opened; never falls. A file that came and
   // went between two samples is not seen, so this is a lower bound.
   Extent written;
 
   std::optional<Vanished> vanished;  // the last time that files did
 
-  // What a person should know about this sample: skipped symbolic links, files
-  // that could not be judged.
+  // What a person should know about this sample: folders that were passed
+  // over or could not be counted, files that could not be judged.
   std::vector<std::string> notes;
 
   // What a restart replays: also what it has done before.

@@ -11,6 +11,8 @@
 
 #include "base/mutex.h"
 #include "base/text.h"
+#include "wal/data_disk.h"
+#include "wal/folders.h"
 #include "wal/listing.h"
 #include "wal/segment_entries.h"
 #include "wal/vanished.h"
@@ -18,20 +20,13 @@
 namespace wal_exporter::wal {
 namespace {
 
-bool is_bucket_id(std::string_view name) {
-  return name.size() == 16 && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
 // -1 with errno where it can't be opened.
 int open_segment(int directory, const std::string& name) {
   return ::openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
 }
 
-std::optional<std::uint64_t> parse_number(std::string_view digits) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  if (digits.empty() || error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
-  return number;
+std::uint64_t device_of(const struct statx& status) {
+  return (std::uint64_t{status.stx_dev_major} << 8U) ^ status.stx_dev_minor;
 }
 
 // What was found about a closed segment; it never changes again.
@@ -99,80 +94,44 @@ class SegmentSource final : public WalSource {
     Memory now;
     now.checked.reserve(before.checked.size());
     now.seen.reserve(before.seen.size());
-    std::size_t databases = 0;
-    std::size_t buckets = 0;
-    auto result = directories(
-        root->get(), options_.directory, sample, stop,
-        [&](int fd, const std::string& database, const std::filesystem::path& path) {
-          const std::size_t shards = sample.shards.size();
-          auto done = directories(
-              fd, path, sample, stop,
-              [&](int policy_fd, const std::string& policy, const std::filesystem::path& policy_path) {
-                return directories(policy_fd, policy_path, sample, stop,
-                                   [&](int shard_fd, const std::string& id, const std::filesystem::path& shard_path) {
-                                     const auto number = parse_number(id);
-                                     if (!number) return Result<void>{};
-                                     return shard(shard_fd, Shard{database, policy, *number, {}, {}}, shard_path,
-                                                  sample, before, now, stop);
-                                   });
-              });
-          if (database == kLostAndFound && sample.shards.size() == shards) return done;
-          ++databases;
-          if (is_bucket_id(database)) ++buckets;
-          return done;
-        });
+    auto result = for_each_shard(root->get(), options_.directory, sample, stop, [&](int fd, const ShardFolder& folder) {
+      return shard(fd, folder, sample, before, now, stop);
+    });
     if (!result) {
       memory_ = std::move(before);  // a sample that failed forgets nothing
       return result;
     }
-    sample.bucket_ids = databases > 0 && databases == buckets;
+    find_data_disk(root->get(), options_, sample);
+    if (sample.uncounted.folders > 0) now.seen.merge(before.seen);  // what comes back is not written anew
     if (looked_) written_ += now.grown;
     memory_ = std::move(now);
     looked_ = true;
     return {};
   }
 
-  // Opens each directory in `fd` and calls `visit` with it; what vanished
-  // meanwhile is passed over, what may not be read is an error.
-  template <class Visit>
-  Result<void> directories(int fd, const std::filesystem::path& path, Sample& sample, const std::stop_token& stop,
-                           const Visit& visit) {
-    std::vector<std::string> names;
-    auto listed = for_each_entry(fd, path, stop, [&](std::string_view name, EntryType type) {
-      if (type == EntryType::directory && !is_found_by_fsck(options_.directory, path, name)) names.emplace_back(name);
-      if (type == EntryType::symlink) note_symlink(sample, path / name);
-    });
-    if (!listed) return tl::unexpected(listed.error());
-    for (const std::string& name : names) {
-      const std::filesystem::path below = path / name;
-      const auto directory = open_below(fd, name, below);
-      if (!directory && directory.error().kind == ErrorKind::not_found) continue;
-      if (!directory && directory.error().kind == ErrorKind::permission &&
-          below == options_.directory / kLostAndFound) {
-        continue;
-      }
-      if (!directory) return tl::unexpected(directory.error());
-      auto visited = visit(directory->get(), name, below);
-      if (!visited && visited.error().kind != ErrorKind::not_found) return visited;
-    }
-    return {};
-  }
-
-  Result<void> shard(int fd, Shard shard, const std::filesystem::path& path, Sample& sample, const Memory& before,
-                     Memory& now, const std::stop_token& stop) {
+  Result<void> shard(int fd, const ShardFolder& folder, Sample& sample, const Memory& before, Memory& now,
+                     const std::stop_token& stop) {
+    Shard shard{folder.database, folder.retention_policy, folder.id, {}, {}};
+    const std::filesystem::path& path = folder.path;
     std::vector<std::pair<std::uint64_t, std::string>> names;
     auto listed = for_each_entry(fd, path, stop, [&](std::string_view name, EntryType type) {
       const auto number = parse_segment_name(name);
       if (!number) return;
       if (type == EntryType::file) names.emplace_back(*number, name);
-      if (type == EntryType::symlink) note_symlink(sample, path / name);
+      if (type == EntryType::symlink) {
+        // The server reads it; nothing but folders may lead us elsewhere.
+        sample.uncounted.add(escape_control((path / name).string()) +
+                             " is a symbolic link in place of a segment; move the segment there instead");
+      }
+      if (type == EntryType::other)
+        note(sample, "passed over: " + escape_control((path / name).string()) + " is no file");
     });
     if (!listed) return tl::unexpected(listed.error());
     std::sort(names.begin(), names.end());
     for (const auto& [number, name] : names) {
       struct statx status {};
       constexpr unsigned wanted = STATX_TYPE | STATX_SIZE | STATX_MTIME | STATX_BTIME | STATX_INO;
-      if (::statx(fd, name.c_str(), AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, wanted, &status) != 0) {
+      if (::statx(fd, name.c_str(), AT_SYMLINK_NOFOLLOW, wanted, &status) != 0) {
         if (errno == ENOENT) continue;
         return tl::unexpected(access_error(errno, "looking at", path / name));
       }
@@ -181,15 +140,15 @@ class SegmentSource final : public WalSource {
       Seen seen{shard.id, number, status.stx_size, std::nullopt, {}};
       if ((status.stx_mask & STATX_BTIME) != 0) seen.birth = to_time(status.stx_btime);
       seen.oldest_data = std::min(modified, seen.birth.value_or(modified));
-      const bool as_before = compare(seen, modified, status.stx_ino, before, now);
+      const std::uint64_t inode = status.stx_ino ^ (device_of(status) << 44U);  // a link may lead to another device
+      const bool as_before = compare(seen, modified, inode, before, now);
       if (!as_before && may_be_refused_alone(seen.bytes)) {
         const Fd file(open_segment(fd, name));
         seen.refused_alone = file.valid() && holds_refused_writes_alone(file.get(), seen.bytes);
       }
-      shard.segments.push_back(
-          {name, number, status.stx_ino, seen.bytes, modified, seen.oldest_data, seen.refused_alone});
+      shard.segments.push_back({name, number, inode, seen.bytes, modified, seen.oldest_data, seen.refused_alone});
       if (!shard.segments.back().has_data()) seen.oldest_data = sample.taken_at;
-      now.seen[status.stx_ino] = seen;
+      now.seen[inode] = seen;
     }
     if (shard.segments.empty()) return {};
     for (const Segment& segment : shard.segments) {
@@ -255,10 +214,8 @@ class SegmentSource final : public WalSource {
     }
   }
 
-  void note_symlink(Sample& sample, const std::filesystem::path& path) {
-    if (sample.notes.size() >= kMostNotes) return;
-    sample.notes.push_back("not followed: symbolic link " + escape_control(path.string()) +
-                           "; watch what it points to as a target of its own");
+  static void note(Sample& sample, std::string text) {
+    if (sample.notes.size() < kMostNotes) sample.notes.push_back(std::move(text));
   }
 
   const Options options_;
@@ -276,7 +233,7 @@ class SegmentSource final : public WalSource {
 std::optional<std::uint64_t> parse_segment_name(std::string_view name) {
   constexpr std::string_view suffix = ".wal";
   if (name.size() < 1 + 5 + suffix.size() || name.front() != '_' || !name.ends_with(suffix)) return std::nullopt;
-  return parse_number(name.substr(1, name.size() - 1 - suffix.size()));
+  return parse_shard_name(name.substr(1, name.size() - 1 - suffix.size()));
 }
 
 std::shared_ptr<WalSource> make_segment_source(Options options, std::shared_ptr<Clock> clock) {

@@ -1,5 +1,4 @@
-// WalSource: looks at one WAL. Never writes, never follows a symbolic link
-// inside the directory.
+// WalSource: looks at one WAL. Never writes; follows links to folders as the server does.
 #pragma once
 
 #include <memory>

@@ -21,6 +21,7 @@
 #include "base/file.h"
 #include "base/mutex.h"
 #include "base/text.h"
+#include "wal/folders.h"
 #include "wal/listing.h"
 
 namespace wal_exporter::wal {
@@ -30,23 +31,35 @@ constexpr std::uint32_t kAppeared = IN_CREATE | IN_MOVED_TO;
 constexpr std::uint32_t kLost = IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT;
 constexpr std::uint32_t kMask = kAppeared | kLost | IN_ONLYDIR;
 
-// Filesystems where another machine's changes make no events here.
 std::string_view without_events(int fd) {
-  constexpr std::array<std::pair<long, std::string_view>, 6> kinds{{{NFS_SUPER_MAGIC, "NFS"},
-                                                                    {SMB_SUPER_MAGIC, "SMB"},
-                                                                    {0xFF534D42, "CIFS"},
-                                                                    {0xFE534D42, "SMB2"},
-                                                                    {FUSE_SUPER_MAGIC, "FUSE"},
-                                                                    {V9FS_MAGIC, "9p"}}};
   struct statfs status {};
-  if (::fstatfs(fd, &status) != 0) return {};
-  for (const auto& [magic, name] : kinds) {
-    if (status.f_type == magic) return name;
-  }
-  return {};
+  return ::fstatfs(fd, &status) == 0 ? kind_without_events(status.f_type) : std::string_view();
 }
 
 }  // namespace
+
+std::string_view kind_without_events(std::int64_t magic) {
+  constexpr std::array<std::pair<std::uint32_t, std::string_view>, 16> kinds{{{NFS_SUPER_MAGIC, "NFS"},
+                                                                              {SMB_SUPER_MAGIC, "SMB"},
+                                                                              {0xFF534D42, "CIFS"},
+                                                                              {0xFE534D42, "SMB2"},
+                                                                              {FUSE_SUPER_MAGIC, "FUSE"},
+                                                                              {V9FS_MAGIC, "9p"},
+                                                                              {0x00C36400, "Ceph"},
+                                                                              {0x0BD00BD0, "Lustre"},
+                                                                              {0x47504653, "GPFS"},
+                                                                              {0x786F4256, "vboxsf"},
+                                                                              {0x5346414F, "AFS"},
+                                                                              {0x7461636F, "OCFS2"},
+                                                                              {0x01161970, "GFS2"},
+                                                                              {0x19830326, "BeeGFS"},
+                                                                              {0xAAD7AAEA, "PanFS"},
+                                                                              {0xBACBACBC, "vmhgfs"}}};
+  for (const auto& [kind, name] : kinds) {
+    if (static_cast<std::uint32_t>(magic) == kind) return name;
+  }
+  return {};
+}
 
 // All watches of the instance. Paths are opened, listed and watched without the lock,
 // so that a directory that hangs holds up nobody who waits for it.
@@ -61,8 +74,11 @@ class WatchHub::Watches {
 
     // Folders above the files: db, rp and shard for segments; wal and snapshots for a node.
     [[nodiscard]] int depth() const { return layout == Layout::segments ? 3 : 1; }
-    [[nodiscard]] bool is_of_interest(int level, std::string_view name) const {
-      return level < depth() && (layout == Layout::segments || level != 0 || name == "wal" || name == "snapshots");
+    // Of what lies in the folder `parent` of `level`.
+    [[nodiscard]] bool is_of_interest(int level, const std::filesystem::path& parent, std::string_view name) const {
+      if (level >= depth()) return false;
+      if (layout == Layout::segments) return may_be_folder(level + 1, name, directory, parent);
+      return name == "wal" || name == "snapshots";
     }
   };
 
@@ -138,10 +154,6 @@ class WatchHub::Watches {
     Watched& watched = watched_[id];
     // What is not there any more, or was moved away.
     release(id, watched, [&](const Spot& place) { return place.round != watched.round; });
-    if (const std::string_view kind = without_events(root->get()); !kind.empty() && watched.degraded.empty()) {
-      watched.degraded =
-          "the WAL lies on " + std::string(kind) + ", which may give no events for changes made elsewhere";
-    }
   }
 
   // A job of the pool: watches the folders that have appeared.
@@ -149,8 +161,8 @@ class WatchHub::Watches {
     while (const auto appeared = take_appeared(id)) {
       const auto& [subject, parent, name, level, callback] = *appeared;
       const auto above = open_root(parent);
-      const auto below =
-          above ? open_below(above->get(), name, parent / name) : Result<Fd>(tl::unexpected(above.error()));
+      const auto below = above ? open_below(above->get(), name, parent / name, /*follow=*/true)
+                               : Result<Fd>(tl::unexpected(above.error()));
       if (below) watch_below(id, subject, parent / name, below->get(), level);
       callback->call();  // for what came into it before it was watched
     }
@@ -246,11 +258,9 @@ class WatchHub::Watches {
 
   // False: not watched.
   bool watch_one(Id id, const std::filesystem::path& path, int level) WAL_EXPORTER_EXCLUDES(mutex_) {
-    // The root may be a symbolic link that a person chose; what is below may not.
-    const std::uint32_t mask = level == 0 ? kMask : kMask | IN_DONT_FOLLOW;
     int noted = -1;
     while (true) {
-      const int number = ::inotify_add_watch(inotify_.get(), path.c_str(), mask);
+      const int number = ::inotify_add_watch(inotify_.get(), path.c_str(), kMask);
       // The kernel's watch may have ended before it was noted: another user of it went, or
       // the directory was replaced. No event tells of that any more, another number does.
       if (number >= 0 && number == noted) return true;
@@ -268,19 +278,28 @@ class WatchHub::Watches {
 
   void watch_below(Id id, const Subject& subject, const std::filesystem::path& path, int fd, int level)
       WAL_EXPORTER_EXCLUDES(mutex_) {
-    if (!watch_one(id, path, level) || level >= subject.depth()) return;
-    std::vector<std::string> names;
+    if (!watch_one(id, path, level)) return;
+    if (const std::string_view kind = without_events(fd); !kind.empty()) {
+      degrade(id, escape_control(path.string()) + " lies on " + std::string(kind) +
+                      ", which may give no events for changes made elsewhere");
+    }
+    if (level >= subject.depth()) return;
+    std::vector<std::pair<std::string, bool>> names;  // and whether it is a link
     const auto listed = for_each_entry(fd, path, std::stop_token{}, [&](std::string_view name, EntryType type) {
-      if (type != EntryType::directory || !subject.is_of_interest(level, name)) return;
-      if (!is_found_by_fsck(subject.directory, path, name)) names.emplace_back(name);
+      const bool link = type == EntryType::symlink;
+      if ((link || type == EntryType::directory) && subject.is_of_interest(level, path, name)) {
+        names.emplace_back(name, link);
+      }
     });
     if (!listed) return degrade(id, listed.error().message);
-    for (const std::string& name : names) {
-      const auto below = open_below(fd, name, path / name);
+    for (const auto& [name, link] : names) {
+      const auto below = open_below(fd, name, path / name, /*follow=*/true);
       if (below) watch_below(id, subject, path / name, below->get(), level + 1);
-      if (below || below.error().kind == ErrorKind::not_found) continue;
-      if (level == 0 && name == kLostAndFound && below.error().kind == ErrorKind::permission) continue;
-      degrade(id, below.error().message);
+      if (below || is_stray_name(name)) continue;
+      struct stat goal {};
+      const bool is_file = link && ::fstatat(fd, name.c_str(), &goal, 0) == 0 && !S_ISDIR(goal.st_mode);
+      if (is_file || (!link && below.error().kind == ErrorKind::not_found)) continue;
+      degrade(id, below.error().message);  // no event tells when a link's goal appears, or when rights change
     }
   }
 
@@ -313,7 +332,8 @@ class WatchHub::Watches {
     }
     if ((event.mask & kAppeared) == 0) return;
     news.changed.insert(watched.callback);
-    if ((event.mask & IN_ISDIR) == 0 || !watched.subject.is_of_interest(place.level, name)) return;
+    // Not only a folder: a link may lead to one.
+    if (!watched.subject.is_of_interest(place.level, place.path, name)) return;
     watched.appeared.push_back({watched.subject, place.path, name, place.level + 1, watched.callback});
     if (!watched.arming) news.to_arm.push_back(id);
     watched.arming = true;

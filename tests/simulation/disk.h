@@ -1,4 +1,5 @@
-// The disk where the WAL lies: room, errors, slow reading. One thread.
+// The disk where the WAL and the data lie, or with a disk for the WAL alone the data: room, errors, slow reading. One
+// thread.
 #pragma once
 
 #include <algorithm>

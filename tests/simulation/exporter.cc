@@ -204,6 +204,7 @@ void Exporter::probe() {
   const auto there = around_.server().read_wal();
   if (there->pending != parts.wal.sample()->pending || !parts.wal.error().empty() || !parts.health.health() ||
       there->filesystem_avail_bytes != parts.wal.sample()->filesystem_avail_bytes ||
+      there->data_filesystem_avail_bytes != parts.wal.sample()->data_filesystem_avail_bytes ||
       there->snapshot_files != parts.wal.sample()->snapshot_files || there->periods != parts.wal.sample()->periods) {
     return;
   }

@@ -75,8 +75,13 @@ bool Invariants::is_true(Blocker blocker, const control::Control& control) const
     case Blocker::sample_stale:
       return stale || !parts.memory.levels;
     case Blocker::disk_headroom:
-      return sample_ != nullptr &&
-             (!sample_->filesystem_avail_bytes || *sample_->filesystem_avail_bytes < settings_.rules.min_free_bytes);
+      // The disk that a checkpoint fills, which need not be the WAL's.
+      if (sample_ == nullptr) return false;
+      if (sample_->layout == wal::Layout::segments) {
+        return sample_->data_filesystem_avail_bytes &&
+               *sample_->data_filesystem_avail_bytes < settings_.rules.min_free_bytes;
+      }
+      return !sample_->filesystem_avail_bytes || *sample_->filesystem_avail_bytes < settings_.rules.min_free_bytes;
     case Blocker::snapshot_budget: {
       const auto budget =
           sample_ == nullptr ? std::nullopt : policy::snapshot_budget(*sample_, parts.server.node().rules);

@@ -11,8 +11,7 @@ namespace wal_exporter::simulation {
 enum class Quirk {
   segment_kept_open,    // 1.6, 1.7: the segment that was open before a start outlives snapshots until a write
   unpersistable_shard,  // every snapshot of one shard fails, and each try may leave one more segment
-  orphaned_shard,       // a folder of a dropped shard, which the server does not know
-  wal_on_another_disk   // the WAL on a small disk of its own, the data on one with room
+  orphaned_shard        // a folder of a dropped shard, which the server does not know
 };
 
 struct NotYet {
@@ -24,7 +23,6 @@ struct NotYet {
 inline constexpr NotYet kNotYet[] = {
     {Quirk::unpersistable_shard, 2, "asked again and again, it only grows"},
     {Quirk::orphaned_shard, 3, "one such folder makes every checkpoint a failure"},
-    {Quirk::wal_on_another_disk, 4, "disk_headroom measures the WAL's disk, a snapshot needs the data's"},
 };
 
 [[nodiscard]] constexpr bool is_modelled(Quirk quirk) {

@@ -78,7 +78,7 @@ Scenario draw_scenario(Random& random) {
   scenario.node.buffer_bytes = random.between(256, 4096) * kMiB;
   scenario.node.replay_of_a_file = milliseconds(random.between(2, 50));
 
-  scenario.small_wal_disk = is_modelled(Quirk::wal_on_another_disk) && random.below(4) == 0;
+  if (random.below(4) == 0) scenario.segments.own_disk_bytes = random.between(40, 4096) * kMiB;
   if (random.below(4) == 0) {
     scenario.server_clock_ahead = random.between(Duration(seconds(1)), Duration(minutes(30)));
     if (random.coin()) scenario.server_clock_ahead = -scenario.server_clock_ahead;

@@ -27,6 +27,7 @@ struct SegmentsOptions {
   std::uint64_t cache_bytes = 0;        // a shard with more is snapshotted
   Duration cold_after{};                // or one that was not written to for so long
   std::uint64_t replay_per_second = 0;  // bytes
+  std::uint64_t own_disk_bytes = 0;     // of a disk for the WAL alone; 0: it lies where the data does
   bool keeps_open_segment = false;      // Quirk::segment_kept_open
   bool has_orphan = false;              // Quirk::orphaned_shard
   bool has_unpersistable = false;       // Quirk::unpersistable_shard
@@ -44,7 +45,6 @@ struct Scenario {
   Load load;
   SegmentsOptions segments;
   NodeOptions node;
-  bool small_wal_disk = false;            // Quirk::wal_on_another_disk
   Duration server_clock_ahead{};          // negative: behind
   bool watched = false;                   // changes in the directory are told
   Duration between_faults{};              // in a storm

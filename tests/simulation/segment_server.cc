@@ -77,7 +77,7 @@ void SegmentServer::append(ShardState& shard, std::uint64_t bytes) {
 
 void SegmentServer::write(std::uint64_t bytes) {
   if (!is_up()) return;
-  if (disk().available(wal_bytes(), context().schedule.steady()) < bytes + kMiB) return;  // answered with an error
+  if (room_for_wal() < bytes + kMiB) return;  // answered with an error
   const std::uint64_t first = context().random.below(options_.shards);
   const std::uint64_t parts = context().random.coin() ? 1 : options_.shards;
   for (std::uint64_t i = 0; i < parts; ++i) {
@@ -96,6 +96,15 @@ std::uint64_t SegmentServer::wal_bytes() const {
   return bytes;
 }
 
+std::uint64_t SegmentServer::room_for_wal() const {
+  if (options_.own_disk_bytes == 0) return room_for_data();
+  return options_.own_disk_bytes - std::min(options_.own_disk_bytes, wal_bytes());
+}
+
+std::uint64_t SegmentServer::room_for_data() const {
+  return disk().available(options_.own_disk_bytes == 0 ? wal_bytes() : 0, context().schedule.steady());
+}
+
 // The open segment is closed, what is in the cache is written to the data directory,
 // and the closed segments go. A snapshot that fails leaves them.
 void SegmentServer::snapshot(std::size_t index, std::function<void(bool)> ended) {
@@ -110,7 +119,7 @@ void SegmentServer::snapshot(std::size_t index, std::function<void(bool)> ended)
     --up_to;  // an empty one stays the open one
   }
   const std::uint64_t bytes = shard.cache_bytes;
-  const bool room = disk().available(wal_bytes(), context().schedule.steady()) >= bytes;
+  const bool room = room_for_data() >= bytes;
   if (!shard.persistable || !room || snapshots_fail()) {
     later(milliseconds(100), [ended = std::move(ended)] { ended(false); });
     return;
@@ -227,7 +236,9 @@ std::shared_ptr<wal::Sample> SegmentServer::read_wal() const {
     if (shown.segments.back().has_data()) ++sample->hot_shards;
   }
   sample->written = {last_inode_, last_inode_ * kSegmentBytes};
-  sample->filesystem_avail_bytes = disk().available(sample->pending.bytes, context().schedule.steady());
+  sample->filesystem_avail_bytes = room_for_wal();
+  sample->data_filesystem_avail_bytes = room_for_data();
+  sample->has_own_filesystem = options_.own_disk_bytes > 0;
   return sample;
 }
 

@@ -65,6 +65,9 @@ class SegmentServer final : public Server {
   // `ended`: whether it went well.
   void snapshot(std::size_t index, std::function<void(bool)> ended);
   void look_for_work();
+  // Of the disk that the WAL fills, and of the one that a snapshot does.
+  [[nodiscard]] std::uint64_t room_for_wal() const;
+  [[nodiscard]] std::uint64_t room_for_data() const;
   [[nodiscard]] std::uint64_t wal_bytes() const;
 
   const SegmentsOptions options_;

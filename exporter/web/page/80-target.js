@@ -184,6 +184,10 @@ const showDetails = (target) => {
   if (target.max_data_time) add('Newest data', ago(target.max_data_time));
   if (typeof target.filesystem_avail_bytes === 'number') add('Free space', formatBytes(target.filesystem_avail_bytes));
   if (target.vanished) add('Vanished', formatExtent(target.vanished));
+  const freeForData = target.data_filesystem_avail_bytes;
+  if (typeof freeForData === 'number' && freeForData !== target.filesystem_avail_bytes)
+    add('Free space for data', formatBytes(freeForData));
+  if (target.uncounted_folders) add('Not counted', plural(target.uncounted_folders, 'folder'));
   if (target.sequence_gaps) add('Gaps in the sequence', String(target.sequence_gaps));
   if (target.node) {
     add('Snapshot size', `${target.node.snapshot_size} files (${target.node.snapshot_size_from})`);

@@ -350,6 +350,7 @@ wal::Sample segments(std::uint64_t files) {
   wal::Sample sample;
   sample.pending = {files, files * 1000};
   sample.filesystem_avail_bytes = std::uint64_t{100} << 30U;
+  sample.data_filesystem_avail_bytes = sample.filesystem_avail_bytes;
   for (std::uint64_t id = 1; id <= files; ++id) {
     wal::Shard shard;
     shard.database = "db";

@@ -156,24 +156,35 @@ TEST_F(Restart, IsAnEventAloneWhereItIsNotEnabled) {
 }
 
 TEST_F(Restart, WaitsAsLongAsSomethingHoldsItBackAndSaysSoOnce) {
-  bench.settings.rules.min_free_bytes = std::uint64_t{1} << 50U;
+  bench.settings.maintenance = {Window{DailyWindow{std::bitset<7>("1111111"), 0min, std::chrono::hours(24)}, {}}};
   start();
   bench.pass_until_step("refused");
   bench.pass(30min);
   EXPECT_THAT(bench.store->steps(), ElementsAre("refused"));
   EXPECT_THAT(message(), HasSubstr("not now, but when this ends: "));
-  EXPECT_EQ(told().back().at("blockers"), (nlohmann::json{"disk_headroom"}));
+  EXPECT_EQ(told().back().at("blockers"), (nlohmann::json{"maintenance"}));
   EXPECT_EQ(told().back().at("waits"), true);
   EXPECT_EQ(bench.restart().state, view::RestartState::waiting);
   EXPECT_THAT(bench.view()->recommendations, Contains(HasSubstr("The restart of InfluxDB is held back: ")));
 
-  // The next process remembers it, and acts when there is room.
+  // The next process remembers it, and acts when it is over.
   bench.end();
-  bench.settings.rules.min_free_bytes = 0;
+  bench.settings.maintenance.clear();
   start();
   bench.pass_until_step("ready");
   EXPECT_EQ(bench.wanted.restarts, 1U);
   EXPECT_EQ(bench.view()->counters.restart_considerations, 0U) << "by this process";
+}
+
+// Its start would replay everything into the same full disk.
+TEST_F(Restart, IsNotConsideredForWantOfSpace) {
+  bench.settings.rules.min_free_bytes = std::uint64_t{1} << 50U;
+  start();
+  bench.pass(2h);
+  EXPECT_EQ(bench.view()->health, policy::Health::critical);
+  EXPECT_THAT(bench.view()->decision.blockers, Contains(policy::Blocker::disk_headroom));
+  EXPECT_EQ(bench.view()->counters.restart_considerations, 0U);
+  EXPECT_THAT(bench.store->steps(), IsEmpty());
 }
 
 TEST_F(Restart, OfAProcessThatWasKilledWhilePreparingIsMadeByTheNext) {

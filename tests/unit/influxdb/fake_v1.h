@@ -76,7 +76,7 @@ class FakeWal final : public wal::WalSource {
     const MutexLock lock(mutex_);
     auto sample = std::make_shared<wal::Sample>();
     sample->shards = shards_;
-    sample->filesystem_avail_bytes = free_;
+    sample->data_filesystem_avail_bytes = free_;
     for (auto& shard : sample->shards) {
       shard.pending = {};
       for (const auto& segment : shard.segments) {

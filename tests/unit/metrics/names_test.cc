@@ -53,6 +53,7 @@ Names with_sample() {
                 {"influxdb_wal_vanished_bytes", "gauge"},
                 {"influxdb_wal_findings", "gauge"},
                 {"influxdb_wal_unknown_files", "gauge"},
+                {"influxdb_wal_uncounted_folders", "gauge"},
                 {"influxdb_wal_threshold_files", "gauge"},
                 {"influxdb_wal_threshold_bytes", "gauge"},
                 {"influxdb_wal_replay_estimate_seconds", "gauge"}});
@@ -77,6 +78,7 @@ Names everything() {
                 {"influxdb_wal_growth_bytes_per_second", "gauge"},
                 {"influxdb_wal_threshold_eta_seconds", "gauge"},
                 {"influxdb_wal_filesystem_avail_bytes", "gauge"},
+                {"influxdb_wal_data_filesystem_avail_bytes", "gauge"},
                 {"influxdb_wal_next_checkpoint_allowed_timestamp_seconds", "gauge"},
                 {"influxdb_wal_last_checkpoint_timestamp_seconds", "gauge"},
                 {"influxdb_wal_last_successful_checkpoint_timestamp_seconds", "gauge"},

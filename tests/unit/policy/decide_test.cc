@@ -228,7 +228,7 @@ TEST(Blockers, EachIsNamedInTheOrderOfTheEnumAndExplained) {
   target.start(seconds(0));
   target.fail(5, seconds(1));
   wal::Sample sample = sample_of(kWarning, seconds(2));
-  sample.filesystem_avail_bytes = kGiB;
+  sample.data_filesystem_avail_bytes = kGiB;
   target.take_sample(sample);
   target.situation.dry_run = true;
   target.situation.in_flight = true;
@@ -258,20 +258,59 @@ TEST(Blockers, ExactlyTheFreeSpaceWantedIsEnough) {
   HandDriven target;
   target.rules.min_free_bytes = kGiB;
   wal::Sample sample = sample_of(kCritical, seconds(0));
-  sample.filesystem_avail_bytes = kGiB;
+  sample.data_filesystem_avail_bytes = kGiB;
   target.take_sample(sample);
   EXPECT_EQ(target.decide(seconds(0)).action, Action::checkpoint);
-  sample.filesystem_avail_bytes = kGiB - 1;
+  sample.data_filesystem_avail_bytes = kGiB - 1;
   target.take_sample(sample);
   EXPECT_THAT(target.decide(seconds(0)).blockers, ElementsAre(Blocker::disk_headroom));
 }
 
-TEST(Blockers, FreeSpaceThatCanNotBeReadBlocks) {
+// A snapshot of 3.x is written where the WAL lies.
+TEST(Blockers, OfANodeTheFreeSpaceOfTheWalCountsAndOneThatCanNotBeReadBlocks) {
   HandDriven target;
-  wal::Sample sample = sample_of(kCritical, seconds(0));
+  wal::Sample sample = sample_of(wal::Extent{2000, 1000}, seconds(0));
+  sample.layout = wal::Layout::node;
+  sample.filesystem_avail_bytes = kMiB;
+  target.take_sample(sample);
+  EXPECT_THAT(target.decide(seconds(0)).blockers, ElementsAre(Blocker::disk_headroom));
   sample.filesystem_avail_bytes.reset();
   target.take_sample(sample);
   EXPECT_THAT(target.decide(seconds(0)).blockers, ElementsAre(Blocker::disk_headroom));
+}
+
+// 1.x and 2.x: a checkpoint frees the WAL's disk and writes to the data's.
+TEST(Blockers, AFullFilesystemOfTheWalAloneIsNoBlocker) {
+  HandDriven target;
+  wal::Sample sample = sample_of(kWarning, seconds(0));
+  sample.filesystem_avail_bytes = 0;
+  sample.has_own_filesystem = true;
+  target.take_sample(sample);
+  const Decision decision = target.decide(seconds(0));
+  EXPECT_EQ(decision.action, Action::checkpoint);
+  EXPECT_EQ(decision.reason, Reason::critical);
+  sample.data_filesystem_avail_bytes.reset();
+  sample.has_own_filesystem = false;
+  target.take_sample(sample);
+  EXPECT_EQ(target.decide(seconds(0)).action, Action::checkpoint) << "nobody knows where the data lies";
+}
+
+TEST(Decide, AFilesystemForTheWalAloneThatFillsIsAReasonToAct) {
+  HandDriven target;
+  wal::Sample sample = sample_of(wal::Extent{2, 30 * kMiB}, seconds(0));
+  sample.has_own_filesystem = true;
+  const auto reason = [&](std::uint64_t free) {
+    sample.filesystem_avail_bytes = free;
+    target.take_sample(sample);
+    return target.decide(seconds(0)).reason;
+  };
+  EXPECT_EQ(reason(30 * kMiB), std::nullopt);
+  EXPECT_EQ(reason(30 * kMiB - 1), Reason::warning);
+  EXPECT_EQ(reason(10 * kMiB), Reason::warning);
+  EXPECT_EQ(reason(10 * kMiB - 1), Reason::critical);
+  EXPECT_THAT(target.decide(seconds(0)).why, HasSubstr("only 10.0 MiB free on the filesystem of the WAL"));
+  sample.has_own_filesystem = false;
+  EXPECT_EQ(reason(kMiB), std::nullopt) << "the data lies there too";
 }
 
 TEST(Blockers, BindCriticalToo) {

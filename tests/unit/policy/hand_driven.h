@@ -24,6 +24,7 @@ inline wal::Sample sample_of(wal::Extent pending, Duration taken) {
   sample.taken_at = kStart + taken;
   sample.pending = pending;
   sample.filesystem_avail_bytes = 100 * kGiB;
+  sample.data_filesystem_avail_bytes = 100 * kGiB;
   return sample;
 }
 

@@ -98,11 +98,12 @@ TEST_P(Hard, MethodDisabled) {
 
 TEST_P(Hard, DiskHeadroom) {
   target_.rules.min_free_bytes = kGiB;
-  target_.sample->filesystem_avail_bytes = kGiB - 1;
+  target_.sample->data_filesystem_avail_bytes = kGiB - 1;
   EXPECT_THAT(blockers(), ElementsAre(Blocker::disk_headroom));
 }
 
 TEST_P(Hard, UnknownDiskHeadroom) {
+  target_.sample->layout = wal::Layout::node;
   target_.sample->filesystem_avail_bytes.reset();
   EXPECT_THAT(blockers(), ElementsAre(Blocker::disk_headroom));
 }

@@ -153,7 +153,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"too little space",
              [](World& w) {
                w.target.rules.min_free_bytes = 64 * kMiB;
-               w.target.sample->filesystem_avail_bytes = 1;
+               w.target.sample->data_filesystem_avail_bytes = 1;
              },
              Kind::wait,
              {Blocker::disk_headroom},

@@ -111,8 +111,9 @@ TEST(TargetJson, WhatIsNotKnownIsNull) {
   TargetView target;
   target.name = "plant";
   const auto json = to_json(target, kNow);
-  for (const auto* field : {"version", "pending", "retained", "snapshot", "max_data_time", "invalid", "sequence_gaps",
-                            "sampled_at", "server", "filesystem_avail_bytes", "stale_at"}) {
+  for (const auto* field :
+       {"version", "pending", "retained", "snapshot", "max_data_time", "invalid", "sequence_gaps", "sampled_at",
+        "server", "filesystem_avail_bytes", "data_filesystem_avail_bytes", "uncounted_folders", "stale_at"}) {
     EXPECT_TRUE(json.at(field).is_null()) << field;
   }
   EXPECT_EQ(json["health"], "unknown");

@@ -111,9 +111,22 @@ TEST_F(Detect, HiddenFoldersAreNotLookedInto) {
   EXPECT_EQ(refusal(), "taken");
 }
 
-TEST_F(Detect, ALinkIsNotFollowedAndSaidSo) {
-  fs::create_directory_symlink("/tmp", root() / "plant");
-  EXPECT_THAT(refusal(), HasSubstr("plant is a symbolic link, and none is followed"));
+TEST_F(Detect, LinksAreFollowed) {
+  file("ssd/plant/autogen/1/_00001.wal");
+  fs::create_directories(root() / "wal");
+  fs::create_directory_symlink("../ssd/plant", root() / "wal/plant");
+  EXPECT_EQ(detect(root() / "wal", {})->layout, DetectedLayout::segments);
+  file("disk/wal/00000000001.wal");
+  fs::create_directories(root() / "node0");
+  fs::create_directory_symlink("../disk/wal", root() / "node0/wal");
+  EXPECT_EQ(detect(root() / "node0", {})->layout, DetectedLayout::node);
+}
+
+TEST_F(Detect, StrayFoldersAreNotLookedInto) {
+  fs::create_directories(root() / "plant/autogen");
+  file("@eaDir/SYNO@.fileindexdb");
+  file("#recycle/a/b/c.txt");
+  EXPECT_EQ(refusal(), "taken");
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 // An entry of `bytes` bytes in all: type 1, length, then anything.
@@ -45,7 +46,8 @@ class Segments : public testing::Test {
       if (!sample) return sample.error().message;
       const Extent pending = (*sample)->pending;
       return std::to_string(pending.files) + " files, " + std::to_string(pending.bytes) + " bytes, " +
-             std::to_string((*sample)->notes.size()) + " notes";
+             std::to_string((*sample)->notes.size()) + " notes, " + std::to_string((*sample)->uncounted.folders) +
+             " uncounted";
     });
   }
   TemporaryTree tree_;
@@ -154,14 +156,73 @@ TEST_F(Segments, OtherNamesAreNotSegments) {
   EXPECT_EQ(parse_segment_name("_100000.wal"), 100000U);
 }
 
-TEST_F(Segments, SymbolicLinksAreNotFollowedAndSaidSo) {
-  TemporaryTree elsewhere;
-  elsewhere.write("autogen/1/_00001.wal", entry(10));
-  std::filesystem::create_directory_symlink(elsewhere.root(), tree_.root() / "linked");
+// A server opens <wal>/<db>/<rp>/<shard> by name, so it writes through links of all levels.
+TEST_F(Segments, LinkedFoldersAreCountedAsTheServerFollowsThem) {
+  const TemporaryTree elsewhere;
+  elsewhere.write("database/autogen/1/_00001.wal", entry(10));
+  elsewhere.write("policy/2/_00001.wal", entry(20));
+  elsewhere.write("shard/_00001.wal", entry(30));
+  tree_.write("plant/autogen/4/_00001.wal", entry(40));
+  std::filesystem::create_directories(tree_.root() / "office/autogen");
+  std::filesystem::create_directory_symlink(elsewhere.root() / "database", tree_.root() / "linked");
+  std::filesystem::create_directory_symlink(elsewhere.root() / "policy", tree_.root() / "office/week");
+  std::filesystem::create_directory_symlink("../../shard", tree_.root() / "office/autogen/3");
+  std::filesystem::create_directory_symlink(elsewhere.root() / "shard", tree_.root() / "shard");
   const auto sample = look();
-  EXPECT_EQ(sample->pending, Extent{});
-  ASSERT_THAT(sample->notes, SizeIs(1));
-  EXPECT_THAT(sample->notes[0], HasSubstr("linked"));
+  EXPECT_EQ(sample->pending, (Extent{4, 100}));
+  EXPECT_EQ(sample->uncounted, Uncounted{});
+  ASSERT_THAT(sample->shards, SizeIs(4));
+  EXPECT_EQ(sample->shards[0].database, "linked");
+  EXPECT_EQ(sample->shards[2].retention_policy, "week");
+}
+
+TEST_F(Segments, AFolderOfTwoNamesIsCountedOnceAndNoLinkLeadsRoundAndRound) {
+  tree_.write("plant/autogen/1/_00001.wal", entry(10));
+  std::filesystem::create_directory_symlink("plant", tree_.root() / "again");
+  std::filesystem::create_directory_symlink(".", tree_.root() / "itself");
+  std::filesystem::create_directory_symlink("../..", tree_.root() / "plant/up");
+  std::filesystem::create_directory_symlink("..", tree_.root() / "plant/autogen/2");
+  const auto sample = look();
+  EXPECT_EQ(sample->pending, (Extent{1, 10}));
+  EXPECT_EQ(sample->uncounted, Uncounted{});
+  EXPECT_THAT(sample->notes, ::testing::Contains(HasSubstr("again leads to a folder that is counted already")));
+}
+
+TEST_F(Segments, ALinkThatLeadsNowhereIsUncountedAndAloneAnError) {
+  std::filesystem::create_directory_symlink("/nonexistent/ssd", tree_.root() / "energy");
+  const auto alone = source()->take_sample({});
+  ASSERT_FALSE(alone.has_value());
+  EXPECT_THAT(alone.error().message, HasSubstr("energy: the symbolic link leads nowhere"));
+  tree_.write("plant/autogen/1/_00001.wal", entry(10));
+  std::filesystem::create_symlink("a", tree_.root() / "plant/a");
+  const auto sample = look();
+  EXPECT_EQ(sample->pending, (Extent{1, 10}));
+  EXPECT_EQ(sample->uncounted.folders, 2U);
+  EXPECT_THAT(sample->uncounted.first, HasSubstr("plant/a: the symbolic link leads nowhere"));
+  ASSERT_THAT(sample->notes, SizeIs(2));
+  EXPECT_THAT(sample->notes[1], HasSubstr("not counted: " + (tree_.root() / "energy").string()));
+}
+
+TEST_F(Segments, ALinkOrAPipeInPlaceOfASegmentIsNotReadAndSaid) {
+  const TemporaryTree elsewhere;
+  elsewhere.write("_00001.wal", entry(10));
+  tree_.write("plant/autogen/1/_00002.wal", entry(20));
+  std::filesystem::create_symlink(elsewhere.root() / "_00001.wal", tree_.root() / "plant/autogen/1/_00001.wal");
+  ASSERT_EQ(::mkfifo((tree_.root() / "plant/autogen/1/_00003.wal").c_str(), 0600), 0);
+  const auto sample = look();
+  EXPECT_EQ(sample->pending, (Extent{1, 20}));
+  EXPECT_EQ(sample->uncounted.folders, 1U);
+  EXPECT_THAT(sample->uncounted.first, HasSubstr("_00001.wal is a symbolic link in place of a segment"));
+  EXPECT_THAT(sample->notes, ::testing::Contains(HasSubstr("_00003.wal is no file")));
+}
+
+TEST_F(Segments, ATimeBeyondWhatATimeHoldsIsThatOfTheYear2200) {
+  const auto path = tree_.write("plant/autogen/1/_00001.wal", entry(10));
+  for (const std::int64_t seconds : {std::int64_t{10'413'792'000}, std::int64_t{1} << 33U}) {  // 2300, 2242
+    const timespec times[2] = {{seconds, 0}, {seconds, 0}};
+    ASSERT_EQ(::utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
+    EXPECT_EQ(look()->newest_file, Time(std::chrono::seconds(7'258'118'400)));
+  }
 }
 
 TEST_F(Segments, TheRootMayBeASymbolicLink) {
@@ -319,31 +380,70 @@ TEST_F(Segments, AMissingDirectoryIsNamedWithTheRemedy) {
   EXPECT_THAT(sample.error().message, HasSubstr("set wal.directory"));
 }
 
-TEST_F(Segments, AShardThatMayNotBeReadFailsTheLookAndIsNamed) {
+TEST_F(Segments, WhereNothingMayBeReadTheLookFailsWithARemedyThatLasts) {
   tree_.write("plant/autogen/1/_00001.wal", entry(10));
   tree_.forbid("plant/autogen/1");
   const std::string said = look_without_rights();
   EXPECT_THAT(said, HasSubstr("plant/autogen/1: Permission denied"));
-  EXPECT_THAT(said, HasSubstr("setfacl"));
+  if (::geteuid() != 0) GTEST_SKIP() << "another user's folder takes root to make";
+  ASSERT_EQ(::chown((tree_.root() / "plant/autogen/1").c_str(), 4711, 4711), 0);
+  EXPECT_THAT(look_without_rights(), HasSubstr("InfluxDB runs as, uid 4711 (in a container user: \"4711\"), or give it "
+                                               "the capability CAP_DAC_READ_SEARCH"));
+  EXPECT_THAT(look_without_rights(), Not(HasSubstr("setfacl")));
 }
 
-// A filesystem of its own has it at its top, for root alone.
-TEST_F(Segments, AFilesystemsLostAndFoundIsPassedOver) {
+TEST_F(Segments, AFolderThatMayNotBeReadBesideOthersIsUncounted) {
   tree_.write("plant/autogen/1/_00001.wal", entry(10));
-  std::filesystem::create_directory(tree_.root() / "lost+found");
-  tree_.forbid("lost+found");
-  EXPECT_EQ(look_without_rights(), "1 files, 10 bytes, 0 notes");
-  EXPECT_EQ(without_rights([&] {
-              const auto found = detect(tree_.root(), {});
-              return found ? "" : found.error().message;
-            }),
-            "");
+  tree_.write("plant/autogen/2/_00001.wal", entry(20));
+  tree_.forbid("plant/autogen/2");
+  EXPECT_EQ(look_without_rights(), "1 files, 10 bytes, 1 notes, 1 uncounted");
 }
 
-TEST_F(Segments, OnlyAtTheTopIsLostAndFoundTheFilesystems) {
-  tree_.write("plant/lost+found/1/_00001.wal", entry(10));
-  tree_.forbid("plant/lost+found");
-  EXPECT_THAT(look_without_rights(), HasSubstr("plant/lost+found: Permission denied"));
+// Of other programs; a filesystem of its own has lost+found at its top, for root alone.
+TEST_F(Segments, StrayFoldersArePassedOverWithANote) {
+  tree_.write("plant/autogen/1/_00001.wal", entry(10));
+  for (const char* stray : {"lost+found", "@eaDir", ".snapshot/files/plant", "#recycle", ".Trash-1000/files",
+                            "plant/.zfs", "plant/autogen/@tmp"}) {
+    std::filesystem::create_directories(tree_.root() / stray);
+  }
+  std::filesystem::permissions(tree_.root(), std::filesystem::perms(0755));
+  EXPECT_EQ(look_without_rights(), "1 files, 10 bytes, 1 notes, 0 uncounted");
+  for (const char* stray : {"lost+found", "@eaDir", ".snapshot/files", ".Trash-1000", "plant/.zfs"}) {
+    tree_.forbid(stray);
+    EXPECT_EQ(look_without_rights(), "1 files, 10 bytes, 1 notes, 0 uncounted") << stray;
+    EXPECT_EQ(without_rights([&] {
+                const auto found = detect(tree_.root(), {});
+                return found ? "" : found.error().message;
+              }),
+              "");
+    std::filesystem::permissions(tree_.root() / stray, std::filesystem::perms(0700));
+  }
+  EXPECT_THAT(look()->notes[0], HasSubstr("passed over, no shard of InfluxDB in it: "));
+  EXPECT_THAT(look()->notes[0], HasSubstr("@eaDir"));
+}
+
+TEST_F(Segments, AFolderOfOtherThingsIsPassedOverWithANote) {
+  tree_.write("0123456789abcdef/autogen/7/_00001.wal", entry(10));
+  tree_.write("backup/list.txt", "x");
+  const auto sample = look();
+  EXPECT_TRUE(sample->bucket_ids);
+  ASSERT_THAT(sample->notes, SizeIs(1));
+  EXPECT_THAT(sample->notes[0], HasSubstr("backup"));
+  // A database without a shard yet is nothing to speak of.
+  std::filesystem::create_directories(tree_.root() / "fedcba9876543210/autogen");
+  EXPECT_THAT(look()->notes, SizeIs(1));
+}
+
+// Of a 2.x whose server is down: an @eaDir made it a 1.x.
+TEST_F(Segments, OnlyFoldersWithShardsTellWhetherTheyAreBuckets) {
+  std::filesystem::create_directories(tree_.root() / "0123456789abcdef/autogen");
+  std::filesystem::create_directories(tree_.root() / "@eaDir");
+  EXPECT_TRUE(look()->bucket_ids);
+  std::filesystem::create_directories(tree_.root() / "0123456789abcdef/autogen/3");
+  std::filesystem::create_directories(tree_.root() / "old/autogen");
+  EXPECT_TRUE(look()->bucket_ids);
+  tree_.write("old/autogen/4/_00001.wal", "");
+  EXPECT_FALSE(look()->bucket_ids);
 }
 
 TEST_F(Segments, LostAndFoundAmongBucketsIsNoDatabase) {

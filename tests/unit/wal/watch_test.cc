@@ -106,6 +106,52 @@ TEST_F(Watch, AFileInANewShardOfANewDatabaseIsSeen) {
   EXPECT_TRUE(changes.wait_beyond(seen));
 }
 
+TEST_F(Watch, WhatLiesBehindALinkIsSeen) {
+  const TemporaryTree tree;
+  const TemporaryTree elsewhere;
+  for (const char* folder : {"db/autogen/1", "shard"}) std::filesystem::create_directories(elsewhere.root() / folder);
+  std::filesystem::create_directories(tree.root() / "plant/autogen");
+  std::filesystem::create_directory_symlink(elsewhere.root() / "db", tree.root() / "linked");
+  Changes changes;
+  const auto watch = hub().watch(tree.root(), Layout::segments, [&] { changes.add(); });
+  EXPECT_EQ(watch->degraded(), "");
+  elsewhere.write("db/autogen/1/_00001.wal", "x");
+  EXPECT_TRUE(changes.wait_beyond(0));
+  settle();
+  // A link that comes later.
+  const int before = changes.count();
+  std::filesystem::create_directory_symlink(elsewhere.root() / "shard", tree.root() / "plant/autogen/2");
+  ASSERT_TRUE(changes.wait_beyond(before));
+  settle();
+  const int seen = changes.count();
+  elsewhere.write("shard/_00001.wal", "x");
+  EXPECT_TRUE(changes.wait_beyond(seen));
+}
+
+TEST_F(Watch, ALinkThatLeadsNowhereIsDegradedUntilItDoes) {
+  const TemporaryTree tree;
+  std::filesystem::create_directories(tree.root() / "wal");
+  std::filesystem::create_directory_symlink("../later", tree.root() / "wal/plant");
+  Changes changes;
+  const auto watch = hub().watch(tree.root() / "wal", Layout::segments, [&] { changes.add(); });
+  EXPECT_THAT(watch->degraded(), HasSubstr("wal/plant"));
+  std::filesystem::create_directories(tree.root() / "later/autogen/1");
+  watch->rearm();
+  EXPECT_EQ(watch->degraded(), "");
+  tree.write("later/autogen/1/_00001.wal", "x");
+  EXPECT_TRUE(changes.wait_beyond(0));
+}
+
+TEST_F(Watch, FilesystemsWithoutEventsAreKnown) {
+  EXPECT_EQ(kind_without_events(0x00C36400), "Ceph");
+  EXPECT_EQ(kind_without_events(0x0BD00BD0), "Lustre");
+  EXPECT_EQ(kind_without_events(0x47504653), "GPFS");
+  EXPECT_EQ(kind_without_events(0x786F4256), "vboxsf");
+  EXPECT_EQ(kind_without_events(0xFE534D42), "SMB2");
+  EXPECT_EQ(kind_without_events(static_cast<std::int32_t>(0xFE534D42)), "SMB2") << "f_type is signed on some machines";
+  EXPECT_EQ(kind_without_events(0xEF53), "") << "ext4";
+}
+
 TEST_F(Watch, AMissingDirectoryIsDegradedUntilItIsThere) {
   const TemporaryTree tree;
   Changes changes;

@@ -1,0 +1,68 @@
+#include "wal/data_disk.h"
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <vector>
+
+#include "base/text.h"
+#include "wal/listing.h"
+
+namespace wal_exporter::wal {
+namespace {
+
+namespace fs = std::filesystem;
+
+// By its name, and where the WAL's directory or one above it is a link, by where it leads.
+std::vector<fs::path> beside(const fs::path& wal) {
+  const fs::path plain = (wal / "").lexically_normal().parent_path();
+  std::vector<fs::path> out{plain.parent_path() / "data"};
+  std::error_code error;
+  const fs::path real = fs::canonical(wal, error);
+  if (!error && real.parent_path() != plain.parent_path()) out.push_back(real.parent_path() / "data");
+  return out;
+}
+
+// It has the WAL's databases, or may not be looked into and is of the WAL's user.
+bool belongs_to(const fs::path& data, int root, const Sample& sample) {
+  struct stat status {};
+  struct stat of_wal {};
+  if (::stat(data.c_str(), &status) != 0 || !S_ISDIR(status.st_mode) || ::fstat(root, &of_wal) != 0) return false;
+  struct stat database {};
+  return std::any_of(sample.shards.begin(), sample.shards.end(), [&](const Shard& shard) {
+    if (::stat((data / shard.database).c_str(), &database) == 0) return S_ISDIR(database.st_mode);
+    return errno == EACCES && status.st_uid == of_wal.st_uid;
+  });
+}
+
+}  // namespace
+
+void find_data_disk(int root, const Options& options, Sample& sample) {
+  fs::path data = options.data_directory;
+  if (data.empty()) {
+    const auto candidates = beside(options.directory);
+    const auto found = std::find_if(candidates.begin(), candidates.end(),
+                                    [&](const fs::path& candidate) { return belongs_to(candidate, root, sample); });
+    if (found == candidates.end()) return;
+    data = *found;
+  }
+  struct stat status {};
+  struct stat of_wal {};
+  struct statvfs space {};
+  if (::stat(data.c_str(), &status) != 0 || ::statvfs(data.c_str(), &space) != 0 || ::fstat(root, &of_wal) != 0) {
+    const Error error = access_error(errno, "asking for free space of", data);
+    if (sample.notes.size() < kMostNotes) {
+      sample.notes.push_back(error.message + "; set influxdb.data_directory to where InfluxDB keeps its data");
+    }
+    return;
+  }
+  sample.has_own_filesystem = status.st_dev != of_wal.st_dev;
+  sample.data_filesystem_avail_bytes = sample.has_own_filesystem ? static_cast<std::uint64_t>(space.f_bavail) *
+                                                                       static_cast<std::uint64_t>(space.f_frsize)
+                                                                 : sample.filesystem_avail_bytes;
+}
+
+}  // namespace wal_exporter::wal
