@@ -223,7 +223,7 @@ class SegmentSource final : public WalSource {
 
   Mutex mutex_;  // guards what earlier samples left behind
   Memory memory_ WAL_EXPORTER_GUARDED_BY(mutex_);
-  VanishWatch vanish_watch_ WAL_EXPORTER_GUARDED_BY(mutex_){options_.directory};
+  VanishWatch vanish_watch_ WAL_EXPORTER_GUARDED_BY(mutex_){options_.directory, options_.data_directory};
   Extent written_ WAL_EXPORTER_GUARDED_BY(mutex_);
   bool looked_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;
 };

@@ -83,6 +83,7 @@ std::optional<VanishWatch::Identity> VanishWatch::identify(Layout layout) const 
 bool VanishWatch::was_taken_away(const Shard& shard) const {
   const auto below = std::filesystem::path(shard.database) / shard.retention_policy / std::to_string(shard.id);
   if (!is_gone(directory_ / below)) return false;
+  if (!data_.empty()) return is_there(data_ / below);
   std::error_code ignored;
   const auto real = std::filesystem::weakly_canonical(directory_, ignored);
   return is_there(directory_ / ".." / "data" / below) || is_there(real.parent_path() / "data" / below);

@@ -33,8 +33,9 @@ namespace wal_exporter::wal {
 
 class VanishWatch {
  public:
-  // `directory`: as in Options.
-  explicit VanishWatch(std::filesystem::path directory) : directory_(std::move(directory)) {}
+  // Both as in Options; `data` empty: `data` beside the WAL, if it is there.
+  explicit VanishWatch(std::filesystem::path directory, std::filesystem::path data = {})
+      : directory_(std::move(directory)), data_(std::move(data)) {}
 
   // Fills sample.vanished of a sample that is complete but for that. `judged`: false where
   // nobody can tell what a snapshot covers.
@@ -60,6 +61,7 @@ class VanishWatch {
   [[nodiscard]] bool is_over(const Sample& now) const;
 
   const std::filesystem::path directory_;
+  const std::filesystem::path data_;
   bool judged_ = true;
   bool no_births_ = false;  // the filesystem tells none
   std::optional<Identity> identity_;

@@ -149,6 +149,20 @@ TEST_F(VanishedSegments, WithoutADataDirectoryBesideItFoldersAreNotJudged) {
   EXPECT_EQ(look(), std::nullopt);
 }
 
+TEST_F(VanishedSegments, TheDataDirectoryThatIsSetShowsWhetherAShardIsStillThere) {
+  const fs::path elsewhere = tree_.root() / "elsewhere";
+  fs::rename(data(), elsewhere);
+  Options options{wal(), Integrity::off};
+  options.data_directory = elsewhere;
+  source_ = make_segment_source(options, std::make_shared<SystemClock>());
+  ASSERT_EQ(look(), std::nullopt);
+  fs::remove_all(elsewhere / "plant");
+  fs::remove_all(wal() / "plant");
+  EXPECT_EQ(look(), std::nullopt);
+  fs::remove_all(wal() / "office");
+  EXPECT_TRUE(look().has_value());
+}
+
 TEST_F(VanishedSegments, ASecondTimeCountsOnWhatIsMissingAlready) {
   ASSERT_EQ(look(), std::nullopt);
   fs::remove_all(wal() / "office");
