@@ -1,9 +1,11 @@
 #include "app/server_questions.h"
 
+#include <filesystem>
 #include <utility>
 
 #include "influxdb/api.h"
 #include "influxdb/rewrite.h"
+#include "wal/detect.h"
 
 namespace wal_exporter::app {
 namespace {
@@ -44,8 +46,18 @@ control::ServerAnswer ServerQuestions::ask(const control::AskServer& effect, con
     asked_process_.reset();  // asked as soon as there is a token
     return answer;
   }
-  answer.node = influxdb::ask_node(client_, target_.influxdb.url, token, target_.wal.directory.filename().string(),
-                                   target_.influxdb.timeout, stop);
+  const auto ask = [&](const std::string& node_id) {
+    return influxdb::ask_node(client_, target_.influxdb.url, token, node_id, target_.influxdb.timeout, stop);
+  };
+  const std::filesystem::path plain = wal::made_plain(target_.wal.directory);
+  const std::string& set_id = target_.influxdb.node_id;
+  answer.node = ask(set_id.empty() ? plain.filename().string() : set_id);
+  if (set_id.empty() && !answer.node->snapshot_size && !answer.node->problems.empty()) {
+    // The folder's name may be that of a link.
+    std::error_code error;
+    const std::string real = std::filesystem::canonical(plain, error).filename().string();
+    if (!error && real != plain.filename().string()) answer.node = ask(real);
+  }
   asked_process_ = answer.server.process_id;
   asks_until_retry_ = answer.node->problems.empty() ? -1 : kAsksUntilRetry;
   return answer;

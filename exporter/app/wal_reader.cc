@@ -17,6 +17,15 @@ Result<void> WalReader::find_layout(const std::string& server_version, const std
   const bool is_fixed = fixed != wal::Generation::unknown;
   wal::Layout layout = fixed == wal::Generation::v3 ? wal::Layout::node : wal::Layout::segments;
   if (is_fixed) certain_ = true;
+  if (is_fixed && layout == wal::Layout::node && source_ == nullptr) {
+    const auto found = wal::detect(target_.wal.directory, stop);
+    if (found && found->layout == wal::DetectedLayout::segments) {
+      certain_ = false;
+      return failure(ErrorKind::invalid, target_.wal.directory.string() +
+                                             " is a WAL of InfluxDB 1.x or 2.x, but influxdb.version is 3; correct one "
+                                             "of them");
+    }
+  }
   if (is_fixed && layout == wal::Layout::segments) {
     // A node's folder has no shards, and would look like an empty WAL of 1.x for good.
     const auto found = wal::detect(target_.wal.directory, stop);

@@ -93,6 +93,8 @@ view::NodeView node_knowledge(const settings::Target& target, const std::optiona
   choose(node.rules.kept_files, node.kept_files_from, set.kept_files, said.kept_files);
   if (said.lookback) node.rules.lookback = *said.lookback;
   node.warnings = said.problems;
+  node.other_engine = said.other_engine;
+  if (said.other_engine) node.warnings.emplace_back(kOtherEngine);
   // What stands among the problems, if it was told of other settings.
   const bool was_told = said.kept_files || said.lookback || said.flush_interval || said.snapshot_size;
   const auto assumed = [&](const std::string& from, const char* key, const std::string& value) {

@@ -20,6 +20,10 @@
 
 namespace wal_exporter::control {
 
+inline constexpr const char* kOtherEngine =
+    "InfluxDB Enterprise runs its upgraded storage engine (--upgrade-pacha-tree), whose WAL does not lie in "
+    "<node-id>/wal: this engine's WAL is not measured";
+
 // Without a budget. `facts`: nullopt where the server was not asked yet or has no url.
 [[nodiscard]] view::NodeView node_knowledge(const settings::Target& target,
                                             const std::optional<influxdb::NodeFacts>& facts);

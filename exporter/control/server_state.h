@@ -64,6 +64,8 @@ class ServerState {
   [[nodiscard]] std::string error() const { return server_ ? server_->error : std::string(); }
 
   [[nodiscard]] const std::optional<influxdb::ServerFacts>& facts() const { return server_; }
+  // As last heard, also where it does not answer now; empty: never.
+  [[nodiscard]] const std::string& last_version() const { return last_version_; }
   [[nodiscard]] std::uint64_t answers() const { return answers_; }
   [[nodiscard]] wal::Generation version() const { return version_; }
   [[nodiscard]] bool is_node() const { return version_ == wal::Generation::v3; }

@@ -201,6 +201,7 @@ void read_flags(const Json& row, NodeFacts& facts) {
               facts.flush_interval);
   reader.read({"gen1-lookback-duration"}, defaults.lookback, "", facts.lookback);
   facts.fails_on_error = reader.is_set("wal-replay-fail-on-error");
+  facts.other_engine = reader.is_set("upgrade-pacha-tree") || reader.is_set("upgrade_pacha_tree");
 }
 
 void read_generations(const Json& rows, NodeFacts& facts) {

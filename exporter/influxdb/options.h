@@ -22,6 +22,7 @@ struct Endpoint {
 
 struct ServerOptions : Endpoint {
   wal::Generation version = wal::Generation::unknown;  // unknown: auto
+  std::string node_id;                                 // 3.x; empty: the name of the node's folder
   std::string backup_address;                          // 1.x, "host:port"; empty: the backup method is blocked
   // 3.x; each overrides what the server says.
   std::optional<std::uint64_t> snapshot_size;  // S, files

@@ -32,6 +32,7 @@ void read_influxdb(const Section& section, influxdb::ServerOptions& out, const O
   }
   if (!overrides.influxdb_url.empty()) out.url = overrides.influxdb_url;
   read_path(section, "token_file", folder, out.token_file);
+  section.text("node_id", out.node_id);
   section.text("backup_address", out.backup_address);
   if (!out.backup_address.empty()) {
     if (const auto checked = check_address(out.backup_address); !checked) {

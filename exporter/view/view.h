@@ -81,6 +81,7 @@ struct NodeView {
   std::string kept_files_from = "default";
   std::vector<std::string> warnings;  // for people, each with the remedy
   std::optional<policy::SnapshotBudget> budget;
+  bool other_engine = false;  // whose WAL lies elsewhere and is not measured
 };
 
 // How far a restart of InfluxDB is.

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -115,7 +116,12 @@ bool is_new_node(const fs::path& directory) {
 }
 
 Result<Detected> no_layout(const fs::path& directory, bool bucket_ids) {
-  if (is_new_node(directory)) return Detected{DetectedLayout::none, bucket_ids};
+  if (is_new_node(directory)) {
+    if (const std::string beside = nodes_beside(directory); !beside.empty()) {
+      return failure(ErrorKind::not_found, escape_control(directory.string()) + beside);
+    }
+    return Detected{DetectedLayout::none, bucket_ids};
+  }
   const auto foreign = foreign_entry(directory);
   if (!foreign) return Detected{DetectedLayout::none, bucket_ids};
   const std::string what = escape_control(foreign->string());
@@ -126,6 +132,36 @@ Result<Detected> no_layout(const fs::path& directory, bool bucket_ids) {
 }
 
 }  // namespace
+
+std::filesystem::path made_plain(const std::filesystem::path& path) {
+  return (path / "").lexically_normal().parent_path();
+}
+
+std::string nodes_beside(const std::filesystem::path& directory) {
+  constexpr int kMostEntries = 1000;
+  constexpr std::size_t kMostNamed = 5;
+  std::error_code error;
+  const fs::path plain = made_plain(directory);
+  if (fs::exists(plain / "wal", error)) return {};
+  std::vector<std::string> found;
+  int entries = 0;
+  for (auto child = fs::directory_iterator(plain.parent_path(), error);
+       !error && child != fs::directory_iterator() && ++entries < kMostEntries && found.size() < kMostNamed;
+       child.increment(error)) {
+    std::error_code none;
+    for (auto file = fs::directory_iterator(child->path() / "wal", none); !none && file != fs::directory_iterator();
+         file.increment(none)) {
+      if (!is_node_wal_name(file->path().filename().string())) continue;
+      found.push_back(escape_control(child->path().string()));
+      break;
+    }
+  }
+  if (found.empty()) return {};
+  std::sort(found.begin(), found.end());
+  return " has no wal/, but beside it there is one: " + join(found, ", ") +
+         "; set wal.directory to the folder of the node that takes the writes (a cluster's folder, a compactor's or a "
+         "query node's has no WAL)";
+}
 
 Result<Detected> detect(const std::filesystem::path& directory, const std::stop_token& stop) {
   const auto root = open_root(directory);
@@ -145,12 +181,12 @@ Result<Detected> detect(const std::filesystem::path& directory, const std::stop_
                    directory.string() +
                        " holds InfluxDB 3 WAL files itself; set wal.directory to the node's folder, "
                        "one level up: " +
-                       directory.parent_path().string());
+                       made_plain(directory).parent_path().string());
   }
   const auto source = make_segment_source({directory, Integrity::off}, std::make_shared<SystemClock>());
   const auto sample = source->take_sample(stop);
   if (!sample) return tl::unexpected(sample.error());
-  if ((*sample)->shards.empty()) return no_layout(directory, (*sample)->bucket_ids);
+  if ((*sample)->shards.empty() && (*sample)->invalid.empty()) return no_layout(directory, (*sample)->bucket_ids);
   return Detected{DetectedLayout::segments, (*sample)->bucket_ids};
 }
 

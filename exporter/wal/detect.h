@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <stop_token>
+#include <string>
 
 #include "base/result.h"
 
@@ -18,6 +19,13 @@ struct Detected {
   DetectedLayout layout = DetectedLayout::none;
   bool bucket_ids = false;  // segments: every database folder is 16 hex digits
 };
+
+// Without a slash at its end, `//`, `.` and `..`.
+[[nodiscard]] std::filesystem::path made_plain(const std::filesystem::path& path);
+
+// For a directory without wal/: " has no wal/, but ..." with the folders beside it that have
+// one, at most five, and the remedy. Empty: it has one, or there are none.
+[[nodiscard]] std::string nodes_beside(const std::filesystem::path& directory);
 
 // A directory without a layout that holds anything but folders, itself or below: an
 // error that says what does not belong there, and where the WAL seems to be. Looked for

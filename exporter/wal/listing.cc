@@ -95,7 +95,8 @@ Result<Fd> open_root(const std::filesystem::path& path) {
   Error error = access_error(errno, "opening", path);
   if (error.kind == ErrorKind::not_found) {
     error.message +=
-        "; set wal.directory to where InfluxDB keeps its WAL (1.x: wal-dir, 2.x: engine/wal, 3.x: the node's folder)";
+        "; set wal.directory to where InfluxDB keeps its WAL (1.x: wal-dir, 2.x: engine/wal, 3.x: the node's folder); "
+        "a new InfluxDB 1.x may not have written yet, and makes it at its first write";
   }
   return tl::unexpected(std::move(error));
 }

@@ -8,6 +8,7 @@
 
 #include "base/mutex.h"
 #include "base/text.h"
+#include "wal/detect.h"
 #include "wal/finding.h"
 #include "wal/listing.h"
 #include "wal/node_foreign.h"
@@ -193,6 +194,9 @@ class NodeSource final : public WalSource {
                          " holds the WAL files themselves; set wal.directory to the node's folder, which "
                          "holds wal/ and snapshots/: " +
                          escape_control(parent.empty() ? ".." : parent.string()));
+    }
+    if (const std::string beside = nodes_beside(options_.directory); !beside.empty() && content.node.empty()) {
+      return failure(ErrorKind::not_found, shown + beside);
     }
     if (content.empty || content.looks_like_a_node) {
       add_note(sample, shown + " has no wal/ yet: nothing was written to this node so far");

@@ -115,6 +115,10 @@ class SegmentSource final : public WalSource {
     const std::filesystem::path& path = folder.path;
     std::vector<std::pair<std::uint64_t, std::string>> names;
     auto listed = for_each_entry(fd, path, stop, [&](std::string_view name, EntryType type) {
+      if (type == EntryType::file && name.starts_with('_') && name.ends_with(".wrr")) {
+        sample.invalid.push_back({(path / name).lexically_relative(options_.directory).string(),
+                                  InvalidReason::other_edition, false, "uncommitted writes of the cloud edition"});
+      }
       const auto number = parse_segment_name(name);
       if (!number) return;
       if (type == EntryType::file) names.emplace_back(*number, name);

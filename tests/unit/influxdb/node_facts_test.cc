@@ -83,6 +83,16 @@ TEST_F(AskNode, The311NamesCountBeforeTheOldOnes) {
   EXPECT_THAT(facts.problems, IsEmpty());
 }
 
+TEST_F(AskNode, TheUpgradedEngineOfEnterpriseIsKnownByItsFlag) {
+  const auto is_other = [&](const std::string& flags) {
+    return ask(answer("[" + node("n1", "running", flags) + "]"), answer("[]")).other_engine;
+  };
+  EXPECT_TRUE(is_other(R"({"upgrade-pacha-tree":"true"})"));
+  EXPECT_TRUE(is_other(R"({"upgrade_pacha_tree":true})"));
+  EXPECT_FALSE(is_other(R"({"upgrade-pacha-tree":"false"})"));
+  EXPECT_FALSE(is_other(R"({"wal-snapshot-size":"50"})"));
+}
+
 TEST_F(AskNode, WhetherAStartFailsOnErrorsIsAFlag) {
   const auto fails = [&](const std::string& flags) {
     return ask(answer("[" + node("n1", "running", flags) + "]"), answer("[]")).fails_on_error;

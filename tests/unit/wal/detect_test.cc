@@ -44,8 +44,22 @@ TEST_F(Detect, FoldersOfDatabasesWhoseShardsAreGoneTellNothing) {
 }
 
 TEST_F(Detect, ANodeThatHasNotWrittenYetTellsNothing) {
-  file("catalog/v2/logs/1.catalog");
-  EXPECT_EQ(refusal(), "taken");
+  file("data/node0/catalog/v2/logs/1.catalog");
+  EXPECT_EQ(refusal("data/node0"), "taken");
+}
+
+// It was healthy with 0 files.
+TEST_F(Detect, AClustersFolderBesideTheNodesIsToldWithThem) {
+  file("data/cluster-a/catalog/v2/logs/1.catalog");
+  file("data/ingest-1/wal/00000000007.wal");
+  file("data/ingest-2/wal/00000000009.wal");
+  for (const char* folder : {"data/cluster-a", "data/cluster-a/", "data/./ingest-1/../cluster-a"}) {
+    EXPECT_THAT(refusal(folder),
+                HasSubstr("has no wal/, but beside it there is one: " + (root() / "data/ingest-1").string() + ", " +
+                          (root() / "data/ingest-2").string()))
+        << folder;
+  }
+  EXPECT_EQ(detect(root() / "data/ingest-1/", {})->layout, DetectedLayout::node);
 }
 
 TEST_F(Detect, AnyOtherFolderIsNoWal) {

@@ -143,6 +143,38 @@ TEST_F(Segments, TheFixturesOfBothGenerationsHaveOneSegmentOf147Bytes) {
   }
 }
 
+TEST_F(Segments, FilesOfTheCloudEditionAreAFindingAndNotAForeignFolder) {
+  for (const char* name : {"_00001.wrr", "_00002.wrr"})
+    tree_.write(std::string("0123456789abcdef/autogen/5/") + name, "x");
+  const auto found = detect(tree_.root(), {});
+  ASSERT_TRUE(found.has_value()) << found.error().message;
+  EXPECT_EQ(found->layout, DetectedLayout::segments);
+  tree_.write("0123456789abcdef/autogen/6/_00001.wal", entry(10));
+  const auto sample = look();
+  EXPECT_EQ(sample->pending, (Extent{1, 10}));
+  ASSERT_THAT(sample->invalid, SizeIs(2));
+  EXPECT_EQ(sample->invalid[0].reason, InvalidReason::other_edition);
+}
+
+// The data's filesystem, as far as one can tell without a mount.
+TEST_F(Segments, TheDataBesideTheWalOrTheOneSetIsWhereACheckpointWrites) {
+  tree_.write("wal/plant/autogen/1/_00001.wal", entry(10));
+  const auto look_at = [&](const std::filesystem::path& data) {
+    Options options{tree_.root() / "wal", Integrity::off};
+    options.data_directory = data;
+    return make_segment_source(options, std::make_shared<SystemClock>())->take_sample({}).value();
+  };
+  EXPECT_EQ(look_at("")->data_filesystem_avail_bytes, std::nullopt);
+  std::filesystem::create_directories(tree_.root() / "data/other");
+  EXPECT_EQ(look_at("")->data_filesystem_avail_bytes, std::nullopt) << "it has none of the databases";
+  std::filesystem::create_directories(tree_.root() / "data/plant");
+  const auto found = look_at("");
+  EXPECT_EQ(found->data_filesystem_avail_bytes, found->filesystem_avail_bytes);
+  EXPECT_FALSE(found->has_own_filesystem);
+  EXPECT_TRUE(look_at("/proc")->has_own_filesystem);
+  EXPECT_THAT(look_at("/nonexistent")->notes, ::testing::Contains(HasSubstr("set influxdb.data_directory")));
+}
+
 TEST_F(Segments, OtherNamesAreNotSegments) {
   for (const char* name : {"_1.wal", "_00001.wal.tmp", "00001.wal", "_0000a.wal", "_.wal", "_00001.WAL", "x_00001.wal",
                            "_99999999999999999999999.wal"}) {
