@@ -97,6 +97,59 @@ class Access(Case):
         self.assertEqual(exporter.get("/wal-management/health").status, 503)
         self.assertEqual(self.counter(exporter, "influxdb_wal_last_sample_success"), 0)
 
+    def as_another_user(self, *privileges):
+        """The exporter on a 0700 tree of user 4711, in which a shard appears while it runs."""
+        if os.getuid() != 0:
+            self.skipTest("a tree of another user takes root to make")
+        wal = os.path.join(self.folder, "theirs", "wal")
+
+        def shard(number):
+            folder = os.path.join(wal, "plant", "autogen", str(number))
+            os.makedirs(folder, mode=0o700)
+            with open(os.path.join(folder, "_00001.wal"), "wb") as file:
+                file.write(bytes([1, 0, 0, 0, 20]) + b"x" * 20)
+            # As InfluxDB makes them.
+            for top, _, names in os.walk(os.path.dirname(wal)):
+                os.chown(top, 4711, 4711)
+                os.chmod(top, 0o700)
+                for name in names:
+                    os.chown(os.path.join(top, name), 4711, 4711)
+        shard(1)
+        program = shutil.copy(PROGRAM, os.path.join(self.folder, "influxdb_wal_exporter"))
+        os.chmod(program, 0o755)
+        os.chmod(self.folder, 0o755)
+        exporter = self.exporter(settings({"name": "plant", "wal": {"directory": wal}, "influxdb": {"version": 1},
+                                           "sampling": {"interval": "1s"}}), start=False, program=program)
+        os.makedirs(exporter.state, mode=0o700)
+        owner = 4711 if "--reuid=4711" in privileges else NOBODY
+        os.chown(exporter.state, owner, owner)
+        exporter.start(["setpriv", f"--regid={owner}", "--clear-groups", *privileges, "--"])
+        return exporter, shard
+
+    def counts_what_appears(self, *privileges):
+        exporter, shard = self.as_another_user(*privileges)
+        exporter.wait_good_sample()
+        for number in (1, 2):
+            if number > 1:
+                shard(number)
+            self.until(lambda: self.counter(exporter, "influxdb_wal_files", state="pending") == number,
+                       f"{number} files")
+        self.assertEqual(self.counter(exporter, "influxdb_wal_uncounted_folders"), 0)
+
+    def test_influxdbs_own_user_is_a_remedy_that_lasts(self):
+        self.counts_what_appears("--reuid=4711")
+
+    def test_the_capability_is_a_remedy_that_lasts(self):
+        self.counts_what_appears(f"--reuid={NOBODY}", "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
+
+    def test_the_error_names_the_user_and_the_capability_and_nothing_that_does_not_last(self):
+        exporter, _ = self.as_another_user(f"--reuid={NOBODY}")
+        error = self.until(lambda: (lambda e: e if e and "ermission" in e else None)(exporter.target()["error"]),
+                           "an error about rights")
+        self.assertIn("uid 4711", error)
+        self.assertIn("CAP_DAC_READ_SEARCH", error)
+        self.assertNotIn("setfacl", error)
+
     def test_the_data_directory_is_told_with_the_wal_beside_it(self):
         server = self.influxd(databases=("plant",))
         result = run("--once", "--format=json", f"--wal.directory={server.folder}/data")
