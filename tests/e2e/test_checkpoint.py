@@ -2,7 +2,9 @@
 """A real InfluxDB with more than 20 MB of WAL in two shards of two databases: each
 way to a checkpoint, verified, and what was reclaimed counted."""
 
+import ctypes
 import os
+import subprocess
 import sys
 
 sys.dont_write_bytecode = True
@@ -10,6 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from harness import MIB, Case, FakeServer, main, request, settings, target  # noqa: E402
 
 DATABASES = ("plant", "office")
+CLONE_NEWNS = 0x00020000
 
 
 class Checkpoint(Case):
@@ -51,6 +54,24 @@ class Checkpoint(Case):
         self.assertGreaterEqual(events, 2)
         self.assertIn("Triggering checkpoint (reason: warning)", exporter.log())
         self.assertIn("Checkpoint completed successfully", exporter.log())
+
+    def test_of_a_wal_on_a_small_filesystem_of_its_own(self):
+        """Less than checkpoint.min_free_size is free there: it is the data's disk that a checkpoint fills."""
+        wal = os.path.join(self.folder, "influxdb", "wal")
+        os.makedirs(wal)
+        # In a mount namespace of this process and those it starts.
+        if os.getuid() != 0 or ctypes.CDLL(None).unshare(CLONE_NEWNS) != 0:
+            self.skipTest("a mount takes root with CAP_SYS_ADMIN")
+        for command in (["mount", "--make-rprivate", "/"], ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", wal]):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                self.skipTest(f"no mount is allowed here: {done.stderr.strip()}")
+        self.addCleanup(subprocess.run, ["umount", "-l", wal], check=False)
+        exporter = self.start(thresholds={"max_size": "16MiB"})
+        self.assert_emptied(exporter, "warning")
+        self.assertLessEqual(self.counter(exporter, "influxdb_wal_filesystem_avail_bytes"), 48 * MIB)
+        self.assertGreater(self.counter(exporter, "influxdb_wal_data_filesystem_avail_bytes"), 64 * MIB)
+        self.assertEqual(self.counter(exporter, "influxdb_wal_checkpoint_blocked", blocker="disk_headroom"), 0)
 
     def test_by_critical(self):
         exporter = self.start(thresholds={"max_size": "4MiB"})
