@@ -41,7 +41,8 @@ Result<void> WalReader::find_layout(const std::string& server_version, const std
     const auto found = wal::detect(target_.wal.directory, stop);
     if (!found) return tl::unexpected(found.error());
     const wal::Generation said = wal::generation_of(server_version);
-    certain_ = certain_ || found->layout != wal::DetectedLayout::none || said != wal::Generation::unknown;
+    certain_ =
+        certain_ || found->layout != wal::DetectedLayout::none || found->bucket_ids || said != wal::Generation::unknown;
     const bool node = found->layout == wal::DetectedLayout::node ||
                       (found->layout == wal::DetectedLayout::none && said == wal::Generation::v3);
     layout = node ? wal::Layout::node : wal::Layout::segments;
