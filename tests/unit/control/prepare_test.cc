@@ -48,6 +48,44 @@ TEST_F(Prepared, WithNothingPendingIsSafeWithoutACheckpoint) {
   EXPECT_THAT(bench.wanted.checkpoints, IsEmpty());
 }
 
+// The server replays what lies there, and nobody knows what that is.
+TEST_F(Prepared, OfAWalThatCanNotBeCountedWholeIsNeverSafe) {
+  bench.wal = segments(0);
+  bench.wal->uncounted.add("/wal/plant: the symbolic link leads nowhere");
+  bench.start();
+  const auto empty = answer(bench.prepare_restart({})).value();
+  EXPECT_FALSE(empty.safe);
+  EXPECT_THAT(empty.message, HasSubstr("Not safe: 1 folder of the WAL could not be counted"));
+  EXPECT_EQ(bench.view()->health, policy::Health::warning);
+  bench.wal = segments(5);
+  bench.wal->uncounted.add("/wal/plant: the symbolic link leads nowhere");
+  bench.checkpoint_does = [this](const RunCheckpoint&) {
+    bench.wal->pending = {};
+    influxdb::Outcome outcome;
+    outcome.kind = OutcomeKind::succeeded;
+    outcome.message = "5 shards are empty";
+    return outcome;
+  };
+  const auto emptied = answer(bench.prepare_restart({})).value();
+  EXPECT_FALSE(emptied.safe);
+  EXPECT_THAT(emptied.message, HasSubstr("Not safe: 5 shards are empty; 1 folder"));
+}
+
+// Enterprise 3.11 and later: all that lies in wal/ is of the time before.
+TEST_F(Prepared, OfAnEngineWhoseWalIsNotMeasuredIsNeverSafe) {
+  of_3x();
+  bench.wal = periods_until(kBenchStart, 0);
+  bench.node->snapshot_size = 20;
+  bench.node->other_engine = true;
+  bench.start();
+  const auto said = answer(bench.prepare_restart({})).value();
+  EXPECT_FALSE(said.safe);
+  EXPECT_THAT(said.message, HasSubstr("this engine's WAL is not measured"));
+  EXPECT_EQ(bench.view()->health, policy::Health::warning);
+  EXPECT_THAT(bench.view()->recommendations, ::testing::Contains(HasSubstr("is not measured")));
+  EXPECT_THAT(bench.view()->request_blockers, ::testing::Contains(Blocker::method_disabled));
+}
+
 TEST_F(Prepared, ByACheckpointSaysWhatIsLeft) {
   bench.start();
   bench.checkpoint_does = [this](const RunCheckpoint&) {
