@@ -8,6 +8,8 @@ namespace wal_exporter::policy {
 namespace {
 
 constexpr std::uint64_t kSeedFiles = 30;
+// With a smaller S the server itself lets as many files collect as a limit by S allows.
+constexpr std::uint64_t kSmallestRow = 4;
 // A level is left only below this part of its limit.
 constexpr double kHysteresis = 0.9;
 
@@ -43,7 +45,7 @@ Thresholds resolve(const ThresholdRules& rules, const wal::Sample& sample) {
   if (rules.max_files) {
     files = *rules.max_files;
   } else if (sample.layout == wal::Layout::node) {
-    files = std::max(kSeedFiles, rules.snapshot_size + rules.snapshot_size / 2);
+    files = rules.snapshot_size < kSmallestRow ? kSeedFiles : rules.snapshot_size + rules.snapshot_size / 2;
   } else {
     files = std::max(kSeedFiles, 2 * sample.hot_shards);
   }

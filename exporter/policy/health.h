@@ -33,8 +33,8 @@ struct Thresholds {
   friend bool operator==(const Thresholds&, const Thresholds&) = default;
 };
 
-// auto: 30, or where that is more twice the number of hot shards, and S + S/2 on 3.x. So few
-// files are replayed in no time, however small S is: with S = 1 the server itself lets 2 collect.
+// auto: 1.x and 2.x 30, or twice the number of hot shards where that is more; 3.x S + S/2, and 30
+// where S is below 4: with S = 1 the server itself lets 2 files collect.
 [[nodiscard]] Thresholds resolve(const ThresholdRules& rules, const wal::Sample& sample);
 
 // The two verdicts apart, by count and by size.

@@ -154,7 +154,12 @@ TEST(Resolve, HalfOfAnOddSnapshotSizeIsRoundedDown) {
 TEST(Resolve, ATinySnapshotSizeLeavesThirty) {
   EXPECT_EQ(resolve({.max_files = {}, .snapshot_size = 1}, node()).warning_files, 30U);
   EXPECT_EQ(resolve({.max_files = {}, .snapshot_size = 1}, node()).critical_files, 60U);
-  EXPECT_EQ(resolve({.max_files = {}, .snapshot_size = 7}, node()).warning_files, 30U);
+  EXPECT_EQ(resolve({.max_files = {}, .snapshot_size = 3}, node()).warning_files, 30U);
+}
+
+TEST(Resolve, ASmallSnapshotSizeStillSetsTheLimit) {
+  EXPECT_EQ(resolve({.max_files = {}, .snapshot_size = 7}, node()).warning_files, 10U);
+  EXPECT_EQ(resolve({.max_files = {}, .snapshot_size = 7}, node()).critical_files, 20U);
 }
 
 TEST(Resolve, AGivenLimitWinsOverAuto) {
