@@ -28,44 +28,91 @@ std::uint64_t skip_below(const Parts& parts, Reason reason) {
                        parts.memory.levels->files == Health::healthy;
   const wal::Sample* sample = parts.wal.sample().get();
   if (!by_size || sample == nullptr) return 0;
-  const bool any_large = std::any_of(sample->shards.begin(), sample->shards.end(),
-                                     [](const wal::Shard& shard) { return shard.pending.bytes >= kSmallShard; });
+  // A shard whose snapshot fails is left alone, so it is not the one that helps.
+  const bool any_large = std::any_of(sample->shards.begin(), sample->shards.end(), [&](const wal::Shard& shard) {
+    return shard.pending.bytes >= kSmallShard && shard.state == wal::ShardState::pending &&
+           !parts.shards.entries.contains(shard.key());
+  });
   return any_large ? kSmallShard : 0;
 }
 
 std::vector<wal::ShardKey> left_alone(const Parts& parts, Now now) {
   const wal::Sample* sample = parts.wal.sample().get();
-  return sample == nullptr ? std::vector<wal::ShardKey>() : policy::left_alone(parts.shards, *sample, now.wall);
+  if (sample == nullptr) return {};
+  std::vector<wal::ShardKey> out = policy::left_alone(parts.shards, *sample, now.wall);
+  // Whoever may override the wait of failing shards does so.
+  if (shards_wait_until(parts, now)) {
+    std::erase_if(out, [&](const wal::ShardKey& shard) {
+      const auto found = parts.shards.entries.find(shard);
+      return found != parts.shards.entries.end() && found->second.state == wal::ShardState::pending;
+    });
+  }
+  return out;
 }
 
 // What the run showed of single shards. `after`: the WAL as it was read after it.
-void remember_shards(Parts& parts, const std::vector<influxdb::ShardOutcome>& shards, const wal::Sample& after,
-                     Now now) {
+void remember_shards(Parts& parts, const influxdb::Outcome& outcome, const wal::Sample& after, Now now) {
   using influxdb::ShardEnd;
   policy::ShardBook& book = parts.shards;
-  for (const influxdb::ShardOutcome& one : shards) {
+  book.server_proven = book.server_proven || outcome.server_proven;
+  for (const influxdb::ShardOutcome& one : outcome.shards) {
+    if (one.end == ShardEnd::persisted) book = policy::after_persisted(std::move(book), one.shard);
     const auto found = std::find_if(after.shards.begin(), after.shards.end(),
                                     [&](const wal::Shard& shard) { return shard.key() == one.shard; });
-    if (one.end == ShardEnd::persisted) book = policy::after_persisted(std::move(book), one.shard);
     if (found == after.shards.end()) continue;
     switch (one.end) {
       case ShardEnd::orphaned:
         book = policy::set_apart(std::move(book), *found, wal::ShardState::orphaned, one.message, now.wall);
+        parts.ledger.log()->warn("Shard {} is set apart: {} [{}]", policy::name_of(one.shard), one.message,
+                                 parts.settings.name);
         break;
       case ShardEnd::kept_open:
         book = policy::set_apart(std::move(book), *found, wal::ShardState::kept_open, one.message, now.wall);
         break;
       case ShardEnd::busy:
       case ShardEnd::failed:
-      case ShardEnd::unverified:
+      case ShardEnd::unverified: {
+        // Of a wrong address no shard is to blame.
+        if (!book.server_proven) break;
         book = policy::after_failure(std::move(book), *found, one.message, now.wall);
+        const auto entry = book.entries.find(one.shard);
+        if (entry == book.entries.end() || !entry->second.is_failing()) break;
+        parts.ledger.log()->error("Shard {} was asked {} times in a row and is left alone for {}: {} [{}]",
+                                  policy::name_of(one.shard), entry->second.failures,
+                                  format_duration_rough(*entry->second.next_try - now.wall), one.message,
+                                  parts.settings.name);
         break;
+      }
       case ShardEnd::persisted:
+      case ShardEnd::unknown:
       case ShardEnd::left_alone:
       case ShardEnd::not_asked:
         break;
     }
   }
+}
+
+// Busy for ever is a failure.
+bool is_busy_no_more(const Parts& parts, const influxdb::Outcome& outcome) {
+  return outcome.kind == OutcomeKind::busy &&
+         std::any_of(outcome.shards.begin(), outcome.shards.end(), [&](const influxdb::ShardOutcome& one) {
+           const auto found = parts.shards.entries.find(one.shard);
+           return one.end == influxdb::ShardEnd::busy && found != parts.shards.entries.end() &&
+                  found->second.is_failing();
+         });
+}
+
+// Without the shards whose snapshots fail: those have a wait of their own, and neither a
+// checkpoint nor a restart takes them away.
+wal::Extent can_be_emptied(const policy::ShardBook& book, const wal::Sample& sample) {
+  wal::Extent out = sample.pending;
+  for (const wal::Shard& shard : sample.shards) {
+    const auto found = book.entries.find(shard.key());
+    if (shard.state != wal::ShardState::pending || found == book.entries.end()) continue;
+    out.files -= std::min(out.files, shard.pending.files);
+    out.bytes -= std::min(out.bytes, shard.pending.bytes);
+  }
+  return out;
 }
 
 }  // namespace
@@ -108,9 +155,10 @@ void Checkpointer::end(Parts& parts, RunEnded result, Now now) {
   influxdb::Outcome& outcome = result.outcome;
   const policy::Rules& rules = parts.server.rules();
   if (result.after) {
-    remember_shards(parts, outcome.shards, **result.after, now);
+    remember_shards(parts, outcome, **result.after, now);
     result.after = parts.with_shards(*std::move(result.after), now);
   }
+  if (is_busy_no_more(parts, outcome)) outcome.kind = OutcomeKind::failed;
 
   policy::Ended ended;
   ended.reason = run.reason;
@@ -121,7 +169,8 @@ void Checkpointer::end(Parts& parts, RunEnded result, Now now) {
   const wal::Sample* judged = result.after ? result.after->get() : parts.wal.sample().get();
   ended.still_critical =
       judged != nullptr &&
-      policy::judge(judged->pending, policy::resolve(rules.thresholds, *judged)).worse() == Health::critical;
+      policy::judge(can_be_emptied(parts.shards, *judged), policy::resolve(rules.thresholds, *judged)).worse() ==
+          Health::critical;
   // That we were stopped says nothing about InfluxDB.
   if (!result.stopped || ended.success) {
     parts.memory = policy::after_end(rules, std::move(parts.memory), ended, now.wall, result.jitter);

@@ -262,6 +262,7 @@ SteadyTime Control::next(Now now) const {
   if (!parts_.health.judged() && !parts_.vanish.suspects())
     next = std::min(next, std::max(parts_.server.limits_deadline(), now.steady));
   at(policy::next_allowed(rules, memory, now.wall));
+  at(shards_wait_until(parts_, now));
   at(memory.paused_until);
   at(policy::cooldown_until(rules, memory, now.wall));
   if (rules.schedule && memory.last_scheduled) at(*memory.last_scheduled + *rules.schedule);

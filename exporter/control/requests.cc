@@ -249,7 +249,11 @@ bool Requests::advance_preparation(Parts& parts, Waiting& waiting, const view::P
   if (found) said += "; " + describe(*found, server);
   const std::string missed = uncounted(parts.wal.sample().get());
   if (!missed.empty()) said += "; " + missed;
-  const bool safe = done && !found && missed.empty();
+  const auto failing = std::find_if(parts.shards.entries.begin(), parts.shards.entries.end(),
+                                    [](const auto& one) { return one.second.state == wal::ShardState::pending; });
+  const bool persisted = failing == parts.shards.entries.end();
+  if (!persisted) said += "; the snapshot of shard " + policy::name_of(failing->first) + " fails";
+  const bool safe = done && !found && persisted && missed.empty();
   auto answer = prepared(safe, (safe ? "Safe to restart: " : "Not safe: ") + said, parts.wal.sample().get(),
                          parts.settings.forecast, now);
   answer.run = run;

@@ -11,6 +11,17 @@ namespace {
 
 constexpr std::size_t kMostRewrites = 100;  // in one run
 
+std::string failing_text(const Parts& parts) {
+  std::string text;
+  std::uint64_t more = 0;
+  for (const auto& [shard, entry] : parts.shards.entries) {
+    if (!entry.is_failing()) continue;
+    if (!text.empty()) ++more;
+    if (text.empty()) text = policy::name_of(shard) + ": " + entry.why;
+  }
+  return more == 0 ? text : text + ", and " + influxdb::count_of(more, "other");
+}
+
 }  // namespace
 
 influxdb::MethodChoice method_of(const Parts& parts) {
@@ -41,6 +52,10 @@ policy::Situation situation_of(const Parts& parts, Asker asker, influxdb::NudgeM
     situation.blockers.push_back(
         {policy::Blocker::server_unreachable, "its settings, which the plan rests on, are not known yet" +
                                                   (server.error().empty() ? std::string() : ": " + server.error())});
+  } else if (const auto until = shards_wait_until(parts, now)) {
+    situation.blockers.push_back(
+        {policy::Blocker::backoff, "all that is pending lies in shards whose snapshots fail (" + failing_text(parts) +
+                                       "); they are asked again in " + format_duration_rough(*until - now.wall)});
   } else if (auto nudge = outlook_of(parts, asker, mode, now)) {
     situation.interval_binds_requests = true;
     situation.blockers.insert(situation.blockers.end(), nudge->blockers.begin(), nudge->blockers.end());
@@ -60,6 +75,21 @@ std::optional<NudgeOutlook> outlook_of(const Parts& parts, Asker asker, influxdb
     outlook.blockers.insert(outlook.blockers.begin(), {policy::Blocker::clocks_differ, std::move(why)});
   }
   return outlook;
+}
+
+std::optional<Time> shards_wait_until(const Parts& parts, Now now) {
+  const wal::Sample* sample = parts.wal.sample().get();
+  if (sample == nullptr || sample->pending.files == 0 || parts.shards.entries.empty()) return std::nullopt;
+  std::optional<Time> first;
+  for (const wal::Shard& shard : sample->shards) {
+    if (shard.state != wal::ShardState::pending || shard.pending.files == 0) continue;
+    const auto found = parts.shards.entries.find(shard.key());
+    if (found == parts.shards.entries.end() || !found->second.next_try || *found->second.next_try <= now.wall) {
+      return std::nullopt;
+    }
+    first = std::min(first.value_or(*found->second.next_try), *found->second.next_try);
+  }
+  return first;
 }
 
 bool is_stale(const Parts& parts, Now now) {

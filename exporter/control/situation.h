@@ -27,6 +27,10 @@ struct Parts;
 [[nodiscard]] std::optional<NudgeOutlook> outlook_of(const Parts& parts, Asker asker, influxdb::NudgeMode mode,
                                                      Now now);
 
+// All that is pending lies in shards whose snapshots fail, which are left alone until then;
+// nullopt: there is something to ask for.
+[[nodiscard]] std::optional<Time> shards_wait_until(const Parts& parts, Now now);
+
 // The last sample is too old, or was never taken.
 [[nodiscard]] bool is_stale(const Parts& parts, Now now);
 // The last sample went well and is not too old.

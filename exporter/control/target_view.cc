@@ -28,6 +28,35 @@ void add_wal(const Parts& parts, view::TargetView& view) {
       policy::replay_estimate(parts.settings.forecast, view.sample->replayed().bytes);
 }
 
+constexpr std::size_t kMostShards = 50;  // shown
+
+void add_shards(const Parts& parts, view::TargetView& view) {
+  if (view.sample == nullptr) return;
+  std::vector<view::ShardView> others;
+  for (const wal::Shard& shard : view.sample->shards) {
+    const auto found = parts.shards.entries.find(shard.key());
+    const bool known = found != parts.shards.entries.end();
+    if (shard.state == wal::ShardState::pending && !known) continue;
+    view::ShardView one;
+    one.name = policy::name_of(shard.key());
+    one.state = policy::to_string(shard.state);
+    one.extent = shard.pending;
+    if (known && found->second.state == shard.state) {
+      one.failures = found->second.failures;
+      one.next_try = found->second.next_try;
+      one.why = found->second.why;
+      if (found->second.is_failing()) ++view.failing_shards;
+    } else {
+      one.why = "another folder has its number, so it is a copy, which InfluxDB does not read";
+    }
+    auto& list = shard.state == wal::ShardState::pending ? view.shards : others;
+    if (list.size() < kMostShards) list.push_back(std::move(one));
+  }
+  for (view::ShardView& one : others) {
+    if (view.shards.size() < kMostShards) view.shards.push_back(std::move(one));
+  }
+}
+
 std::vector<std::string> recommendations(const Parts& parts, const view::TargetView& view, Now now) {
   std::vector<std::string> out;
   if (view.health) {
@@ -46,6 +75,10 @@ std::vector<std::string> recommendations(const Parts& parts, const view::TargetV
     }
   }
   if (parts.vanish.standing()) out.push_back(parts.vanish.text());
+  if (view.failing_shards > 0) {
+    out.push_back(influxdb::count_of(view.failing_shards, "shard") + " can't be persisted, first " +
+                  view.shards.front().name + ": " + view.shards.front().why);
+  }
   if (view.emptied_gaps > 0) {
     out.push_back(policy::describe_emptied(view.emptied_gaps, parts.server.rules().server.version));
   }
@@ -66,6 +99,7 @@ std::shared_ptr<const view::TargetView> view_of(const Control& control, Now now)
   view->method = method_of(parts).name;
   view->health = parts.health.health();
   add_wal(parts, *view);
+  add_shards(parts, *view);
   view->short_window = parts.settings.forecast.short_window;
   view->long_window = parts.settings.forecast.long_window;
   view->decision = parts.decision;
@@ -85,6 +119,9 @@ std::shared_ptr<const view::TargetView> view_of(const Control& control, Now now)
   view->last_success = memory.last_success;
   view->cooldown_until = policy::cooldown_until(rules, memory, now.wall);
   view->next_allowed = policy::next_allowed(rules, memory, now.wall);
+  if (const auto until = shards_wait_until(parts, now)) {
+    view->next_allowed = std::max(view->next_allowed.value_or(*until), *until);
+  }
   view->cooldown = rules.cooldown;
   view->dry_run = parts.settings.dry_run;
   view->paused_until = policy::paused_until(memory, now.wall);

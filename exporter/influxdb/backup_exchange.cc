@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -19,6 +20,12 @@ constexpr std::uint64_t kMaxReplyBytes = 64 * kMiB;
 constexpr std::string_view kCheckAddress =
     "check that influxd runs and that influxdb.backup_address is the bind-address at the top of influxdb.conf "
     "(127.0.0.1:8088 unless set there)";
+
+constexpr std::string_view kResets =
+    "the connection was closed without an answer. Where InfluxDB runs in a container, that is the container's proxy: "
+    "InfluxDB listens on 127.0.0.1 in there; set bind-address to 0.0.0.0:8088 (INFLUXDB_BIND_ADDRESS) and publish the "
+    "port on localhost alone (-p 127.0.0.1:8088:8088), for it has no authentication. Else InfluxDB was restarted, or "
+    "this is the port of another service";
 
 [[nodiscard]] tl::unexpected<Error> explain(Error error, const std::string& with) {
   if (error.kind != ErrorKind::cancelled) error.message += with;
@@ -55,37 +62,15 @@ struct Archive {
 };
 
 [[nodiscard]] tl::unexpected<Error> rubbish(const Archive& archive) {
+  const bool http = archive.first.starts_with("HTTP/");
   return failure(ErrorKind::corrupt, "answers rubbish, not a backup: it begins with \"" + archive.beginning() + "\"" +
-                                         remedy(kCheckAddress));
+                                         (http ? "; that is an HTTP port" : "") + remedy(kCheckAddress));
 }
 
-}  // namespace
-
-std::string backup_request(const wal::Shard& shard) {
-  const nlohmann::ordered_json line = {
-      {"Type", 0},
-      {"BackupDatabase", shard.database},
-      {"BackupRetentionPolicy", shard.retention_policy},
-      {"ShardID", shard.id},
-      // Later than any file: nothing has to be sent.
-      {"Since", "2100-01-01T00:00:00Z"},
-      {"UploadSize", 0},
-  };
-  // Names that are not UTF-8 are no reason to fail: the server looks at the id.
-  return std::string("\x03\x00", 2) + line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-}
-
-Result<BackupReply> ask_for_backup(const std::string& host, std::uint16_t port, const wal::Shard& shard,
-                                   const BackupLimits& limits, const Clock& clock, const std::stop_token& stop) {
-  const auto patience = [&](Duration limit) {
-    const SteadyTime now = clock.steady();
-    const Duration left = limits.deadline - now;
-    return http::Patience{clock, now + std::min(limit, left), stop};
-  };
-
-  auto connection = http::Connection::open(host, port, patience(limits.connect));
-  if (!connection) return explain(connection.error(), remedy(kCheckAddress));
-  if (auto sent = connection->send(backup_request(shard), patience(limits.read)); !sent) {
+[[nodiscard]] Result<BackupReply> converse(http::Connection& connection, const wal::Shard& shard,
+                                           const BackupLimits& limits, const Clock& clock,
+                                           const std::function<http::Patience(Duration)>& patience) {
+  if (auto sent = connection.send(backup_request(shard), patience(limits.read)); !sent) {
     return explain(sent.error(), remedy(kCheckAddress));
   }
 
@@ -94,7 +79,7 @@ Result<BackupReply> ask_for_backup(const std::string& host, std::uint16_t port, 
   while (true) {
     const http::Patience wait = patience(limits.read);
     const Duration allowed = wait.deadline - clock.steady();
-    const auto count = connection->receive(buffer.data(), buffer.size(), wait);
+    const auto count = connection.receive(buffer.data(), buffer.size(), wait);
     if (!count) {
       const Error& error = count.error();
       const std::string after = archive.size == 0 ? "" : " (after " + format_bytes(archive.size) + ")";
@@ -103,8 +88,10 @@ Result<BackupReply> ask_for_backup(const std::string& host, std::uint16_t port, 
                        remedy("the server hangs, or its snapshot takes longer than that: look into its log, and raise "
                               "checkpoint.timeout if it is just slow"));
       }
+      if (archive.size == 0) return explain(error, remedy(kResets));
       return explain({error.kind, error.message + after},
-                     remedy("the server broke off: was it restarted, or is this the port of another service?"));
+                     remedy("the server closed the connection: was it restarted, or is this the port of another "
+                            "service?"));
     }
     if (*count == 0) break;
     archive.take(std::string_view(buffer.data(), *count));
@@ -123,6 +110,38 @@ Result<BackupReply> ask_for_backup(const std::string& host, std::uint16_t port, 
                                            "\"; was the server stopped, or is this the port of another service?");
   }
   return BackupReply::archive;
+}
+
+}  // namespace
+
+std::string backup_request(const wal::Shard& shard) {
+  const nlohmann::ordered_json line = {
+      {"Type", 0},
+      {"BackupDatabase", shard.database},
+      {"BackupRetentionPolicy", shard.retention_policy},
+      {"ShardID", shard.id},
+      // Later than any file: nothing has to be sent.
+      {"Since", "2100-01-01T00:00:00Z"},
+      {"UploadSize", 0},
+  };
+  // Names that are not UTF-8 are no reason to fail: the server looks at the id.
+  return std::string("\x03\x00", 2) + line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+tl::expected<BackupReply, BackupError> ask_for_backup(const std::string& host, std::uint16_t port,
+                                                      const wal::Shard& shard, const BackupLimits& limits,
+                                                      const Clock& clock, const std::stop_token& stop) {
+  const auto patience = [&](Duration limit) {
+    const SteadyTime now = clock.steady();
+    const Duration left = limits.deadline - now;
+    return http::Patience{clock, now + std::min(limit, left), stop};
+  };
+  auto connection = http::Connection::open(host, port, patience(limits.connect));
+  if (!connection)
+    return tl::unexpected(BackupError{explain(connection.error(), remedy(kCheckAddress)).value(), false});
+  const auto reply = converse(*connection, shard, limits, clock, patience);
+  if (!reply) return tl::unexpected(BackupError{reply.error(), true});
+  return *reply;
 }
 
 }  // namespace wal_exporter::influxdb

@@ -28,10 +28,14 @@ struct BackupLimits {
   SteadyTime deadline;  // of the whole exchange
 };
 
+struct BackupError : Error {
+  bool connected = false;  // somebody listens there
+};
+
 // Blocks; ends within 100 ms of a request to stop (cancelled). The message of an
 // error tells cause and remedy, without naming shard and address.
-[[nodiscard]] Result<BackupReply> ask_for_backup(const std::string& host, std::uint16_t port, const wal::Shard& shard,
-                                                 const BackupLimits& limits, const Clock& clock,
-                                                 const std::stop_token& stop);
+[[nodiscard]] tl::expected<BackupReply, BackupError> ask_for_backup(const std::string& host, std::uint16_t port,
+                                                                    const wal::Shard& shard, const BackupLimits& limits,
+                                                                    const Clock& clock, const std::stop_token& stop);
 
 }  // namespace wal_exporter::influxdb

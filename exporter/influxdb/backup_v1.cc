@@ -1,11 +1,8 @@
 #include "influxdb/backup_v1.h"
 
 #include <algorithm>
-#include <array>
-#include <optional>
 #include <utility>
 
-#include "base/bytes.h"
 #include "base/text.h"
 #include "http/address.h"
 #include "influxdb/backup_exchange.h"
@@ -14,20 +11,6 @@
 
 namespace wal_exporter::influxdb {
 namespace {
-
-using std::chrono::milliseconds;
-using std::chrono::seconds;
-
-// The pauses before a refused question is asked again. They are few and grow, because each
-// question makes the server close its open segment and so adds a file.
-constexpr std::array<Duration, 6> kRetryPauses = {milliseconds(250), milliseconds(500), seconds(1),
-                                                  seconds(2),        seconds(4),        seconds(8)};
-// If nothing in the shard's WAL moves, the server does not know the shard, and asking more
-// often does not help.
-constexpr std::size_t kUnknownRetries = 2;
-
-// With less free space than this, a refusal is taken to mean that the disk is full.
-constexpr std::uint64_t kScarceBytes = 16 * kMiB;
 
 class BackupV1 final : public ShardBackup {
  public:
@@ -38,15 +21,14 @@ class BackupV1 final : public ShardBackup {
 
  protected:
   [[nodiscard]] Result<void> prepare() override;
-  [[nodiscard]] std::optional<ShardTrouble> back_up(Run& run, const wal::Shard& shard) override;
+  [[nodiscard]] Answer ask(const RunObserver& run, const wal::Shard& shard) override;
   [[nodiscard]] bool may_keep_open() const override { return true; }
-  [[nodiscard]] std::optional<DebugVars> ask_figures(const Run& run) override;
-  [[nodiscard]] std::string write_again(Run& run, const Rewrite& planned, const wal::Shard& shard) override;
+  [[nodiscard]] std::optional<DebugVars> ask_figures(const RunObserver& run) override;
+  [[nodiscard]] std::string write_again(const RunObserver& run, const Rewrite& planned,
+                                        const wal::Shard& shard) override;
   [[nodiscard]] std::string server() const override { return options_.address; }
 
  private:
-  [[nodiscard]] ShardTrouble refused(const Run& run, const wal::Shard& shard, bool known);
-
   const BackupV1Options options_;
   http::Authority address_;  // of the current run
   http::Client client_;
@@ -63,48 +45,24 @@ Result<void> BackupV1::prepare() {
   return {};
 }
 
-std::optional<BackupV1::ShardTrouble> BackupV1::back_up(Run& run, const wal::Shard& shard) {
-  bool known = false;
-  for (std::size_t attempt = 0;; ++attempt) {
-    const auto before = run.observer.latest_ptr();
-    const BackupLimits limits{options_.connect_timeout, options_.read_timeout, run.observer.deadline()};
-    const auto reply = ask_for_backup(address_.host, *address_.port, shard, limits, *clock_, run.observer.stop());
-    if (!reply) {
-      if (auto trouble = interruption(run, shard)) return trouble;
-      return ShardTrouble{
-          OutcomeKind::failed,
-          "backup of shard " + shard_name(shard) + " from " + options_.address + ": " + reply.error().message, true};
-    }
-    if (*reply == BackupReply::archive) {
-      ++run.steps;
-      log_->debug("Shard {} backed up by {}", shard_name(shard), options_.address);
-      return std::nullopt;
-    }
-
-    if (auto trouble = take_sample(run)) return trouble;
-    if (gone(run.observer.latest(), shard)) return std::nullopt;
-    known = known || open_segment_moved(*before, run.observer.latest(), shard);
-    const std::size_t retries = known ? kRetryPauses.size() : kUnknownRetries;
-    if (attempt >= retries) return refused(run, shard, known);
-    log_->debug("Shard {}: {} answered nothing, asking again in {}", shard_name(shard), options_.address,
-                format_duration(kRetryPauses[attempt]));
-    run.observer.wait(kRetryPauses[attempt]);
-    if (auto trouble = interruption(run, shard)) return trouble;
-    if (auto trouble = take_sample(run)) return trouble;
-    if (gone(run.observer.latest(), shard)) return std::nullopt;
-  }
+BackupV1::Answer BackupV1::ask(const RunObserver& run, const wal::Shard& shard) {
+  using Kind = Answer::Kind;
+  const BackupLimits limits{options_.connect_timeout, options_.read_timeout, run.deadline()};
+  const auto reply = ask_for_backup(address_.host, *address_.port, shard, limits, *clock_, run.stop());
+  if (reply) return {*reply == BackupReply::archive ? Kind::yes : Kind::refused};
+  return {reply.error().connected ? Kind::broken : Kind::ends_run, reply.error().message};
 }
 
-std::optional<DebugVars> BackupV1::ask_figures(const Run& run) {
+std::optional<DebugVars> BackupV1::ask_figures(const RunObserver& run) {
   if (options_.server.url.empty()) return std::nullopt;
-  auto vars = ask_debug_vars(client_, options_.server, std::min<Duration>(options_.server.timeout, run.observer.left()),
-                             run.observer.stop());
+  auto vars =
+      ask_debug_vars(client_, options_.server, std::min<Duration>(options_.server.timeout, run.left()), run.stop());
   if (vars) return *std::move(vars);
   log_->debug("{} says nothing of its shards: {}", http::printable_url(options_.server.url), vars.error().message);
   return std::nullopt;
 }
 
-std::string BackupV1::write_again(Run& run, const Rewrite& planned, const wal::Shard& shard) {
+std::string BackupV1::write_again(const RunObserver& run, const Rewrite& planned, const wal::Shard& shard) {
   const auto vars = ask_figures(run);
   if (!vars) return "InfluxDB does not say when it started";
   // After another start it is in memory once more.
@@ -113,46 +71,11 @@ std::string BackupV1::write_again(Run& run, const Rewrite& planned, const wal::S
       (kept != Kept::open && kept != Kept::in_memory)) {
     return "its last file is not one that was open before InfluxDB started";
   }
-  const auto done = Rewriter(options_.server, options_.server.timeout, *clock_).run(planned, run.observer.stop());
+  const auto done = Rewriter(options_.server, options_.server.timeout, *clock_).run(planned, run.stop());
   if (!done) return done.error().message;
-  log_->info("Wrote a point of shard {} again: {}, field {}", shard_name(shard),
+  log_->info("Wrote a point of shard {} again: {}, field {}", shard_name(shard.key()),
              escape_control(planned.point.measurement), escape_control(planned.point.field));
   return {};
-}
-
-BackupV1::ShardTrouble BackupV1::refused(const Run& run, const wal::Shard& shard, bool known) {
-  const std::string what = "backup of shard " + shard_name(shard) + " from " + options_.address + ": ";
-  // A segment that was open before a restart does not move either where its snapshot fails.
-  const auto vars = known ? std::nullopt : ask_figures(run);
-  if (vars && vars->shards.contains(shard.key())) {
-    return {OutcomeKind::failed,
-            what + "refused without an answer, though InfluxDB knows the shard and holds " +
-                format_bytes(vars->shards.at(shard.key()).memory_bytes.value_or(0)) +
-                " of it in memory: it can't write a snapshot; look into its log and at the shard's folder under its "
-                "data directory",
-            false};
-  }
-  if (!known) {
-    return {OutcomeKind::failed,
-            what +
-                "refused without an answer, and the shard's WAL did not move: the server does not know this shard; "
-                "check that influxdb.backup_address and wal.directory belong to the same server, and whether the "
-                "folder was left behind by a shard that was dropped",
-            false};
-  }
-  const auto free = run.observer.latest().room_for_a_checkpoint();
-  if (free && *free < kScarceBytes) {
-    return {OutcomeKind::failed,
-            what + "refused without an answer; only " + format_bytes(*free) +
-                " are free where the data lies, too little to write a snapshot: free some space and look into the "
-                "server's log",
-            true};
-  }
-  return {OutcomeKind::busy,
-          what +
-              "another snapshot of it is running; if this goes on with no other backup about, the server can't write "
-              "one: look into its log and at the free space of its data directory",
-          false};
 }
 
 }  // namespace

@@ -31,10 +31,11 @@ inline constexpr OutcomeKind kOutcomes[] = {OutcomeKind::succeeded, OutcomeKind:
 enum class ShardEnd {
   persisted,   // what was pending of it at the start is gone, whoever did it
   kept_open,   // persisted, but the server keeps the file open until the next write
-  orphaned,    // the server does not know it; told only where the server is known to be the right one
+  orphaned,    // the server does not know it, or it is a copy; only where the server is proven
   busy,        // another snapshot of it runs, or none can be written: the question moved its open segment
-  failed,      // the server said that it can't
+  failed,      // the server said that it can't, or the question found no answer
   unverified,  // the server said yes, and nothing moved
+  unknown,     // the server does not know it, and may be another than the one that writes this WAL
   left_alone,  // not asked, as the request said
   not_asked    // the run ended before its turn
 };
@@ -42,7 +43,7 @@ enum class ShardEnd {
 struct ShardOutcome {
   wal::ShardKey shard;
   ShardEnd end = ShardEnd::not_asked;
-  std::string message;  // one line for people, with the shard's name; empty: there is nothing to say
+  std::string message;  // one line for people, without the shard's name; empty: there is nothing to say
 
   friend bool operator==(const ShardOutcome&, const ShardOutcome&) = default;
 };
@@ -60,6 +61,7 @@ struct Outcome {
   std::vector<ShardOutcome> shards{};  // 1.x and 2.x: each that had pending data; the kind is their sum
   Time started{};
   Duration elapsed{};
+  bool server_proven = false;  // what it was asked for moved segments of this WAL
 };
 
 }  // namespace wal_exporter::influxdb

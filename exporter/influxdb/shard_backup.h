@@ -1,14 +1,17 @@
-// What the backups of 1.x and 2.x have in common: which shards, in which order,
-// looking between them, and what came of it all. How one shard is asked for is
-// the generation's own.
+// What the backups of 1.x and 2.x have in common: which shards, in which order, looking
+// after those that an answer did not empty at once, and what came of it all. How one shard
+// is asked for is the generation's own.
+//
+// Each shard is asked, whatever came of the others, unless all would fail in the same way.
+// A question may close the shard's open segment and so leave one file more. So a shard is
+// asked once in a run, and again only where its older segments went meanwhile: then another
+// snapshot was running, and has ended.
 //
 // Contract of run(): as CheckpointMethod.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -21,7 +24,7 @@
 namespace wal_exporter::influxdb {
 
 // "plant/autogen/7", on one line.
-[[nodiscard]] std::string shard_name(const wal::Shard& shard);
+[[nodiscard]] std::string shard_name(const wal::ShardKey& shard);
 
 // Whether, between the two samples, the server closed the shard's open segment, or the open
 // segment is a new one without data. If so, the server knows the shard, and something keeps
@@ -44,52 +47,77 @@ class ShardBackup : public CheckpointMethod {
   [[nodiscard]] Outcome run(const CheckpointRequest& request, std::stop_token stop) final;
 
  protected:
-  // Why one shard failed, or why the run ended before all shards were done.
-  struct ShardTrouble {
-    OutcomeKind kind = OutcomeKind::failed;
-    std::string message;
-    bool ends_run = false;  // the other shards would fail in the same way
-  };
-
-  struct Run {
-    RunObserver observer;
-    std::vector<wal::Shard> asked{};
-    std::set<wal::ShardKey> answered{};  // with a yes
-    bool server_proven = false;          // before this run; see CheckpointRequest
-    std::string not_rewritten{};         // which points were planned and not written, and why
-    std::uint64_t steps = 0;
+  // What the server said of one shard.
+  struct Answer {
+    enum class Kind {
+      yes,       // persisted, says the server
+      refused,   // no word: unknown, busy, or it can't write a snapshot
+      unknown,   // it has no such shard
+      failed,    // it can't persist this one
+      broken,    // no answer that means anything
+      ends_run,  // likewise, and the other shards would get the same
+    };
+    Kind kind = Kind::broken;
+    std::string message{};  // of the last three: what, and the remedy
   };
 
   // Called first in a run: reads addresses and tokens.
   [[nodiscard]] virtual Result<void> prepare() = 0;
-  // Asks for one shard until the server has persisted it, or asking again would not help.
-  [[nodiscard]] virtual std::optional<ShardTrouble> back_up(Run& run, const wal::Shard& shard) = 0;
+  // One question. `run`: of the time that is left.
+  [[nodiscard]] virtual Answer ask(const RunObserver& run, const wal::Shard& shard) = 0;
   // 1.x: a yes means that a snapshot was written, and up to 1.7 the last segment may stay all the same.
   [[nodiscard]] virtual bool may_keep_open() const { return false; }
   // nullopt: the server says nothing of its shards.
-  [[nodiscard]] virtual std::optional<DebugVars> ask_figures(const Run& /*run*/) { return std::nullopt; }
+  [[nodiscard]] virtual std::optional<DebugVars> ask_figures(const RunObserver& /*run*/) { return std::nullopt; }
   // Writes the point again, so that the next backup removes the file of `shard`. Empty: done; else why not.
-  [[nodiscard]] virtual std::string write_again(Run& /*run*/, const Rewrite& /*planned*/, const wal::Shard& /*shard*/) {
+  [[nodiscard]] virtual std::string write_again(const RunObserver& /*run*/, const Rewrite& /*planned*/,
+                                                const wal::Shard& /*shard*/) {
     return "only InfluxDB 1.x keeps files open";
   }
   // For messages: who was asked.
   [[nodiscard]] virtual std::string server() const = 0;
 
-  [[nodiscard]] static std::optional<ShardTrouble> take_sample(Run& run);
-  // Set if a stop was requested or the run's deadline has passed.
-  [[nodiscard]] std::optional<ShardTrouble> interruption(const Run& run, const wal::Shard& shard) const;
-  // Nothing that was there of this shard at the start is left.
-  [[nodiscard]] static bool gone(const wal::Sample& sample, const wal::Shard& shard);
-
   const std::shared_ptr<Clock> clock_;
   const Log log_;
 
  private:
+  // One shard that is asked for, as it was at the start of the run.
+  struct Asked {
+    wal::Shard shard;
+    std::optional<Answer> answer{};               // the last one; nullopt: not asked
+    std::shared_ptr<const wal::Sample> before{};  // the last question
+    SteadyTime asked_at{};
+    std::uint64_t questions = 0;
+    bool moved = false;      // by a question
+    bool persisted = false;  // nothing that was there at the start is left
+  };
+  struct Run {
+    RunObserver observer;
+    std::vector<Asked> asked{};
+    std::uint64_t steps = 0;
+    std::string ended_by{};  // why not every shard was asked, or looked after; empty: each was
+    bool out_of_time = false;
+    bool server_proven = false;  // before this run; see CheckpointRequest
+    bool figures_asked = false;
+    std::optional<DebugVars> figures{};  // after the first questions
+    std::string not_rewritten{};         // which points were planned and not written, and why
+  };
+
   [[nodiscard]] Outcome checkpoint(const CheckpointRequest& request, const std::stop_token& stop);
   void rewrite(Run& run, const CheckpointRequest& request);
-  // Of the shards that were answered with a yes and are left.
-  [[nodiscard]] std::map<wal::ShardKey, Kept> judge_left(const Run& run, const DebugVars* vars) const;
-  [[nodiscard]] Outcome conclude(Run& run, const std::vector<ShardTrouble>& troubles);
+  void ask_each(Run& run);
+  void question(Run& run, Asked& asked);
+  void look_after(Run& run);
+  // Whether to go on looking after it.
+  [[nodiscard]] bool look_at(Run& run, Asked& asked);
+  [[nodiscard]] bool take_sample(Run& run);
+  [[nodiscard]] bool is_interrupted(Run& run, const wal::Shard& shard);
+
+  // Of one that is left though it was answered with a yes.
+  [[nodiscard]] Kept judge_left(const Run& run, const Asked& asked) const;
+  [[nodiscard]] ShardOutcome outcome_of(const Run& run, const Asked& asked, bool proven) const;
+  [[nodiscard]] std::optional<wal::ShardKey> emptied_twin(const Run& run, const Asked& asked) const;
+  [[nodiscard]] Outcome conclude(Run& run, Outcome outcome) const;
 
   const std::shared_ptr<wal::WalSource> source_;
   const Duration limit_;

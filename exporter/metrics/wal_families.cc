@@ -94,6 +94,13 @@ constexpr std::array kWalFamilies{
             out.add("state", "kept_open", static_cast<double>(sample->kept_open.bytes));
           }
         }},
+    Family{"influxdb_wal_failing_shards",
+           "Shards (InfluxDB 1 and 2) whose snapshots failed three times in a row or more; each is left alone for a "
+           "while, because a question may leave one more file.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             if (segment_sample_of(target) != nullptr) out.add(static_cast<double>(target.failing_shards));
+           }},
     Family{
         "influxdb_wal_oldest_pending_timestamp_seconds",
         "When the oldest pending WAL data was written; how long data has waited to be persisted. InfluxDB 1 and 2: at "

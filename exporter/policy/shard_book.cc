@@ -56,10 +56,6 @@ void note(wal::Sample& sample, std::string text) {
   if (sample.notes.size() < kMostNotes) sample.notes.push_back(std::move(text));
 }
 
-std::string name_of(const wal::Shard& shard) {
-  return escape_control(shard.database + "/" + shard.retention_policy + "/" + std::to_string(shard.id));
-}
-
 // Whether its own folder would be the one that the server writes to, before `other`. A copy
 // keeps its times; then the shorter name is taken to be the first one.
 bool is_before(const wal::Shard& one, const wal::Shard& other) {
@@ -80,6 +76,15 @@ constexpr std::pair<ShardState, std::string_view> kStates[] = {
 
 }  // namespace
 
+std::string_view to_string(ShardState state) {
+  return std::find_if(std::begin(kStates), std::end(kStates), [&](const auto& one) { return one.first == state; })
+      ->second;
+}
+
+std::string name_of(const wal::ShardKey& shard) {
+  return escape_control(shard.database + "/" + shard.retention_policy + "/" + std::to_string(shard.id));
+}
+
 std::uint64_t segments_mark(const wal::Shard& shard, ShardState state) {
   std::uint64_t mark = 0xcbf29ce484222325;
   for (const wal::Segment& segment : shard.segments) {
@@ -94,7 +99,6 @@ std::uint64_t segments_mark(const wal::Shard& shard, ShardState state) {
 
 ShardBook after_persisted(ShardBook book, const wal::ShardKey& shard) {
   book.entries.erase(shard);
-  book.server_proven = true;
   return book;
 }
 
@@ -163,7 +167,8 @@ wal::Sample apply(const ShardBook& book, wal::Sample sample) {
     for (wal::Shard* folder : folders) {
       if (folder == real) continue;
       folder->state = ShardState::orphaned;
-      why[folder] = "its number is that of shard " + name_of(*real) + ", so it is a copy, which InfluxDB does not read";
+      why[folder] =
+          "its number is that of shard " + name_of(real->key()) + ", so it is a copy, which InfluxDB does not read";
     }
   }
   sample.pending = {};
@@ -174,7 +179,7 @@ wal::Sample apply(const ShardBook& book, wal::Sample sample) {
     if (shard.state == ShardState::orphaned) {
       sample.orphaned += shard.pending;
       if (shard.pending.files == 0) continue;
-      note(sample, "Shard " + name_of(shard) + " is not counted: " + why[&shard] +
+      note(sample, "Shard " + name_of(shard.key()) + " is not counted: " + why[&shard] +
                        "; if it is not needed, move its folder out of the WAL directory with InfluxDB stopped");
     }
     if (shard.state == ShardState::kept_open) sample.kept_open += shard.pending;
@@ -190,15 +195,24 @@ wal::Sample apply(const ShardBook& book, wal::Sample sample) {
 
 std::vector<wal::ShardKey> left_alone(const ShardBook& book, const wal::Sample& sample, Time now) {
   std::vector<wal::ShardKey> out;
+  std::vector<wal::ShardKey> due;  // set apart, and to be looked at again
+  bool any_asked = false;
   for (const wal::Shard& shard : sample.shards) {
     const auto found = book.entries.find(shard.key());
     // A copy is set apart without an entry, and never asked for: the answer would be that of
     // the other folder.
     const bool known = found != book.entries.end() && found->second.state == shard.state;
-    if (known ? found->second.next_try && *found->second.next_try > now : shard.state != ShardState::pending) {
+    const bool waits = known && found->second.next_try && *found->second.next_try > now;
+    if (waits || (!known && shard.state != ShardState::pending)) {
       out.push_back(shard.key());
+    } else if (shard.state != ShardState::pending) {
+      due.push_back(shard.key());
+    } else {
+      any_asked = any_asked || shard.pending.files > 0;
     }
   }
+  // Alone they would look like the shards of another server.
+  if (!any_asked) out.insert(out.end(), due.begin(), due.end());
   return out;
 }
 
@@ -209,9 +223,7 @@ std::string to_text(const ShardBook& book) {
     one["database"] = to_valid_utf8(shard.database);
     one["retention_policy"] = to_valid_utf8(shard.retention_policy);
     one["id"] = shard.id;
-    for (const auto& [state, name] : kStates) {
-      if (state == entry.state) one["state"] = name;
-    }
+    one["state"] = to_string(entry.state);
     if (entry.failures > 0) one["failures"] = entry.failures;
     if (entry.next_try) one["next_try"] = entry.next_try->time_since_epoch().count();
     one["since"] = entry.since.time_since_epoch().count();

@@ -13,6 +13,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -52,6 +53,11 @@ struct ShardBook {
   friend bool operator==(const ShardBook&, const ShardBook&) = default;
 };
 
+// failing (of one that is pending all the same), orphaned, kept_open.
+[[nodiscard]] std::string_view to_string(wal::ShardState state);
+// "plant/autogen/7", on one line.
+[[nodiscard]] std::string name_of(const wal::ShardKey& shard);
+
 // Tells the segments of a shard from others. `state`: that the entry is about. Of a failing
 // shard it is the oldest segment with data alone, because each question adds one.
 [[nodiscard]] std::uint64_t segments_mark(const wal::Shard& shard, wal::ShardState state);
@@ -73,7 +79,8 @@ struct ShardBook {
 // Whether apply() would change anything.
 [[nodiscard]] bool concerns(const ShardBook& book, const wal::Sample& sample);
 
-// The shards that the next run does not ask. `sample`: as apply() left it.
+// The shards that the next run does not ask. `sample`: as apply() left it. What is set apart
+// is asked again once a day, beside others.
 [[nodiscard]] std::vector<wal::ShardKey> left_alone(const ShardBook& book, const wal::Sample& sample, Time now);
 
 // JSON, for the state database. Unknown fields are ignored, so that an older

@@ -236,6 +236,24 @@ std::int64_t cooldown_remaining_ms(const TargetView& target, Time now) {
   return std::chrono::ceil<std::chrono::milliseconds>(std::min(*target.cooldown_until - now, target.cooldown)).count();
 }
 
+namespace {
+
+Json shards(const std::vector<ShardView>& all) {
+  Json out = Json::array();
+  for (const ShardView& shard : all) {
+    out.push_back({{"shard", text(shard.name)},
+                   {"state", text(shard.state)},
+                   {"files", shard.extent.files},
+                   {"bytes", shard.extent.bytes},
+                   {"failures", shard.failures},
+                   {"next_try", time(shard.next_try)},
+                   {"why", text_or_null(shard.why)}});
+  }
+  return out;
+}
+
+}  // namespace
+
 Json to_json(const TargetView& target, Time now) {
   const wal::Sample* sample = target.sample.get();
   const auto known = [sample](auto value) { return sample != nullptr ? Json(value(*sample)) : Json(nullptr); };
@@ -261,6 +279,8 @@ Json to_json(const TargetView& target, Time now) {
   out["kept_open"] = known([](const auto& s) { return extent(s.kept_open); });
 
   out["wal_directory"] = text(target.wal_directory);
+  out["failing_shards"] = target.failing_shards;
+  out["shards"] = shards(target.shards);
   out["newest_file_time"] = known([](const auto& s) { return time(s.newest_file); });
   out["newest_file_damaged"] = sample != nullptr ? Json(is_newest_file_damaged(target)) : Json(nullptr);
   out["filesystem_avail_bytes"] =

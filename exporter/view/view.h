@@ -120,6 +120,16 @@ struct FindingView {
   std::string text;  // for people, with the remedy
 };
 
+// A shard of 1.x or 2.x that checkpoints have shown to be special.
+struct ShardView {
+  std::string name;   // plant/autogen/7
+  std::string state;  // failing, orphaned or kept_open
+  wal::Extent extent;
+  std::uint64_t failures = 0;    // in a row
+  std::optional<Time> next_try;  // nullopt: with the next checkpoint, or never
+  std::string why;
+};
+
 struct TargetView {
   std::string name;
   std::string wal_directory;
@@ -128,6 +138,8 @@ struct TargetView {
 
   std::optional<policy::Health> health;       // nullopt: unknown
   std::shared_ptr<const wal::Sample> sample;  // the last good sample; nullptr: none yet
+  std::vector<ShardView> shards;              // the first ones, failing before the others
+  std::uint64_t failing_shards = 0;           // all whose snapshots fail, asked as often as they may be
   bool last_sample_success = false;
   std::string error;             // of the last sample where it failed; empty: it went well
   std::optional<Time> stale_at;  // when the sample stops counting; nullopt: there is none

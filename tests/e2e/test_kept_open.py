@@ -102,13 +102,17 @@ class KeptOpen(Case):
                 self.lose("lost")
                 sections = {} if url else {"influxdb": {"url": None, "version": 1}}
                 exporter = self.exporter(settings(target(self.server, **sections)))
-                answer = self.checkpoint(exporter)
-                self.assertFalse(answer.json["success"], answer.text)
-                self.assertIn("lost/autogen/4", answer.text)
+                self.checkpoint(exporter)
+                message = exporter.target("plant")["checkpoint"]["last_run"]["message"]
+                self.assertIn("lost/autogen/4", message)
                 if url:
-                    self.assertIn("InfluxDB knows the shard and holds", answer.text)
-                self.assertEqual((self.files(exporter, "pending"), self.files(exporter, "kept_open")), (1, 3))
-                self.assertFalse(self.prepare(exporter).json["safe"])
+                    self.assertIn("InfluxDB knows the shard and holds", message)
+                    self.assertEqual((self.files(exporter, "pending"), self.files(exporter, "kept_open")), (1, 3))
+                    self.assertFalse(self.prepare(exporter).json["safe"])
+                else:
+                    # Nothing tells it from a shard that the server does not know; SHOW SHARDS does.
+                    self.assertIn("SHOW SHARDS", message)
+                    self.assertEqual((self.files(exporter, "orphaned"), self.files(exporter, "kept_open")), (1, 3))
 
     def test_twelve_databases_of_a_point_each_are_healthy_after_one_checkpoint(self):
         self.start_restarted(databases=tuple(f"db{number}" for number in range(12)))

@@ -75,8 +75,12 @@ class Shard:
         self.lock.notify_all()
 
     def snapshot(self, now_ns, stopped):
-        """False where another one was running all the time."""
+        """False where another one was running all the time; raises OSError, the open segment
+        closed, where the shard's folder below data is gone."""
         with self.lock:
+            if not os.path.isdir(self.data_dir):
+                self.wal.close_segment()
+                raise FileNotFoundError(f"open {self.data_dir}: no such file or directory")
             for backoff in (0, *BUSY_BACKOFF_S):
                 self.lock.wait_for(lambda: stopped() or (backoff and self.running is None), timeout=backoff)
                 if self.begin_snapshot() is not None:
@@ -309,7 +313,10 @@ class InfluxDB2:
         shard = self._shards.get(int(shard_text))
         if shard is None:
             return self._error(404, "Not Found", "not found", f"shard {shard_text} not found")
-        done = shard.snapshot(self.clock.now_ns(), lambda: self._closed)
+        try:
+            done = shard.snapshot(self.clock.now_ns(), lambda: self._closed)
+        except OSError as error:
+            return self._error(500, "Internal Server Error", "internal error", str(error))
         with self._lock:
             self.counters["snapshots" if done else "busy_backups"] += 1
         headers = [VARY, *self._own(), ("Content-Type", "application/octet-stream")]

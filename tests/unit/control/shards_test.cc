@@ -40,6 +40,7 @@ class Shards : public ::testing::Test {
   void end_with_first(ShardEnd end, const std::string& message) {
     influxdb::Outcome outcome;
     outcome.kind = OutcomeKind::succeeded;
+    outcome.server_proven = true;
     outcome.shards = {{kFirst, end, message}, {{"db", "autogen", 2}, ShardEnd::persisted, ""}};
     bench.wal->shards.resize(1);
     bench.wal->pending = {1, 1000};
@@ -91,6 +92,79 @@ TEST_F(Shards, WhoseBookCanNotBeReadAreNotKnownAndTheLogSaysSo) {
   bench.start();
   EXPECT_EQ(bench.view()->sample->pending.files, 3U);
   EXPECT_EQ(bench.logged("what is remembered of single shards can't be read"), 1U);
+}
+
+TEST_F(Shards, WhoseSnapshotsFailAreLeftAloneAfterThreeQuestionsAndNoFailureOfTheTarget) {
+  bench.settings.rules.thresholds.max_files = 1;
+  for (int asked = 1; asked <= 3; ++asked) {
+    bench.wal = shards(2);
+    asked == 1 ? bench.start() : bench.pass_until([&] { return bench.open().checkpoint.has_value(); });
+    EXPECT_THAT(bench.open().checkpoint->leave_alone, IsEmpty());
+    end_with_first(ShardEnd::busy, "its snapshot fails");
+  }
+  EXPECT_EQ(bench.parts().memory.failures, 0U);
+  EXPECT_EQ(bench.logged("Shard db/autogen/1 was asked 3 times in a row and is left alone for 30m: its snapshot fails"),
+            1U);
+  const auto view = bench.view();
+  EXPECT_EQ(view->failing_shards, 1U);
+  EXPECT_EQ(view->shards.at(0).name, "db/autogen/1");
+  EXPECT_EQ(view->shards.at(0).state, "failing");
+  EXPECT_THAT(view->recommendations, ::testing::Contains(HasSubstr("1 shard can't be persisted, first db/autogen/1")));
+  bench.wal = shards(2);
+  bench.pass_until([&] { return bench.open().checkpoint.has_value(); });
+  EXPECT_THAT(bench.open().checkpoint->leave_alone, ElementsAre(kFirst));
+}
+
+TEST_F(Shards, ThatAreBusyForEverAreAFailureAndThenABackoff) {
+  bench.wal = shards(5);
+  bench.wal->shards.resize(1);
+  bench.wal->pending = {30, 1000};
+  bench.wal->shards[0].pending = {30, 1000};
+  bench.start();
+  for (int asked = 1; asked <= 3; ++asked) {
+    bench.pass_until([&] { return bench.open().checkpoint.has_value(); });
+    influxdb::Outcome outcome;
+    outcome.kind = OutcomeKind::busy;
+    outcome.server_proven = true;
+    outcome.shards = {{kFirst, ShardEnd::busy, "another snapshot of it is running"}};
+    bench.end_checkpoint(outcome);
+    const auto kind = bench.store->details("wal.checkpoint").back().at("outcome");
+    EXPECT_EQ(kind, asked < 3 ? "busy" : "failed");
+  }
+  EXPECT_THAT(bench.wanted.checkpoints, SizeIs(3));
+  bench.pass(20min);
+  EXPECT_THAT(bench.wanted.checkpoints, SizeIs(3)) << "asked three times in a row at most";
+  EXPECT_THAT(bench.view()->decision.explanation(), HasSubstr("all that is pending lies in shards whose snapshots fail "
+                                                              "(db/autogen/1: another snapshot of it is running)"));
+  EXPECT_EQ(bench.view()->next_allowed, bench.parts().shards.entries.at(kFirst).next_try);
+  // Somebody who may asks all the same.
+  view::CheckpointCommand command;
+  command.override_soft = true;
+  static_cast<void>(bench.checkpoint(command));
+  ASSERT_THAT(bench.wanted.checkpoints, SizeIs(4));
+  EXPECT_THAT(bench.wanted.checkpoints.back().leave_alone, IsEmpty());
+}
+
+TEST_F(Shards, ThatFailMakeARestartUnsafeThoughTheOthersArePersisted) {
+  bench.wal = shards(2);
+  bench.settings.rules.thresholds.max_files = 100;
+  bench.start();
+  const auto number = bench.prepare_restart({});
+  end_with_first(ShardEnd::failed, "it can't write a snapshot");
+  const auto answer = bench.answer_to<view::PrepareRestartAnswer>(number).value();
+  EXPECT_FALSE(answer.safe);
+  EXPECT_THAT(answer.message, HasSubstr("the snapshot of shard db/autogen/1 fails"));
+}
+
+TEST_F(Shards, OfAServerThatWasNeverProvenAreNotToBlame) {
+  bench.wal = shards(3);
+  bench.start();
+  influxdb::Outcome outcome;
+  outcome.kind = OutcomeKind::unverified;
+  outcome.shards = {{kFirst, ShardEnd::unverified, "nothing moved"}};
+  bench.end_checkpoint(outcome);
+  EXPECT_THAT(bench.parts().shards.entries, IsEmpty());
+  EXPECT_EQ(bench.parts().memory.failures, 1U);
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ TEST(BackupRequest, ANameThatIsNotUtf8IsStillARequest) {
 }
 
 TEST(ShardName, IsOneLine) {
-  EXPECT_EQ(shard_name(shard("a\nb")), "a\\nb/autogen/18446744073709551615");
+  EXPECT_EQ(shard_name(shard("a\nb").key()), "a\\nb/autogen/18446744073709551615");
 }
 
 }  // namespace

@@ -44,6 +44,13 @@ class FakeWal final : public wal::WalSource {
     const MutexLock lock(mutex_);
     if (wal::Shard* shard = find(id)) roll(*shard);
   }
+  // The end of a snapshot that began when the shard had only its first `count` segments.
+  void end_other_snapshot(std::uint64_t id, std::ptrdiff_t count) {
+    const MutexLock lock(mutex_);
+    if (wal::Shard* shard = find(id)) {
+      shard->segments.erase(shard->segments.begin(), shard->segments.begin() + count);
+    }
+  }
   void drop(std::uint64_t id) {
     const MutexLock lock(mutex_);
     std::erase_if(shards_, [&](const wal::Shard& shard) { return shard.id == id; });

@@ -61,11 +61,14 @@ TEST(ShardBookOrphans, AreCountedApartAndNotPending) {
 }
 
 TEST(ShardBookOrphans, AreLookedAtAgainAfterADay) {
-  const auto sample = sample_with({shard_of("old", 66, 2)});
+  const auto sample = sample_with({shard_of("old", 66, 2), shard_of("plant", 1, 1)});
   const ShardBook book = set_apart({}, sample.shards[0], ShardState::orphaned, "", kStart);
   EXPECT_THAT(left_alone(book, apply(book, sample), kStart + hours(24) - nanoseconds(1)), SizeIs(1));
   EXPECT_THAT(left_alone(book, apply(book, sample), kStart + hours(24)), IsEmpty());
   EXPECT_EQ(apply(book, sample).orphaned.files, 2U) << "and set apart until the answer is there";
+  const auto alone = sample_with({sample.shards[0]});
+  EXPECT_THAT(left_alone(book, apply(book, alone), kStart + hours(24)), ElementsAre(kOld))
+      << "alone it would look like a shard of another server";
 }
 
 TEST(ShardBookOrphans, CountAgainOnceTheirSegmentsChange) {
@@ -123,12 +126,10 @@ TEST(ShardBookFailures, AreForgottenOnceTheOldestSegmentIsGone) {
       << "the server persisted the first one by itself";
 }
 
-TEST(ShardBookFailures, AreForgottenWithASuccessWhichProvesTheServer) {
+TEST(ShardBookFailures, AreForgottenWithASuccess) {
   ShardBook book = after_failure({}, shard_of("plant", 1, 5), "", kStart);
-  EXPECT_FALSE(book.server_proven);
   book = after_persisted(std::move(book), kPlant);
   EXPECT_THAT(book.entries, IsEmpty());
-  EXPECT_TRUE(book.server_proven);
 }
 
 TEST(ShardBookFailures, WaitNoLongerThanADayWhenTheClockWasSetBack) {
@@ -168,7 +169,7 @@ TEST(ShardBookCopies, FollowWhatACheckpointHasShown) {
 TEST(ShardBookText, EverythingComesBack) {
   ShardBook book;
   book.server = "127.0.0.1:8088 ";
-  book = after_persisted(std::move(book), kPlant);
+  book.server_proven = true;
   for (int i = 0; i < 4; ++i) book = after_failure(std::move(book), shard_of("plant", 1, 5), "says no", kStart);
   book = set_apart(std::move(book), shard_of("old", 66, 2), ShardState::orphaned, "unknown", kStart + nanoseconds(1));
   book = set_apart(std::move(book), shard_of("cold", 3, 1), ShardState::kept_open, "", kStart);
