@@ -188,6 +188,7 @@ void Checkpointer::end(Parts& parts, RunEnded result, Now now) {
              influxdb::to_string(outcome.kind), outcome.message, parts.settings.name);
   }
   const std::string summary = "checkpoint " + std::string(influxdb::to_string(outcome.kind)) + ": " + outcome.message;
+  outcome.shards = {};  // the book has what counts of them
   run.outcome = std::move(outcome);
   nlohmann::ordered_json detail = view::to_json(run);
   detail["state"] = "ended";

@@ -218,7 +218,9 @@ bool ShardBackup::look_at(Run& run, Asked& asked) {
   // The server's figures prove it at once; else a moment shows whether it moves.
   const bool may_be_judged = run.figures || clock_->steady() >= asked.asked_at + kMovesWithin;
   if (kind == Answer::Kind::yes && may_be_judged && judge_left(run, asked) == Kept::open) return false;
-  const Duration allowed = kind == Answer::Kind::yes ? limit_ : asked.moved ? kOtherSnapshotWithin : kMovesWithin;
+  // Where the server's figures tell nothing of it, only time can.
+  const bool may_still_go = asked.moved || (kind == Answer::Kind::yes && !run.figures);
+  const Duration allowed = !may_still_go ? kMovesWithin : kind == Answer::Kind::yes ? limit_ : kOtherSnapshotWithin;
   return clock_->steady() < asked.asked_at + allowed;
 }
 
@@ -233,6 +235,9 @@ bool ShardBackup::take_sample(Run& run) {
     asked.persisted = files_left(asked.shard, run.observer.latest()) == 0;
     if (!asked.answer || clock_->steady() > asked.asked_at + kMovesWithin) continue;
     asked.moved = asked.moved || open_segment_moved(*asked.before, run.observer.latest(), asked.shard);
+    const wal::Segment* then = newest_segment(*asked.before, asked.shard);
+    const wal::Segment* now = newest_segment(run.observer.latest(), asked.shard);
+    asked.closed = asked.closed || (then != nullptr && now != nullptr && then->inode != now->inode);
   }
   return true;
 }
@@ -306,6 +311,11 @@ ShardOutcome ShardBackup::outcome_of(const Run& run, const Asked& asked, bool pr
       }
       break;
     case Answer::Kind::refused:
+      // Among the figures of its shards a server has each that it knows.
+      if (!asked.closed && run.figures && !run.figures->shards.empty() &&
+          !run.figures->shards.contains(asked.shard.key())) {
+        break;
+      }
       if (!asked.moved) {
         // A segment that was open before a restart does not move either where its snapshot fails.
         if (!run.figures || !run.figures->shards.contains(asked.shard.key())) break;
@@ -352,7 +362,7 @@ Outcome ShardBackup::conclude(Run& run, Outcome outcome) const {
     shards.push_back(asked.shard);
     if (!asked.answer) continue;
     const bool said_yes = asked.answer->kind == Answer::Kind::yes;
-    outcome.server_proven = outcome.server_proven || asked.moved || (said_yes && asked.persisted);
+    outcome.server_proven = outcome.server_proven || asked.closed || (said_yes && asked.persisted);
     all_unknown = all_unknown && !said_yes && !asked.persisted;
   }
   outcome.reclaimed = prove(shards, run.observer.latest().shards).reclaimed;

@@ -88,7 +88,8 @@ class ShardBackup : public CheckpointMethod {
     std::shared_ptr<const wal::Sample> before{};  // the last question
     SteadyTime asked_at{};
     std::uint64_t questions = 0;
-    bool moved = false;      // by a question
+    bool moved = false;      // by a question, or its open segment is empty, so that nothing would show
+    bool closed = false;     // by a question: a new open segment appeared
     bool persisted = false;  // nothing that was there at the start is left
   };
   struct Run {

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -11,7 +10,6 @@ namespace wal_exporter::simulation {
 
 using influxdb::Outcome;
 using influxdb::OutcomeKind;
-using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 void Run::finish(Outcome outcome) {
@@ -23,11 +21,13 @@ void Run::finish(Outcome outcome) {
 
 namespace {
 
-// As influxdb/backup_v1.cc and backup_v2.cc have them.
-constexpr Duration kRetryPauses[] = {milliseconds(250), milliseconds(500), seconds(1),
-                                     seconds(2),        seconds(4),        seconds(8)};
-constexpr std::size_t kUnknownRetries = 2;
-constexpr Duration kSettles = seconds(2);
+// As influxdb/shard_backup.cc has them.
+constexpr Duration kLookEvery = seconds(1);
+constexpr Duration kMovesWithin = seconds(2);
+constexpr Duration kOtherSnapshotWithin = seconds(16);
+constexpr Duration kYesWithin = seconds(30);  // there: until the end of the run, beside the other shards
+
+using influxdb::ShardEnd;
 
 class BackupRun final : public Run, public std::enable_shared_from_this<BackupRun> {
  public:
@@ -35,7 +35,7 @@ class BackupRun final : public Run, public std::enable_shared_from_this<BackupRu
             control::RunCheckpoint effect, Look look, Ended ended)
       : Run(context, std::move(look), std::move(ended), settings.checkpoint.timeout),
         server_(server),
-        generation_(generation),
+        may_keep_open_(generation == Generation::v1),
         asks_figures_(!settings.influxdb.url.empty()),
         effect_(std::move(effect)) {}
 
@@ -51,39 +51,30 @@ class BackupRun final : public Run, public std::enable_shared_from_this<BackupRu
     std::stable_sort(asked_.begin(), asked_.end(), [](const wal::Shard& left, const wal::Shard& right) {
       return left.pending.bytes > right.pending.bytes;
     });
+    ends_.resize(asked_.size(), ShardEnd::not_asked);
     ask();
   }
 
  private:
-  // Something is wrong with the shard whose turn it is.
-  void trouble(OutcomeKind kind, std::string message, bool ends_run) {
-    if (worst_.message.empty() || (worst_.kind != OutcomeKind::failed && kind == OutcomeKind::failed)) {
-      worst_ = {kind, std::move(message), {}, 0, {}, {}};
-    }
-    if (ends_run) return conclude(false);
-    next();
-  }
-
-  void next() {
+  // The shard whose turn it is was not emptied, as far as is known.
+  void left_as(ShardEnd end) {
+    ends_[index_] = end;
     ++index_;
-    attempt_ = 0;
     moved_ = false;
-    if (index_ == asked_.size()) return conclude(worst_.message.empty());
+    if (index_ == asked_.size()) return prove();
     ask();
   }
-
-  void wait(Duration duration, void (BackupRun::*then)()) {
-    context().schedule.in(duration, [self = shared_from_this(), then] {
-      if (!self->is_over()) (self.get()->*then)();
-    });
+  void end_run(std::string why) {
+    ended_by_ = std::move(why);
+    prove();
   }
 
   void ask() {
-    if (is_stopped()) return trouble(OutcomeKind::failed, "stopped before a shard was done", true);
-    if (is_late()) return trouble(OutcomeKind::failed, "out of time", true);
+    if (is_stopped()) return end_run("stopped before a shard was done");
+    if (is_late()) return end_run("out of time");
     const auto sample = look();
-    if (!sample) return trouble(OutcomeKind::failed, sample.error().message, true);
-    if (gone(**sample)) return next();
+    if (!sample) return end_run(sample.error().message);
+    if (gone(asked_[index_], **sample)) return left_as(ShardEnd::persisted);
     before_ = *sample;
     server_.back_up(asked_[index_], [self = shared_from_this()](BackupReply reply) {
       if (!self->is_over()) self->answered(reply);
@@ -91,108 +82,129 @@ class BackupRun final : public Run, public std::enable_shared_from_this<BackupRu
   }
 
   void answered(BackupReply reply) {
-    switch (reply) {
-      case BackupReply::unreachable:
-        return trouble(OutcomeKind::failed, "the server does not answer", true);
-      case BackupReply::not_found:
-        return trouble(OutcomeKind::failed, "the server does not know this shard", false);
-      case BackupReply::failed:
-        return trouble(OutcomeKind::failed, "the server answered 500", true);
-      case BackupReply::archive:
-        ++steps_;
-        if (generation_ != Generation::v1) break;
-        answered_.insert(asked_[index_].key());
-        return next();
-      case BackupReply::nothing:
-        break;
-    }
-    const auto sample = look();
-    if (!sample) return trouble(OutcomeKind::failed, sample.error().message, true);
-    if (gone(**sample)) return next();
-    moved_ = moved_ || moved(**sample);
-    if (generation_ == Generation::v2 && !moved_) return next();  // asking again does not help
-    if (attempt_ < (moved_ ? std::size(kRetryPauses) : kUnknownRetries)) {
-      return wait(kRetryPauses[attempt_++], &BackupRun::ask);
-    }
-    trouble(moved_ ? OutcomeKind::busy : OutcomeKind::failed,
-            moved_ ? "another snapshot of it is running" : "the server does not know this shard", false);
+    if (reply == BackupReply::unreachable) return end_run("the server does not answer");
+    if (reply == BackupReply::not_found) return left_as(ShardEnd::unknown);
+    if (reply == BackupReply::failed) return left_as(ShardEnd::failed);
+    said_yes_ = reply == BackupReply::archive;
+    if (said_yes_) ++steps_;
+    asked_at_ = context().schedule.steady();
+    watch();
   }
 
-  void conclude(bool settles) {
-    if (settles) return wait(kSettles, &BackupRun::prove);
-    prove();
+  void watch() {
+    const auto sample = look();
+    if (!sample) return end_run(sample.error().message);
+    const Duration since = context().schedule.steady() - asked_at_;
+    if (gone(asked_[index_], **sample)) {
+      proven_ = proven_ || said_yes_;
+      return left_as(ShardEnd::persisted);
+    }
+    if (since <= kMovesWithin) {
+      moved_ = moved_ || moved(**sample);
+      proven_ = proven_ || closed(**sample);
+    }
+    // A segment that was open before a restart does not move either where its snapshot fails.
+    const auto figures = may_keep_open_ && asks_figures_ ? server_.figures() : std::nullopt;
+    if (!said_yes_ && !moved_ && figures && figures->shards.contains(asked_[index_].key())) {
+      return left_as(ShardEnd::failed);
+    }
+    if (said_yes_ && !moved_ && (figures || since >= kMovesWithin) && is_kept_open(**sample, figures)) {
+      return left_as(ShardEnd::kept_open);
+    }
+    const Duration allowed = said_yes_ ? kYesWithin : moved_ ? kOtherSnapshotWithin : kMovesWithin;
+    if (since >= allowed || is_stopped() || is_late()) {
+      return left_as(moved_ ? ShardEnd::busy : said_yes_ ? ShardEnd::unverified : ShardEnd::unknown);
+    }
+    context().schedule.in(kLookEvery, [self = shared_from_this()] {
+      if (!self->is_over()) self->watch();
+    });
   }
 
   void prove() {
-    Outcome outcome = worst_;
+    Outcome outcome;
     outcome.steps = steps_;
+    outcome.message = ended_by_;
     const auto sample = look();
     if (!sample) {
-      outcome.kind = OutcomeKind::failed;
       outcome.message = sample.error().message;
       return finish(std::move(outcome));
     }
-    const influxdb::SegmentProof proof = influxdb::prove(asked_, (*sample)->shards);
-    outcome.reclaimed = proof.reclaimed;
-    const bool all = judge_left(**sample, outcome);
-    if (all) {
+    outcome.reclaimed = influxdb::prove(asked_, (*sample)->shards).reclaimed;
+    outcome.server_proven = proven_;
+    const bool all_unknown =
+        std::all_of(ends_.begin(), ends_.end(), [](ShardEnd end) { return end == ShardEnd::unknown; });
+    std::size_t done = 0;
+    std::size_t left = 0;
+    std::optional<ShardEnd> worst;
+    for (std::size_t i = 0; i < asked_.size(); ++i) {
+      ShardEnd& end = ends_[i];
+      if (gone(asked_[i], **sample)) end = ShardEnd::persisted;
+      if (end == ShardEnd::unknown && (proven_ || (effect_.server_proven && !all_unknown))) end = ShardEnd::orphaned;
+      done += end == ShardEnd::persisted;
+      left += !influxdb::is_settled(end);
+      if (end == ShardEnd::busy && !worst) worst = end;
+      if (end == ShardEnd::failed || end == ShardEnd::unknown || end == ShardEnd::unverified) worst = ShardEnd::failed;
+      outcome.shards.push_back({asked_[i].key(), end, "as the model says"});
+    }
+    const bool went_through = ended_by_.empty() || ended_by_ == "out of time" || left == 0;
+    const bool kept = std::find(ends_.begin(), ends_.end(), ShardEnd::kept_open) != ends_.end();
+    if (went_through && (done > 0 || kept)) {
       outcome.kind = OutcomeKind::succeeded;
-      outcome.message = "all persisted";
-    } else if (worst_.message.empty()) {
-      outcome.kind = OutcomeKind::unverified;
-      outcome.message = "files are still in the WAL";
+      outcome.message = left == 0 ? "all persisted" : "some persisted";
+    } else if (ended_by_.empty() && !worst) {
+      outcome.kind = OutcomeKind::no_op;
+    } else if (ended_by_.empty() && worst == ShardEnd::busy) {
+      outcome.kind = OutcomeKind::busy;
+      outcome.message = "another snapshot is running";
+    } else if (ended_by_.empty()) {
+      outcome.message = "no shard was persisted";
     }
     finish(std::move(outcome));
   }
 
-  [[nodiscard]] static bool gone(const wal::Sample& sample, const wal::Shard& shard) {
+  [[nodiscard]] static bool gone(const wal::Shard& shard, const wal::Sample& sample) {
     return influxdb::prove({shard}, sample.shards).complete();
   }
-  [[nodiscard]] bool gone(const wal::Sample& sample) const { return gone(sample, asked_[index_]); }
-  // What became of each shard that is gone or kept open; true: those are all.
-  bool judge_left(const wal::Sample& now, Outcome& outcome) const {
-    const auto figures = asks_figures_ ? server_.figures() : std::nullopt;
-    influxdb::BackupAnswers answers{true, effect_.server_proven, false, figures ? &*figures : nullptr};
-    for (const wal::Shard& shard : asked_) {
-      if (!answered_.contains(shard.key()) || !gone(now, shard)) continue;
-      answers.server_proven = true;
-      outcome.shards.push_back({shard.key(), influxdb::ShardEnd::persisted, ""});
+  [[nodiscard]] bool is_kept_open(const wal::Sample& now, const std::optional<influxdb::DebugVars>& figures) const {
+    const auto left = std::find_if(now.shards.begin(), now.shards.end(),
+                                   [&](const wal::Shard& one) { return one.key() == asked_[index_].key(); });
+    return may_keep_open_ && left != now.shards.end() &&
+           influxdb::judge_kept(asked_[index_], *left,
+                                {true, effect_.server_proven || proven_, false, figures ? &*figures : nullptr}) ==
+               influxdb::Kept::open;
+  }
+  [[nodiscard]] const wal::Segment* newest(const wal::Sample& in) const {
+    for (const wal::Shard& shard : in.shards) {
+      if (shard.id == asked_[index_].id) return shard.segments.empty() ? nullptr : &shard.segments.back();
     }
-    return std::count_if(asked_.begin(), asked_.end(), [&](const wal::Shard& shard) {
-             if (gone(now, shard)) return false;
-             const auto left = std::find_if(now.shards.begin(), now.shards.end(),
-                                            [&](const wal::Shard& one) { return one.key() == shard.key(); });
-             if (!answered_.contains(shard.key()) || left == now.shards.end()) return true;
-             if (influxdb::judge_kept(shard, *left, answers) != influxdb::Kept::open) return true;
-             outcome.shards.push_back({shard.key(), influxdb::ShardEnd::kept_open, "kept open"});
-             return false;
-           }) == 0;
+    return nullptr;
   }
   // The shard's open segment was closed, so the server knows it.
-  [[nodiscard]] bool moved(const wal::Sample& sample) const {
-    const auto newest = [&](const wal::Sample& in) -> const wal::Segment* {
-      for (const wal::Shard& shard : in.shards) {
-        if (shard.id == asked_[index_].id) return shard.segments.empty() ? nullptr : &shard.segments.back();
-      }
-      return nullptr;
-    };
+  [[nodiscard]] bool closed(const wal::Sample& sample) const {
     const wal::Segment* then = newest(*before_);
     const wal::Segment* now = newest(sample);
-    return now != nullptr && (now->bytes == 0 || then == nullptr || then->inode != now->inode);
+    return now != nullptr && then != nullptr && then->inode != now->inode;
+  }
+  // Or may have been: an empty one stays.
+  [[nodiscard]] bool moved(const wal::Sample& sample) const {
+    const wal::Segment* now = newest(sample);
+    return closed(sample) || (now != nullptr && now->bytes == 0);
   }
 
   SegmentServer& server_;
-  const Generation generation_;
+  const bool may_keep_open_;
   const bool asks_figures_;
   const control::RunCheckpoint effect_;
   std::vector<wal::Shard> asked_;
-  std::set<wal::ShardKey> answered_;  // 1.x: with an archive
+  std::vector<ShardEnd> ends_;
   std::size_t index_ = 0;
-  std::size_t attempt_ = 0;
+  bool said_yes_ = false;
   bool moved_ = false;
+  bool proven_ = false;
+  SteadyTime asked_at_{};
   std::uint64_t steps_ = 0;
   std::shared_ptr<const wal::Sample> before_;
-  Outcome worst_{OutcomeKind::failed, "", {}, 0, {}, {}};  // no message: no trouble
+  std::string ended_by_;
 };
 
 }  // namespace

@@ -113,7 +113,8 @@ void Exporter::feed(const char* what, const Input& input) {
   } catch (const Killed&) {
     return kill();
   }
-  saved_ = control_->parts().memory == control_->parts().kept_memory;
+  saved_ = control_->parts().memory == control_->parts().kept_memory &&
+           control_->parts().shards == control_->parts().kept_shards;
   carry_out_effects();
   cut_ = Invariants::Cut::at_rest;
   if (control_ == nullptr) return;
@@ -234,7 +235,8 @@ Result<std::shared_ptr<const wal::Sample>> Exporter::read_wal() const {
     return failure(ErrorKind::unavailable, "reading the WAL: input/output error");
   }
   auto sample = around_.server().read_wal();
-  const wal::Extent& pending = sample->pending;
+  // Without what no checkpoint can take away.
+  const wal::Extent pending = around_.invariants.can_be_emptied(*sample);
   const auto limits = policy::resolve(control_->parts().server.rules().thresholds, *sample);
   around_.invariants.below_limit(policy::judge(pending, limits).worse() == policy::Health::healthy);
   return sample;

@@ -90,6 +90,7 @@ void Invariants::killed(bool saved, Cut cut) {
   holds_failures_ = 0;
   holds_pause_.reset();
   considered_ = false;
+  for (auto& [shard, one] : failing_) one.holds = false;
 }
 
 void Invariants::stopped() {
@@ -134,6 +135,7 @@ void Invariants::asked_by_alert(std::uint64_t number) {
 void Invariants::sampled(const control::SampleTaken& taken) {
   if (!taken.sample) return;
   sample_ = *taken.sample;
+  forget_persisted_shards();
   clock_was_set_ = false;
   // From here on each wait runs out within its own length.
   if (std::exchange(reverted_, false)) start_ = end_ = failure_ = clocks_.moment(now());
@@ -168,7 +170,8 @@ void Invariants::step(const control::Control& control, const control::Effects& e
     if (running_ && running_->id == ending_->id) account_end(control);
     ending_.reset();
   }
-  if (store_works && control.parts().memory != control.parts().kept_memory) {
+  const control::Parts& parts = control.parts();
+  if (store_works && (parts.memory != parts.kept_memory || parts.shards != parts.kept_shards)) {
     broken(Invariant::waits_hold, "what must outlive a kill is not on disk");
   }
   if (!control.parts().stopping) {

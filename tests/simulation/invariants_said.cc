@@ -61,7 +61,8 @@ bool Invariants::is_true(Blocker blocker, const control::Control& control) const
     case Blocker::min_interval:
       return starts_ || lasts(start_, parts.server.rules().min_interval);
     case Blocker::backoff:
-      return lasts(failure_, minutes(18));
+      // Or each shard with something pending waits for itself.
+      return lasts(failure_, minutes(18)) || (sample_ != nullptr && can_be_emptied(*sample_).files == 0);
     case Blocker::breaker_open:
       return lasts(failure_, minutes(30));
     case Blocker::outside_window:
@@ -186,7 +187,7 @@ void Invariants::check_promise(const control::Control& control) {
   }
   const bool timed = std::any_of(decision.blockers.begin(), decision.blockers.end(),
                                  [](const policy::Blocked& one) { return ends_with_time(one.blocker); });
-  const auto next = policy::next_allowed(parts.server.rules(), parts.memory, wall());
+  const auto next = control::view_of(control, context_.schedule.now())->next_allowed;
   if (timed && !next) broken(Invariant::what_is_said_happens, "blocked by a wait, and said to be allowed now");
   if (next) said_ = Said{*next, epoch_};
 }

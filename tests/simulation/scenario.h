@@ -29,8 +29,8 @@ struct SegmentsOptions {
   std::uint64_t replay_per_second = 0;  // bytes
   std::uint64_t own_disk_bytes = 0;     // of a disk for the WAL alone; 0: it lies where the data does
   bool keeps_open_segment = false;      // Quirk::segment_kept_open
-  bool has_orphan = false;              // Quirk::orphaned_shard
-  bool has_unpersistable = false;       // Quirk::unpersistable_shard
+  bool has_orphan = false;              // a folder of a dropped shard
+  bool has_unpersistable = false;       // every snapshot of one shard fails
 };
 
 // 3.x.

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""A real InfluxDB 1.6.7 with shards that no checkpoint can take away: one that it can't persist, one that it does
+not know, and a copy. The others are emptied all the same."""
+
+import os
+import shutil
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from harness import MIB, Case, main, settings, target  # noqa: E402
+
+
+class Shards(Case):
+    def start(self, databases):
+        self.server = self.influxd(databases=databases, grow=MIB)
+        return self.exporter(settings(target(self.server)))
+
+    def checkpoint(self, exporter):
+        exporter.post("/wal-management/checkpoint", timeout=60)
+        return exporter.target("plant")["checkpoint"]["last_run"]
+
+    def files(self, exporter, state):
+        return self.counter(exporter, "influxdb_wal_files", state=state)
+
+    def shard_folder(self, database):
+        policy = os.path.join(self.server.wal, database, "autogen")
+        return os.path.join(policy, os.listdir(policy)[0])
+
+    def test_a_shard_that_cant_be_persisted_is_left_alone_and_holds_up_no_other(self):
+        exporter = self.start(("good", "lost"))
+        shutil.rmtree(os.path.join(self.server.folder, "data", "lost", "autogen"))
+        lost = self.shard_folder("lost")
+        before = len(os.listdir(lost))
+        for turn in range(1, 6):
+            run = self.checkpoint(exporter)
+            self.assertEqual(run["outcome"], "succeeded", run)
+            self.assertIn("1 shard persisted", run["message"])
+            if turn <= 3:
+                self.assertIn("1 shard not emptied: lost/autogen/", run["message"])
+            self.server.grow("good", MIB)
+            self.until(lambda: self.files(exporter, "pending") > len(os.listdir(lost)) - 1, "what was written")
+        self.assertLessEqual(len(os.listdir(lost)), before + 3)
+        shown = exporter.target("plant")
+        self.assertEqual(shown["failing_shards"], 1)
+        self.assertEqual([(shard["state"], shard["failures"]) for shard in shown["shards"]], [("failing", 3)])
+        self.assertEqual(self.counter(exporter, "influxdb_wal_failing_shards"), 1)
+        self.assertEqual(self.counter(exporter, "influxdb_wal_checkpoint_blocked", blocker="breaker_open"), 0)
+        self.assertEqual(self.outcomes(exporter)["failed"], 0)
+        self.assertFalse(exporter.post("/api/v1/targets/plant/prepare-restart?max_wait=10s").json["safe"])
+
+    def test_an_orphan_and_a_copy_are_set_apart(self):
+        exporter = self.start(("good",))
+        folder = self.shard_folder("good")
+        orphan = os.path.join(self.server.wal, "old", "autogen", "66")
+        copy = os.path.join(self.server.wal, "good.bak", "autogen", os.path.basename(folder))
+        shutil.copytree(folder, copy)
+        shutil.copytree(folder, orphan)
+        self.until(lambda: self.files(exporter, "orphaned") == 1, "the copy, which needs no checkpoint to be told")
+        run = self.checkpoint(exporter)
+        self.assertEqual(run["outcome"], "succeeded", run)
+        self.assertIn("1 shard set apart: old/autogen/66: InfluxDB does not know this shard", run["message"])
+        self.assertEqual((self.files(exporter, "pending"), self.files(exporter, "orphaned")), (0, 2))
+        shown = exporter.target("plant")
+        self.assertEqual(shown["health"], "healthy")
+        self.assertEqual({shard["shard"] for shard in shown["shards"]},
+                         {"old/autogen/66", "good.bak/autogen/" + os.path.basename(folder)})
+        self.server.grow("good", MIB)
+        self.until(lambda: self.files(exporter, "pending") > 0, "what was written")
+        run = self.checkpoint(exporter)
+        self.assertEqual(run["message"].count("set apart"), 0, "it is named once: " + run["message"])
+        self.assertTrue(exporter.post("/api/v1/targets/plant/prepare-restart?max_wait=10s").json["safe"])
+
+
+if __name__ == "__main__":
+    main()
