@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "web/action.h"
-#include "web/place.h"
+#include "web/seat.h"
 
 namespace wal_exporter::web {
 namespace {
@@ -108,8 +108,8 @@ bool is_worth_a_retry(const Result<view::AlertAnswer>& asked) {
 Response post_alerts(const Context& context, const Call& call) {
   const auto alerts = parse_alerts(call.request.body);
   if (!alerts) return refuse(context, call.request, alerts.error());
-  const Place place(context.waiting, context.max_waiting);
-  if (!place.held()) {
+  const Seat seat(context.waiting, context.max_waiting);
+  if (!seat.held()) {
     auto response =
         refuse(context, call.request, 503, "too many requests already wait for checkpoints", "send it again");
     response.headers.emplace_back("Retry-After", "10");

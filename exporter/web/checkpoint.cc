@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "view/json.h"
 #include "web/action.h"
-#include "web/place.h"
+#include "web/seat.h"
 
 namespace wal_exporter::web {
 namespace {
@@ -230,8 +230,8 @@ Response post_prepare_restart(const Context& context, const Call& call) {
   const std::string& name = call.target->name;
   const auto max_wait = parse_max_wait(call.query);
   if (!max_wait) return refuse(context, call.request, max_wait.error());
-  const Place place(context.waiting, context.max_waiting);
-  if (!place.held()) {
+  const Seat seat(context.waiting, context.max_waiting);
+  if (!seat.held()) {
     return refuse(context, call.request, 503, "too many requests already wait for a checkpoint",
                   "try again in a moment");
   }
@@ -277,10 +277,10 @@ Response checkpoint(const Context& context, const Call& call, const std::string&
     return refuse(context, call.request, 403, "override=true needs a login",
                   "configure users with --web.config.file and log in, or leave it out");
   }
-  const Place place(context.waiting, options->wait > Duration::zero() ? context.max_waiting : 0);
+  const Seat seat(context.waiting, options->wait > Duration::zero() ? context.max_waiting : 0);
   // A request that does not wait for the outcome still waits for one sample.
-  const Place starting(context.starting, place.held() ? 0 : context.max_waiting);
-  if (!place.held() && !starting.held()) {
+  const Seat starting(context.starting, seat.held() ? 0 : context.max_waiting);
+  if (!seat.held() && !starting.held()) {
     auto response = refuse(context, call.request, 503, "too many requests already wait for a look at a WAL",
                            "try again in a moment");
     response.headers.emplace_back("Retry-After", "10");
@@ -290,7 +290,7 @@ Response checkpoint(const Context& context, const Call& call, const std::string&
   command.target = target;
   command.override_soft = options->override_soft;
   command.at_once = options->at_once;
-  command.wait = place.held() ? options->wait : Duration::zero();
+  command.wait = seat.held() ? options->wait : Duration::zero();
   command.actor = call.actor();
   const auto answer = context.ask(&view::Commands::checkpoint, command);
   if (!answer) return refuse_checkpoint(context, call, target, answer.error());

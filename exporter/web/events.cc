@@ -4,7 +4,7 @@
 
 #include "base/text.h"
 #include "web/action.h"
-#include "web/place.h"
+#include "web/seat.h"
 
 namespace wal_exporter::web {
 namespace {
@@ -85,8 +85,8 @@ Response get_event_stream(const Context& context, const Call& call) {
   }
   const auto seen = last_seen(call.request, call.query);
   if (!seen) return refuse(context, call.request, seen.error());
-  auto place = std::make_shared<Place>(context.streams, context.max_streams);
-  if (!place->held()) {
+  auto seat = std::make_shared<Seat>(context.streams, context.max_streams);
+  if (!seat->held()) {
     auto response = refuse(context, call.request, 503,
                            "all " + std::to_string(context.max_streams) + " places for event streams are taken",
                            "ask /api/v1/events now and then instead, or try again later");
@@ -101,7 +101,7 @@ Response get_event_stream(const Context& context, const Call& call) {
   std::int64_t after = std::min(seen->value_or(*newest), *newest);
   SteadyTime heartbeat = context.clock.steady() + kHeartbeat;
   const SteadyTime end = context.clock.steady() + kLongestStream;
-  response.stream = [&context, place = std::move(place), filter = *filter, after, heartbeat,
+  response.stream = [&context, seat = std::move(seat), filter = *filter, after, heartbeat,
                      end]() mutable -> std::optional<std::string> {
     if (context.abandoned || context.clock.steady() >= end) return std::nullopt;
     const auto found = context.ask(&view::Commands::events_after, filter, after, kBatch, kPart);
