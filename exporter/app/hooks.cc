@@ -1,9 +1,9 @@
 #include "app/hooks.h"
 
-#include <random>
 #include <utility>
 
 #include "app/event_feed.h"
+#include "base/jitter.h"
 
 namespace wal_exporter::app {
 namespace {
@@ -35,11 +35,6 @@ class StoreMemory final : public events::HookMemory {
   const std::shared_ptr<state::Store> store_;
 };
 
-double hook_jitter() {
-  thread_local std::minstd_rand random{std::random_device{}()};
-  return std::uniform_real_distribution<double>(-1, 1)(random);
-}
-
 }  // namespace
 
 std::vector<events::HookConfig> hook_configs(const settings::Settings& settings) {
@@ -50,12 +45,12 @@ std::vector<events::HookConfig> hook_configs(const settings::Settings& settings)
 
 Result<void> check_hooks(const settings::Settings& settings) {
   for (const settings::Hook& hook : settings.hooks) {
-    const auto checked = events::check_hook(hook.config);
+    const auto parsed = events::check_template(hook.config);
+    const auto checked = parsed ? events::check_hook(hook.config) : parsed;
     if (checked) continue;
     const Error& error = checked.error();
-    const bool of_template = error.message.starts_with("template:");
     std::string text =
-        (of_template ? hook.template_place : hook.place) + ": hook " + hook.config.name + ": " + error.message;
+        (parsed ? hook.place : hook.template_place) + ": hook " + hook.config.name + ": " + error.message;
     if (error.kind == ErrorKind::permission || error.kind == ErrorKind::not_found) {
       text += "; write the secret into that file, readable by the exporter's user";
     }
@@ -67,7 +62,7 @@ Result<void> check_hooks(const settings::Settings& settings) {
 events::HookServices hook_services(std::shared_ptr<Clock> clock, Log log, std::shared_ptr<events::Bus> bus,
                                    std::shared_ptr<state::Store> store, std::function<void()> changed) {
   return {std::move(clock),   std::move(log), std::move(bus), std::make_shared<StoreMemory>(std::move(store)),
-          std::move(changed), &hook_jitter};
+          std::move(changed), &random_jitter};
 }
 
 std::vector<events::HookStatus> hooks_before_start(const settings::Settings& settings) {

@@ -1,10 +1,10 @@
 #include "app/workers.h"
 
 #include <atomic>
-#include <random>
 #include <utility>
 
 #include "actions/restart_method.h"
+#include "base/jitter.h"
 #include "influxdb/checkpoint_method.h"
 #include "influxdb/method_kind.h"
 #include "state/lock.h"
@@ -17,11 +17,6 @@ using influxdb::OutcomeKind;
 // Of jobs that are not slow; see base/pool.h.
 constexpr std::size_t kJobsAtOnce = 8;
 constexpr std::size_t kControlThreads = 2;
-
-double random_jitter() {
-  std::random_device device;
-  return std::uniform_real_distribution<double>(-1, 1)(device);
-}
 
 }  // namespace
 

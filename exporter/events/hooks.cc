@@ -22,6 +22,12 @@ std::shared_ptr<HookRunner> find(const Runners& runners, const std::string& name
 
 }  // namespace
 
+Result<void> check_template(const HookConfig& config) {
+  const auto channel = make_channel(config);
+  if (!channel) return tl::unexpected(channel.error());
+  return {};
+}
+
 Result<void> check_hook(const HookConfig& config) {
   const auto channel = make_channel(config);
   if (!channel) return tl::unexpected(channel.error());

@@ -12,6 +12,8 @@
 
 namespace wal_exporter::events {
 
+// Whether its template makes sense; true of a hook that has none.
+[[nodiscard]] Result<void> check_template(const HookConfig& config);
 // Whether a hook can work: its template, and every file it names. Reads files.
 [[nodiscard]] Result<void> check_hook(const HookConfig& config);
 

@@ -316,11 +316,13 @@ TEST(CheckHook, NamesABadTemplateAndAMissingFile) {
   HookConfig config = webhook("any", "http://127.0.0.1:1");
   EXPECT_TRUE(check_hook(config).has_value());
   config.body_template = "{{nothing}}";
-  EXPECT_THAT(check_hook(config).error().message, HasSubstr("template: '{{nothing}}' is not a name it knows"));
+  EXPECT_THAT(check_template(config).error().message, HasSubstr("template: '{{nothing}}' is not a name it knows"));
+  EXPECT_FALSE(check_hook(config).has_value());
   config.body_template.clear();
   config.url_file = "/nowhere/url";
   config.urls.clear();
   EXPECT_THAT(check_hook(config).error().message, HasSubstr("url_file /nowhere/url"));
+  EXPECT_TRUE(check_template(config).has_value());
 }
 
 }  // namespace
