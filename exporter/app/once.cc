@@ -23,6 +23,8 @@ namespace {
 
 using policy::Health;
 
+constexpr std::size_t kMostFound = 20;
+
 // The state of an exporter that runs here, where there is one that we may read;
 // none is made. nullptr: go by what is seen alone.
 std::unique_ptr<state::Store> existing_store(const settings::Settings& settings, const Flags& flags, const Log& log) {
@@ -105,7 +107,8 @@ void print_text(const view::TargetView& target, Time now, std::ostream& out) {
   }
   const wal::Sample& sample = *target.sample;
   out << "  pending        " << influxdb::extent_text(sample.pending);
-  if (sample.oldest_pending) out << ", the oldest for " << format_duration_rough(now - *sample.oldest_pending);
+  if (sample.oldest_pending)
+    out << ", the oldest for " << format_duration_rough(std::max(now - *sample.oldest_pending, Duration::zero()));
   out << "\n";
   if (sample.kept_open.files > 0) {
     out << "  kept open      " << influxdb::extent_text(sample.kept_open)
@@ -122,12 +125,15 @@ void print_text(const view::TargetView& target, Time now, std::ostream& out) {
   if (target.not_shrinking) {
     out << "  snapshot       " << escape_control(policy::advice(*target.not_shrinking)) << "\n";
   }
+  std::size_t found = 0;
   for (const auto* files : {&sample.invalid, &sample.unknown}) {
     for (const wal::InvalidFile& file : *files) {
+      if (++found > kMostFound) continue;
       out << "  found          " << escape_control(file.file) << " (" << wal::to_string(file.reason) << ") "
           << escape_control(file.detail) << "\n";
     }
   }
+  if (found > kMostFound) out << "  found          " << found - kMostFound << " more; --format json names all\n";
   if (target.server) {
     out << "  server         "
         << (target.server->up ? "up, version " + escape_control(target.server->version)

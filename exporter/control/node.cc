@@ -34,6 +34,13 @@ bool snapshots_by_age(const std::string& version) {
   return std::tie(major, minor, patch) >= std::make_tuple(3, 11, 7);
 }
 
+// An empty object where it can't be read, or was kept of another directory.
+nlohmann::json kept_of(const std::string& text, const std::string& directory) {
+  auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const bool fits = json.is_object() && (!json.contains("directory") || json["directory"] == to_valid_utf8(directory));
+  return fits ? json : nlohmann::json::object();
+}
+
 bool choose_nudge(const settings::Target& target) {
   return target.checkpoint.method == influxdb::Method::nudge ||
          (target.checkpoint.method == influxdb::Method::automatic && target.checkpoint.nudge.enabled);
@@ -41,8 +48,10 @@ bool choose_nudge(const settings::Target& target) {
 
 }  // namespace
 
-std::string to_text(const influxdb::NodeFacts& facts, const std::string& version) {
+std::string to_text(const influxdb::NodeFacts& facts, const std::string& version, const std::string& directory) {
   nlohmann::json json = nlohmann::json::object();
+  json["directory"] = to_valid_utf8(directory);
+  if (facts.other_engine) json["other_engine"] = true;
   if (!version.empty()) json["version"] = to_valid_utf8(version);
   if (facts.fails_on_error) json["fails_on_error"] = *facts.fails_on_error;
   if (facts.snapshot_size) json["snapshot_size"] = *facts.snapshot_size;
@@ -53,8 +62,8 @@ std::string to_text(const influxdb::NodeFacts& facts, const std::string& version
   return json.dump();
 }
 
-std::optional<influxdb::NodeFacts> node_facts_from(const std::string& text) {
-  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+std::optional<influxdb::NodeFacts> node_facts_from(const std::string& text, const std::string& directory) {
+  const auto json = kept_of(text, directory);
   const auto unsigned_of = [&](const char* key) -> std::optional<std::uint64_t> {
     if (!json.is_object() || !json.contains(key) || !json[key].is_number_unsigned()) return std::nullopt;
     return json[key].get<std::uint64_t>();
@@ -75,12 +84,12 @@ std::optional<influxdb::NodeFacts> node_facts_from(const std::string& text) {
   if (json.contains("fails_on_error") && json["fails_on_error"].is_boolean()) {
     facts.fails_on_error = json["fails_on_error"].get<bool>();
   }
+  facts.other_engine = json.contains("other_engine") && json["other_engine"] == true;
   return facts;
 }
 
-std::string node_version_from(const std::string& text) {
-  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  return json.is_object() ? text_of(json, "version") : std::string();
+std::string node_version_from(const std::string& text, const std::string& directory) {
+  return text_of(kept_of(text, directory), "version");
 }
 
 view::NodeView node_knowledge(const settings::Target& target, const std::optional<influxdb::NodeFacts>& facts) {

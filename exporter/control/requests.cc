@@ -67,6 +67,16 @@ std::optional<wal::Finding> unsafe_finding(const wal::Sample& sample, const wal:
   return findings.front();
 }
 
+// What forbids no restart, and whoever makes one should know; empty: nothing.
+std::string remarks(const wal::Sample* sample, const wal::ServerTraits& server) {
+  std::string out;
+  if (sample == nullptr) return out;
+  for (const wal::Finding& finding : wal::findings_of(*sample, server)) {
+    if (finding.effect == wal::Effect::doubtful) out += "; but " + describe(finding, server);
+  }
+  return out;
+}
+
 // Why nobody can say what a restart would replay; empty: all was counted.
 std::string uncounted(const wal::Sample* sample) {
   if (sample == nullptr || sample->uncounted.folders == 0) return {};
@@ -254,6 +264,7 @@ bool Requests::advance_preparation(Parts& parts, Waiting& waiting, const view::P
   const bool persisted = failing == parts.shards.entries.end();
   if (!persisted) said += "; the snapshot of shard " + policy::name_of(failing->first) + " fails";
   const bool safe = done && !found && persisted && missed.empty();
+  if (safe) said += remarks(parts.wal.sample().get(), server);
   auto answer = prepared(safe, (safe ? "Safe to restart: " : "Not safe: ") + said, parts.wal.sample().get(),
                          parts.settings.forecast, now);
   answer.run = run;
@@ -293,11 +304,14 @@ std::optional<view::PrepareRestartAnswer> Requests::prepare(Parts& parts, Waitin
   const std::string missed = uncounted(sample);
   const bool rewrites = !planned_rewrites(parts).empty();
   if (sample->pending.files == 0 && !rewrites) {
-    return missed.empty() ? answer(true, "Safe to restart: nothing is pending", sample)
+    // Nothing that a checkpoint could still save.
+    if (found) return answer(false, "Not safe: " + describe(*found, server), sample);
+    return missed.empty() ? answer(true, "Safe to restart: nothing is pending" + remarks(sample, server), sample)
                           : answer(false, "Not safe: " + missed, sample);
   }
-  if (!sample->periods.empty() && ours_alone && missed.empty()) {
-    return answer(true, "Safe to restart: nothing but the last nudge's own point is pending", sample);
+  if (!sample->periods.empty() && ours_alone && missed.empty() && !found) {
+    return answer(true, "Safe to restart: nothing but the last nudge's own point is pending" + remarks(sample, server),
+                  sample);
   }
 
   policy::Situation situation = situation_of(parts, waiting.asker, NudgeMode::at_once, now);

@@ -79,6 +79,9 @@ std::vector<std::string> recommendations(const Parts& parts, const view::TargetV
     out.push_back(influxdb::count_of(view.failing_shards, "shard") + " can't be persisted, first " +
                   view.shards.front().name + ": " + view.shards.front().why);
   }
+  if (view.sample != nullptr && view.sample->sequence_gaps > view.emptied_gaps) {
+    out.push_back(policy::describe_missing(view.sample->sequence_gaps - view.emptied_gaps));
+  }
   if (view.emptied_gaps > 0) {
     out.push_back(policy::describe_emptied(view.emptied_gaps, parts.server.rules().server.version));
   }

@@ -36,6 +36,14 @@ std::uint64_t emptied_gaps(const wal::Sample& sample, const std::string& version
   return leaves_every_manifest(version).value_or(!looks_like_one) ? 0 : sample.front_gap;
 }
 
+std::string describe_missing(std::uint64_t numbers) {
+  return std::to_string(numbers) +
+         (numbers == 1 ? " number is missing among the pending WAL files: its file was"
+                       : " numbers are missing among the pending WAL files: their files were") +
+         " removed by something other than InfluxDB. A restart passes over that in silence, and what only they held is "
+         "lost; while InfluxDB runs, a checkpoint still saves it";
+}
+
 std::string describe_emptied(std::uint64_t numbers, const std::string& version) {
   return std::to_string(numbers) + (numbers == 1 ? " number is" : " numbers are") +
          " missing right behind the newest snapshot: probably a snapshot that had nothing to persist, of which "

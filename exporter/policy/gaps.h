@@ -19,6 +19,8 @@ namespace wal_exporter::policy {
 // known to leave no manifest of such. Where its version is not known, where they are a row of
 // files and older ones are still there: whoever clears away by age takes those first.
 [[nodiscard]] std::uint64_t emptied_gaps(const wal::Sample& sample, const std::string& version);
+// For people: of the others.
+[[nodiscard]] std::string describe_missing(std::uint64_t numbers);
 // For people.
 [[nodiscard]] std::string describe_emptied(std::uint64_t numbers, const std::string& version);
 

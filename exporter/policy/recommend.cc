@@ -1,5 +1,7 @@
 #include "policy/recommend.h"
 
+#include "policy/gaps.h"
+
 namespace wal_exporter::policy {
 
 std::vector<std::string> recommend(Health health, const wal::Sample& sample, const Decision& decision,
@@ -9,7 +11,7 @@ std::vector<std::string> recommend(Health health, const wal::Sample& sample, con
   std::vector<std::string> out;
   switch (health) {
     case Health::healthy:
-      if (findings.empty() && told == Health::healthy)
+      if (findings.empty() && told == Health::healthy && sample.sequence_gaps == emptied_gaps(sample, server.version))
         out = {"WAL health is optimal", "Continue current write patterns"};
       break;
     case Health::warning:

@@ -28,19 +28,19 @@ constexpr Effect kEnds = Effect::ends_at_write;
 constexpr Effect kStops = Effect::stops_start;
 
 constexpr std::array kRows{
-    Row{InvalidReason::empty, "that is empty", kSkipped, kEnds, kStops},
-    Row{InvalidReason::too_short, "that is cut short", kSkipped, kEnds, kStops},
+    Row{InvalidReason::empty, "without content", kSkipped, kEnds, kStops},
+    Row{InvalidReason::too_short, "cut short", kSkipped, kEnds, kStops},
     Row{InvalidReason::magic, "of an unknown format", kSkipped, kEnds, kStops},
-    Row{InvalidReason::checksum, "whose content does not match its checksum", kSkipped, kEnds, kStops},
+    Row{InvalidReason::checksum, "with a wrong checksum", kSkipped, kEnds, kStops},
     Row{InvalidReason::unreadable, "that the exporter may not read", kDoubtful, kDoubtful, kDoubtful},
     Row{InvalidReason::times, "with impossible data times", kStops, kStops, kStops},
-    Row{InvalidReason::doubled, "with a number that is there already", kStops, kStops, kStops},
-    Row{InvalidReason::foreign, "that does not belong there", kDoubtful, kEnds, kDoubtful},
+    Row{InvalidReason::doubled, "with a number that is taken or out of order", kStops, kStops, kStops},
+    Row{InvalidReason::foreign, "of a foreign name", kDoubtful, kEnds, kDoubtful},
     Row{InvalidReason::older, "of an older format (InfluxDB 3.0 alpha)", kSkipped, kEnds, kStops},
     Row{InvalidReason::other_edition, "of another edition of InfluxDB", kStops, kStops, kStops},
     Row{InvalidReason::snapshot, "of a snapshot with an impossible number", kSkipped, kSkipped, kSkipped},
     Row{InvalidReason::newer, "of a newer format", kSkipped, kEnds, kStops},
-    Row{InvalidReason::stray, "that is no WAL file", kHarmless, kHarmless, kStops},
+    Row{InvalidReason::stray, "without WAL data", kHarmless, kHarmless, kStops},
 };
 static_assert(is_complete(kRows));
 

@@ -56,9 +56,11 @@ Result<void> NodeForeign::update(const FolderView& folder, std::vector<ForeignEn
   left_out_ = entries.size() - std::min(entries.size(), kMostFiles);
   entries.resize(std::min(entries.size(), kMostFiles));
   folders_.clear();
+  links_.clear();
   std::map<std::string, FileReading> found;
   for (ForeignEntry& entry : entries) {
     if (entry.type == EntryType::directory) folders_.push_back(entry.name);
+    if (entry.type == EntryType::symlink) links_.push_back((folder.path / entry.name).string());
     if (entry.type != EntryType::file) continue;
     if (folder.stop.stop_requested()) {
       return failure(ErrorKind::cancelled, "stopped while looking at " + escape_control(folder.path.string()));
@@ -126,6 +128,12 @@ void NodeForeign::judge(const NodeIndex& index, std::uint64_t last, Sample& samp
     // The server goes on from the number in the header, and comes to the one in the name.
     const bool in_the_way = file.named && *file.named > file.number && !near.after;
     add(sample.invalid, file.name, InvalidReason::foreign, in_the_way, std::move(detail));
+  }
+  for (const std::string& link : links_) {
+    sample.uncounted.add(
+        escape_control(link) +
+        " is a symbolic link, and InfluxDB reads what it leads to at its start; stop InfluxDB and move "
+        "the link out of wal/");
   }
   for (std::size_t i = 0; i < std::min(folders_.size(), kMostFolders); ++i) {
     sample.notes.push_back("a folder in wal/: " + escape_control(folders_[i]) +

@@ -40,6 +40,7 @@ class NodeForeign {
  private:
   std::map<std::string, FileReading> files_;
   std::vector<std::string> folders_;
+  std::vector<std::string> links_;  // whole paths
   std::uint64_t left_out_ = 0;
 };
 

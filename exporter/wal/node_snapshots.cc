@@ -15,14 +15,14 @@ namespace wal_exporter::wal {
 namespace {
 
 // How many snapshots are tried, newest first, before the node counts as having
-// none. Even two unreadable ones in a row have never been seen.
-constexpr std::size_t kMostTried = 8;
+// none. Even two unreadable ones in a row have never been seen, and each is read once.
+constexpr std::size_t kMostTried = 100;
 
 // A snapshot that covers more files than this beyond the newest one in wal/ is not believed:
 // a server covers what it has written. Where wal/ holds none (the server keeps none, and is
 // idle) the snapshot before it says what is likely, because a server takes at most 3 x S
 // files at once, 1,800 by default. Without one either, any number may be right.
-constexpr std::uint64_t kMostAhead = 100'000;
+constexpr std::uint64_t kMostAhead = 10'000;
 // No number has more digits than a WAL file's name: at one a second 3,170 years.
 constexpr std::uint64_t kMostFileNumber = 99'999'999'999;
 

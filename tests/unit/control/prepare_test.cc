@@ -194,7 +194,7 @@ TEST_F(Prepared, WithADamagedNewestFileIsNotSafe) {
   bench.start();
   const auto said = answer(bench.prepare_restart({})).value();
   EXPECT_FALSE(said.safe);
-  EXPECT_THAT(said.message, HasSubstr("Not safe: 1 file that is empty: 00000000005.wal; the newest WAL file is "
+  EXPECT_THAT(said.message, HasSubstr("Not safe: 1 file without content: 00000000005.wal; the newest WAL file is "
                                       "damaged, so InfluxDB will exit at its next write"));
   EXPECT_THAT(bench.wanted.checkpoints, IsEmpty());
 }
@@ -208,6 +208,26 @@ TEST_F(Prepared, WithADoubledNumberIsNotSafe) {
   const auto said = answer(bench.prepare_restart({})).value();
   EXPECT_FALSE(said.safe);
   EXPECT_THAT(said.message, HasSubstr("InfluxDB will not start again: stop InfluxDB, move the file out of wal/"));
+}
+
+TEST_F(Prepared, WhatAStartWouldSkipIsNotSafeThoughNothingIsPending) {
+  of_3x();
+  bench.wal = periods_until(kBenchStart, 0);
+  bench.wal->invalid = {{"a.wal", wal::InvalidReason::snapshot, false, ""}};
+  bench.start();
+  const auto said = answer(bench.prepare_restart({})).value();
+  EXPECT_FALSE(said.safe);
+  EXPECT_THAT(said.message, HasSubstr("it skips every WAL file up to that number"));
+}
+
+TEST_F(Prepared, WithAForeignFileIsSafeAndSaysSo) {
+  of_3x();
+  bench.wal = periods_until(kBenchStart, 0);
+  bench.wal->invalid = {{"b.wal", wal::InvalidReason::foreign, false, "its header holds number 31"}};
+  bench.start();
+  const auto said = answer(bench.prepare_restart({})).value();
+  EXPECT_TRUE(said.safe);
+  EXPECT_THAT(said.message, HasSubstr("Safe to restart: nothing is pending; but 1 file of a foreign name: b.wal"));
 }
 
 TEST_F(Prepared, WhereACheckpointIsTheCureIsSafeOnceItHasHelped) {
@@ -263,7 +283,7 @@ TEST_F(Prepared, WhatIsLeftAndWouldBeSkippedIsNotSafe) {
   bench.start();
   const auto said = answer(bench.prepare_restart({})).value();
   EXPECT_FALSE(said.safe);
-  EXPECT_THAT(said.message, HasSubstr("Not safe: 5 shards are empty; 1 file whose content does not match"));
+  EXPECT_THAT(said.message, HasSubstr("Not safe: 5 shards are empty; 1 file with a wrong checksum"));
 }
 
 TEST_F(Prepared, WhatIsBlockedIsNotSafeAndNoted) {

@@ -25,6 +25,11 @@ TEST(EmptiedGaps, AreThoseBehindTheSnapshotOfAServerKnownToLeaveNoManifest) {
   EXPECT_EQ(emptied_gaps(sample, "3.10.6"), 0U);
 }
 
+TEST(DescribeMissing, CountsAndSaysWhatStillHelps) {
+  EXPECT_THAT(describe_missing(1), ::testing::StartsWith("1 number is missing among the pending WAL files: its file"));
+  EXPECT_THAT(describe_missing(3), ::testing::EndsWith("while InfluxDB runs, a checkpoint still saves it"));
+}
+
 TEST(EmptiedGaps, OfAnUnknownVersionAreARowOfFilesBehindOlderOnesThatAreStillThere) {
   wal::Sample sample;
   sample.sequence_gaps = sample.front_gap = 400;

@@ -49,11 +49,11 @@ TEST(Recommend, DamagedFilesAreCountedAndTheFirstIsNamed) {
                     {"db/autogen/1/_00005.wal", wal::InvalidReason::too_short, false, ""}};
   EXPECT_THAT(
       recommend(Health::healthy, sample, {}, {}),
-      ElementsAre(HasSubstr("1 file whose content does not match its checksum: db/autogen/1/_00002.wal (entry 3); "
+      ElementsAre(HasSubstr("1 file with a wrong checksum: db/autogen/1/_00002.wal (entry 3); "
                             "InfluxDB skips what it can't read when it replays, and those writes are lost"),
-                  HasSubstr("1 file that is cut short: db/autogen/1/_00005.wal;")));
+                  HasSubstr("1 file cut short: db/autogen/1/_00005.wal;")));
   sample.invalid.push_back(sample.invalid.front());
-  EXPECT_THAT(recommend(Health::healthy, sample, {}, {})[0], HasSubstr("2 files whose content"));
+  EXPECT_THAT(recommend(Health::healthy, sample, {}, {})[0], HasSubstr("2 files with a wrong checksum"));
 }
 
 TEST(Recommend, NothingIsOptimalWhileAnythingIsFound) {

@@ -140,6 +140,16 @@ TEST_F(Foreign, ADamagedCopyIsSkippedAsTextIs) {
   EXPECT_THAT(findings(), ElementsAre("00000000003.wal.old stray"));
 }
 
+TEST_F(Foreign, ALinkThatTheServerFollowsAtItsStartIsNotCounted) {
+  put_range(1, 4);
+  cover(2);
+  std::filesystem::create_symlink(wal(1), node_ / "wal" / "00000000004.wal.old");
+  std::filesystem::create_symlink(wal(1), node_ / "wal" / "00000000001.old");
+  const auto sample = look_once();
+  EXPECT_EQ(sample->uncounted.folders, 1U) << "the other sorts before what is covered";
+  EXPECT_THAT(sample->uncounted.first, HasSubstr("wal/00000000004.wal.old is a symbolic link"));
+}
+
 TEST_F(Foreign, AFolderIsANoteAndWhatIsBeingPutThereIsNothing) {
   put_range(1, 3);
   std::filesystem::create_directory(node_ / "wal" / "backup");

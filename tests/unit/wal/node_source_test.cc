@@ -230,7 +230,7 @@ TEST_F(Node, ASnapshotFarBeyondTheNewestFileIsSaidAndTheOneBeforeItCounts) {
   put_range(1, 12);
   write_all(snapshot(1), snapshot_json(1, 4));
   for (const std::uint64_t beyond :
-       {std::uint64_t{100'013}, std::uint64_t{7'000'000'000}, std::numeric_limits<std::uint64_t>::max()}) {
+       {std::uint64_t{10'013}, std::uint64_t{7'000'000'000}, std::numeric_limits<std::uint64_t>::max()}) {
     write_all(snapshot(2), snapshot_json(2, beyond));
     const auto sample = look_once();
     EXPECT_EQ(sample->pending.files, 8U) << beyond;
