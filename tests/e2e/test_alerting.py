@@ -28,7 +28,7 @@ CONSEQUENCES = {
     "ExporterDown": {name.removeprefix("InfluxDBWAL") for name in ALERTS} - {"ExporterDown"},
     "SampleStale": CHECKPOINTS | {"Warning", "Critical", "CriticalForLong", "TimeToCritical", "SnapshotStalled",
                                   "SnapshotBlockedByFutureData", "SnapshotBudgetLow", "DamagedFile", "ForeignFile", "NewerFormat",
-                                  "SequenceGap", "FilesVanished",
+                                  "SequenceGap", "FilesVanished", "Uncounted", "ShardFailing", "ShardOrphaned",
                                   "FilesystemWillFill", "FilesystemFull", "WatchDegraded"},
     "CriticalForLong": {"Critical", "Warning", "TimeToCritical", "NoSuccessfulCheckpoint"},
     "Critical": {"Warning", "TimeToCritical", "NoSuccessfulCheckpoint"},
@@ -43,6 +43,8 @@ CONSEQUENCES = {
     "CheckpointBlocked": {"Warning", "NoSuccessfulCheckpoint"},
     "SnapshotStalled": {"Warning", "NoSuccessfulCheckpoint"},
     "SnapshotBlockedByFutureData": {"Warning", "NoSuccessfulCheckpoint"},
+    "Uncounted": {"Warning"},
+    "ShardFailing": {"Warning", "CheckpointFailing", "CheckpointUnverified", "NoSuccessfulCheckpoint"},
     "SnapshotBudgetLow": {"CheckpointBlocked"},
     "HookDropping": {"HookFailing"},
 }
