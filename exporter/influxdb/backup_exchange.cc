@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/text.h"
@@ -16,6 +20,8 @@ namespace {
 // An empty archive is 1 KiB. More means that the server did not understand
 // `Since` and sends the data itself.
 constexpr std::uint64_t kMaxReplyBytes = 64 * kMiB;
+// Of the list of shards: some hundred thousand.
+constexpr std::size_t kMaxListBytes = 16 * kMiB;
 
 constexpr std::string_view kCheckAddress =
     "check that influxd runs and that influxdb.backup_address is the bind-address at the top of influxdb.conf "
@@ -67,9 +73,11 @@ struct Archive {
                                          (http ? "; that is an HTTP port" : "") + remedy(kCheckAddress));
 }
 
+using PatienceFor = std::function<http::Patience(Duration)>;
+
 [[nodiscard]] Result<BackupReply> converse(http::Connection& connection, const wal::Shard& shard,
                                            const BackupLimits& limits, const Clock& clock,
-                                           const std::function<http::Patience(Duration)>& patience) {
+                                           const PatienceFor& patience) {
   if (auto sent = connection.send(backup_request(shard), patience(limits.read)); !sent) {
     return explain(sent.error(), remedy(kCheckAddress));
   }
@@ -112,6 +120,66 @@ struct Archive {
   return BackupReply::archive;
 }
 
+// "plant/autogen/7"
+[[nodiscard]] std::optional<wal::ShardKey> shard_from(std::string_view path) {
+  const auto number = path.rfind('/');
+  const auto policy = number == std::string_view::npos || number == 0 ? number : path.rfind('/', number - 1);
+  if (policy == std::string_view::npos || policy == 0) return std::nullopt;
+  wal::ShardKey shard{std::string(path.substr(0, policy)), std::string(path.substr(policy + 1, number - policy - 1))};
+  const char* const end = path.data() + path.size();
+  const auto [last, error] = std::from_chars(path.data() + number + 1, end, shard.id);
+  if (error != std::errc() || last != end) return std::nullopt;
+  return shard;
+}
+
+[[nodiscard]] Result<std::vector<wal::ShardKey>> shards_from(const std::string& answer) {
+  const auto json = nlohmann::json::parse(answer, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("Paths")) return failure(ErrorKind::corrupt, "it is no list of shards");
+  std::vector<wal::ShardKey> shards;
+  for (const auto& path : json["Paths"]) {  // null where there are none
+    auto shard = path.is_string() ? shard_from(path.get_ref<const std::string&>()) : std::nullopt;
+    if (!shard) return failure(ErrorKind::corrupt, "it is no list of shards: " + escape_control(path.dump()));
+    shards.push_back(*std::move(shard));
+  }
+  return shards;
+}
+
+[[nodiscard]] Result<std::vector<wal::ShardKey>> receive_shards(http::Connection& connection,
+                                                                const BackupLimits& limits,
+                                                                const PatienceFor& patience) {
+  // The two bytes as of a backup; without the name of a database it lists them all.
+  const std::string request = "\x03\x03{\"Type\":3,\"BackupDatabase\":\"\"}\n";
+  if (auto sent = connection.send(request, patience(limits.read)); !sent) return tl::unexpected(sent.error());
+  std::string answer;
+  std::array<char, 8192> buffer{};
+  while (answer.size() <= kMaxListBytes) {
+    const auto count = connection.receive(buffer.data(), buffer.size(), patience(limits.read));
+    if (!count) return tl::unexpected(count.error());
+    if (*count == 0) return shards_from(answer);
+    answer.append(buffer.data(), *count);
+  }
+  return failure(ErrorKind::corrupt, "it is longer than " + format_bytes(kMaxListBytes));
+}
+
+// Opens the connection and lets `talk` have it.
+template <class Talk>
+auto connected(const std::string& host, std::uint16_t port, const BackupLimits& limits, const Clock& clock,
+               const std::stop_token& stop, const Talk& talk)
+    -> tl::expected<typename std::invoke_result_t<Talk, http::Connection&, const PatienceFor&>::value_type,
+                    BackupError> {
+  const PatienceFor patience = [&](Duration limit) {
+    const SteadyTime now = clock.steady();
+    const Duration left = limits.deadline - now;
+    return http::Patience{clock, now + std::min(limit, left), stop};
+  };
+  auto connection = http::Connection::open(host, port, patience(limits.connect));
+  if (!connection)
+    return tl::unexpected(BackupError{explain(connection.error(), remedy(kCheckAddress)).value(), false});
+  auto reply = talk(*connection, patience);
+  if (!reply) return tl::unexpected(BackupError{std::move(reply.error()), true});
+  return *std::move(reply);
+}
+
 }  // namespace
 
 std::string backup_request(const wal::Shard& shard) {
@@ -131,17 +199,17 @@ std::string backup_request(const wal::Shard& shard) {
 tl::expected<BackupReply, BackupError> ask_for_backup(const std::string& host, std::uint16_t port,
                                                       const wal::Shard& shard, const BackupLimits& limits,
                                                       const Clock& clock, const std::stop_token& stop) {
-  const auto patience = [&](Duration limit) {
-    const SteadyTime now = clock.steady();
-    const Duration left = limits.deadline - now;
-    return http::Patience{clock, now + std::min(limit, left), stop};
-  };
-  auto connection = http::Connection::open(host, port, patience(limits.connect));
-  if (!connection)
-    return tl::unexpected(BackupError{explain(connection.error(), remedy(kCheckAddress)).value(), false});
-  const auto reply = converse(*connection, shard, limits, clock, patience);
-  if (!reply) return tl::unexpected(BackupError{reply.error(), true});
-  return *reply;
+  return connected(host, port, limits, clock, stop, [&](http::Connection& connection, const PatienceFor& patience) {
+    return converse(connection, shard, limits, clock, patience);
+  });
+}
+
+tl::expected<std::vector<wal::ShardKey>, BackupError> ask_for_shards(const std::string& host, std::uint16_t port,
+                                                                     const BackupLimits& limits, const Clock& clock,
+                                                                     const std::stop_token& stop) {
+  return connected(host, port, limits, clock, stop, [&](http::Connection& connection, const PatienceFor& patience) {
+    return receive_shards(connection, limits, patience);
+  });
 }
 
 }  // namespace wal_exporter::influxdb

@@ -1,4 +1,5 @@
-// One question to the backup port of 1.x: send shard N, newer than the year 2100.
+// One question to the backup port of 1.x: send shard N, newer than the year 2100; or: which
+// shards have you?
 //
 // What the server answers, and what an empty answer (a refusal) can mean:
 // exporter/influxdb/FACTS.md, "1.x: the backup port".
@@ -7,6 +8,7 @@
 #include <cstdint>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -37,5 +39,12 @@ struct BackupError : Error {
 [[nodiscard]] tl::expected<BackupReply, BackupError> ask_for_backup(const std::string& host, std::uint16_t port,
                                                                     const wal::Shard& shard, const BackupLimits& limits,
                                                                     const Clock& clock, const std::stop_token& stop);
+
+// The shards that the server has open, of all its databases. Changes nothing. An error: it does not say.
+[[nodiscard]] tl::expected<std::vector<wal::ShardKey>, BackupError> ask_for_shards(const std::string& host,
+                                                                                   std::uint16_t port,
+                                                                                   const BackupLimits& limits,
+                                                                                   const Clock& clock,
+                                                                                   const std::stop_token& stop);
 
 }  // namespace wal_exporter::influxdb

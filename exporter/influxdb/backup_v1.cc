@@ -24,11 +24,16 @@ class BackupV1 final : public ShardBackup {
   [[nodiscard]] Answer ask(const RunObserver& run, const wal::Shard& shard) override;
   [[nodiscard]] bool may_keep_open() const override { return true; }
   [[nodiscard]] std::optional<DebugVars> ask_figures(const RunObserver& run) override;
+  [[nodiscard]] std::optional<std::vector<wal::ShardKey>> ask_for_list(const RunObserver& run) override;
   [[nodiscard]] std::string write_again(const RunObserver& run, const Rewrite& planned,
                                         const wal::Shard& shard) override;
   [[nodiscard]] std::string server() const override { return options_.address; }
 
  private:
+  [[nodiscard]] BackupLimits limits(const RunObserver& run) const {
+    return {options_.connect_timeout, options_.read_timeout, run.deadline()};
+  }
+
   const BackupV1Options options_;
   http::Authority address_;  // of the current run
   http::Client client_;
@@ -47,8 +52,7 @@ Result<void> BackupV1::prepare() {
 
 BackupV1::Answer BackupV1::ask(const RunObserver& run, const wal::Shard& shard) {
   using Kind = Answer::Kind;
-  const BackupLimits limits{options_.connect_timeout, options_.read_timeout, run.deadline()};
-  const auto reply = ask_for_backup(address_.host, *address_.port, shard, limits, *clock_, run.stop());
+  const auto reply = ask_for_backup(address_.host, *address_.port, shard, limits(run), *clock_, run.stop());
   if (reply) return {*reply == BackupReply::archive ? Kind::yes : Kind::refused};
   return {reply.error().connected ? Kind::broken : Kind::ends_run, reply.error().message};
 }
@@ -59,6 +63,13 @@ std::optional<DebugVars> BackupV1::ask_figures(const RunObserver& run) {
       ask_debug_vars(client_, options_.server, std::min<Duration>(options_.server.timeout, run.left()), run.stop());
   if (vars) return *std::move(vars);
   log_->debug("{} says nothing of its shards: {}", http::printable_url(options_.server.url), vars.error().message);
+  return std::nullopt;
+}
+
+std::optional<std::vector<wal::ShardKey>> BackupV1::ask_for_list(const RunObserver& run) {
+  auto shards = ask_for_shards(address_.host, *address_.port, limits(run), *clock_, run.stop());
+  if (shards) return *std::move(shards);
+  log_->debug("{} does not list its shards: {}", options_.address, shards.error().message);
   return std::nullopt;
 }
 

@@ -129,6 +129,7 @@ Outcome ShardBackup::checkpoint(const CheckpointRequest& request, const std::sto
                    [](const Asked& a, const Asked& b) { return a.shard.pending.bytes > b.shard.pending.bytes; });
   ask_each(run);
   look_after(run);
+  ask_what_it_knows(run);
   return conclude(run, std::move(outcome));
 }
 
@@ -224,6 +225,28 @@ bool ShardBackup::look_at(Run& run, Asked& asked) {
   return clock_->steady() < asked.asked_at + allowed;
 }
 
+// A refusal that closed no segment is that of a shard that the server does not know, or of one whose snapshot fails.
+void ShardBackup::ask_what_it_knows(Run& run) {
+  const bool any = std::any_of(run.asked.begin(), run.asked.end(), [&](const Asked& asked) {
+    return asked.answer && asked.answer->kind == Answer::Kind::refused && !asked.persisted && !asked.closed &&
+           !is_known(run, asked.shard.key());
+  });
+  if (any && !run.observer.late() && !run.observer.stopped()) run.listed = ask_for_list(run.observer);
+}
+
+std::optional<bool> ShardBackup::is_known(const Run& run, const wal::ShardKey& shard) {
+  // Among the figures of its shards a server has each that it knows.
+  if (run.figures && !run.figures->shards.empty()) return run.figures->shards.contains(shard);
+  if (!run.listed) return std::nullopt;
+  bool known = false;
+  for (const wal::ShardKey& one : *run.listed) {
+    if (one == shard) return true;
+    known = known || one.id == shard.id;
+  }
+  // Known under another name: that of the folder's original, or it is another server.
+  return known ? std::nullopt : std::optional(false);
+}
+
 bool ShardBackup::take_sample(Run& run) {
   const auto sampled = run.observer.take_sample();
   if (!sampled) {
@@ -290,6 +313,7 @@ ShardOutcome ShardBackup::outcome_of(const Run& run, const Asked& asked, bool pr
                       ", which InfluxDB emptied in its place: it is a copy, which InfluxDB does not read";
     return outcome;
   }
+  const std::optional<bool> known = is_known(run, asked.shard.key());
   const std::string other =
       "another snapshot of it is running; if this goes on with no other backup about, the server "
       "can't write one: " +
@@ -311,18 +335,18 @@ ShardOutcome ShardBackup::outcome_of(const Run& run, const Asked& asked, bool pr
       }
       break;
     case Answer::Kind::refused:
-      // Among the figures of its shards a server has each that it knows.
-      if (!asked.closed && run.figures && !run.figures->shards.empty() &&
-          !run.figures->shards.contains(asked.shard.key())) {
-        break;
-      }
+      if (!asked.closed && known == false) break;
       if (!asked.moved) {
         // A segment that was open before a restart does not move either where its snapshot fails.
-        if (!run.figures || !run.figures->shards.contains(asked.shard.key())) break;
+        if (!known) break;
         outcome.end = ShardEnd::failed;
-        outcome.message = "refused without an answer, though InfluxDB knows the shard and holds " +
-                          format_bytes(run.figures->shards.at(asked.shard.key()).memory_bytes.value_or(0)) +
-                          " of it in memory: it can't write a snapshot; " + kPlaces;
+        outcome.message = "refused without an answer, though InfluxDB knows the shard";
+        if (run.figures && run.figures->shards.contains(asked.shard.key())) {
+          outcome.message += " and holds " +
+                             format_bytes(run.figures->shards.at(asked.shard.key()).memory_bytes.value_or(0)) +
+                             " of it in memory";
+        }
+        outcome.message += ": it can't write a snapshot; " + std::string(kPlaces);
         break;
       }
       outcome.end = ShardEnd::busy;
@@ -346,7 +370,7 @@ ShardOutcome ShardBackup::outcome_of(const Run& run, const Asked& asked, bool pr
   if (outcome.end == ShardEnd::not_asked) {
     outcome.end = proven ? ShardEnd::orphaned : ShardEnd::unknown;
     outcome.message = "InfluxDB does not know this shard: its folder was left behind when the shard was dropped";
-    if (may_keep_open() && !run.figures) {
+    if (may_keep_open() && !known) {
       outcome.message +=
           ", or, up to 1.7, its snapshot fails; SHOW SHARDS tells, and so does influxdb.url where it is set";
     }
@@ -364,6 +388,9 @@ Outcome ShardBackup::conclude(Run& run, Outcome outcome) const {
     const bool said_yes = asked.answer->kind == Answer::Kind::yes;
     outcome.server_proven = outcome.server_proven || asked.closed || (said_yes && asked.persisted);
     all_unknown = all_unknown && !said_yes && !asked.persisted;
+  }
+  for (const wal::Shard& shard : run.observer.latest().shards) {
+    all_unknown = all_unknown && is_known(run, shard.key()) != true;
   }
   outcome.reclaimed = prove(shards, run.observer.latest().shards).reclaimed;
 

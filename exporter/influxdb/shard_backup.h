@@ -69,6 +69,10 @@ class ShardBackup : public CheckpointMethod {
   [[nodiscard]] virtual bool may_keep_open() const { return false; }
   // nullopt: the server says nothing of its shards.
   [[nodiscard]] virtual std::optional<DebugVars> ask_figures(const RunObserver& /*run*/) { return std::nullopt; }
+  // The shards that the server has open; nullopt: it does not say.
+  [[nodiscard]] virtual std::optional<std::vector<wal::ShardKey>> ask_for_list(const RunObserver& /*run*/) {
+    return std::nullopt;
+  }
   // Writes the point again, so that the next backup removes the file of `shard`. Empty: done; else why not.
   [[nodiscard]] virtual std::string write_again(const RunObserver& /*run*/, const Rewrite& /*planned*/,
                                                 const wal::Shard& /*shard*/) {
@@ -100,8 +104,9 @@ class ShardBackup : public CheckpointMethod {
     bool out_of_time = false;
     bool server_proven = false;  // before this run; see CheckpointRequest
     bool figures_asked = false;
-    std::optional<DebugVars> figures{};  // after the first questions
-    std::string not_rewritten{};         // which points were planned and not written, and why
+    std::optional<DebugVars> figures{};                  // after the first questions
+    std::optional<std::vector<wal::ShardKey>> listed{};  // after the last ones, where only the list tells
+    std::string not_rewritten{};                         // which points were planned and not written, and why
   };
 
   [[nodiscard]] Outcome checkpoint(const CheckpointRequest& request, const std::stop_token& stop);
@@ -111,9 +116,12 @@ class ShardBackup : public CheckpointMethod {
   void look_after(Run& run);
   // Whether to go on looking after it.
   [[nodiscard]] bool look_at(Run& run, Asked& asked);
+  void ask_what_it_knows(Run& run);
   [[nodiscard]] bool take_sample(Run& run);
   [[nodiscard]] bool is_interrupted(Run& run, const wal::Shard& shard);
 
+  // Whether the server knows the shard, by what it says of its shards; nullopt: that does not tell.
+  [[nodiscard]] static std::optional<bool> is_known(const Run& run, const wal::ShardKey& shard);
   // Of one that is left though it was answered with a yes.
   [[nodiscard]] Kept judge_left(const Run& run, const Asked& asked) const;
   [[nodiscard]] ShardOutcome outcome_of(const Run& run, const Asked& asked, bool proven) const;

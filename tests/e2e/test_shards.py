@@ -12,9 +12,9 @@ from harness import MIB, Case, main, settings, target  # noqa: E402
 
 
 class Shards(Case):
-    def start(self, databases):
+    def start(self, databases, **sections):
         self.server = self.influxd(databases=databases, grow=MIB)
-        return self.exporter(settings(target(self.server)))
+        return self.exporter(settings(target(self.server, **sections)))
 
     def checkpoint(self, exporter):
         exporter.post("/wal-management/checkpoint", timeout=60)
@@ -48,6 +48,19 @@ class Shards(Case):
         self.assertEqual(self.counter(exporter, "influxdb_wal_checkpoint_blocked", blocker="breaker_open"), 0)
         self.assertEqual(self.outcomes(exporter)["failed"], 0)
         self.assertFalse(exporter.post("/api/v1/targets/plant/prepare-restart?max_wait=10s").json["safe"])
+
+    def test_without_a_url_the_backup_port_tells_an_orphan_for_sure(self):
+        exporter = self.start(("roof",), influxdb={"url": None, "version": 1})
+        for stray, empty in (("66", False), ("67", True)):
+            orphan = os.path.join(self.server.wal, "cellar", "autogen", stray)
+            shutil.copytree(self.shard_folder("roof"), orphan)
+            if empty:  # the open segment, so that nothing would move
+                open(os.path.join(orphan, "_99999.wal"), "w", encoding="ascii").close()
+        self.until(lambda: self.files(exporter, "pending") >= 3, "the orphans")
+        message = self.checkpoint(exporter)["message"]
+        self.assertIn("2 shards set apart, first cellar/autogen/6", message)
+        self.assertNotIn("SHOW SHARDS", message)
+        self.assertEqual(self.files(exporter, "pending"), 0)
 
     def test_an_orphan_and_a_copy_are_set_apart(self):
         exporter = self.start(("good",))

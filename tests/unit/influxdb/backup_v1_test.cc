@@ -334,6 +334,70 @@ TEST_F(BackupV1, AShardThatTheServerDoesNotKnowIsSetApartAndNoFailure) {
   EXPECT_TRUE(outcome.server_proven);
 }
 
+// The list of its shards tells the two apart, also where there is no HTTP to ask.
+TEST_F(BackupV1, ARefusedShardThatTheServerListsIsAFailure) {
+  wal_->add("cellar", 31, {100});
+  wal_->add("roof", 32, {10});
+  port_.lists({"cellar/autogen/31", "roof/autogen/32"});
+  port_.next([](Peer&, std::uint64_t) {});
+  const auto outcome = run();
+  EXPECT_EQ(outcome.kind, OutcomeKind::succeeded);
+  EXPECT_THAT(ends(outcome), ElementsAre(ShardEnd::failed, ShardEnd::persisted));
+  EXPECT_THAT(outcome.message,
+              HasSubstr("1 shard not emptied: cellar/autogen/31: refused without an answer, though InfluxDB knows the "
+                        "shard: it can't write a snapshot; look into its log, and at owner, free space"));
+  EXPECT_EQ(port_.asked(), (Ids{31, 32}));
+}
+
+TEST_F(BackupV1, ARefusedShardThatTheServerDoesNotListIsAnOrphanForSure) {
+  wal_->add("cellar", 31, {100, 0});  // nothing would move: its open segment is empty
+  wal_->add("roof", 32, {10});
+  port_.lists({"roof/autogen/32"});
+  port_.next([](Peer&, std::uint64_t) {});
+  const auto outcome = run();
+  EXPECT_THAT(ends(outcome), ElementsAre(ShardEnd::orphaned, ShardEnd::persisted));
+  EXPECT_THAT(outcome.message, ::testing::EndsWith("1 shard set apart: cellar/autogen/31: InfluxDB does not know this "
+                                                   "shard: its folder was left behind when the shard was dropped"));
+}
+
+TEST_F(BackupV1, AListWithoutAShardIsNull) {
+  wal_->add("cellar", 31, {100});
+  wal_->add("roof", 32, {10});
+  port_.lists({});
+  port_.next([](Peer&, std::uint64_t) {});
+  EXPECT_EQ(run().message.find("SHOW SHARDS"), std::string::npos);
+}
+
+// Also where nothing else was asked for, if the address is known to be right and the list names others of this WAL.
+TEST_F(BackupV1, AnOrphanAloneIsOneWhereTheServerListsOtherShardsOfThisWal) {
+  wal_->add("cellar", 31, {100});
+  wal_->add("roof", 32, {0});
+  port_.next([](Peer&, std::uint64_t) {}, 3);
+  port_.lists({"attic/autogen/5"});
+  EXPECT_THAT(ends(run({.server_proven = true})), ElementsAre(ShardEnd::unknown));
+  port_.lists({"roof/autogen/32"});
+  EXPECT_THAT(ends(run()), ElementsAre(ShardEnd::unknown));
+  const auto outcome = run({.server_proven = true});
+  EXPECT_EQ(outcome.kind, OutcomeKind::no_op);
+  EXPECT_THAT(ends(outcome), ElementsAre(ShardEnd::orphaned));
+}
+
+// Its segment was closed, so the server knows it.
+TEST_F(BackupV1, AListDoesNotMakeAnOrphanOfAShardThatMoved) {
+  wal_->add("cellar", 31, {100, 5});
+  port_.lists({"roof/autogen/32"});
+  port_.next_refused(100);
+  EXPECT_THAT(ends(run()), ElementsAre(ShardEnd::busy));
+}
+
+TEST_F(BackupV1, ANumberThatIsListedUnderAnotherNameProvesNothing) {
+  wal_->add("cellar", 31, {100});
+  wal_->add("roof", 32, {10});
+  port_.lists({"attic/autogen/31", "roof/autogen/32"});
+  port_.next([](Peer&, std::uint64_t) {});
+  EXPECT_THAT(run().message, HasSubstr("or, up to 1.7, its snapshot fails; SHOW SHARDS tells"));
+}
+
 TEST_F(BackupV1, WhereTheServerKnowsNoneTheAddressIsWrong) {
   wal_->add("a", 1, {100, 50});
   wal_->add("b", 2, {10});

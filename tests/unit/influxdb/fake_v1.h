@@ -137,6 +137,12 @@ class FakeBackupPort {
   void next_refused(int times = 1) {
     next([this](Peer&, std::uint64_t id) { wal_->close_open_segment(id); }, times);
   }
+  // Answers the question which shards there are: {"plant/autogen/7"}. As long as this was not
+  // called, it has no answer, as of a server that does not know the question.
+  void lists(std::vector<std::string> paths) {
+    const MutexLock lock(mutex_);
+    listed_ = std::move(paths);
+  }
   // The ids asked for, in order.
   [[nodiscard]] std::vector<std::uint64_t> asked() {
     const MutexLock lock(mutex_);
@@ -151,6 +157,7 @@ class FakeBackupPort {
   void serve(Peer& peer) {
     const std::string request = peer.read_until("\n");
     const auto line = nlohmann::json::parse(request.substr(std::min<std::size_t>(2, request.size())), nullptr, false);
+    if (request.starts_with("\x03\x03")) return list(peer, line);
     if (!request.starts_with(std::string("\x03\x00", 2))) return peer.reset();
     if (!line.is_object() || line.value("Since", "") != "2100-01-01T00:00:00Z") return;
     const auto id = line.value("ShardID", std::uint64_t{0});
@@ -169,10 +176,17 @@ class FakeBackupPort {
     peer.send(empty_archive());
   }
 
+  void list(Peer& peer, const nlohmann::json& line) {
+    const MutexLock lock(mutex_);
+    if (!listed_ || !line.is_object() || line.value("BackupDatabase", "x") != "") return;
+    peer.send(nlohmann::json{{"Paths", listed_->empty() ? nlohmann::json() : nlohmann::json(*listed_)}}.dump() + "\n");
+  }
+
   std::shared_ptr<FakeWal> wal_;
   Mutex mutex_;
   std::deque<Answer> answers_ WAL_EXPORTER_GUARDED_BY(mutex_);
   std::vector<std::uint64_t> asked_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  std::optional<std::vector<std::string>> listed_ WAL_EXPORTER_GUARDED_BY(mutex_);
   FakeServer server_;  // last: its thread ends before what it uses
 };
 
