@@ -241,7 +241,7 @@ void Control::tell_decision(Now now) {
 
 void Control::act(Now now) {
   if (parts_.decision.action != policy::Action::checkpoint || !parts_.acts_unasked ||
-      parts_.restarter.holds_checkpoints(Asker::nobody)) {
+      parts_.restarter.holds_checkpoints(Asker::nobody) || parts_.requests.awaits_checkpoint()) {
     return;
   }
   parts_.checkpointer.begin(parts_, *parts_.decision.reason, Asker::nobody, influxdb::NudgeMode::patient, "policy",

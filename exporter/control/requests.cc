@@ -163,6 +163,12 @@ void Requests::answer(Parts& parts, Now now) {
   std::erase_if(waiting_, [&](Waiting& waiting) { return advance(parts, waiting, now); });
 }
 
+bool Requests::awaits_checkpoint() const {
+  return std::any_of(waiting_.begin(), waiting_.end(), [](const Waiting& waiting) {
+    return waiting.phase == Phase::sample && std::holds_alternative<view::CheckpointCommand>(waiting.command);
+  });
+}
+
 SteadyTime Requests::next() const {
   SteadyTime next = SteadyTime::max();
   for (const Waiting& waiting : waiting_) next = std::min(next, waiting.deadline);

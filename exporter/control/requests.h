@@ -35,6 +35,8 @@ class Requests {
   void answer(Parts& parts, Now now);
 
   [[nodiscard]] bool empty() const { return waiting_.empty(); }
+  // Somebody's checkpoint begins with the next sample, so the policy begins none.
+  [[nodiscard]] bool awaits_checkpoint() const;
   // The first of all deadlines.
   [[nodiscard]] SteadyTime next() const;
 

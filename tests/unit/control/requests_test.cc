@@ -214,6 +214,28 @@ TEST_F(Asked, ComesBeforeThePolicyThatWantsTheSame) {
   EXPECT_EQ(bench.wanted.checkpoints.at(0).reason, Reason::manual);
 }
 
+TEST_F(Asked, ComesBeforeThePolicyAlsoWhileItWaitsForItsSample) {
+  bench.settings.rules.thresholds.max_files = 3;
+  bench.settings.rules.sample_interval = 30min;
+  bench.wal = segments(5);
+  bench.checkpoint_does = [](const RunCheckpoint&) {
+    influxdb::Outcome outcome;
+    outcome.kind = OutcomeKind::succeeded;
+    return outcome;
+  };
+  bench.start();
+  ASSERT_EQ(bench.wanted.checkpoints.size(), 1U);
+  bench.answers.samples = false;
+  bench.answers.checkpoints = false;
+  bench.freeze(bench.settings.rules.cooldown);
+  const auto request = bench.checkpoint({.wait = 0s});
+  EXPECT_EQ(bench.wanted.checkpoints.size(), 1U) << "the policy's turn comes after that";
+  bench.give_sample();
+  EXPECT_EQ(answer(request)->state, State::running);
+  ASSERT_EQ(bench.wanted.checkpoints.size(), 2U);
+  EXPECT_EQ(bench.wanted.checkpoints.at(1).reason, Reason::manual);
+}
+
 TEST_F(Asked, ABackoffHoldsBackUnlessItIsOverridden) {
   bench.checkpoint_does = [](const RunCheckpoint&) { return influxdb::Outcome{}; };
   bench.start();
