@@ -29,6 +29,12 @@ ShardEntry* entry_of(ShardBook& book, const wal::ShardKey& shard) {
   return book.entries.size() < kMostShardEntries ? &book.entries[shard] : nullptr;
 }
 
+// How long it is left alone, from its last question on.
+Duration wait_of(const ShardEntry& entry) {
+  if (entry.state != ShardState::pending) return kLookAgainAfter;
+  return backoff(kFirstShardWait, kLongestShardWait, entry.failures + 1 - kMostShardFailures);
+}
+
 std::string shortened(std::string why) {
   why = to_valid_utf8(why);
   if (why.size() > kLongestWhy) why = to_valid_utf8(why.substr(0, kLongestWhy));
@@ -113,9 +119,7 @@ ShardBook after_failure(ShardBook book, const wal::Shard& shard, std::string why
   entry->failures = std::min(entry->failures + 1, kMostShardFailures + 100);
   entry->proven_on = segments_mark(shard, ShardState::pending);
   entry->why = shortened(std::move(why));
-  if (entry->is_failing()) {
-    entry->next_try = now + backoff(kFirstShardWait, kLongestShardWait, entry->failures + 1 - kMostShardFailures);
-  }
+  if (entry->is_failing()) entry->next_try = now + wait_of(*entry);
   return book;
 }
 
@@ -137,7 +141,7 @@ ShardBook after_sample(ShardBook book, const wal::Sample& sample, Time now) {
     ShardEntry& entry = found->second;
     if (entry.proven_on != segments_mark(shard, entry.state)) continue;
     entry.since = std::min(entry.since, now);
-    if (entry.next_try) *entry.next_try = std::min(*entry.next_try, now + kLongestShardWait);
+    if (entry.next_try) *entry.next_try = std::min(*entry.next_try, now + wait_of(entry));
     left.insert(book.entries.extract(found));
   }
   book.entries = std::move(left);

@@ -132,13 +132,18 @@ TEST(ShardBookFailures, AreForgottenWithASuccess) {
   EXPECT_THAT(book.entries, IsEmpty());
 }
 
-TEST(ShardBookFailures, WaitNoLongerThanADayWhenTheClockWasSetBack) {
+TEST(ShardBookFailures, WaitNoLongerThanTheirOwnLengthWhenTheClockWasSetBack) {
   const auto sample = sample_with({shard_of("plant", 1, 5)});
   ShardBook book;
-  for (int i = 0; i < 3; ++i) book = after_failure(std::move(book), sample.shards[0], "", kStart + hours(1000));
-  book = after_sample(std::move(book), sample, kStart);
-  EXPECT_EQ(book.entries.at(kPlant).next_try, kStart + hours(24));
-  EXPECT_EQ(book.entries.at(kPlant).since, kStart);
+  for (const Duration length : {minutes(0), minutes(0), minutes(30), minutes(60)}) {
+    book = after_failure(std::move(book), sample.shards[0], "", kStart + hours(1000));
+    const ShardBook back = after_sample(book, sample, kStart);
+    EXPECT_EQ(back.entries.at(kPlant).since, kStart);
+    if (length == Duration::zero()) continue;
+    EXPECT_EQ(back.entries.at(kPlant).next_try, kStart + length);
+  }
+  for (int i = 0; i < 10; ++i) book = after_failure(std::move(book), sample.shards[0], "", kStart + hours(1000));
+  EXPECT_EQ(after_sample(std::move(book), sample, kStart).entries.at(kPlant).next_try, kStart + hours(24));
 }
 
 TEST(ShardBookCopies, OfTwoFoldersWithOneNumberTheLastWrittenCounts) {
