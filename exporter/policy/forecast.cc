@@ -7,7 +7,7 @@ namespace wal_exporter::policy {
 namespace {
 
 constexpr double kNotInSight = std::numeric_limits<double>::infinity();
-constexpr std::size_t kMostPoints = 2048;
+constexpr std::size_t kMostPoints = 1024;
 
 // Peaks that differ by less are taken for the same height: a sample meets each somewhere.
 constexpr double kSameHeight = 1.1;

@@ -136,7 +136,7 @@ TEST(GrowthHistory, ManyPointsInAShortTimeAreBoundedAndKeepTheOldOnes) {
   for (std::uint64_t i = 1; i <= 200'000; ++i) {
     add(points, minutes(59) + std::chrono::microseconds(i * 200), {i, i * 10});
   }
-  EXPECT_LE(points.points().size(), 2048U);
+  EXPECT_LE(points.points().size(), 1024U);
   EXPECT_EQ(points.points().front().time, kStart);
   EXPECT_EQ(points.points().back().pending.files, 200'000U);
   EXPECT_NEAR(growth(points, hours(1)).value().files_per_second, 200'000 / (59 * 60 + 40.0), 0.01);
@@ -145,7 +145,7 @@ TEST(GrowthHistory, ManyPointsInAShortTimeAreBoundedAndKeepTheOldOnes) {
 TEST(GrowthHistory, AnHourOfPointsFourTimesASecondIsBoundedAndStillAnHourLong) {
   GrowthHistory points = history();
   for (std::uint64_t i = 0; i <= 4 * 3600 * 2; ++i) add(points, milliseconds(250 * i), {i, 0});
-  EXPECT_LE(points.points().size(), 2048U);
+  EXPECT_LE(points.points().size(), 1024U);
   EXPECT_NEAR(growth(points, hours(1)).value().files_per_second, 4, 0.001);
   const Duration length = points.points().back().time - points.points().front().time;
   EXPECT_GE(length, hours(1) - seconds(4));
