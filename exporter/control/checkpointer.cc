@@ -61,11 +61,15 @@ void remember_shards(Parts& parts, const influxdb::Outcome& outcome, const wal::
                                     [&](const wal::Shard& shard) { return shard.key() == one.shard; });
     if (found == after.shards.end()) continue;
     switch (one.end) {
-      case ShardEnd::orphaned:
+      case ShardEnd::orphaned: {
+        const auto entry = book.entries.find(one.shard);
+        const bool known = entry != book.entries.end() && entry->second.state == wal::ShardState::orphaned;
         book = policy::set_apart(std::move(book), *found, wal::ShardState::orphaned, one.message, now.wall);
+        if (known) break;
         parts.ledger.log()->warn("Shard {} is set apart: {} [{}]", policy::name_of(one.shard), one.message,
                                  parts.settings.name);
         break;
+      }
       case ShardEnd::kept_open:
         book = policy::set_apart(std::move(book), *found, wal::ShardState::kept_open, one.message, now.wall);
         break;

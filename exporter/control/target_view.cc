@@ -47,7 +47,7 @@ void add_shards(const Parts& parts, view::TargetView& view) {
       one.why = found->second.why;
       if (found->second.is_failing()) ++view.failing_shards;
     } else {
-      one.why = "another folder has its number, so it is a copy, which InfluxDB does not read";
+      one.why = policy::why_not_counted(*view.sample, shard).why;
     }
     auto& list = shard.state == wal::ShardState::pending ? view.shards : others;
     if (list.size() < kMostShards) list.push_back(std::move(one));

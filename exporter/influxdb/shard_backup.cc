@@ -64,6 +64,11 @@ constexpr ShardEnd kWorstFirst[] = {ShardEnd::failed, ShardEnd::unknown, ShardEn
   return end == ShardEnd::unverified ? OutcomeKind::unverified : OutcomeKind::failed;
 }
 
+[[nodiscard]] std::string copy_of(const wal::ShardKey& shard) {
+  return "its number is that of shard " + shard_name(shard) +
+         ", which InfluxDB emptied in its place: it is a copy, which InfluxDB does not read";
+}
+
 }  // namespace
 
 std::string shard_name(const wal::ShardKey& shard) {
@@ -99,6 +104,7 @@ Outcome ShardBackup::checkpoint(const CheckpointRequest& request, const std::sto
     return outcome;
   }
 
+  run.first = run.observer.latest_ptr();
   run.server_proven = request.server_proven;
   rewrite(run, request);
   std::uint64_t small = 0;
@@ -215,7 +221,7 @@ bool ShardBackup::look_at(Run& run, Asked& asked) {
     question(run, asked);
     return true;
   }
-  if (emptied_twin(run, asked)) return false;
+  if (emptied_twin(run, asked.shard.key())) return false;
   // The server's figures prove it at once; else a moment shows whether it moves.
   const bool may_be_judged = run.figures || clock_->steady() >= asked.asked_at + kMovesWithin;
   if (kind == Answer::Kind::yes && may_be_judged && judge_left(run, asked) == Kept::open) return false;
@@ -277,15 +283,12 @@ bool ShardBackup::is_interrupted(Run& run, const wal::Shard& shard) {
   return !run.ended_by.empty();
 }
 
-std::optional<wal::ShardKey> ShardBackup::emptied_twin(const Run& run, const Asked& asked) const {
-  for (const wal::Shard& shard : asked.before->shards) {
-    if (shard.id != asked.shard.id || shard.key() == asked.shard.key() || shard.pending.files == 0) continue;
-    if (files_left(shard, run.observer.latest()) < shard.pending.files) return shard.key();
-  }
-  for (const Asked& other : run.asked) {
-    if (other.shard.id == asked.shard.id && other.shard.key() != asked.shard.key() && other.persisted) {
-      return other.shard.key();
-    }
+std::optional<wal::ShardKey> ShardBackup::emptied_twin(const Run& run, const wal::ShardKey& shard) {
+  const wal::Sample& now = run.observer.latest();
+  for (const wal::Shard& other : run.first->shards) {
+    if (other.id != shard.id || other.key() == shard || other.pending.files == 0) continue;
+    // Without its folder somebody has moved it away.
+    if (find_shard(now, other) != nullptr && files_left(other, now) < other.pending.files) return other.key();
   }
   return std::nullopt;
 }
@@ -307,10 +310,9 @@ ShardOutcome ShardBackup::outcome_of(const Run& run, const Asked& asked, bool pr
   if (asked.persisted) return outcome;
   outcome.end = ShardEnd::not_asked;
   if (!asked.answer) return outcome;
-  if (const auto twin = emptied_twin(run, asked)) {
+  if (const auto twin = emptied_twin(run, asked.shard.key())) {
     outcome.end = ShardEnd::orphaned;
-    outcome.message = "its number is that of shard " + shard_name(*twin) +
-                      ", which InfluxDB emptied in its place: it is a copy, which InfluxDB does not read";
+    outcome.message = copy_of(*twin);
     return outcome;
   }
   const std::optional<bool> known = is_known(run, asked.shard.key());
@@ -394,6 +396,13 @@ Outcome ShardBackup::conclude(Run& run, Outcome outcome) const {
   }
   outcome.reclaimed = prove(shards, run.observer.latest().shards).reclaimed;
 
+  // What was left alone because another folder has its number. One that lost files itself is no copy.
+  for (ShardOutcome& one : outcome.shards) {
+    const wal::Shard* then = find_shard(*run.first, one.shard);
+    const auto twin = emptied_twin(run, one.shard);
+    if (!twin || then == nullptr || files_left(*then, run.observer.latest()) < then->pending.files) continue;
+    one = {one.shard, ShardEnd::orphaned, copy_of(*twin)};
+  }
   std::uint64_t done = 0;
   std::uint64_t apart = 0;
   std::uint64_t left = 0;
@@ -412,7 +421,8 @@ Outcome ShardBackup::conclude(Run& run, Outcome outcome) const {
   };
   const auto remark = [&](ShardEnd end, std::string_view what) {
     const auto count = static_cast<std::uint64_t>(
-        std::count_if(outcome.shards.begin(), outcome.shards.end(), [&](const auto& one) { return one.end == end; }));
+        std::count_if(outcome.shards.begin() + static_cast<std::ptrdiff_t>(before), outcome.shards.end(),
+                      [&](const auto& one) { return one.end == end; }));
     if (count == 0) return;
     outcome.message += "; " + count_of(count, "shard") + " " + std::string(what) + (count > 1 ? ", first " : ": ") +
                        shard_name(first(end)->shard);

@@ -98,6 +98,7 @@ class ShardBackup : public CheckpointMethod {
   };
   struct Run {
     RunObserver observer;
+    std::shared_ptr<const wal::Sample> first{};
     std::vector<Asked> asked{};
     std::uint64_t steps = 0;
     std::string ended_by{};  // why not every shard was asked, or looked after; empty: each was
@@ -125,7 +126,8 @@ class ShardBackup : public CheckpointMethod {
   // Of one that is left though it was answered with a yes.
   [[nodiscard]] Kept judge_left(const Run& run, const Asked& asked) const;
   [[nodiscard]] ShardOutcome outcome_of(const Run& run, const Asked& asked, bool proven) const;
-  [[nodiscard]] std::optional<wal::ShardKey> emptied_twin(const Run& run, const Asked& asked) const;
+  // Another folder with the shard's number, which InfluxDB emptied.
+  [[nodiscard]] static std::optional<wal::ShardKey> emptied_twin(const Run& run, const wal::ShardKey& shard);
   [[nodiscard]] Outcome conclude(Run& run, Outcome outcome) const;
 
   const std::shared_ptr<wal::WalSource> source_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 
@@ -15,7 +16,7 @@ using Json = nlohmann::json;
 using wal::ShardState;
 
 constexpr std::size_t kLongestWhy = 400;  // bytes
-// As many as a sample takes of any kind.
+// As many as a sample takes of any kind: they name the first ones, the metrics and the API have them all.
 constexpr std::size_t kMostNotes = 20;
 
 // FNV-1a: the same in every build, because it is kept.
@@ -57,20 +58,16 @@ Twins twins_of(std::vector<wal::Shard>& shards) {
   return twins;
 }
 
-// Notes name the first ones; the metrics and the API have them all.
-void note(wal::Sample& sample, std::string text) {
-  if (sample.notes.size() < kMostNotes) sample.notes.push_back(std::move(text));
-}
-
-// Whether its own folder would be the one that the server writes to, before `other`. A copy
-// keeps its times; then the shorter name is taken to be the first one.
-bool is_before(const wal::Shard& one, const wal::Shard& other) {
-  if (one.state != other.state) return one.state == ShardState::pending;
+// Of two folders with one number: whether this is the one to count.
+bool counts_before(const wal::Shard& one, const wal::Shard& other) {
+  const auto doubts = [](const wal::Shard& shard) {
+    return std::tuple(shard.state == ShardState::orphaned, shard.has_data == false, shard.has_data != true,
+                      shard.stray_name);
+  };
+  if (doubts(one) != doubts(other)) return doubts(one) < doubts(other);
   const Time written = newest_write(one);
   const Time other_written = newest_write(other);
-  if (written != other_written) return written > other_written;
-  if (one.database.size() != other.database.size()) return one.database.size() < other.database.size();
-  return one.key() < other.key();
+  return written != other_written ? written > other_written : one.key() < other.key();
 }
 
 Time time_from(const Json& json, const char* key) {
@@ -157,22 +154,37 @@ bool concerns(const ShardBook& book, const wal::Sample& sample) {
   return std::adjacent_find(ids.begin(), ids.end()) != ids.end();
 }
 
+NotCounted why_not_counted(const wal::Sample& sample, const wal::Shard& folder) {
+  const wal::Shard* counted = nullptr;
+  for (const wal::Shard& one : sample.shards) {
+    if (one.id != folder.id || one.key() == folder.key()) continue;
+    if (counted == nullptr || counts_before(one, *counted)) counted = &one;
+  }
+  if (counted == nullptr) return {};
+  const std::string name = name_of(counted->key());
+  if (counted->state == ShardState::orphaned) {
+    return {"its number is that of shard " + name + ", which InfluxDB does not know either", true};
+  }
+  if (counted->has_data == true && folder.has_data == false) {
+    return {"its number is that of shard " + name +
+                ", which has a folder in the data directory while this one has none: it is a copy, which InfluxDB does "
+                "not read",
+            true};
+  }
+  return {"shard " + name + ", which is counted, has the same number; InfluxDB reads only one of the two, and " +
+          (sample.bucket_ids ? "its data directory" : "SHOW SHARDS") + " tells which"};
+}
+
 wal::Sample apply(const ShardBook& book, wal::Sample sample) {
-  std::map<const wal::Shard*, std::string> why;
   for (wal::Shard& shard : sample.shards) {
     const auto found = book.entries.find(shard.key());
-    if (found == book.entries.end()) continue;
-    shard.state = found->second.state;
-    why[&shard] = found->second.why;
+    if (found != book.entries.end()) shard.state = found->second.state;
   }
   for (auto& [id, folders] : twins_of(sample.shards)) {
-    wal::Shard* real = *std::min_element(folders.begin(), folders.end(),
-                                         [](const auto* one, const auto* other) { return is_before(*one, *other); });
+    const wal::Shard* counted = *std::min_element(
+        folders.begin(), folders.end(), [](const auto* one, const auto* other) { return counts_before(*one, *other); });
     for (wal::Shard* folder : folders) {
-      if (folder == real) continue;
-      folder->state = ShardState::orphaned;
-      why[folder] =
-          "its number is that of shard " + name_of(real->key()) + ", so it is a copy, which InfluxDB does not read";
+      if (folder != counted) folder->state = ShardState::orphaned;
     }
   }
   sample.pending = {};
@@ -182,9 +194,14 @@ wal::Sample apply(const ShardBook& book, wal::Sample sample) {
   for (const wal::Shard& shard : sample.shards) {
     if (shard.state == ShardState::orphaned) {
       sample.orphaned += shard.pending;
-      if (shard.pending.files == 0) continue;
-      note(sample, "Shard " + name_of(shard.key()) + " is not counted: " + why[&shard] +
-                       "; if it is not needed, move its folder out of the WAL directory with InfluxDB stopped");
+      if (shard.pending.files == 0 || sample.notes.size() >= kMostNotes) continue;
+      const auto found = book.entries.find(shard.key());
+      const bool shown = found != book.entries.end() && found->second.state == ShardState::orphaned;
+      const NotCounted reason = shown ? NotCounted{found->second.why, true} : why_not_counted(sample, shard);
+      sample.notes.push_back(
+          "Shard " + name_of(shard.key()) + " is not counted: " + reason.why +
+          (reason.is_copy ? "; if it is not needed, move its folder out of the WAL directory with InfluxDB stopped"
+                          : ""));
     }
     if (shard.state == ShardState::kept_open) sample.kept_open += shard.pending;
     if (shard.state != ShardState::pending) continue;

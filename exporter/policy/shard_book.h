@@ -73,9 +73,16 @@ struct ShardBook {
 [[nodiscard]] ShardBook after_sample(ShardBook book, const wal::Sample& sample, Time now);
 
 // The sample with each shard's state, and without what is set apart in `pending`. Of
-// several folders with one shard's number the one that was written last counts; the others
-// are copies, which no server reads.
+// several folders with one shard's number InfluxDB reads one, so one counts: that which the
+// data directory has too, else the one that was written last.
 [[nodiscard]] wal::Sample apply(const ShardBook& book, wal::Sample sample);
+// Why the folder, which no entry sets apart, does not count: another one has its number. Names
+// it a copy only where the data directory proves it. `sample`: as apply() left it.
+struct NotCounted {
+  std::string why;
+  bool is_copy = false;
+};
+[[nodiscard]] NotCounted why_not_counted(const wal::Sample& sample, const wal::Shard& folder);
 // Whether apply() would change anything.
 [[nodiscard]] bool concerns(const ShardBook& book, const wal::Sample& sample);
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/text.h"
@@ -38,6 +39,22 @@ bool belongs_to(const fs::path& data, int root, const Sample& sample) {
   });
 }
 
+// Of several folders with one number InfluxDB reads the one that has a folder here, too.
+void look_for_twins(const fs::path& data, Sample& sample) {
+  std::unordered_map<std::uint64_t, std::size_t> folders;
+  for (const Shard& shard : sample.shards) ++folders[shard.id];
+  for (Shard& shard : sample.shards) {
+    if (folders[shard.id] < 2) continue;
+    struct stat status {};
+    const fs::path folder = data / shard.database / shard.retention_policy / std::to_string(shard.id);
+    if (::stat(folder.c_str(), &status) == 0) {
+      shard.has_data = S_ISDIR(status.st_mode);
+    } else if (errno == ENOENT || errno == ENOTDIR) {
+      shard.has_data = false;
+    }
+  }
+}
+
 }  // namespace
 
 void find_data_disk(int root, const Options& options, Sample& sample) {
@@ -63,6 +80,7 @@ void find_data_disk(int root, const Options& options, Sample& sample) {
   sample.data_filesystem_avail_bytes = sample.has_own_filesystem ? static_cast<std::uint64_t>(space.f_bavail) *
                                                                        static_cast<std::uint64_t>(space.f_frsize)
                                                                  : sample.filesystem_avail_bytes;
+  look_for_twins(data, sample);
 }
 
 }  // namespace wal_exporter::wal

@@ -8,7 +8,7 @@
 
 namespace wal_exporter::wal {
 
-// Fills sample.data_filesystem_avail_bytes and sample.has_own_filesystem; `root` is the WAL's
+// Fills sample.data_filesystem_avail_bytes, sample.has_own_filesystem, and has_data of its shards; `root` is the WAL's
 // open directory, whose free bytes and shards are in the sample. Data that was set and can't
 // be found gets a note; data that was not set and is not found is not known.
 void find_data_disk(int root, const Options& options, Sample& sample);

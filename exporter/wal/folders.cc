@@ -67,11 +67,14 @@ class Walk {
     std::vector<Entry> entries;
     auto listed = for_each_entry(fd, above.path, stop_, [&](std::string_view name, EntryType type) {
       const bool link = type == EntryType::symlink;
-      if ((link || type == EntryType::directory) && may_be_folder(level + 1, name, top_, above.path)) {
+      const bool folder = link || type == EntryType::directory;
+      if (folder && may_be_folder(level + 1, name, top_, above.path)) {
         entries.push_back({std::string(name), link});
-      } else {
-        ++foreign_;
+        return;
       }
+      ++foreign_;
+      // A person would take it for a shard.
+      if (folder && level + 1 == kShardLevel && parse_number(name)) add_stray(above.path / name);
     });
     if (!listed) return listed;
     // What is a folder by itself before what leads to it.
@@ -195,11 +198,15 @@ bool may_be_folder(int level, std::string_view name, const std::filesystem::path
   return !(name.starts_with('#') && parent == top / kLostAndFound);
 }
 
-std::optional<std::uint64_t> parse_shard_name(std::string_view name) {
+std::optional<std::uint64_t> parse_number(std::string_view digits) {
   std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-  if (name.empty() || error != std::errc{} || end != name.data() + name.size()) return std::nullopt;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (digits.empty() || error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
   return number;
+}
+
+std::optional<std::uint64_t> parse_shard_name(std::string_view name) {
+  return name.size() > 1 && name.front() == '0' ? std::nullopt : parse_number(name);
 }
 
 Result<void> for_each_shard(int root, const std::filesystem::path& path, Sample& sample, const std::stop_token& stop,

@@ -33,7 +33,9 @@ inline constexpr int kShardLevel = 3;
 [[nodiscard]] bool may_be_folder(int level, std::string_view name, const std::filesystem::path& top,
                                  const std::filesystem::path& parent);
 
-// "12" -> 12; nullopt: no shard's name.
+// "12" -> 12, "0012" -> 12; nullopt: no number of 64 bits.
+[[nodiscard]] std::optional<std::uint64_t> parse_number(std::string_view digits);
+// The same without leading zeros: InfluxDB opens the folder that it has named itself.
 [[nodiscard]] std::optional<std::uint64_t> parse_shard_name(std::string_view name);
 
 struct ShardFolder {

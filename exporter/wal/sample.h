@@ -111,6 +111,9 @@ struct Shard {
   Extent pending;                 // segments with data, whatever they count as
   std::vector<Segment> segments;  // by number; the last one is the open one
   ShardState state = ShardState::pending;
+  // Of a shard whose number another folder has as well: has the data directory its folder? nullopt: not known.
+  std::optional<bool> has_data{};
+  bool stray_name = false;  // that of a folder of other programs, see folders.h
 
   [[nodiscard]] ShardKey key() const { return {database, retention_policy, id}; }
 

@@ -112,6 +112,7 @@ class SegmentSource final : public WalSource {
   Result<void> shard(int fd, const ShardFolder& folder, Sample& sample, const Memory& before, Memory& now,
                      const std::stop_token& stop) {
     Shard shard{folder.database, folder.retention_policy, folder.id, {}, {}};
+    shard.stray_name = is_stray_name(folder.database) || is_stray_name(folder.retention_policy);
     const std::filesystem::path& path = folder.path;
     std::vector<std::pair<std::uint64_t, std::string>> names;
     auto listed = for_each_entry(fd, path, stop, [&](std::string_view name, EntryType type) {
@@ -237,7 +238,7 @@ class SegmentSource final : public WalSource {
 std::optional<std::uint64_t> parse_segment_name(std::string_view name) {
   constexpr std::string_view suffix = ".wal";
   if (name.size() < 1 + 5 + suffix.size() || name.front() != '_' || !name.ends_with(suffix)) return std::nullopt;
-  return parse_shard_name(name.substr(1, name.size() - 1 - suffix.size()));
+  return parse_number(name.substr(1, name.size() - 1 - suffix.size()));
 }
 
 std::shared_ptr<WalSource> make_segment_source(Options options, std::shared_ptr<Clock> clock) {

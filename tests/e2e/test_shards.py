@@ -4,11 +4,13 @@ not know, and a copy. The others are emptied all the same."""
 
 import os
 import shutil
+import subprocess
 import sys
+import tempfile
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from harness import MIB, Case, main, settings, target  # noqa: E402
+from harness import MIB, PROGRAM, Case, main, settings, target  # noqa: E402
 
 
 class Shards(Case):
@@ -70,6 +72,9 @@ class Shards(Case):
         shutil.copytree(folder, copy)
         shutil.copytree(folder, orphan)
         self.until(lambda: self.files(exporter, "orphaned") == 1, "the copy, which needs no checkpoint to be told")
+        only, = exporter.target("plant")["shards"]
+        self.assertEqual(only["shard"], "good.bak/autogen/" + os.path.basename(folder))
+        self.assertIn("has a folder in the data directory", only["why"])
         run = self.checkpoint(exporter)
         self.assertEqual(run["outcome"], "succeeded", run)
         self.assertIn("1 shard set apart: old/autogen/66: InfluxDB does not know this shard", run["message"])
@@ -83,6 +88,47 @@ class Shards(Case):
         run = self.checkpoint(exporter)
         self.assertEqual(run["message"].count("set apart"), 0, "it is named once: " + run["message"])
         self.assertTrue(exporter.post("/api/v1/targets/plant/prepare-restart?max_wait=10s").json["safe"])
+
+
+class Once(Case):
+    """--once on WALs that nobody writes to: folders with one number."""
+
+    def once(self, *shards, data=()):
+        root = tempfile.mkdtemp(dir=self.folder)
+        for age, (shard, count) in enumerate(reversed(shards)):  # the first one was written to last
+            folder = os.path.join(root, "wal", shard)
+            os.makedirs(folder)
+            for number in range(1, count + 1):
+                path = os.path.join(folder, f"_{number:05}.wal")
+                with open(path, "wb") as file:
+                    file.write(b"\x01" + (300).to_bytes(4, "big") + bytes(300))
+                os.utime(path, (1600000000 + age * 1000 + number,) * 2)
+        for shard in data:
+            os.makedirs(os.path.join(root, "data", shard))
+        wal = os.path.join(root, "wal")
+        ran = subprocess.run([PROGRAM, "--once", "--wal.directory=" + wal, "--state.directory=" + self.folder + "/state"],
+                             capture_output=True, text=True, timeout=60, check=False)
+        return ran.stdout + ran.stderr
+
+    def test_which_of_two_folders_is_the_copy_is_not_guessed(self):
+        text = self.once(("mill.old/autogen/17", 25), ("mill/autogen/17", 20))
+        self.assertIn("25 files", text)
+        self.assertIn("SHOW SHARDS tells which", text)
+        self.assertNotIn("copy", text)
+        self.assertNotIn("move its folder", text)
+
+    def test_the_data_directory_beside_tells(self):
+        for copy in ("mill.old", "aaa"):
+            text = self.once((f"{copy}/autogen/17", 25), ("mill/autogen/17", 20), data=("mill/autogen/17",))
+            self.assertIn("20 files", text)
+            self.assertIn(f"Shard {copy}/autogen/17 is not counted: its number is that of shard mill/autogen/17", text)
+
+    def test_strays_do_not_stand_in_for_shards(self):
+        text = self.once((".snapshot/autogen/9", 49), ("mill/autogen/9", 40), ("mill/autogen/09", 3))
+        self.assertIn("40 files", text)
+        self.assertIn("Shard .snapshot/autogen/9 is not counted", text)
+        self.assertIn("passed over, no shard of InfluxDB in it: mill/autogen/09", text)
+        self.assertNotIn("move its folder", text)
 
 
 if __name__ == "__main__":

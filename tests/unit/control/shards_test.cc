@@ -156,6 +156,32 @@ TEST_F(Shards, ThatFailMakeARestartUnsafeThoughTheOthersArePersisted) {
   EXPECT_THAT(answer.message, HasSubstr("the snapshot of shard db/autogen/1 fails"));
 }
 
+// Nobody moves the wrong one away.
+TEST_F(Shards, WithOneNumberAreShownWithoutAWordOfACopyAsLongAsNothingProvesIt) {
+  bench.wal = shards(2);
+  bench.wal->shards[1].id = 1;
+  bench.wal->shards[1].database = "db.old";
+  bench.settings.rules.thresholds.max_files = 100;
+  bench.start();
+  EXPECT_EQ(bench.view()->shards.at(0).why,
+            "shard db/autogen/1, which is counted, has the same number; InfluxDB reads only one of the two, and SHOW "
+            "SHARDS tells which");
+  bench.wal->shards[0].has_data = false;
+  bench.wal->shards[1].has_data = true;
+  bench.pass(2min);
+  EXPECT_EQ(bench.view()->shards.at(0).name, "db/autogen/1");
+  EXPECT_THAT(bench.view()->shards.at(0).why, HasSubstr("it is a copy"));
+}
+
+TEST_F(Shards, WhichAreCopiesAreNamedOnceInTheLog) {
+  for (int run = 1; run <= 2; ++run) {
+    bench.wal = shards(5);
+    run == 1 ? bench.start() : bench.pass_until([&] { return bench.open().checkpoint.has_value(); });
+    end_with_first(ShardEnd::orphaned, "it is a copy");
+  }
+  EXPECT_EQ(bench.logged("Shard db/autogen/1 is set apart: it is a copy"), 1U);
+}
+
 TEST_F(Shards, OfAServerThatWasNeverProvenAreNotToBlame) {
   bench.wal = shards(3);
   bench.start();

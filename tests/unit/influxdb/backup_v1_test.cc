@@ -509,6 +509,32 @@ TEST_F(BackupV1, AnEmptiedTwinShowsTheCopy) {
   EXPECT_EQ(outcome.shards.back().shard.database, "plant.bak");
 }
 
+// The folder that counts was asked for and emptied, so the other one, which was left alone, is the copy.
+TEST_F(BackupV1, ACheckpointThatEmptiesAFolderShowsThatTheOneLeftAloneIsACopy) {
+  wal_->add("grid", 17, {50, 5});
+  wal_->add("grid.old", 17, {50, 60});
+  wal_->add("wind", 18, {5});
+  const auto outcome = run({.leave_alone = {{"grid.old", "autogen", 17}, {"wind", "autogen", 18}}});
+  EXPECT_EQ(outcome.kind, OutcomeKind::succeeded) << outcome.message;
+  EXPECT_THAT(ends(outcome), ElementsAre(ShardEnd::orphaned, ShardEnd::left_alone, ShardEnd::persisted));
+  EXPECT_THAT(outcome.shards[0].message,
+              HasSubstr("its number is that of shard grid/autogen/17, which InfluxDB emptied "
+                        "in its place: it is a copy"));
+  EXPECT_EQ(outcome.message.find("set apart"), std::string::npos) << "the note about it says so";
+}
+
+// Somebody moves a folder away while its number is asked for.
+TEST_F(BackupV1, AFolderThatIsGoneWasNotEmptied) {
+  wal_->add("grid", 17, {50, 5});
+  wal_->add("grid.old", 17, {50, 60});
+  port_.next([this](Peer& peer, std::uint64_t) {
+    wal_->drop_first(17);
+    peer.send(FakeBackupPort::empty_archive());
+  });
+  const auto outcome = run({.leave_alone = {{"grid.old", "autogen", 17}}});
+  EXPECT_THAT(ends(outcome), ElementsAre(ShardEnd::left_alone, ShardEnd::persisted));
+}
+
 // 1.8 and later leave out a snapshot of their own while another one runs (FACTS.md).
 TEST_F(BackupV1, AYesBeforeTheSnapshotIsLookedAfter) {
   wal_->add("a", 1, {10, 5});

@@ -2,6 +2,7 @@
 // measured on 1.6.7 (exporter/influxdb/FACTS.md).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -54,6 +55,12 @@ class FakeWal final : public wal::WalSource {
   void drop(std::uint64_t id) {
     const MutexLock lock(mutex_);
     std::erase_if(shards_, [&](const wal::Shard& shard) { return shard.id == id; });
+  }
+  // The first of the folders with this number.
+  void drop_first(std::uint64_t id) {
+    const MutexLock lock(mutex_);
+    shards_.erase(
+        std::find_if(shards_.begin(), shards_.end(), [&](const wal::Shard& shard) { return shard.id == id; }));
   }
   void set_free(std::uint64_t bytes) {
     const MutexLock lock(mutex_);

@@ -146,21 +146,78 @@ TEST(ShardBookFailures, WaitNoLongerThanTheirOwnLengthWhenTheClockWasSetBack) {
   EXPECT_EQ(after_sample(std::move(book), sample, kStart).entries.at(kPlant).next_try, kStart + hours(24));
 }
 
-TEST(ShardBookCopies, OfTwoFoldersWithOneNumberTheLastWrittenCounts) {
-  const wal::Sample seen = apply({}, sample_with({shard_of("plant", 7, 20, 2), shard_of("plant.bak", 7, 20, 1)}));
+constexpr const char* kMoveIt = "move its folder out of the WAL directory";
+
+TEST(ShardBookCopies, OfTwoFoldersWithOneNumberTheLastWrittenCountsAndNoneIsCalledTheCopy) {
+  const wal::Sample seen = apply({}, sample_with({shard_of("grid", 17, 25, 1), shard_of("grid.old", 17, 20, 40)}));
   EXPECT_EQ(seen.pending, (wal::Extent{20, 200}));
-  EXPECT_EQ(seen.orphaned, (wal::Extent{20, 200}));
-  EXPECT_EQ(seen.shards[1].state, ShardState::orphaned);
-  EXPECT_THAT(seen.notes, ElementsAre(HasSubstr("Shard plant.bak/autogen/7 is not counted: its number is that of shard "
-                                                "plant/autogen/7, so it is a copy")));
-  EXPECT_THAT(left_alone({}, seen, kStart), ElementsAre(ShardKey{"plant.bak", "autogen", 7}));
+  EXPECT_EQ(seen.orphaned, (wal::Extent{25, 250}));
+  EXPECT_EQ(seen.shards[0].state, ShardState::orphaned);
+  EXPECT_THAT(seen.notes,
+              ElementsAre("Shard grid/autogen/17 is not counted: shard grid.old/autogen/17, which is counted, has the "
+                          "same number; InfluxDB reads only one of the two, and SHOW SHARDS tells which"));
+  EXPECT_THAT(left_alone({}, seen, kStart), ElementsAre(ShardKey{"grid", "autogen", 17}));
 }
 
-TEST(ShardBookCopies, ThatKeptTheirTimesAreTheOnesWithTheLongerName) {
+TEST(ShardBookCopies, OfBucketsTheDataDirectoryTells) {
+  auto sample = sample_with({shard_of("00000000000000aa", 17, 2), shard_of("00000000000000bb", 17, 2)});
+  sample.bucket_ids = true;
+  EXPECT_THAT(apply({}, sample).notes, ElementsAre(HasSubstr("only one of the two, and its data directory tells")));
+}
+
+TEST(ShardBookCopies, ThatKeptTheirTimesAreCountedOnce) {
   const wal::Sample seen =
-      apply({}, sample_with({shard_of("a.old", 7, 2), shard_of("plant", 7, 2), shard_of("b", 7, 2)}));
+      apply({}, sample_with({shard_of("a.old", 7, 2), shard_of("cellar", 7, 2), shard_of("b", 7, 2)}));
   EXPECT_EQ(seen.pending.files, 2U);
-  EXPECT_EQ(seen.shards[2].state, ShardState::pending);
+  EXPECT_EQ(seen.orphaned.files, 4U);
+  for (const std::string& text : seen.notes) EXPECT_EQ(text.find(kMoveIt), std::string::npos) << text;
+}
+
+// A copy that was made later, or whose name sorts first.
+TEST(ShardBookCopies, AreNamedWhereTheDataDirectoryHasTheOther) {
+  auto sample = sample_with({shard_of("aaa", 17, 25, 40), shard_of("grid", 17, 20)});
+  sample.shards[0].has_data = false;
+  sample.shards[1].has_data = true;
+  const wal::Sample seen = apply({}, sample);
+  EXPECT_EQ(seen.shards[0].state, ShardState::orphaned);
+  EXPECT_EQ(seen.shards[1].state, ShardState::pending);
+  ASSERT_THAT(seen.notes, SizeIs(1));
+  EXPECT_THAT(seen.notes[0], HasSubstr("Shard aaa/autogen/17 is not counted: its number is that of shard "
+                                       "grid/autogen/17, which has a folder in the data directory while this one has "
+                                       "none: it is a copy, which InfluxDB does not read"));
+  EXPECT_THAT(seen.notes[0], HasSubstr(kMoveIt));
+}
+
+TEST(ShardBookCopies, AreNotNamedWhereTheDataDirectoryHasBothOrNone) {
+  auto sample = sample_with({shard_of("grid", 17, 25), shard_of("grid.bak", 17, 25)});
+  for (const std::optional<bool> has_data : {std::optional(true), std::optional(false), std::optional<bool>()}) {
+    sample.shards[0].has_data = sample.shards[1].has_data = has_data;
+    EXPECT_FALSE(why_not_counted(apply({}, sample), sample.shards[1]).is_copy);
+  }
+  sample.shards[0].has_data = true;  // the other may not be looked at
+  EXPECT_EQ(apply({}, sample).shards[0].state, ShardState::pending);
+  EXPECT_FALSE(why_not_counted(apply({}, sample), sample.shards[1]).is_copy);
+}
+
+TEST(ShardBookCopies, InAFolderOfOtherProgramsAreNotTheOnesThatCount) {
+  auto sample = sample_with({shard_of(".snapshot", 8, 49, 50), shard_of("meter", 8, 40)});
+  sample.shards[0].stray_name = true;
+  EXPECT_EQ(apply({}, sample).pending.files, 40U);
+}
+
+TEST(ShardBookCopies, OfOneThatIsKeptOpenDoNotTakeItsPlace) {
+  const auto sample = sample_with({shard_of("grid", 17, 1, 5), shard_of("grid.bak", 17, 1)});
+  const ShardBook book = set_apart({}, sample.shards[0], ShardState::kept_open, "", kStart);
+  const wal::Sample seen = apply(book, sample);
+  EXPECT_EQ(seen.kept_open.files, 1U);
+  EXPECT_EQ(seen.orphaned.files, 1U);
+}
+
+TEST(ShardBookCopies, OfAnOrphanAreOrphansToo) {
+  const auto sample = sample_with({shard_of("grid", 17, 2), shard_of("grid.bak", 17, 2)});
+  ShardBook book = set_apart({}, sample.shards[0], ShardState::orphaned, "unknown", kStart);
+  book = set_apart(std::move(book), sample.shards[1], ShardState::orphaned, "unknown", kStart);
+  EXPECT_EQ(apply(book, sample).orphaned.files, 4U);
 }
 
 // The run asked for the number, and the other folder was emptied.

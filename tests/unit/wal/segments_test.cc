@@ -454,6 +454,49 @@ TEST_F(Segments, StrayFoldersArePassedOverWithANote) {
   EXPECT_THAT(look()->notes[0], HasSubstr("@eaDir"));
 }
 
+// A server names the folder itself, without zeros in front, and opens it by that name.
+TEST_F(Segments, ANumberWithZerosInFrontIsNoShard) {
+  tree_.write("meter/autogen/5/_00001.wal", entry(10));
+  tree_.write("meter/autogen/05/_00001.wal", entry(20));
+  tree_.write("meter/autogen/006/_00001.wal", entry(20));
+  tree_.write("meter/autogen/07", "a file");
+  const auto sample = look();
+  EXPECT_EQ(sample->pending, (Extent{1, 10}));
+  ASSERT_THAT(sample->shards, SizeIs(1));
+  ASSERT_THAT(sample->notes, SizeIs(1));
+  EXPECT_THAT(sample->notes[0], HasSubstr("passed over, no shard of InfluxDB in it: "));
+  EXPECT_THAT(sample->notes[0], HasSubstr("meter/autogen/05"));
+  EXPECT_THAT(sample->notes[0], HasSubstr("meter/autogen/006"));
+  EXPECT_EQ(sample->notes[0].find("meter/autogen/07"), std::string::npos);
+}
+
+// By what they have in the data directory, the one that is set or data/ beside the WAL.
+TEST_F(Segments, FoldersWithOneNumberAreToldApartByTheDataDirectory) {
+  for (const char* database : {"wal/aaa", "wal/grid", "wal/.snapshot"}) {
+    tree_.write(std::string(database) + "/autogen/17/_00001.wal", entry(10));
+  }
+  tree_.write("wal/grid/autogen/18/_00001.wal", entry(10));
+  const auto has_data = [&](const std::filesystem::path& data) {
+    Options options{tree_.root() / "wal", Integrity::off};
+    options.data_directory = data;
+    const auto sample = make_segment_source(options, std::make_shared<SystemClock>())->take_sample({}).value();
+    std::string out;
+    for (const Shard& shard : sample->shards) {
+      out += shard.database + (shard.stray_name ? " stray" : "") +
+             (!shard.has_data   ? " ?"
+              : *shard.has_data ? " yes"
+                                : " no") +
+             "; ";
+    }
+    return out;
+  };
+  EXPECT_EQ(has_data(""), ".snapshot stray ?; aaa ?; grid ?; grid ?; ");
+  std::filesystem::create_directories(tree_.root() / "data/grid/autogen/17");
+  EXPECT_EQ(has_data(""), ".snapshot stray no; aaa no; grid yes; grid ?; ");
+  std::filesystem::create_directories(tree_.root() / "elsewhere/aaa/autogen/17");
+  EXPECT_EQ(has_data(tree_.root() / "elsewhere"), ".snapshot stray no; aaa yes; grid no; grid ?; ");
+}
+
 TEST_F(Segments, AFolderOfOtherThingsIsPassedOverWithANote) {
   tree_.write("0123456789abcdef/autogen/7/_00001.wal", entry(10));
   tree_.write("backup/list.txt", "x");
