@@ -15,6 +15,8 @@ std::string_view to_string(ErrorKind kind) {
       return "permission";
     case ErrorKind::unavailable:
       return "unavailable";
+    case ErrorKind::reset:
+      return "reset";
     case ErrorKind::timeout:
       return "timeout";
     case ErrorKind::corrupt:

@@ -18,6 +18,7 @@ enum class ErrorKind {
   not_found,    // the thing named does not exist
   permission,   // it exists, but this process may not
   unavailable,  // refused, gone, hung up: trying later can help
+  reset,        // a connection that the other side took back
   timeout,      // no answer within the limit
   corrupt,      // an answer or a file that does not follow its format
   conflict,     // somebody else holds it

@@ -85,8 +85,10 @@ tl::unexpected<Error> Connection::failed(CURLcode code, const char* operation) c
   const std::string text = cause != 0 && code != CURLE_COULDNT_RESOLVE_HOST
                                ? std::generic_category().message(static_cast<int>(cause))
                                : curl_easy_strerror(code);
-  return failure(cause == ETIMEDOUT ? ErrorKind::timeout : ErrorKind::unavailable,
-                 std::string(operation) + ": " + text);
+  const ErrorKind kind = cause == ETIMEDOUT                      ? ErrorKind::timeout
+                         : cause == ECONNRESET || cause == EPIPE ? ErrorKind::reset
+                                                                 : ErrorKind::unavailable;
+  return failure(kind, std::string(operation) + ": " + text);
 }
 
 Result<void> Connection::send(std::string_view bytes, const Patience& patience) {

@@ -33,6 +33,11 @@ constexpr std::string_view kResets =
     "port on localhost alone (-p 127.0.0.1:8088:8088), for it has no authentication. Else InfluxDB was restarted, or "
     "this is the port of another service";
 
+// What to do where no connection, or no question, got through. A reset may come as early.
+[[nodiscard]] std::string unreached(const Error& error) {
+  return "; " + std::string(error.kind == ErrorKind::reset ? kResets : kCheckAddress);
+}
+
 [[nodiscard]] tl::unexpected<Error> explain(Error error, const std::string& with) {
   if (error.kind != ErrorKind::cancelled) error.message += with;
   return tl::unexpected<Error>(std::move(error));
@@ -79,7 +84,7 @@ using PatienceFor = std::function<http::Patience(Duration)>;
                                            const BackupLimits& limits, const Clock& clock,
                                            const PatienceFor& patience) {
   if (auto sent = connection.send(backup_request(shard), patience(limits.read)); !sent) {
-    return explain(sent.error(), remedy(kCheckAddress));
+    return explain(sent.error(), unreached(sent.error()));
   }
 
   Archive archive;
@@ -174,7 +179,7 @@ auto connected(const std::string& host, std::uint16_t port, const BackupLimits& 
   };
   auto connection = http::Connection::open(host, port, patience(limits.connect));
   if (!connection)
-    return tl::unexpected(BackupError{explain(connection.error(), remedy(kCheckAddress)).value(), false});
+    return tl::unexpected(BackupError{explain(connection.error(), unreached(connection.error())).value(), false});
   auto reply = talk(*connection, patience);
   if (!reply) return tl::unexpected(BackupError{std::move(reply.error()), true});
   return *std::move(reply);

@@ -13,6 +13,11 @@ namespace {
 
 constexpr std::size_t kLongestText = 64 * kKiB;
 
+// InfluxDB keeps any bytes, and its JSON shows this in place of each that is no UTF-8.
+bool is_shown_otherwise(std::string_view text) {
+  return text.find("\xef\xbf\xbd") != std::string_view::npos;
+}
+
 std::string escaped(std::string_view text, std::string_view special) {
   std::string out;
   for (const char c : text) {
@@ -29,7 +34,8 @@ std::string escaped(std::string_view text, std::string_view special) {
 // A name or a tag's value in line protocol; nullopt: it can't be told from its escaped form.
 std::optional<std::string> line_name(std::string_view name, std::string_view special) {
   const auto is_unclear = [](char c) { return c == '\\' || (c >= 0 && c < ' ') || c == 0x7f; };
-  if (name.empty() || std::any_of(name.begin(), name.end(), is_unclear)) return std::nullopt;
+  if (name.empty() || is_shown_otherwise(name) || std::any_of(name.begin(), name.end(), is_unclear))
+    return std::nullopt;
   return escaped(name, special);
 }
 
@@ -71,7 +77,7 @@ std::optional<std::string> line_value(const nlohmann::json& value, std::string_v
   }
   if (type != "string" || !value.is_string()) return std::nullopt;
   const auto& text = value.get_ref<const std::string&>();
-  if (text.size() > kLongestText) return std::nullopt;
+  if (text.size() > kLongestText || is_shown_otherwise(text)) return std::nullopt;
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';

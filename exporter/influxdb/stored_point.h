@@ -2,7 +2,8 @@
 // thread.
 //
 // What line protocol can't carry exactly has no line: names with a backslash or a control character, a
-// measurement that begins like a comment, a zero of type float (its sign), texts over 64 KiB.
+// measurement that begins like a comment, a zero of type float (its sign), texts over 64 KiB, and whatever
+// holds U+FFFD: JSON shows that in place of bytes that are no UTF-8.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

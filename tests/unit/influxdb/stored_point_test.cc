@@ -59,6 +59,16 @@ TEST(LineValue, OfAnotherTypeIsNone) {
   EXPECT_FALSE(line_value(Json(std::string(65537, 'x')), "string").has_value());
 }
 
+// 1.6.7 keeps a string of any bytes, and answers U+FFFD for each that is no UTF-8: written again, it would
+// be another string.
+TEST(LineValue, ThatJsonCannotShowIsNone) {
+  EXPECT_FALSE(line_value(Json::parse(R"("temp 21\ufffdC")"), "string").has_value());
+  EXPECT_EQ(line_value(Json::parse(R"("21 \u00b0C")"), "string"), "\"21 \u00b0C\"");
+  StoredPoint tagged = point();
+  tagged.tags[0].second = "m\xef\xbf\xbd";
+  EXPECT_FALSE(line_of(tagged).has_value());
+}
+
 TEST(PointQuery, AsksForThePointAndForTheLengthOfItsSeries) {
   EXPECT_EQ(point_query("auto\"gen", point(), {1, 9, {}}),
             "SELECT \"temperature\"::float FROM \"auto\\\"gen\".\"pump\" WHERE time = 1500000000000000000 AND "
