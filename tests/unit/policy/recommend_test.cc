@@ -47,11 +47,10 @@ TEST(Recommend, DamagedFilesAreCountedAndTheFirstIsNamed) {
   wal::Sample sample;
   sample.invalid = {{"db/autogen/1/_00002.wal", wal::InvalidReason::checksum, false, "entry 3"},
                     {"db/autogen/1/_00005.wal", wal::InvalidReason::too_short, false, ""}};
-  EXPECT_THAT(
-      recommend(Health::healthy, sample, {}, {}),
-      ElementsAre(HasSubstr("1 file with a wrong checksum: db/autogen/1/_00002.wal (entry 3); "
-                            "InfluxDB skips what it can't read when it replays, and those writes are lost"),
-                  HasSubstr("1 file cut short: db/autogen/1/_00005.wal;")));
+  EXPECT_THAT(recommend(Health::healthy, sample, {}, {}),
+              ElementsAre(HasSubstr("1 file with a wrong checksum: db/autogen/1/_00002.wal (entry 3); "
+                                    "InfluxDB skips what it can't read when it replays, and those writes are lost"),
+                          HasSubstr("1 file cut short: db/autogen/1/_00005.wal;")));
   sample.invalid.push_back(sample.invalid.front());
   EXPECT_THAT(recommend(Health::healthy, sample, {}, {})[0], HasSubstr("2 files with a wrong checksum"));
 }
