@@ -45,10 +45,12 @@ Result<bool> holds(int root, const std::filesystem::path& path, const std::strin
 namespace fs = std::filesystem;
 
 // The first thing that does not belong into a WAL without segments, which holds nothing but
-// folders (<db>/<rp>/<shard>). Searches as deep as 2.x keeps data below engine/, among a
+// folders (<db>/<rp>/<shard number>). Searches as deep as 2.x keeps data below engine/, among a
 // bounded number of entries, and skips what it can't read. nullopt: nothing found.
 std::optional<fs::path> foreign_entry(const fs::path& directory) {
   constexpr int kDeepest = 4;
+  constexpr int kShardDepth = 2;
+  std::optional<fs::path> odd;
   constexpr int kMostEntries = 10'000;
   std::error_code error;
   int entries = 0;
@@ -63,9 +65,30 @@ std::optional<fs::path> foreign_entry(const fs::path& directory) {
     std::error_code none;
     if (type == fs::file_type::symlink && fs::is_directory(entry->path(), none)) continue;
     if (type != fs::file_type::directory) return entry->path();
+    // A folder in place of a shard's, or the wal/ of a node or an engine one level below. A file tells more.
+    if (!odd &&
+        (entry.depth() == kShardDepth ? !parse_shard_name(name) : entry.depth() == kShardDepth - 1 && name == "wal")) {
+      odd = entry->path();
+    }
     if (entry.depth() >= kDeepest) entry.disable_recursion_pending();
   }
-  return std::nullopt;
+  return odd;
+}
+
+// Whether it is the folder of an InfluxDB 3 node that has a wal/. nullopt: we may not look.
+std::optional<bool> is_node_with_wal(const fs::path& folder) {
+  std::error_code error;
+  auto file = fs::directory_iterator(folder / "wal", error);
+  if (error == std::errc::permission_denied) return std::nullopt;
+  if (error) return false;
+  std::error_code none;
+  for (const char* name : {"snapshots", "catalog", "catalogs"}) {
+    if (fs::is_directory(folder / name, none)) return true;
+  }
+  for (; !error && file != fs::directory_iterator(); file.increment(error)) {
+    if (is_node_wal_name(file->path().filename().string())) return true;
+  }
+  return false;
 }
 
 // A hint at the directory that was probably meant: the one around a segment that was found,
@@ -80,12 +103,8 @@ std::string meant(const fs::path& directory, const fs::path& found) {
        !error && child != fs::directory_iterator() && ++entries < 1000; child.increment(error)) {
     std::error_code none;
     if (child->symlink_status(none).type() != fs::file_type::directory) continue;
-    for (auto file = fs::directory_iterator(child->path() / "wal", none); !none && file != fs::directory_iterator();
-         file.increment(none)) {
-      if (is_node_wal_name(file->path().filename().string())) {
-        return "; the node's folder of InfluxDB 3 seems to be " + child->path().string();
-      }
-    }
+    const auto node = is_node_with_wal(child->path());
+    if (node && *node) return "; the node's folder of InfluxDB 3 seems to be " + child->path().string();
   }
   for (const char* below : {"wal", "engine/wal"}) {
     if (fs::is_directory(directory / below, error)) return "; perhaps it is " + (directory / below).string();
@@ -116,13 +135,20 @@ bool is_new_node(const fs::path& directory) {
 }
 
 Result<Detected> no_layout(const fs::path& directory, bool bucket_ids) {
+  std::error_code error;
+  const bool has_wal = fs::exists(directory / "wal", error);
   if (is_new_node(directory)) {
-    if (const std::string beside = nodes_beside(directory); !beside.empty()) {
-      return failure(ErrorKind::not_found, escape_control(directory.string()) + beside);
+    if (has_wal && !fs::is_directory(directory / "wal", error)) {
+      return failure(ErrorKind::invalid, escape_control((directory / "wal").string()) +
+                                             " is not a directory, so InfluxDB can't keep a WAL there");
+    }
+    if (const std::string why = why_no_wal(directory); !why.empty()) {
+      return failure(ErrorKind::not_found, escape_control(directory.string()) + why);
     }
     return Detected{DetectedLayout::none, bucket_ids};
   }
-  const auto foreign = foreign_entry(directory);
+  auto foreign = foreign_entry(directory);
+  if (!foreign && has_wal && fs::is_directory(directory / "data", error)) foreign = directory / "data";
   if (!foreign) return Detected{DetectedLayout::none, bucket_ids};
   const std::string what = escape_control(foreign->string());
   return failure(ErrorKind::invalid, directory.string() + " is not the WAL of an InfluxDB: " + what +
@@ -137,30 +163,41 @@ std::filesystem::path made_plain(const std::filesystem::path& path) {
   return (path / "").lexically_normal().parent_path();
 }
 
-std::string nodes_beside(const std::filesystem::path& directory) {
+std::string why_no_wal(const std::filesystem::path& directory) {
   constexpr int kMostEntries = 1000;
   constexpr std::size_t kMostNamed = 5;
+  constexpr std::string_view kRemedy =
+      "; set wal.directory to the folder of the node that takes the writes (a cluster's folder, a compactor's or a "
+      "query node's has no WAL)";
   std::error_code error;
-  const fs::path plain = made_plain(directory);
+  const fs::path plain = made_plain(fs::absolute(directory, error));
   if (fs::exists(plain / "wal", error)) return {};
   std::vector<std::string> found;
+  std::vector<std::string> closed;
   int entries = 0;
   for (auto child = fs::directory_iterator(plain.parent_path(), error);
        !error && child != fs::directory_iterator() && ++entries < kMostEntries && found.size() < kMostNamed;
        child.increment(error)) {
-    std::error_code none;
-    for (auto file = fs::directory_iterator(child->path() / "wal", none); !none && file != fs::directory_iterator();
-         file.increment(none)) {
-      if (!is_node_wal_name(file->path().filename().string())) continue;
-      found.push_back(escape_control(child->path().string()));
-      break;
-    }
+    if (is_stray_name(child->path().filename().string())) continue;
+    const auto node = is_node_with_wal(child->path());
+    if (!node || *node) (node ? found : closed).push_back(escape_control(child->path().string()));
   }
-  if (found.empty()) return {};
-  std::sort(found.begin(), found.end());
-  return " has no wal/, but beside it there is one: " + join(found, ", ") +
-         "; set wal.directory to the folder of the node that takes the writes (a cluster's folder, a compactor's or a "
-         "query node's has no WAL)";
+  if (!found.empty()) {
+    std::sort(found.begin(), found.end());
+    return " has no wal/, but beside it there is one: " + join(found, ", ") + std::string(kRemedy);
+  }
+  for (const char* name : {"cs", "cd"}) {
+    if (fs::is_directory(plain / name, error))
+      return " has no wal/ and seems to be a compactor's" + std::string(kRemedy);
+  }
+  for (const char* name : {"commercial_license", "trial_or_home_license"}) {
+    if (fs::exists(plain / name, error)) return " has no wal/ and seems to be a cluster's" + std::string(kRemedy);
+  }
+  if (closed.empty()) return {};
+  std::sort(closed.begin(), closed.end());
+  return " has no wal/, and whether the folder beside it has one can't be told, because the exporter's user may not "
+         "look into " +
+         closed.front() + ": let it read that" + std::string(kRemedy);
 }
 
 Result<Detected> detect(const std::filesystem::path& directory, const std::stop_token& stop) {

@@ -23,9 +23,10 @@ struct Detected {
 // Without a slash at its end, `//`, `.` and `..`.
 [[nodiscard]] std::filesystem::path made_plain(const std::filesystem::path& path);
 
-// For a directory without wal/: " has no wal/, but ..." with the folders beside it that have
-// one, at most five, and the remedy. Empty: it has one, or there are none.
-[[nodiscard]] std::string nodes_beside(const std::filesystem::path& directory);
+// For the folder of InfluxDB 3 without wal/: " has no wal/, ..." and the remedy, where it is
+// none of a node that will have one (of the folders beside it that do, at most five are
+// named), or where that can't be told. Empty: it has one, or nothing was written there yet.
+[[nodiscard]] std::string why_no_wal(const std::filesystem::path& directory);
 
 // A directory without a layout that holds anything but folders, itself or below: an
 // error that says what does not belong there, and where the WAL seems to be. Looked for

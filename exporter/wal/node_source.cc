@@ -195,8 +195,8 @@ class NodeSource final : public WalSource {
                          "holds wal/ and snapshots/: " +
                          escape_control(parent.empty() ? ".." : parent.string()));
     }
-    if (const std::string beside = nodes_beside(options_.directory); !beside.empty() && content.node.empty()) {
-      return failure(ErrorKind::not_found, shown + beside);
+    if (const std::string why = why_no_wal(options_.directory); !why.empty() && content.node.empty()) {
+      return failure(ErrorKind::not_found, shown + why);
     }
     if (content.empty || content.looks_like_a_node) {
       add_note(sample, shown + " has no wal/ yet: nothing was written to this node so far");

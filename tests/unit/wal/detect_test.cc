@@ -1,10 +1,13 @@
 #include "wal/detect.h"
 
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+
+#include "unit/wal/without_rights.h"
 
 namespace wal_exporter::wal {
 namespace {
@@ -60,6 +63,67 @@ TEST_F(Detect, AClustersFolderBesideTheNodesIsToldWithThem) {
         << folder;
   }
   EXPECT_EQ(detect(root() / "data/ingest-1/", {})->layout, DetectedLayout::node);
+}
+
+TEST_F(Detect, AClustersOrACompactorsFolderIsToldByItsContent) {
+  file("a/catalog/v2/logs/1.catalog");
+  file("a/commercial_license");
+  EXPECT_THAT(refusal("a"), HasSubstr("has no wal/ and seems to be a cluster's"));
+  fs::create_directories(root() / "b/catalog");
+  fs::create_directories(root() / "b/cs");
+  EXPECT_THAT(refusal("b"), HasSubstr("has no wal/ and seems to be a compactor's"));
+  file("a/wal/00000000001.wal");
+  EXPECT_EQ(refusal("a"), "taken");
+}
+
+TEST_F(Detect, ANodeBesideMayHaveAnEmptyWal) {
+  file("cluster/catalog/v2/logs/1.catalog");
+  fs::create_directories(root() / "writer/wal");
+  fs::create_directories(root() / "writer/snapshots");
+  EXPECT_THAT(refusal("cluster"), HasSubstr("beside it there is one: " + (root() / "writer").string()));
+}
+
+TEST_F(Detect, ANodeBesideThatMayNotBeReadIsSaid) {
+  file("cluster/catalog/v2/logs/1.catalog");
+  file("writer/wal/00000000001.wal");
+  fs::create_directories(root() / "lost+found");
+  for (const char* folder : {"writer", "lost+found"}) {
+    fs::permissions(root() / folder, fs::perms(::geteuid() == 0 ? 0700 : 0));
+  }
+  const auto looked = [cluster = root() / "cluster"]() -> std::string {  // root() goes by the process
+    const auto found = detect(cluster, {});
+    return found ? "taken" : found.error().message;
+  };
+  const std::string said = without_rights(looked);
+  EXPECT_THAT(said, HasSubstr("may not look into " + (root() / "writer").string() + ": let it read that"));
+  fs::remove_all(root() / "writer");
+  EXPECT_EQ(without_rights(looked), "taken");
+  for (const char* folder : {"writer", "lost+found"}) {
+    std::error_code gone;
+    fs::permissions(root() / folder, fs::perms(0700), gone);
+  }
+}
+
+TEST_F(Detect, APipeInPlaceOfANodesWalIsSaid) {
+  fs::create_directories(root() / "snapshots");
+  ASSERT_EQ(::mkfifo((root() / "wal").c_str(), 0600), 0);
+  EXPECT_THAT(refusal(), HasSubstr((root() / "wal").string() + " is not a directory"));
+}
+
+// They hold folders alone, as a WAL of 1.x does whose shards are gone.
+TEST_F(Detect, AFolderAboveAnEmptyWalIsNoWal) {
+  fs::create_directories(root() / "three/n1/wal");
+  fs::create_directories(root() / "three/n1/snapshots");
+  fs::create_directories(root() / "three/n2/wal");
+  EXPECT_THAT(refusal("three"), EndsWith("seems to be " + (root() / "three/n1").string()));
+  fs::create_directories(root() / "two/engine/wal");
+  EXPECT_THAT(refusal("two"), EndsWith("perhaps it is " + (root() / "two/engine/wal").string()));
+  fs::create_directories(root() / "two/engine/data");
+  EXPECT_THAT(refusal("two/engine"), EndsWith("perhaps it is " + (root() / "two/engine/wal").string()));
+  EXPECT_THAT(refusal(), HasSubstr("does not belong into one"));
+  fs::remove_all(root() / "three");
+  file("two/engine/wal/0123456789abcdef/autogen/8/_00001.wal");
+  EXPECT_THAT(refusal("two"), EndsWith("perhaps it is " + (root() / "two/engine/wal").string()));
 }
 
 TEST_F(Detect, AnyOtherFolderIsNoWal) {
