@@ -10,7 +10,7 @@ namespace {
 
 // Nobody reads about more; the first in the server's order are enough.
 constexpr std::size_t kMostFiles = 1000;
-constexpr std::size_t kMostFolders = 5;
+constexpr std::size_t kMostNamed = 5;
 
 // A file that is not where its number belongs.
 struct Misplaced {
@@ -57,10 +57,12 @@ Result<void> NodeForeign::update(const FolderView& folder, std::vector<ForeignEn
   entries.resize(std::min(entries.size(), kMostFiles));
   folders_.clear();
   links_.clear();
+  others_.clear();
   std::map<std::string, FileReading> found;
   for (ForeignEntry& entry : entries) {
     if (entry.type == EntryType::directory) folders_.push_back(entry.name);
     if (entry.type == EntryType::symlink) links_.push_back((folder.path / entry.name).string());
+    if (entry.type == EntryType::other) others_.push_back(entry.name);
     if (entry.type != EntryType::file) continue;
     if (folder.stop.stop_requested()) {
       return failure(ErrorKind::cancelled, "stopped while looking at " + escape_control(folder.path.string()));
@@ -129,15 +131,21 @@ void NodeForeign::judge(const NodeIndex& index, std::uint64_t last, Sample& samp
     const bool in_the_way = file.named && *file.named > file.number && !near.after;
     add(sample.invalid, file.name, InvalidReason::foreign, in_the_way, std::move(detail));
   }
-  for (const std::string& link : links_) {
-    sample.uncounted.add(
-        escape_control(link) +
+  for (std::size_t i = 0; i < links_.size(); ++i) {
+    const std::string what =
+        escape_control(links_[i]) +
         " is a symbolic link, and InfluxDB reads what it leads to at its start; stop InfluxDB and move "
-        "the link out of wal/");
+        "the link out of wal/";
+    sample.uncounted.add(what);
+    if (i < kMostNamed) sample.notes.push_back("not counted: " + what);
   }
-  for (std::size_t i = 0; i < std::min(folders_.size(), kMostFolders); ++i) {
+  for (std::size_t i = 0; i < std::min(folders_.size(), kMostNamed); ++i) {
     sample.notes.push_back("a folder in wal/: " + escape_control(folders_[i]) +
                            "; InfluxDB passes over it, and nothing in it is counted");
+  }
+  for (std::size_t i = 0; i < std::min(others_.size(), kMostNamed); ++i) {
+    sample.notes.push_back("neither a file nor a folder in wal/: " + escape_control(others_[i]) +
+                           "; it is not read, and does not belong there: stop InfluxDB and move it out of wal/");
   }
   if (left_out_ > 0) {
     sample.notes.push_back(std::to_string(left_out_) + " more entries of foreign names in wal/ were not looked at");

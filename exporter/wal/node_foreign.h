@@ -40,7 +40,8 @@ class NodeForeign {
  private:
   std::map<std::string, FileReading> files_;
   std::vector<std::string> folders_;
-  std::vector<std::string> links_;  // whole paths
+  std::vector<std::string> links_;   // whole paths
+  std::vector<std::string> others_;  // pipes and sockets
   std::uint64_t left_out_ = 0;
 };
 

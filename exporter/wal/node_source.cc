@@ -145,11 +145,13 @@ class NodeSource final : public WalSource {
         return;
       }
       if (type == EntryType::file) return listed.push_back(*number);
-      if (type == EntryType::directory) return;
       const std::string what =
           escape_control((path / name).string()) +
-          (type == EntryType::symlink ? " is a symbolic link, which InfluxDB follows" : " is no file");
-      if (type == EntryType::symlink) sample.uncounted.add(what + "; move the file there instead");
+          (type == EntryType::symlink ? " is a symbolic link, which InfluxDB follows; move the file there instead"
+           : type == EntryType::directory
+               ? " is a folder, in the place of a WAL file; stop InfluxDB and move it out of wal/"
+               : " is no file, and in the place of one; stop InfluxDB and move it out of wal/");
+      if (type == EntryType::symlink) sample.uncounted.add(what);
       if (++oddities <= kMostOddNotes) add_note(sample, "not counted: " + what);
     });
     options_.counter->listed.fetch_add(names, std::memory_order_relaxed);

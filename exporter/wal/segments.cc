@@ -125,11 +125,14 @@ class SegmentSource final : public WalSource {
       if (type == EntryType::file) names.emplace_back(*number, name);
       if (type == EntryType::symlink) {
         // The server reads it; nothing but folders may lead us elsewhere.
-        sample.uncounted.add(escape_control((path / name).string()) +
-                             " is a symbolic link in place of a segment; move the segment there instead");
+        const std::string what = escape_control((path / name).string()) +
+                                 " is a symbolic link in place of a segment; move the segment there instead";
+        note(sample, "not counted: " + what);
+        sample.uncounted.add(what);
       }
-      if (type == EntryType::other)
+      if (type == EntryType::other || type == EntryType::directory) {
         note(sample, "passed over: " + escape_control((path / name).string()) + " is no file");
+      }
     });
     if (!listed) return tl::unexpected(listed.error());
     std::sort(names.begin(), names.end());

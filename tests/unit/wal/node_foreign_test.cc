@@ -1,5 +1,6 @@
 // What lies in wal/ beside the node's own files, and what a start makes of it.
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include "unit/wal/node_tree.h"
 #include "wal/finding.h"
@@ -148,6 +149,17 @@ TEST_F(Foreign, ALinkThatTheServerFollowsAtItsStartIsNotCounted) {
   const auto sample = look_once();
   EXPECT_EQ(sample->uncounted.folders, 1U) << "the other sorts before what is covered";
   EXPECT_THAT(sample->uncounted.first, HasSubstr("wal/00000000004.wal.old is a symbolic link"));
+  EXPECT_THAT(sample->notes, ElementsAre("not counted: " + sample->uncounted.first));
+}
+
+TEST_F(Foreign, APipeAndAFolderInPlaceOfTheNextFileAreSaid) {
+  put_range(8, 10);
+  ASSERT_EQ(::mkfifo((node_ / "wal" / "queue").c_str(), 0600), 0);
+  std::filesystem::create_directory(wal(11));
+  const auto sample = look_once();
+  EXPECT_EQ(sample->pending.files, 3U);
+  EXPECT_THAT(sample->notes, ElementsAre(HasSubstr("00000000011.wal is a folder, in the place of a WAL file"),
+                                         HasSubstr("neither a file nor a folder in wal/: queue")));
 }
 
 TEST_F(Foreign, AFolderIsANoteAndWhatIsBeingPutThereIsNothing) {

@@ -245,6 +245,8 @@ TEST_F(Segments, ALinkOrAPipeInPlaceOfASegmentIsNotReadAndSaid) {
   EXPECT_EQ(sample->pending, (Extent{1, 20}));
   EXPECT_EQ(sample->uncounted.folders, 1U);
   EXPECT_THAT(sample->uncounted.first, HasSubstr("_00001.wal is a symbolic link in place of a segment"));
+  EXPECT_THAT(sample->notes, ::testing::Contains(HasSubstr("not counted: " + sample->uncounted.first)))
+      << "else nothing says why the health is a warning";
   EXPECT_THAT(sample->notes, ::testing::Contains(HasSubstr("_00003.wal is no file")));
 }
 
