@@ -334,6 +334,11 @@ ShardOutcome ShardBackup::outcome_of(const Run& run, const Asked& asked, bool pr
         outcome.message += kept == Kept::unknown && proven
                                ? "other shards of this WAL it does persist, so look into its log"
                                : why_unverified(kept, address_setting_);
+        if (kept == Kept::unknown && !proven && may_keep_open() && !run.figures) {
+          outcome.message +=
+              ". Or nobody has written to these shards since InfluxDB was started: up to 1.7 it then keeps their files "
+              "open, though their data is persisted; set influxdb.url, which tells, or write a point";
+        }
       }
       break;
     case Answer::Kind::refused:

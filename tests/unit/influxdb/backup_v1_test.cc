@@ -587,6 +587,7 @@ TEST_F(BackupV1, AYesThatTheWalDoesNotShowIsUnverified) {
   EXPECT_THAT(outcome.message, HasSubstr("backup of shard a/autogen/1"));
   EXPECT_THAT(outcome.message, HasSubstr("said that it is done, but none of its files moved"));
   EXPECT_THAT(outcome.message, HasSubstr("wal.directory belong to the same server"));
+  EXPECT_THAT(outcome.message, HasSubstr("Or nobody has written to these shards since InfluxDB was started"));
   EXPECT_EQ(outcome.steps, 1U);
   EXPECT_EQ(outcome.reclaimed, wal::Extent{});
   EXPECT_GE(outcome.elapsed, seconds(2));
