@@ -18,7 +18,7 @@ void add_wal(const Parts& parts, view::TargetView& view) {
   view.stale_at = view.sample->taken_at + 2 * rules.sample_interval;
   view.vanished = parts.vanish.standing();
   view.vanished_detail = parts.vanish.text();
-  view.emptied_gaps = policy::emptied_gaps(*view.sample, rules.server.version);
+  if (!view.vanished) view.emptied_gaps = policy::emptied_gaps(*view.sample, rules.server.version);
   for (const wal::Finding& finding : wal::findings_of(*view.sample, rules.server)) {
     view.findings.push_back({finding, describe(finding, rules.server)});
   }

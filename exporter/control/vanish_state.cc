@@ -1,5 +1,6 @@
 #include "control/vanish_state.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "policy/gaps.h"
@@ -10,9 +11,17 @@ using wal::Vanished;
 
 namespace {
 
+// A server that is written to writes each second; a stop and a start take longer.
+constexpr Duration kLeastPause = std::chrono::seconds(5);
+
+// As many files as the server keeps, where that is known.
+std::optional<std::uint64_t> kept_of(const view::NodeView& node) {
+  return node.kept_files_from == "default" ? std::nullopt : std::optional(node.rules.kept_files);
+}
+
 // Whether the WAL shows that InfluxDB went on where it is seen.
-bool shows_newer(const wal::Sample& sample, Time than) {
-  if (sample.layout == wal::Layout::node) return sample.snapshot && sample.snapshot->written > than;
+bool shows_newer(const wal::Sample& sample, Time than, bool under_server) {
+  if (sample.layout == wal::Layout::node && under_server) return sample.snapshot && sample.snapshot->written > than;
   return sample.newest_file && *sample.newest_file > than;
 }
 
@@ -31,6 +40,7 @@ VanishState::VanishState(Ledger& ledger) {
     layout_ = json.at("node").get<bool>() ? wal::Layout::node : wal::Layout::segments;
     if (kept.cause == Vanished::Cause::files && layout_ == wal::Layout::segments) kept.cause = Vanished::Cause::folders;
     process_ = json.at("process").get<std::string>();
+    under_server_ = json.value("under_server", true);
     standing_ = kept;
     is_of_before_ = true;
   } catch (const nlohmann::json::exception&) {
@@ -47,38 +57,60 @@ void VanishState::keep(Ledger& ledger) const {
             {"last_seen", standing_->last_seen.time_since_epoch().count()},
             {"missed", standing_->missed.time_since_epoch().count()},
             {"node", layout_ == wal::Layout::node},
-            {"process", process_}};
+            {"process", process_},
+            {"under_server", under_server_}};
   }
   ledger.keep(kVanishedKey, json.dump());
+}
+
+// 3.x: whether a file came after a pause in which the server may have been stopped.
+bool VanishState::may_have_started(const wal::Sample& sample, Duration flush_interval) {
+  if (!wrote_) return shows_newer(sample, standing_->missed, /*under_server=*/false);
+  const Duration pause = std::max(kLeastPause, 3 * flush_interval);
+  bool paused = false;
+  for (const wal::Period& period : sample.periods) {
+    if (!period.persisted || *period.persisted <= *wrote_) continue;
+    paused |= *period.persisted - *wrote_ >= pause;
+    wrote_ = period.persisted;
+  }
+  return paused;
 }
 
 bool VanishState::take(const wal::Sample& sample, const ServerState& server, Ledger& ledger) {
   layout_ = sample.layout;
   const std::optional<Vanished>& found = sample.vanished;
   if (!found || found->over) {
-    const bool stays = standing_ && !found && is_of_before_ && !shows_newer(sample, standing_->missed);
+    const bool stays = standing_ && !found && is_of_before_ && !shows_newer(sample, standing_->missed, under_server_);
     if (standing_ && !stays) {
       ledger.log()->info("the WAL's files are accounted for again [{}]", ledger.target());
       standing_.reset();
       keep(ledger);
     }
     suspected_.reset();
+    excused_ = {};
+    note_newest(sample);
     number_ = found ? found->number : 0;
     starts_before_ = starts_;
     return false;
   }
   if (found->number == number_) {
     if (!suspected_) starts_before_ = starts_;
+    if (standing_ && !under_server_ && layout_ == wal::Layout::node &&
+        may_have_started(sample, server.node().rules.flush_interval)) {
+      ledger.log()->info("InfluxDB may have been started after the WAL's files were moved [{}]", ledger.target());
+      excused_ = found->extent;
+      standing_.reset();
+      keep(ledger);
+    }
     return false;
   }
   number_ = found->number;
   suspected_ = found;
+  may_be_emptied_ =
+      found->cause == Vanished::Cause::front && policy::leaves_what_is_kept(sample, kept_of(server.node()));
+  note_newest(sample);
   if (server.is_asked()) return true;
-  if (found->cause == Vanished::Cause::files || found->cause == Vanished::Cause::front) {
-    excuse("and whether InfluxDB ran meanwhile is not known without influxdb.url", ledger);
-  } else {
-    confirm(*found, ledger);
-  }
+  judge(server, ledger);
   return false;
 }
 
@@ -92,6 +124,7 @@ bool VanishState::answered(const ServerState& server, Ledger& ledger) {
   was_down_ = !facts.up;
   if (standing_ && starts_ != starts_before_) {
     ledger.log()->warn("InfluxDB was started again: what the vanished files alone held is lost [{}]", ledger.target());
+    excused_ += standing_->extent;
     standing_.reset();
     keep(ledger);
   }
@@ -99,20 +132,26 @@ bool VanishState::answered(const ServerState& server, Ledger& ledger) {
   if (facts.asked_at < suspected_->missed) return true;
   if (!facts.up || starts_ != starts_before_) {
     excuse("while InfluxDB did not run", ledger);
-  } else if (suspected_->cause == Vanished::Cause::front &&
-             !policy::leaves_every_manifest(server.rules().server.version).value_or(false)) {
-    excuse("as a snapshot with nothing to persist makes InfluxDB " +
-               (facts.version.empty() ? std::string("before 3.11.4") : facts.version) + " do",
-           ledger);
   } else {
-    confirm(*suspected_, ledger);
+    judge(server, ledger);
   }
   return false;
 }
 
-void VanishState::confirm(const Vanished& vanished, Ledger& ledger) {
-  standing_ = vanished;
-  suspected_.reset();
+// InfluxDB ran, or nobody knows.
+void VanishState::judge(const ServerState& server, Ledger& ledger) {
+  const std::string& version = server.rules().server.version;
+  if (may_be_emptied_ && !policy::leaves_every_manifest(version).value_or(false)) {
+    return excuse("as a snapshot with nothing to persist makes InfluxDB " +
+                      (version.empty() ? std::string("before 3.11.4") : version) + " do",
+                  ledger);
+  }
+  standing_ = std::exchange(suspected_, std::nullopt);
+  if (excused_.files < standing_->extent.files) {
+    standing_->extent.files -= excused_.files;
+    standing_->extent.bytes -= std::min(excused_.bytes, standing_->extent.bytes);
+  }
+  under_server_ = server.is_asked();
   starts_before_ = starts_;
   is_of_before_ = false;
   ledger.log()->error("{} [{}]", text(), ledger.target());
@@ -123,12 +162,19 @@ void VanishState::excuse(const std::string& why, Ledger& ledger) {
   ledger.log()->info("{} of the WAL vanished, {} [{}]",
                      suspected_->extent.files == 1 ? "1 file" : std::to_string(suspected_->extent.files) + " files",
                      why, ledger.target());
+  if (!standing_) excused_ = suspected_->extent;
   suspected_.reset();
   starts_before_ = starts_;
 }
 
+void VanishState::note_newest(const wal::Sample& sample) {
+  for (const wal::Period& period : sample.periods) {
+    if (period.persisted && (!wrote_ || *period.persisted > *wrote_)) wrote_ = period.persisted;
+  }
+}
+
 std::string VanishState::text() const {
-  return standing_ ? policy::describe(*standing_, layout_) : std::string();
+  return standing_ ? policy::describe(*standing_, layout_, under_server_) : std::string();
 }
 
 }  // namespace wal_exporter::control

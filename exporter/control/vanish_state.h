@@ -3,10 +3,13 @@
 //
 // With InfluxDB stopped a person may move what he likes. So where it can be asked, it is,
 // right after the sample that misses them: it counts only if it is up and was not started
-// meanwhile (down in between, or another process id). Where it can't be asked, a directory
-// and folders count, and single files do not. A start ends it: what those files alone held
-// is lost then, or persisted. An end of the exporter does not end it: what stands is kept, and
-// holds until a WAL file (3.x: a snapshot) is newer.
+// meanwhile (down in between, or another process id). A start ends it: what those files alone
+// held is lost then, or persisted. An end of the exporter does not end it: what stands is kept,
+// and holds until a WAL file (3.x: a snapshot) is newer.
+//
+// Without influxdb.url nobody knows, and it is told as such. Of 3.x, where a stop, a move and a
+// start leave nothing else behind, the next file ends it that comes after a pause in which they
+// may have been; a server that goes on writing has lost them.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +44,9 @@ class VanishState {
   [[nodiscard]] std::string text() const;
 
  private:
-  void confirm(const wal::Vanished& vanished, Ledger& ledger);
+  void judge(const ServerState& server, Ledger& ledger);
+  void note_newest(const wal::Sample& sample);
+  [[nodiscard]] bool may_have_started(const wal::Sample& sample, Duration flush_interval);
   void keep(Ledger& ledger) const;
   void excuse(const std::string& why, Ledger& ledger);
 
@@ -49,7 +54,11 @@ class VanishState {
   wal::Layout layout_ = wal::Layout::segments;
   std::optional<wal::Vanished> suspected_;
   std::optional<wal::Vanished> standing_;
-  bool is_of_before_ = false;  // standing_ is of an earlier process
+  bool is_of_before_ = false;    // standing_ is of an earlier process
+  bool under_server_ = true;     // standing_: InfluxDB is known to have run
+  bool may_be_emptied_ = false;  // suspected_: by a server that leaves no manifest of such a snapshot
+  wal::Extent excused_;          // part of what the source counts as vanished
+  std::optional<Time> wrote_;    // 3.x: the newest file, by the server's clock
 
   // Of the server.
   std::string process_;

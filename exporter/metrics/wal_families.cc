@@ -177,14 +177,16 @@ constexpr std::array kWalFamilies{
             out.add(static_cast<double>(sample->sequence_gaps - target.emptied_gaps));
           }
         }},
-    Family{"influxdb_wal_vanished_files",
-           "WAL files that vanished under the running InfluxDB though no checkpoint or snapshot removed them; 0 once a "
-           "new file of its own has come, a snapshot covers them, or it was started again.",
-           MetricType::Gauge,
-           [](const TargetView& target, Collector& out) {
-             if (sample_of(target) == nullptr) return;
-             out.add(target.vanished ? static_cast<double>(target.vanished->extent.files) : 0);
-           }},
+    Family{
+        "influxdb_wal_vanished_files",
+        "WAL files that vanished under the running InfluxDB, or without influxdb.url perhaps so, though no checkpoint "
+        "or snapshot removed them; 0 once a new file of its own has come, a snapshot covers them, or it was started "
+        "again.",
+        MetricType::Gauge,
+        [](const TargetView& target, Collector& out) {
+          if (sample_of(target) == nullptr) return;
+          out.add(target.vanished ? static_cast<double>(target.vanished->extent.files) : 0);
+        }},
     Family{"influxdb_wal_vanished_bytes", "Size of the files of influxdb_wal_vanished_files when they were last seen.",
            MetricType::Gauge,
            [](const TargetView& target, Collector& out) {

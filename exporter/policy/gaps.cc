@@ -1,9 +1,11 @@
 #include "policy/gaps.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/bytes.h"
 #include "base/time.h"
+#include "wal/node_rules.h"
 
 namespace wal_exporter::policy {
 namespace {
@@ -52,7 +54,14 @@ std::string describe_emptied(std::uint64_t numbers, const std::string& version) 
          (leaves_every_manifest(version) ? "" : "; a later one does, and then these files were removed by somebody");
 }
 
-std::string describe(const wal::Vanished& vanished, wal::Layout layout) {
+bool leaves_what_is_kept(const wal::Sample& sample, std::optional<std::uint64_t> kept) {
+  const std::uint64_t usual = wal::NodeRules{}.kept_files;
+  const std::uint64_t covered = sample.snapshot ? sample.snapshot->wal_file_sequence : 0;
+  const std::uint64_t shown = sample.retained.files < covered ? std::min(usual, sample.retained.files) : usual;
+  return sample.periods.size() >= kept.value_or(shown);
+}
+
+std::string describe(const wal::Vanished& vanished, wal::Layout layout, bool under_server) {
   const std::uint64_t files = vanished.extent.files;
   std::string out =
       std::to_string(files) + (files == 1 ? " file, " : " files, ") + format_bytes(vanished.extent.bytes) +
@@ -68,6 +77,16 @@ std::string describe(const wal::Vanished& vanished, wal::Layout layout) {
     case wal::Vanished::Cause::front:
       out += "no snapshot covers them";
       break;
+  }
+  if (!under_server) {
+    out +=
+        "; a restart does not replay them, and whether InfluxDB runs is not known without influxdb.url. If it runs, ";
+    out +=
+        layout == wal::Layout::node
+            ? "what they held is in its memory alone: make a checkpoint before any restart"
+            : "what they held is in its memory and in deleted files alone: make the missing folders of shards again, "
+              "then persist with `influxd backup`, before any restart";
+    return out + "; if it was stopped and somebody moved them, this ends with the next file that it writes";
   }
   if (layout == wal::Layout::node) {
     return out +

@@ -24,7 +24,13 @@ namespace wal_exporter::policy {
 // For people.
 [[nodiscard]] std::string describe_emptied(std::uint64_t numbers, const std::string& version);
 
-// For people: what vanished, what that means, what to do.
-[[nodiscard]] std::string describe(const wal::Vanished& vanished, wal::Layout layout);
+// Of files that vanished right behind the newest snapshot: whether what is left are as many as
+// an empty snapshot keeps, which are those of any other: `kept`, or where that is not known, as
+// many as there are of the covered ones, if there could be more.
+[[nodiscard]] bool leaves_what_is_kept(const wal::Sample& sample, std::optional<std::uint64_t> kept);
+
+// For people: what vanished, what that means, what to do. `under_server`: InfluxDB is known to
+// have run meanwhile.
+[[nodiscard]] std::string describe(const wal::Vanished& vanished, wal::Layout layout, bool under_server);
 
 }  // namespace wal_exporter::policy

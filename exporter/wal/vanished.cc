@@ -129,10 +129,11 @@ void VanishWatch::compare(Sample& sample, bool judged) {
     now.cause = Vanished::Cause::directory;
     if (sample.layout == Layout::node) {
       const auto missing = missing_of(before_->periods, sample);
-      for (const Period& period : missing) now.extent += Extent{1, period.bytes};
-      if (!replaced) now.cause = are_the_front(missing, sample) ? Vanished::Cause::front : Vanished::Cause::files;
       gone_.insert(gone_.end(), missing.begin(), missing.end());
       std::sort(gone_.begin(), gone_.end(), [](const Period& a, const Period& b) { return a.number < b.number; });
+      gone_ = missing_of(gone_, sample);
+      for (const Period& period : missing.empty() ? missing : gone_) now.extent += Extent{1, period.bytes};
+      if (!replaced) now.cause = are_the_front(gone_, sample) ? Vanished::Cause::front : Vanished::Cause::files;
     } else {
       now.extent = missing_segments(*before_, sample, replaced);
       if (!replaced) now.cause = Vanished::Cause::folders;
@@ -143,7 +144,7 @@ void VanishWatch::compare(Sample& sample, bool judged) {
       now.last_seen = before_->taken_at;
       now.missed = sample.taken_at;
       if (stands) {
-        now.extent += found_->extent;
+        if (sample.layout == Layout::segments) now.extent += found_->extent;
         now.cause = std::min(now.cause, found_->cause);
       } else {
         complete_ = before_;

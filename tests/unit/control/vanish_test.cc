@@ -104,15 +104,77 @@ TEST_F(VanishTold, AnotherProcessIdMeansThatItWasStartedMeanwhile) {
   EXPECT_EQ(bench.view()->health, Health::healthy);
 }
 
-TEST_F(VanishTold, WithoutAUrlADirectoryCountsAndSingleFilesDoNot) {
+TEST_F(VanishTold, WithoutAUrlItIsToldThatNobodyKnowsWhetherTheServerRuns) {
   bench.settings.influxdb.url.clear();
-  start();
+  std::uint64_t number = 0;
+  using Cause = wal::Vanished::Cause;
+  for (const Cause cause : {Cause::files, Cause::front, Cause::folders, Cause::directory}) {
+    start();
+    vanish(cause, ++number);
+    if (cause == Cause::folders) bench.wal->layout = wal::Layout::segments;
+    pass();
+    ASSERT_TRUE(bench.view()->vanished.has_value()) << number;
+    EXPECT_EQ(bench.view()->health, Health::warning);
+    EXPECT_THAT(bench.view()->vanished_detail, HasSubstr("whether InfluxDB runs is not known without influxdb.url"));
+    EXPECT_THAT(bench.view()->vanished_detail, HasSubstr("if it was stopped and somebody moved them"));
+    bench.wal->vanished->over = true;
+    pass();
+    EXPECT_EQ(bench.view()->vanished, std::nullopt);
+    bench.end();
+  }
+}
+
+wal::Period file(std::uint64_t number, Time persisted) {
+  return {number, 1000, persisted, persisted, persisted};
+}
+
+TEST_F(VanishTold, WithoutAUrlAFileAfterAPauseEndsIt) {
+  bench.settings.influxdb.url.clear();
+  bench.wal = segments(3);
+  bench.wal->layout = wal::Layout::node;
+  bench.wal->periods = {file(6, kBenchStart), file(7, kBenchStart + 1s), file(8, kBenchStart + 2s)};
+  bench.start();
   vanish(wal::Vanished::Cause::files);
+  bench.wal->periods = {file(6, kBenchStart), file(7, kBenchStart + 1s)};
   pass();
-  EXPECT_EQ(bench.view()->vanished, std::nullopt);
-  vanish(wal::Vanished::Cause::directory, 2);
+  pass();
+  ASSERT_TRUE(bench.view()->vanished.has_value()) << "nothing was written since";
+  // A server that went on writing has not been stopped.
+  for (int i = 3; i < 30; ++i) bench.wal->periods.push_back(file(6 + i, kBenchStart + i * 1s));
   pass();
   EXPECT_TRUE(bench.view()->vanished.has_value());
+  bench.wal->periods.push_back(file(36, kBenchStart + 45s));
+  pass();
+  EXPECT_EQ(bench.view()->vanished, std::nullopt);
+  EXPECT_EQ(bench.view()->health, Health::healthy);
+  // What was moved then is not told again with what vanishes next.
+  bench.wal->vanished->number = 2;
+  bench.wal->vanished->extent = {5, 5'000'000};
+  pass();
+  ASSERT_TRUE(bench.view()->vanished.has_value());
+  EXPECT_EQ(bench.view()->vanished->extent.files, 2U);
+}
+
+// All of them moved: a server that starts takes their numbers again.
+TEST_F(VanishTold, WithoutAUrlAFileWithTheNumberOfOneThatWasMovedEndsIt) {
+  bench.settings.influxdb.url.clear();
+  bench.wal = segments(3);
+  bench.wal->layout = wal::Layout::node;
+  bench.wal->periods = {file(6, kBenchStart), file(7, kBenchStart + 1s)};
+  bench.start();
+  vanish(wal::Vanished::Cause::front);
+  pass();
+  ASSERT_TRUE(bench.view()->vanished.has_value());
+  bench.end();
+  bench.wal->vanished.reset();
+  bench.start();
+  pass();
+  ASSERT_TRUE(bench.view()->vanished.has_value()) << "an end of the exporter is none of it";
+  EXPECT_THAT(bench.view()->vanished_detail, HasSubstr("not known without influxdb.url"));
+  bench.wal->newest_file = bench.now().wall;
+  bench.wal->periods = {file(6, bench.now().wall)};
+  pass();
+  EXPECT_EQ(bench.view()->vanished, std::nullopt);
 }
 
 TEST_F(VanishTold, BehindTheSnapshotCountsOnlyWhereEverySnapshotLeavesAManifest) {
@@ -121,8 +183,27 @@ TEST_F(VanishTold, BehindTheSnapshotCountsOnlyWhereEverySnapshotLeavesAManifest)
     bench.server.version = version;
     start();
     vanish(wal::Vanished::Cause::front, ++number);
+    bench.wal->periods.resize(300);
     pass();
     EXPECT_EQ(bench.view()->vanished.has_value(), counts) << version;
+    bench.end();
+  }
+}
+
+// An empty snapshot keeps as many files as any other.
+TEST_F(VanishTold, AnEmptySnapshotDoesNotTakeAllOfThem) {
+  bench.server.version = "3.10.2";
+  std::uint64_t number = 0;
+  for (const auto& [left, kept, counts] :
+       {std::tuple{300U, 300U, false}, {0U, 0U, false}, {299U, 300U, true}, {0U, 300U, true}}) {
+    bench.settings.influxdb.kept_files = kept;
+    start();
+    vanish(wal::Vanished::Cause::front, ++number);
+    bench.wal->periods.resize(left);
+    bench.wal->sequence_gaps = bench.wal->front_gap = 14;
+    pass();
+    EXPECT_EQ(bench.view()->vanished.has_value(), counts) << left << " left";
+    EXPECT_EQ(bench.view()->emptied_gaps, counts ? 0U : 14U) << "both is not said at once";
     bench.end();
   }
 }

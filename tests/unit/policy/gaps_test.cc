@@ -46,12 +46,30 @@ TEST(EmptiedGaps, OfAnUnknownVersionAreARowOfFilesBehindOlderOnesThatAreStillThe
 TEST(DescribeVanished, SaysWhatWhenAndWhatToDo) {
   wal::Vanished vanished{
       1, wal::Vanished::Cause::directory, {3, 8'388'608}, Time(std::chrono::seconds(1'795'398'060)), {}, false};
-  const std::string said = describe(vanished, wal::Layout::segments);
+  const std::string said = describe(vanished, wal::Layout::segments, true);
   EXPECT_THAT(said, ::testing::HasSubstr("3 files, 8.0 MiB of the WAL vanished that no checkpoint removed"));
   EXPECT_THAT(said, ::testing::HasSubstr("last seen 2026-11-23T01:41:00.000Z"));
   EXPECT_THAT(said, ::testing::HasSubstr("still writes into the deleted files"));
   vanished.extent.files = 1;
-  EXPECT_THAT(describe(vanished, wal::Layout::node), ::testing::HasSubstr("1 file, 8.0 MiB"));
+  EXPECT_THAT(describe(vanished, wal::Layout::node, true), ::testing::HasSubstr("1 file, 8.0 MiB"));
+  EXPECT_THAT(describe(vanished, wal::Layout::node, false),
+              ::testing::HasSubstr("make a checkpoint before any restart"));
+}
+
+TEST(LeavesWhatIsKept, ByTheSettingOrByWhatIsKeptOfTheCovered) {
+  wal::Sample sample;
+  sample.snapshot = wal::Snapshot{1, 900, {}};
+  sample.periods.resize(120);
+  EXPECT_TRUE(leaves_what_is_kept(sample, 100));
+  EXPECT_FALSE(leaves_what_is_kept(sample, 300));
+  // Not known: as many as are kept of 900, but not more than usual.
+  for (const auto& [retained, may] : {std::pair{0U, true}, {120U, true}, {121U, false}, {900U, false}}) {
+    sample.retained.files = retained;
+    EXPECT_EQ(leaves_what_is_kept(sample, std::nullopt), may) << retained;
+  }
+  sample.snapshot->wal_file_sequence = 5;
+  sample.retained.files = 5;
+  EXPECT_FALSE(leaves_what_is_kept(sample, std::nullopt)) << "it may keep more than the 5 there ever were";
 }
 
 }  // namespace

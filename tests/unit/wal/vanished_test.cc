@@ -132,6 +132,17 @@ TEST_F(VanishedSegments, AShardsFolderMayGoWithItsDataButNotAlone) {
   EXPECT_TRUE(look()->over);
 }
 
+TEST_F(VanishedSegments, AllFoldersOfTheOnlyDatabaseGoneWhoseDataIsThere) {
+  fs::remove_all(wal() / "office");
+  write("plant/autogen/4/_00001.wal", 10);
+  fs::create_directories(data() / "plant/autogen/4");
+  ASSERT_EQ(look(), std::nullopt);
+  for (const char* shard : {"3", "4"}) fs::remove_all(wal() / "plant/autogen" / shard);
+  const auto vanished = look();
+  ASSERT_TRUE(vanished.has_value());
+  EXPECT_EQ(vanished->extent, (Extent{3, 150}));
+}
+
 TEST_F(VanishedSegments, WhatACheckpointOrAStartRemovesHasNotVanished) {
   ASSERT_EQ(look(), std::nullopt);
   checkpoint();
@@ -200,6 +211,47 @@ TEST_F(VanishedPeriods, ThoseRightBehindTheSnapshotMayHaveGoneWithAnEmptyOne) {
   ASSERT_EQ(look(*source)->vanished, std::nullopt);
   for (const std::uint64_t number : {4, 5, 6}) fs::remove(wal(number));
   EXPECT_EQ(look(*source)->vanished->cause, Cause::front);
+}
+
+// It removes them while we look.
+TEST_F(VanishedPeriods, ThoseBehindTheSnapshotMayGoInSeveralSteps) {
+  put_range(1, 12);
+  write_all(snapshot(1), snapshot_json(1, 3));
+  const auto source = open();
+  ASSERT_EQ(look(*source)->vanished, std::nullopt);
+  std::uint64_t step = 0;
+  for (const std::uint64_t first : {4, 6, 8}) {
+    for (const std::uint64_t number : {first, first + 1}) fs::remove(wal(number));
+    const auto vanished = look(*source)->vanished;
+    EXPECT_EQ(vanished->number, ++step);
+    EXPECT_EQ(vanished->cause, Cause::front);
+    EXPECT_EQ(vanished->extent.files, 2 * step);
+  }
+  fs::remove(wal(11));
+  EXPECT_EQ(look(*source)->vanished->cause, Cause::files);
+}
+
+TEST_F(VanishedPeriods, AllOfThemAreNotToldTwiceNorForgottenWhenTheServerGoesOn) {
+  put_range(1, 19);
+  write_all(snapshot(1), snapshot_json(1, 5));
+  const auto source = open();
+  ASSERT_EQ(look(*source)->vanished, std::nullopt);
+  for (std::uint64_t number = 6; number <= 19; ++number) fs::remove(wal(number));
+  ASSERT_EQ(look(*source)->vanished->extent.files, 14U);
+  put_range(20, 22);
+  const auto vanished = look(*source)->vanished;
+  EXPECT_EQ(vanished->number, 1U);
+  EXPECT_FALSE(vanished->over);
+}
+
+TEST_F(VanishedPeriods, WhatASnapshotBetweenTwoLooksCoversHasNotVanished) {
+  put_range(1, 19);
+  write_all(snapshot(1), snapshot_json(1, 5));
+  const auto source = open();
+  ASSERT_EQ(look(*source)->vanished, std::nullopt);
+  for (std::uint64_t number = 6; number <= 12; ++number) fs::remove(wal(number));
+  write_all(snapshot(2), snapshot_json(2, 12));
+  EXPECT_EQ(look(*source)->vanished, std::nullopt);
 }
 
 TEST_F(VanishedPeriods, ADirectoryReplacedTakesWhatNoSnapshotCovers) {
