@@ -154,7 +154,7 @@ void VanishState::judge(const ServerState& server, Ledger& ledger) {
   under_server_ = server.is_asked();
   starts_before_ = starts_;
   is_of_before_ = false;
-  ledger.log()->error("{} [{}]", text(), ledger.target());
+  ledger.log()->log(under_server_ ? spdlog::level::err : spdlog::level::warn, "{} [{}]", text(), ledger.target());
   keep(ledger);
 }
 
