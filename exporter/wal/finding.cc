@@ -39,6 +39,8 @@ constexpr std::array kRows{
     Row{InvalidReason::older, "of an older format (InfluxDB 3.0 alpha)", kSkipped, kEnds, kStops},
     Row{InvalidReason::other_edition, "of another edition of InfluxDB", kStops, kStops, kStops},
     Row{InvalidReason::snapshot, "of a snapshot with an impossible number", kSkipped, kSkipped, kSkipped},
+    Row{InvalidReason::torn, "of a snapshot that can't be parsed", kStops, kStops, kStops},
+    Row{InvalidReason::misnamed, "of a snapshot that says nothing usable", kDoubtful, kDoubtful, kDoubtful},
     Row{InvalidReason::newer, "of a newer format", kSkipped, kEnds, kStops},
     Row{InvalidReason::stray, "without WAL data", kHarmless, kHarmless, kStops},
 };
@@ -78,6 +80,7 @@ std::string consequence(const Finding& finding, const ServerTraits& server) {
       return "InfluxDB skips what it can't read when it replays, and those writes are lost";
     case Effect::doubtful:
       if (finding.reason == InvalidReason::unreadable) return "nobody can tell whether it is whole";
+      if (finding.reason == InvalidReason::misnamed) return "nobody can tell whether InfluxDB's next start goes by it";
       return "InfluxDB reads it at every start, whatever its name";
     case Effect::harmless:
     case Effect::count:
@@ -88,7 +91,7 @@ std::string consequence(const Finding& finding, const ServerTraits& server) {
 }
 
 std::string remedy(const Finding& finding) {
-  if (finding.reason == InvalidReason::snapshot) {
+  if (to_string(finding.reason) == to_string(InvalidReason::snapshot)) {
     return "stop InfluxDB, move the file out of snapshots/ and keep it, and see that `influxdb_wal_exporter --once` "
            "finds "
            "nothing more before the start";

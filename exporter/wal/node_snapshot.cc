@@ -78,7 +78,7 @@ class Fields final : public Json::json_sax_t {
       }
     }
     if (fields_[0].value != sequence) {
-      return failure(ErrorKind::corrupt, "its snapshot_sequence_number is " + std::to_string(*fields_[0].value) +
+      return failure(ErrorKind::invalid, "its snapshot_sequence_number is " + std::to_string(*fields_[0].value) +
                                              ", its name says " + std::to_string(sequence));
     }
     Snapshot snapshot;
@@ -257,7 +257,7 @@ Result<Snapshot> read_snapshot(int directory, const std::filesystem::path& path,
   if (bytes.stopped()) return failure(ErrorKind::cancelled, "stopped while reading " + shown);
   if (bytes.error() != 0) return tl::unexpected(access_error(bytes.error(), "reading", whole));
   if (bytes.too_far()) {
-    snapshot = failure(ErrorKind::corrupt, "what it covers is not said in its first 16 MiB");
+    snapshot = failure(ErrorKind::invalid, "what it covers is not said in its first 16 MiB");
     static_assert(kMostHeadBytes == 16 * kMiB);
   } else if (snapshot && head_alone) {
     const auto is_whole = ends_as_a_whole(file.get(), size);
@@ -265,8 +265,7 @@ Result<Snapshot> read_snapshot(int directory, const std::filesystem::path& path,
     if (!*is_whole) snapshot = failure(ErrorKind::corrupt, "it is not complete JSON (its end is missing)");
   }
   if (!snapshot) {
-    return failure(ErrorKind::corrupt, "snapshot " + shown + " is not used: " + snapshot.error().message +
-                                           "; it is read again once it changes");
+    return failure(snapshot.error().kind, "it is not used: " + snapshot.error().message);
   }
   snapshot->written = to_time(status.st_mtim);
   return snapshot;

@@ -131,8 +131,9 @@ Result<const NodeSnapshots::Read*> NodeSnapshots::read(int folder, const std::fi
   counter.opened.fetch_add(1, std::memory_order_relaxed);
   const auto snapshot = read_snapshot(folder, path, sequence, stop);
   if (!snapshot && snapshot.error().kind == ErrorKind::not_found) return nullptr;
-  if (!snapshot && snapshot.error().kind != ErrorKind::corrupt) return tl::unexpected(snapshot.error());
-  Read now{identity, std::nullopt, {}};
+  const bool torn = !snapshot && snapshot.error().kind == ErrorKind::corrupt;
+  if (!snapshot && !torn && snapshot.error().kind != ErrorKind::invalid) return tl::unexpected(snapshot.error());
+  Read now{identity, std::nullopt, {}, torn ? InvalidReason::torn : InvalidReason::misnamed};
   if (snapshot) {
     now.snapshot = *snapshot;
   } else {
@@ -161,7 +162,7 @@ Result<std::string> NodeSnapshots::why_beyond_belief(const Snapshot& snapshot, s
 }
 
 Result<SnapshotsFound> NodeSnapshots::find(int root, const std::filesystem::path& path,
-                                           std::optional<std::uint64_t> newest_file, ReadCounter& counter,
+                                           std::optional<std::uint64_t> newest_file, Time now, ReadCounter& counter,
                                            const std::stop_token& stop) {
   const std::filesystem::path whole = path / "snapshots";
   SnapshotsFound found;
@@ -230,8 +231,11 @@ Result<SnapshotsFound> NodeSnapshots::find(int root, const std::filesystem::path
       }
       found.beyond_belief.push_back(
           {"snapshots/" + snapshot_name(*candidate), InvalidReason::snapshot, false, *std::move(beyond)});
+    } else if (file.identity.changed > now - settle_time_ && file.identity.changed < now + settle_time_) {
+      found.notes.push_back("snapshot " + escape_control((whole / snapshot_name(*candidate)).string()) +
+                            " was changed just now: " + file.refused + "; judged at the next look");
     } else {
-      found.notes.push_back(file.refused);
+      found.beyond_belief.push_back({"snapshots/" + snapshot_name(*candidate), file.reason, false, file.refused});
     }
     if (is_known) break;
   }

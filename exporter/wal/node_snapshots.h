@@ -23,10 +23,10 @@ struct SnapshotsFound {
   std::optional<Snapshot> newest;  // the newest one that can be believed
   bool passed_over = false;        // there are newer ones that can't
   std::uint64_t files = 0;
-  std::vector<Time> times;         // newest first; at most kMostTimed
-  std::uint64_t covered = 0;       // how many, from the oldest on, a metadata checkpoint covers
-  std::vector<std::string> notes;  // about snapshots that are not usable
-  std::vector<InvalidFile> beyond_belief;
+  std::vector<Time> times;                 // newest first; at most kMostTimed
+  std::uint64_t covered = 0;               // how many, from the oldest on, a metadata checkpoint covers
+  std::vector<std::string> notes;          // about snapshots that are not usable
+  std::vector<InvalidFile> beyond_belief;  // and those that can't be used otherwise
 };
 
 class NodeSnapshots {
@@ -34,6 +34,8 @@ class NodeSnapshots {
   // A server reads at most 43,833 snapshots at its start: a month in gen1 blocks of one
   // minute, the shortest possible. This is more.
   static constexpr std::size_t kMostTimed = 50'000;
+
+  explicit NodeSnapshots(Duration settle_time) : settle_time_(settle_time) {}
 
   // Lists `root`/snapshots, where `root` is the node's open folder and `path` its
   // path for messages. No such folder: no snapshots yet. A folder or a file that
@@ -43,9 +45,9 @@ class NodeSnapshots {
   //
   // Passed over as well is one that says it covers WAL files far beyond all that there
   // are: it would hide them. `newest_file`: the highest number in wal/; nullopt: it holds
-  // none.
+  // none. A file that was changed just `now`, and can't be used, may still be written.
   [[nodiscard]] Result<SnapshotsFound> find(int root, const std::filesystem::path& path,
-                                            std::optional<std::uint64_t> newest_file, ReadCounter& counter,
+                                            std::optional<std::uint64_t> newest_file, Time now, ReadCounter& counter,
                                             const std::stop_token& stop);
 
  private:
@@ -54,6 +56,7 @@ class NodeSnapshots {
     FileIdentity identity;
     std::optional<Snapshot> snapshot;
     std::string refused;  // why there is none
+    InvalidReason reason{};
   };
   struct Known {
     Snapshot snapshot;
@@ -85,6 +88,7 @@ class NodeSnapshots {
     timed_.clear();
   }
 
+  const Duration settle_time_;
   std::map<std::uint64_t, Read> read_;  // of those that are tried
   std::optional<Known> known_;
   std::vector<Timed> timed_;            // ascending

@@ -95,7 +95,8 @@ class NodeSource final : public WalSource {
     // listed files into retained ones. In the other order, files that InfluxDB deletes in
     // between would look like gaps.
     const auto newest_file = listed.empty() ? std::nullopt : std::optional<std::uint64_t>(listed.back());
-    const auto snapshots = snapshots_.find(root->get(), options_.directory, newest_file, *options_.counter, stop);
+    const auto snapshots =
+        snapshots_.find(root->get(), options_.directory, newest_file, sample.taken_at, *options_.counter, stop);
     if (!snapshots) return tl::unexpected(snapshots.error());
     if (!*folder) {
       auto fine = judge_missing_wal(root->get(), *snapshots, sample, stop);
@@ -299,7 +300,7 @@ class NodeSource final : public WalSource {
   NodeIndex index_ WAL_EXPORTER_GUARDED_BY(mutex_);
   NodeForeign foreign_ WAL_EXPORTER_GUARDED_BY(mutex_);
   VanishWatch vanish_watch_ WAL_EXPORTER_GUARDED_BY(mutex_){options_.directory};
-  NodeSnapshots snapshots_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  NodeSnapshots snapshots_ WAL_EXPORTER_GUARDED_BY(mutex_){options_.settle_time};
   std::optional<FolderIdentity> folder_ WAL_EXPORTER_GUARDED_BY(mutex_);
   std::uint64_t last_snapshotted_ WAL_EXPORTER_GUARDED_BY(mutex_) = 0;
   std::optional<SteadyTime> last_sample_ WAL_EXPORTER_GUARDED_BY(mutex_);

@@ -24,6 +24,8 @@ std::string_view to_string(InvalidReason reason) {
     case InvalidReason::other_edition:
       return "other_edition";
     case InvalidReason::snapshot:
+    case InvalidReason::torn:
+    case InvalidReason::misnamed:
       return "snapshot";
     case InvalidReason::newer:
       return "newer";

@@ -47,11 +47,13 @@ enum class InvalidReason {
   older,          // 3.x: of a 3.0 alpha
   other_edition,  // 1.x, 2.x: a .wrr file
   snapshot,       // 3.x: a snapshot that claims to cover files which nobody has written
+  torn,           // 3.x: a snapshot that can't be parsed
+  misnamed,       // 3.x: a snapshot that we can't go by, and the server may
   newer,          // 3.x: a format that we don't know; no damage: in Sample::unknown
   stray,          // 3.x: no WAL file, or a folder; likewise
   count
 };
-// Those that are counted as invalid; `doubled` counts as foreign.
+// Those that are counted as invalid; `doubled` counts as foreign, `torn` and `misnamed` as snapshot.
 inline constexpr InvalidReason kInvalidReasons[] = {
     InvalidReason::empty,         InvalidReason::too_short, InvalidReason::magic,   InvalidReason::checksum,
     InvalidReason::unreadable,    InvalidReason::times,     InvalidReason::foreign, InvalidReason::older,

@@ -24,7 +24,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   }
   const auto snapshot = wal_exporter::wal::decode_snapshot(text, sequence);
   if (!snapshot) {
-    must(snapshot.error().kind == wal_exporter::ErrorKind::corrupt);
+    must(snapshot.error().kind == wal_exporter::ErrorKind::corrupt ||
+         snapshot.error().kind == wal_exporter::ErrorKind::invalid);
     must(!snapshot.error().message.empty());
   } else {
     must(document.is_object());

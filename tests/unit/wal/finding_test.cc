@@ -103,7 +103,7 @@ TEST(Finding, AFileIsOnlyEverMovedOutOfTheFolderWithTheServerStopped) {
       const std::string text =
           describe({reason, effect_of(reason, true, server), 1, file, reason == InvalidReason::times}, server);
       if (text.find("move") != std::string::npos) {
-        const std::string folder = reason == InvalidReason::snapshot ? "snapshots/" : "wal/";
+        const std::string folder = to_string(reason) == "snapshot" ? "snapshots/" : "wal/";
         EXPECT_NE(text.find("stop InfluxDB, move the file out of " + folder + " and keep it"), std::string::npos)
             << text;
         EXPECT_NE(text.find("--once"), std::string::npos) << text;

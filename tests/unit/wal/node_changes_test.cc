@@ -131,14 +131,14 @@ TEST_F(Node, AHalfWrittenSnapshotIsReadAgainAndTheOneBeforeItStays) {
     const auto sample = look(*source);
     EXPECT_EQ(sample->snapshot->sequence, 1U) << size;
     EXPECT_EQ(sample->pending.files, 5U) << size;
-    ASSERT_EQ(sample->notes.size(), 1U);
-    EXPECT_THAT(sample->notes[0], HasSubstr("read again"));
+    ASSERT_EQ(sample->invalid.size(), 1U);
+    EXPECT_EQ(sample->invalid[0].reason, InvalidReason::torn);
   }
   write_all(snapshot(2), whole);
   const auto sample = look(*source);
   EXPECT_EQ(sample->snapshot->sequence, 2U);
   EXPECT_EQ(sample->pending.files, 1U);
-  EXPECT_TRUE(sample->notes.empty());
+  EXPECT_TRUE(sample->invalid.empty());
 }
 
 TEST_F(Node, AHalfWrittenSnapshotIsPassedOverAtTheFirstLookToo) {
@@ -155,7 +155,7 @@ TEST_F(Node, AFirstSnapshotThatIsHalfWrittenLeavesEverythingPending) {
   const auto first = look(*source);
   EXPECT_EQ(first->snapshot, std::nullopt);
   EXPECT_EQ(first->pending.files, 34U);
-  EXPECT_EQ(first->notes.size(), 1U);
+  EXPECT_EQ(first->invalid.size(), 1U);
   write_all(snapshot(1), whole);
   EXPECT_EQ(look(*source)->pending.files, 5U);
 }
@@ -176,8 +176,9 @@ TEST_F(Node, ASnapshotOfAnotherNumberThanItsNameIsNotUsed) {
   const auto sample = look_once();
   EXPECT_EQ(sample->snapshot->sequence, 1U);
   EXPECT_EQ(sample->snapshot_files, 2U);
-  ASSERT_EQ(sample->notes.size(), 1U);
-  EXPECT_THAT(sample->notes[0], HasSubstr("its snapshot_sequence_number is 8, its name says 9"));
+  ASSERT_EQ(sample->invalid.size(), 1U);
+  EXPECT_EQ(sample->invalid[0].reason, InvalidReason::misnamed);
+  EXPECT_THAT(sample->invalid[0].detail, HasSubstr("its snapshot_sequence_number is 8, its name says 9"));
 }
 
 TEST_F(Node, ASnapshotTakenAwayMakesItsFilesPendingAgain) {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 
 #include "unit/wal/node_tree.h"
+#include "wal/finding.h"
+#include "wal/listing.h"
 
 namespace wal_exporter::wal {
 namespace {
@@ -267,6 +269,38 @@ TEST_F(Node, WhereNoFileIsLeftTheSnapshotBeforeItSaysWhatIsLikely) {
   EXPECT_EQ(sample->snapshot->sequence, 2U);
   ASSERT_EQ(sample->invalid.size(), 1U);
   EXPECT_THAT(sample->invalid[0].detail, HasSubstr("far beyond those of the snapshot before it, 5001800"));
+}
+
+// A start reads each whole, and ends where it can't.
+TEST_F(Node, ASnapshotThatCannotBeParsedIsAFinding) {
+  put_range(31, 40);
+  write_all(snapshot(4), snapshot_json(4, 33));
+  const std::string good = snapshot_json(5, 36);
+  const auto covering = [&good](const std::string& number) {
+    std::string out = good;
+    return out.replace(out.find("36"), 2, number);
+  };
+  for (const std::string& content :
+       {good.substr(0, good.size() / 2), std::string(), covering("-1"), covering("1.5"), covering("\"7\"")}) {
+    write_all(snapshot(5), content);
+    const auto sample = look_once();
+    EXPECT_EQ(sample->pending.files, 7U) << content;
+    ASSERT_EQ(sample->invalid.size(), 1U) << content;
+    EXPECT_EQ(sample->invalid[0].reason, InvalidReason::torn);
+    EXPECT_EQ(effect_of(sample->invalid[0].reason, false, {}), Effect::stops_start);
+  }
+}
+
+TEST_F(Node, ASnapshotThatWasWrittenJustNowIsJudgedAtTheNextLook) {
+  put_range(1, 4);
+  write_all(snapshot(1), "{");
+  struct stat status {};
+  ASSERT_EQ(::stat(snapshot(1).c_str(), &status), 0);
+  clock_->set_wall(to_time(status.st_ctim) + std::chrono::seconds(1));
+  const auto source = open();
+  EXPECT_THAT(look(*source)->notes, ElementsAre(HasSubstr("judged at the next look")));
+  clock_->set_wall(to_time(status.st_ctim) + std::chrono::seconds(3));
+  EXPECT_EQ(look(*source)->invalid.size(), 1U);
 }
 
 // They cover some of what is missing in front; only what is missing between files is known.
