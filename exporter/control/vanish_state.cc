@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <span>
 
+#include "base/text.h"
 #include "policy/gaps.h"
 
 namespace wal_exporter::control {
@@ -10,6 +12,9 @@ namespace wal_exporter::control {
 using wal::Vanished;
 
 namespace {
+
+// Kept over an end of the exporter: of so many.
+constexpr std::size_t kMostLost = 200;
 
 // A server that is written to writes each second; a stop and a start take longer.
 constexpr Duration kLeastPause = std::chrono::seconds(5);
@@ -20,9 +25,23 @@ std::optional<std::uint64_t> kept_of(const view::NodeView& node) {
 }
 
 // Whether the WAL shows that InfluxDB went on where it is seen.
-bool shows_newer(const wal::Sample& sample, Time than, bool under_server) {
+bool shows_newer(const wal::Sample& sample, const Vanished& vanished, bool under_server) {
+  const Time than = vanished.missed;
   if (sample.layout == wal::Layout::node && under_server) return sample.snapshot && sample.snapshot->written > than;
-  return sample.newest_file && *sample.newest_file > than;
+  if (vanished.shards.empty()) return sample.newest_file && *sample.newest_file > than;
+  // As wal/vanished.h has it, of a sample without the one before.
+  bool all = true;
+  for (const Vanished::OfShard& lost : vanished.shards) {
+    const auto shard = std::find_if(sample.shards.begin(), sample.shards.end(),
+                                    [&](const wal::Shard& one) { return one.key() == lost.shard; });
+    bool follows = false;
+    for (const wal::Segment& segment : shard == sample.shards.end() ? std::vector<wal::Segment>() : shard->segments) {
+      if (segment.number > lost.last_segment) follows = true;
+      if (segment.number <= lost.last_segment && segment.modified > than && segment.bytes > 0) return true;
+    }
+    all = all && follows;
+  }
+  return all;
 }
 
 }  // namespace
@@ -41,6 +60,10 @@ VanishState::VanishState(Ledger& ledger) {
     if (kept.cause == Vanished::Cause::files && layout_ == wal::Layout::segments) kept.cause = Vanished::Cause::folders;
     process_ = json.at("process").get<std::string>();
     under_server_ = json.value("under_server", true);
+    for (const auto& shard : json.value("shards", nlohmann::json::array())) {
+      kept.shards.push_back(
+          {{shard.at(0).get<std::string>(), shard.at(1).get<std::string>(), shard.at(2)}, shard.at(3)});
+    }
     standing_ = kept;
     is_of_before_ = true;
   } catch (const nlohmann::json::exception&) {
@@ -59,13 +82,17 @@ void VanishState::keep(Ledger& ledger) const {
             {"node", layout_ == wal::Layout::node},
             {"process", process_},
             {"under_server", under_server_}};
+    const std::size_t kept = std::min(standing_->shards.size(), kMostLost);
+    for (const auto& [shard, last] : std::span(standing_->shards).first(kept)) {
+      json["shards"].push_back({to_valid_utf8(shard.database), to_valid_utf8(shard.retention_policy), shard.id, last});
+    }
   }
   ledger.keep(kVanishedKey, json.dump());
 }
 
 // 3.x: whether a file came after a pause in which the server may have been stopped.
 bool VanishState::may_have_started(const wal::Sample& sample, Duration flush_interval) {
-  if (!wrote_) return shows_newer(sample, standing_->missed, /*under_server=*/false);
+  if (!wrote_) return shows_newer(sample, *standing_, /*under_server=*/false);
   const Duration pause = std::max(kLeastPause, 3 * flush_interval);
   bool paused = false;
   for (const wal::Period& period : sample.periods) {
@@ -80,7 +107,7 @@ bool VanishState::take(const wal::Sample& sample, const ServerState& server, Led
   layout_ = sample.layout;
   const std::optional<Vanished>& found = sample.vanished;
   if (!found || found->over) {
-    const bool stays = standing_ && !found && is_of_before_ && !shows_newer(sample, standing_->missed, under_server_);
+    const bool stays = standing_ && !found && is_of_before_ && !shows_newer(sample, *standing_, under_server_);
     if (standing_ && !stays) {
       ledger.log()->info("the WAL's files are accounted for again [{}]", ledger.target());
       standing_.reset();

@@ -152,12 +152,20 @@ struct Vanished {
     files,      // 3.x: files that no snapshot covers
     front,      // 3.x: the same right behind a snapshot, where one that was empty may have taken them
   };
+  // 1.x, 2.x: whose data is missing, and the number of its last segment.
+  struct OfShard {
+    ShardKey shard;
+    std::uint64_t last_segment = 0;
+
+    friend bool operator==(const OfShard&, const OfShard&) = default;
+  };
   std::uint64_t number = 0;  // 1 for the first time that files vanished since the source was opened
   Cause cause = Cause::directory;
   Extent extent;
   Time last_seen{};
   Time missed{};      // when a sample found them gone
-  bool over = false;  // they are back, a snapshot covers them, or a new file of the server's own has come
+  bool over = false;  // they are back, a snapshot covers them, or new files of the server's own have come
+  std::vector<OfShard> shards{};
 
   friend bool operator==(const Vanished&, const Vanished&) = default;
 };

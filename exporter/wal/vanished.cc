@@ -89,34 +89,41 @@ bool VanishWatch::was_taken_away(const Shard& shard) const {
   return is_there(directory_ / ".." / "data" / below) || is_there(real.parent_path() / "data" / below);
 }
 
-// `all`: whatever is not there any more; else only whole shards that were taken away.
-Extent VanishWatch::missing_segments(const Sample& then, const Sample& now, bool all) const {
-  Extent out;
+std::vector<std::pair<const Shard*, Extent>> VanishWatch::missing_segments(const Sample& then, const Sample& now,
+                                                                           bool all) const {
+  std::vector<std::pair<const Shard*, Extent>> out;
   for (const Shard& shard : then.shards) {
     const Shard* const present = find_shard(now, shard);
     if (!all && (present != nullptr || !was_taken_away(shard))) continue;
+    Extent missing;
     for (const Segment& segment : shard.segments) {
-      if (find_segment(present, segment, no_births_) == nullptr) out += Extent{1, segment.bytes};
+      if (find_segment(present, segment, no_births_) == nullptr) missing += Extent{1, segment.bytes};
     }
+    if (missing.files > 0) out.emplace_back(&shard, missing);
   }
   return out;
 }
 
 bool VanishWatch::is_over(const Sample& now) const {
   if (now.layout == Layout::node) return missing_of(gone_, now).empty();
-  for (const Shard& shard : complete_->shards) {
-    const Shard* const present = find_shard(now, shard);
-    if (present == nullptr) continue;
-    const Shard* const before = find_shard(*before_, shard);
-    for (const Segment& segment : present->segments) {
-      const Segment* const known = find_segment(before, segment, no_births_);
-      const bool grows = known != nullptr && known->bytes < segment.bytes;
-      const bool follows = segment.number > shard.segments.back().number;
-      const bool was_missing = find_segment(find_shard(*complete_, shard), segment, no_births_) == nullptr;
-      if (was_missing && (follows || grows)) return true;
+  const auto missing = missing_segments(*complete_, now, found_->cause == Vanished::Cause::directory);
+  bool all = true;
+  for (const Vanished::OfShard& lost : found_->shards) {
+    Shard wanted;
+    std::tie(wanted.database, wanted.retention_policy, wanted.id) =
+        std::tie(lost.shard.database, lost.shard.retention_policy, lost.shard.id);
+    const Shard* const present = find_shard(now, wanted);
+    bool follows = false;
+    for (const Segment& segment : present == nullptr ? std::vector<Segment>() : present->segments) {
+      const Segment* const known = find_segment(find_shard(*before_, wanted), segment, no_births_);
+      const bool is_new = find_segment(find_shard(*complete_, wanted), segment, no_births_) == nullptr;
+      if (is_new && segment.number > lost.last_segment) follows = true;
+      if (is_new && known != nullptr && known->bytes < segment.bytes) return true;
     }
+    all = all && (follows || std::none_of(missing.begin(), missing.end(),
+                                          [&](const auto& one) { return one.first->key() == lost.shard; }));
   }
-  return missing_segments(*complete_, now, found_->cause == Vanished::Cause::directory).files == 0;
+  return all;
 }
 
 void VanishWatch::compare(Sample& sample, bool judged) {
@@ -135,7 +142,10 @@ void VanishWatch::compare(Sample& sample, bool judged) {
       for (const Period& period : missing.empty() ? missing : gone_) now.extent += Extent{1, period.bytes};
       if (!replaced) now.cause = are_the_front(gone_, sample) ? Vanished::Cause::front : Vanished::Cause::files;
     } else {
-      now.extent = missing_segments(*before_, sample, replaced);
+      for (const auto& [shard, missing] : missing_segments(*before_, sample, replaced)) {
+        now.extent += missing;
+        if (missing.bytes > 0) now.shards.push_back({shard->key(), shard->segments.back().number});
+      }
       if (!replaced) now.cause = Vanished::Cause::folders;
     }
     const bool stands = found_ && !found_->over;
@@ -145,6 +155,7 @@ void VanishWatch::compare(Sample& sample, bool judged) {
       now.missed = sample.taken_at;
       if (stands) {
         if (sample.layout == Layout::segments) now.extent += found_->extent;
+        now.shards.insert(now.shards.end(), found_->shards.begin(), found_->shards.end());
         now.cause = std::min(now.cause, found_->cause);
       } else {
         complete_ = before_;

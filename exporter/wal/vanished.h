@@ -14,7 +14,9 @@
 // Whether InfluxDB ran meanwhile is not known here.
 //
 // Over: the files are back; 3.x: a snapshot covers them, so their data is persisted; 1.x and
-// 2.x: one of the shards has a new segment, by a higher number or because it grows.
+// 2.x: each shard whose data was missing has a segment of a higher number (the server went on
+// to it) or is dropped; or one has a lower that grows (the server was started, which numbers
+// anew). What other shards show says nothing.
 //
 // Not thread-safe: the source that owns it serialises its samples.
 #pragma once
@@ -56,7 +58,9 @@ class VanishWatch {
   };
 
   [[nodiscard]] std::optional<Identity> identify(Layout layout) const;
-  [[nodiscard]] Extent missing_segments(const Sample& then, const Sample& now, bool all) const;
+  // `all`: whatever is not there any more; else only whole shards that were taken away.
+  [[nodiscard]] std::vector<std::pair<const Shard*, Extent>> missing_segments(const Sample& then, const Sample& now,
+                                                                              bool all) const;
   [[nodiscard]] bool was_taken_away(const Shard& shard) const;
   [[nodiscard]] bool is_over(const Sample& now) const;
 

@@ -233,6 +233,33 @@ TEST_F(VanishTold, OutlastsTheExporterAndIsNotToldAgain) {
   EXPECT_EQ(bench.view()->vanished, std::nullopt);
 }
 
+// 1.x: another shard's new file is none of theirs.
+TEST_F(VanishTold, OutlastsTheExporterUntilTheirShardsHaveNewFiles) {
+  start();
+  vanish();
+  const wal::ShardKey lost{"kiln", "autogen", 4};
+  bench.wal->vanished->shards = {{lost, 2}};
+  pass();
+  ASSERT_EQ(bench.view()->health, Health::warning);
+  bench.wal = segments(1);
+  bench.wal->newest_file = bench.now().wall + 1h;
+  bench.end();
+  bench.start();
+  pass();
+  EXPECT_EQ(bench.view()->health, Health::warning);
+  wal::Shard kiln;
+  kiln.database = "kiln";
+  kiln.retention_policy = "autogen";
+  kiln.id = 4;
+  wal::Segment next;
+  next.name = "_00003.wal";
+  next.number = 3;
+  kiln.segments = {next};
+  bench.wal->shards.push_back(kiln);
+  pass();
+  EXPECT_EQ(bench.view()->health, Health::healthy);
+}
+
 TEST_F(VanishTold, AStartOfTheServerWhileTheExporterWasDownEndsIt) {
   bench.server.process_id = "one";
   start();

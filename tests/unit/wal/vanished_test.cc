@@ -64,8 +64,25 @@ TEST_F(VanishedSegments, ADirectoryReplacedUnderTheServerTakesAllWithItUntilANew
   EXPECT_FALSE(look()->over);
   EXPECT_FALSE(look()->over);
   write("plant/autogen/3/_00003.wal", 0);
+  EXPECT_FALSE(look()->over) << "the other shard's data is still missing";
+  write("meter/autogen/20/_00001.wal", 10);
+  EXPECT_FALSE(look()->over) << "a shard that is new says nothing";
+  write("office/weekly/12/_00008.wal", 0);
   EXPECT_TRUE(look()->over);
   EXPECT_EQ(look()->number, 1U);
+}
+
+TEST_F(VanishedSegments, WhatACheckpointDoesToAnotherShardDoesNotBringThemBack) {
+  ASSERT_EQ(look(), std::nullopt);
+  fs::remove_all(wal() / "office");
+  ASSERT_FALSE(look()->over);
+  checkpoint();
+  EXPECT_FALSE(look()->over);
+  write("plant/autogen/3/_00003.wal", 50);
+  EXPECT_FALSE(look()->over);
+  EXPECT_EQ(look()->extent, (Extent{1, 200}));
+  write("office/weekly/12/_00008.wal", 0);
+  EXPECT_TRUE(look()->over);
 }
 
 TEST_F(VanishedSegments, AServerThatStartedOverWritesAFileThatGrows) {
