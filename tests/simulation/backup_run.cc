@@ -60,7 +60,7 @@ class BackupRun final : public Run, public std::enable_shared_from_this<BackupRu
   void left_as(ShardEnd end) {
     ends_[index_] = end;
     ++index_;
-    moved_ = false;
+    moved_ = closed_ = false;
     if (index_ == asked_.size()) return prove();
     ask();
   }
@@ -101,12 +101,18 @@ class BackupRun final : public Run, public std::enable_shared_from_this<BackupRu
     }
     if (since <= kMovesWithin) {
       moved_ = moved_ || moved(**sample);
-      proven_ = proven_ || closed(**sample);
+      closed_ = closed_ || closed(**sample);
+      proven_ = proven_ || closed_;
     }
-    // A segment that was open before a restart does not move either where its snapshot fails.
-    const auto figures = may_keep_open_ && asks_figures_ ? server_.figures() : std::nullopt;
-    if (!said_yes_ && !moved_ && figures && figures->shards.contains(asked_[index_].key())) {
-      return left_as(ShardEnd::failed);
+    // What it has it says on the backup port, too.
+    const auto known = may_keep_open_ ? server_.figures() : std::nullopt;
+    const auto figures = asks_figures_ ? known : std::nullopt;
+    if (!said_yes_ && !closed_ && known) {
+      knows_any_ = knows_any_ || std::any_of((*sample)->shards.begin(), (*sample)->shards.end(),
+                                             [&](const auto& shard) { return known->shards.contains(shard.key()); });
+      if (!known->shards.contains(asked_[index_].key())) return left_as(ShardEnd::unknown);
+      // A segment that was open before a restart does not move either where its snapshot fails.
+      if (!moved_) return left_as(ShardEnd::failed);
     }
     if (said_yes_ && !moved_ && (figures || since >= kMovesWithin) && is_kept_open(**sample, figures)) {
       return left_as(ShardEnd::kept_open);
@@ -132,7 +138,7 @@ class BackupRun final : public Run, public std::enable_shared_from_this<BackupRu
     outcome.reclaimed = influxdb::prove(asked_, (*sample)->shards).reclaimed;
     outcome.server_proven = proven_;
     const bool all_unknown =
-        std::all_of(ends_.begin(), ends_.end(), [](ShardEnd end) { return end == ShardEnd::unknown; });
+        !knows_any_ && std::all_of(ends_.begin(), ends_.end(), [](ShardEnd end) { return end == ShardEnd::unknown; });
     std::size_t done = 0;
     std::size_t left = 0;
     std::optional<ShardEnd> worst;
@@ -200,6 +206,8 @@ class BackupRun final : public Run, public std::enable_shared_from_this<BackupRu
   std::size_t index_ = 0;
   bool said_yes_ = false;
   bool moved_ = false;
+  bool closed_ = false;
+  bool knows_any_ = false;  // of the shards that there are
   bool proven_ = false;
   SteadyTime asked_at_{};
   std::uint64_t steps_ = 0;

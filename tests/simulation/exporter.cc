@@ -235,8 +235,8 @@ Result<std::shared_ptr<const wal::Sample>> Exporter::read_wal() const {
     return failure(ErrorKind::unavailable, "reading the WAL: input/output error");
   }
   auto sample = around_.server().read_wal();
-  // Without what no checkpoint can take away.
-  const wal::Extent pending = around_.invariants.can_be_emptied(*sample);
+  const wal::Extent pending = around_.invariants.shards().must_be_emptied(
+      *sample, control_->parts().shards, around_.context.schedule.wall(), around_.context.schedule.steady());
   const auto limits = policy::resolve(control_->parts().server.rules().thresholds, *sample);
   around_.invariants.below_limit(policy::judge(pending, limits).worse() == policy::Health::healthy);
   return sample;

@@ -54,6 +54,7 @@ void Invariants::broken(Invariant invariant, const std::string& what) const {
 
 void Invariants::started(const settings::Target& settings) {
   settings_ = settings;
+  shards_.ask(settings.influxdb.backup_address + " " + settings.influxdb.url);
   asked_.clear();
   sample_.reset();
   answer_.reset();
@@ -71,6 +72,9 @@ void Invariants::started(const settings::Target& settings) {
 }
 
 void Invariants::killed(bool saved, Cut cut) {
+  const bool may_have_ended = cut == Cut::step && ending_ && ending_->after && running_ && running_->id == ending_->id;
+  if (may_have_ended) shards_.ended(ending_->outcome, **ending_->after, clocks_.moment(now()));
+  if (may_have_ended || !saved) shards_.may_be_forgotten();
   started(settings_);
   if (cut != Cut::at_rest) {
     // What was kept may say that something was begun or has ended, of which nobody saw more.
@@ -81,6 +85,8 @@ void Invariants::killed(bool saved, Cut cut) {
     // not yet.
     told_health_.clear();
     considered_ = false;
+    // A sample in it told the time to nobody who remembers.
+    reverted_ = true;
   }
   if (saved) return;
   reverted_ = true;
@@ -90,7 +96,6 @@ void Invariants::killed(bool saved, Cut cut) {
   holds_failures_ = 0;
   holds_pause_.reset();
   considered_ = false;
-  for (auto& [shard, one] : failing_) one.holds = false;
 }
 
 void Invariants::stopped() {
@@ -104,6 +109,7 @@ void Invariants::stopped() {
 
 void Invariants::clock_set(Duration by) {
   clocks_.set(by);
+  shards_.clock_set(by);
   clock_was_set_ = true;
   ++epoch_;
 }
@@ -135,7 +141,7 @@ void Invariants::asked_by_alert(std::uint64_t number) {
 void Invariants::sampled(const control::SampleTaken& taken) {
   if (!taken.sample) return;
   sample_ = *taken.sample;
-  forget_persisted_shards();
+  shards_.sampled(*sample_, now());
   clock_was_set_ = false;
   // From here on each wait runs out within its own length.
   if (std::exchange(reverted_, false)) start_ = end_ = failure_ = clocks_.moment(now());
@@ -197,7 +203,12 @@ void Invariants::check_liveness(const control::Control& control) {
   // The longest of its waits and one checkpoint, after the end of what ran when the
   // faults ended; and a few samples to see it.
   const Duration run = parts.server.is_node() ? settings_.checkpoint.nudge.max_duration : settings_.checkpoint.timeout;
-  const Duration bound = 2 * run + longest_wait(control) + 4 * settings_.rules.sample_interval + minutes(2);
+  // A shard whose snapshot fails is asked several times before it rests.
+  const auto& failing = shards_.failing();
+  const bool asks_again = std::any_of(failing.begin(), failing.end(),
+                                      [](const auto& one) { return one.second.least < policy::kMostShardFailures; });
+  const std::int64_t tries = asks_again ? policy::kMostShardFailures : 1;
+  const Duration bound = run + tries * (run + longest_wait(control)) + 4 * settings_.rules.sample_interval + minutes(2);
   if (!could_act(control)) {
     calm_since_ = now();
     return;

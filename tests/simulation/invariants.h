@@ -12,6 +12,7 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "clocks.h"
@@ -21,6 +22,7 @@
 #include "memory_meter.h"
 #include "run.h"
 #include "settings/settings.h"
+#include "shard_account.h"
 
 namespace wal_exporter::simulation {
 
@@ -79,9 +81,7 @@ class Invariants {
 
   // From now on nothing goes wrong and nobody helps; false: that is over.
   void calm(bool is_calm);
-  // What a sample shows, without what can't be persisted and waits for itself, or is no checkpoint's to
-  // take.
-  [[nodiscard]] wal::Extent can_be_emptied(const wal::Sample& sample) const;
+  [[nodiscard]] const ShardAccount& shards() const { return shards_; }
   // The WAL is below its limit, whatever a sample says.
   void below_limit(bool is_below) { below_limit_ = below_limit_ || is_below; }
 
@@ -125,8 +125,6 @@ class Invariants {
   void check_waits(const control::RunCheckpoint& run, bool lifts_soft) const;
   void check_restart(const control::Control& control);
   void account_end(const control::Control& control);
-  void account_shards(const influxdb::Outcome& outcome, const Moment& moment);
-  void forget_persisted_shards();
   // invariants_said.cc: 4, 5, 6
   void check_decision(const control::Control& control) const;
   [[nodiscard]] bool is_true(policy::Blocker blocker, const control::Control& control) const;
@@ -168,17 +166,8 @@ class Invariants {
   std::uint32_t holds_failures_ = 0;
   std::optional<Moment> start_, end_, failure_;
   std::vector<Moment> restarts_;
-  // Shards whose snapshots failed: how often in a row, and on which oldest segment.
-  struct FailingShard {
-    std::uint32_t failures = 0;
-    std::uint64_t oldest = 0;  // inode
-    Moment last{};
-    bool holds = true;  // kept on disk
-  };
-  std::map<wal::ShardKey, FailingShard> failing_;
-  bool server_proven_ = false;
-  std::map<wal::ShardKey, wal::Extent> apart_;  // orphaned or kept open, with what a run has left
-  bool reverted_ = false;                       // to what was kept long ago, and no sample has told it the time since
+  ShardAccount shards_;
+  bool reverted_ = false;  // to what was kept long ago, and no sample has told it the time since
   std::optional<Time> holds_pause_, pause_;
 
   // 5
@@ -193,6 +182,7 @@ class Invariants {
   bool clock_was_set_ = false;  // until the next sample, waits are not cut to their length
   std::optional<Said> said_;
   std::optional<policy::Health> health_;
+  std::pair<std::size_t, bool> at_rest_{};  // how many shards' snapshots fail; whether nothing else is pending
   std::optional<Probe> probe_;
   std::uint64_t probes_ = 0;
   std::uint64_t promises_kept_ = 0;

@@ -102,11 +102,10 @@ void Invariants::check_waits(const RunCheckpoint& run, bool lifts_soft) const {
     broken(Invariant::waits_hold, "two starts too close to each other");
   }
   if (lifts_soft) return;
-  for (const auto& [shard, one] : failing_) {
+  for (const auto& [shard, one] : shards_.failing()) {
     const bool left = std::find(run.leave_alone.begin(), run.leave_alone.end(), shard) != run.leave_alone.end();
-    if (one.failures < policy::kMostShardFailures || !one.holds || left) continue;
-    if (clocks_.at_most_since(one.last, now()) >= policy::kFirstShardWait) continue;
-    broken(Invariant::waits_hold, "a shard that failed " + std::to_string(one.failures) + " times in a row is asked");
+    if (left || clocks_.at_most_since(one.last, now()) >= rest_after(one.least)) continue;
+    broken(Invariant::waits_hold, "a shard that failed " + std::to_string(one.least) + " times in a row is asked");
   }
   if (holds_failures_ == 0) return;
   if (!passed(holds_failure_, least_backoff(holds_failures_))) {
@@ -153,66 +152,20 @@ void Invariants::nudge_point(const NudgePoint& point, const wal::NodeRules& rule
     bad("a point dated past the next multiple of G");
 }
 
-void Invariants::account_shards(const influxdb::Outcome& outcome, const Moment& moment) {
-  using influxdb::ShardEnd;
-  server_proven_ = server_proven_ || outcome.server_proven;
-  for (const influxdb::ShardOutcome& one : outcome.shards) {
-    if (one.end == ShardEnd::persisted) failing_.erase(one.shard);
-    const auto found = std::find_if(sample_->shards.begin(), sample_->shards.end(),
-                                    [&](const wal::Shard& shard) { return shard.key() == one.shard; });
-    if (found == sample_->shards.end()) continue;
-    if (one.end == ShardEnd::orphaned || one.end == ShardEnd::kept_open) {
-      apart_[one.shard] = found->pending;
-      failing_.erase(one.shard);  // the question left no file
-    }
-    if (one.end != ShardEnd::busy && one.end != ShardEnd::failed && one.end != ShardEnd::unverified) continue;
-    if (!server_proven_) continue;  // the address may be wrong
-    const auto oldest = std::find_if(found->segments.begin(), found->segments.end(),
-                                     [](const wal::Segment& segment) { return segment.has_data(); });
-    if (oldest == found->segments.end()) continue;
-    FailingShard& failing = failing_[one.shard];
-    failing = {failing.failures + 1, oldest->inode, moment, failing.holds};
-  }
-  forget_persisted_shards();
-}
-
-void Invariants::forget_persisted_shards() {
-  std::erase_if(failing_, [&](const auto& failing) {
-    for (const wal::Shard& shard : sample_->shards) {
-      if (shard.key() != failing.first) continue;
-      return std::none_of(shard.segments.begin(), shard.segments.end(), [&](const wal::Segment& segment) {
-        return segment.inode == failing.second.oldest && segment.has_data();
-      });
-    }
-    return true;
-  });
-}
-
-wal::Extent Invariants::can_be_emptied(const wal::Sample& sample) const {
-  if (sample.layout != wal::Layout::segments) return sample.pending;
-  wal::Extent out;
-  for (const wal::Shard& shard : sample.shards) {
-    const auto apart = apart_.find(shard.key());
-    const bool is_apart = apart != apart_.end() && apart->second == shard.pending;
-    if (!failing_.contains(shard.key()) && !is_apart) out += shard.pending;
-  }
-  return out;
-}
-
 // What an ended run means for the waits, once Control has worked it through.
 void Invariants::account_end(const control::Control& control) {
   const control::RunEnded ended = *std::exchange(ending_, std::nullopt);
   const RunCheckpoint run = *std::exchange(running_, std::nullopt);
   ++epoch_;
   const Moment moment = clocks_.moment(now());
-  if (ended.after) account_shards(ended.outcome, moment);
+  if (ended.after) shards_.ended(ended.outcome, *sample_, moment);
   OutcomeKind kind = ended.outcome.kind;
   // Busy for ever is none.
   const auto told = control.parts().checkpointer.find(run.id);
   if (kind == OutcomeKind::busy && told && told->outcome->kind == OutcomeKind::failed) {
-    const bool any = std::any_of(failing_.begin(), failing_.end(), [](const auto& one) {
-      return one.second.failures >= policy::kMostShardFailures || !one.second.holds;
-    });
+    const auto& failing = shards_.failing();
+    const bool any = std::any_of(failing.begin(), failing.end(),
+                                 [](const auto& one) { return one.second.most >= policy::kMostShardFailures; });
     if (!any) broken(Invariant::decisions_are_true, "a run failed that was busy, and no shard was for long");
     kind = OutcomeKind::failed;
   }
@@ -222,10 +175,14 @@ void Invariants::account_end(const control::Control& control) {
   if (kind != OutcomeKind::no_op && !neutral) end_ = holds_end_ = moment;
   const wal::Sample* judged = ended.after ? ended.after->get() : sample_.get();
   const policy::Rules& rules = control.parts().server.rules();
-  const bool critical_failure =
-      run.reason == Reason::critical && judged != nullptr &&
-      policy::judge(can_be_emptied(*judged), policy::resolve(rules.thresholds, *judged)).worse() ==
-          policy::Health::critical;
+  const auto stays_critical = [&](bool at_most) {
+    return run.reason == Reason::critical && judged != nullptr &&
+           policy::judge(shards_.can_be_emptied(*judged, at_most), policy::resolve(rules.thresholds, *judged))
+                   .worse() == policy::Health::critical;
+  };
+  const bool critical_failure = stays_critical(/*at_most=*/false);
+  // What is known of single shards may be forgotten.
+  if (stays_critical(/*at_most=*/true)) failure_ = moment;
   if (neutral && !critical_failure) return;
   if (success && !critical_failure) {
     holds_failures_ = 0;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "control/situation.h"
 #include "control/target_view.h"
@@ -62,7 +63,7 @@ bool Invariants::is_true(Blocker blocker, const control::Control& control) const
       return starts_ || lasts(start_, parts.server.rules().min_interval);
     case Blocker::backoff:
       // Or each shard with something pending waits for itself.
-      return lasts(failure_, minutes(18)) || (sample_ != nullptr && can_be_emptied(*sample_).files == 0);
+      return lasts(failure_, minutes(18)) || (sample_ != nullptr && shards_.all_may_rest(*sample_, now()));
     case Blocker::breaker_open:
       return lasts(failure_, minutes(30));
     case Blocker::outside_window:
@@ -167,6 +168,12 @@ void Invariants::check_promise(const control::Control& control) {
   const policy::Decision& decision = parts.decision;
   if (health_ != parts.health.health()) {
     health_ = parts.health.health();
+    ++epoch_;
+  }
+  // Shards at rest count where nothing else is pending, and the next of them is another once one is gone.
+  const std::pair at_rest(shards_.failing().size(), sample_ != nullptr && shards_.can_be_emptied(*sample_).files == 0);
+  if (at_rest_ != at_rest) {
+    at_rest_ = at_rest;
     ++epoch_;
   }
   if (said_ && said_->epoch == epoch_ && wall() >= said_->next_allowed) {

@@ -1,7 +1,6 @@
 #include "scenario.h"
 
 #include "base/bytes.h"
-#include "not_yet.h"
 
 namespace wal_exporter::simulation {
 namespace {
@@ -61,9 +60,9 @@ Scenario draw_scenario(Random& random) {
   scenario.segments.cache_bytes = random.one_of(caches);
   scenario.segments.cold_after = random.one_of(colds);
   scenario.segments.replay_per_second = random.between(1, 45) * kMiB;
-  scenario.segments.keeps_open_segment = is_modelled(Quirk::segment_kept_open) && random.below(3) == 0;
-  scenario.segments.has_orphan = is_modelled(Quirk::orphaned_shard) && random.below(3) == 0;
-  scenario.segments.has_unpersistable = is_modelled(Quirk::unpersistable_shard) && random.below(3) == 0;
+  scenario.segments.keeps_open_segment = random.below(3) == 0;
+  scenario.segments.has_orphan = random.below(3) == 0;
+  scenario.segments.has_unpersistable = random.below(3) == 0;
 
   const std::uint64_t sizes[] = {10, 20, 20, 20, 60, 60, 60, 120, 600};
   const Duration generations_of_data[] = {minutes(1), minutes(10), minutes(10), minutes(10), minutes(10), hours(1)};

@@ -28,7 +28,7 @@ struct SegmentsOptions {
   Duration cold_after{};                // or one that was not written to for so long
   std::uint64_t replay_per_second = 0;  // bytes
   std::uint64_t own_disk_bytes = 0;     // of a disk for the WAL alone; 0: it lies where the data does
-  bool keeps_open_segment = false;      // Quirk::segment_kept_open
+  bool keeps_open_segment = false;      // 1.x up to 1.7: what was open before a start stays until a write
   bool has_orphan = false;              // a folder of a dropped shard
   bool has_unpersistable = false;       // every snapshot of one shard fails
 };

@@ -36,11 +36,13 @@ SegmentServer::SegmentServer(Context& context, Disk& disk, Changed changed, cons
     shard.on_disk.id = i + 1;
     shard.known = !(options.has_orphan && i == options.shards);
     shard.persistable = !(options.has_unpersistable && i + 1 == options.shards + more);
-    if (!shard.known || !shard.persistable) {
-      add_segment(shard);
-      append(shard, 3 * kSegmentBytes);
-    }
     shards_.push_back(std::move(shard));
+  }
+}
+
+void SegmentServer::lay_out() {
+  for (ShardState& shard : shards_) {
+    if (!shard.known || !shard.persistable) append(shard, 3 * kSegmentBytes);
   }
 }
 

@@ -29,6 +29,9 @@ class SegmentServer final : public Server {
  public:
   SegmentServer(Context& context, Disk& disk, Changed changed, const SegmentsOptions& options, Generation generation);
 
+  // What lies there before the first start: of the shards that nothing is written to.
+  void lay_out();
+
   using Answered = std::function<void(BackupReply)>;
   // Asks for a backup of one shard that holds nothing but what is dated in the far
   // future; the answer comes later, in any case.

@@ -33,6 +33,7 @@ World::World(std::uint64_t seed, bool prints)
       faults_(surroundings(context_, disk_, store_, segments_.get(), node_.get(), scenario_, invariants_), exporter_) {
   Server& server = segments_ != nullptr ? static_cast<Server&>(*segments_) : static_cast<Server&>(*node_);
   server.set_ahead(scenario_.server_clock_ahead);
+  if (segments_ != nullptr) segments_->lay_out();
   invariants_.server_is_ahead(scenario_.server_clock_ahead);
   server.start();
   exporter_.start(faults_.settings());
