@@ -41,7 +41,7 @@ std::unique_ptr<state::Store> existing_store(const settings::Settings& settings,
 // What the running exporter remembers of a target, to go by and not to change.
 std::shared_ptr<state::Store> copy_of_memory(const settings::Target& target, state::Store* store, const Log& log) {
   std::shared_ptr<state::Store> copy = state::memory_store(/*history_limit=*/1);
-  for (const char* key : {control::kMemoryKey, control::kNodeKey}) {
+  for (const char* key : {control::kMemoryKey, control::kNodeKey, control::kShardsKey, control::kVanishedKey}) {
     const auto value =
         store == nullptr ? Result<std::optional<std::string>>(std::nullopt) : store->get(target.name, key);
     if (!value) log->warn("{}", value.error().message);
