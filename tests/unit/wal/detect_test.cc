@@ -96,12 +96,10 @@ TEST_F(Detect, ANodeBesideThatMayNotBeReadIsSaid) {
   };
   const std::string said = without_rights(looked);
   EXPECT_THAT(said, HasSubstr("may not look into " + (root() / "writer").string() + ": let it read that"));
+  fs::permissions(root() / "writer", fs::perms(0700));  // or only root could remove it
   fs::remove_all(root() / "writer");
   EXPECT_EQ(without_rights(looked), "taken");
-  for (const char* folder : {"writer", "lost+found"}) {
-    std::error_code gone;
-    fs::permissions(root() / folder, fs::perms(0700), gone);
-  }
+  fs::permissions(root() / "lost+found", fs::perms(0700));
 }
 
 TEST_F(Detect, APipeInPlaceOfANodesWalIsSaid) {
