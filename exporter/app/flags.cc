@@ -2,96 +2,265 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
+#include <system_error>
+
+#include "base/text.h"
 
 namespace wal_exporter::app {
 namespace {
 
-constexpr const char* kDefaultState = "/var/lib/influxdb_wal_exporter";
+constexpr std::string_view kProgram = "influxdb_wal_exporter";
+constexpr std::string_view kAbout =
+    "Watches InfluxDB's write-ahead log (WAL), exposes it to Prometheus, and checkpoints it before it grows too large.";
+constexpr std::string_view kConfigVariable = "INFLUXDB_WAL_EXPORTER_CONFIG";
 
-// systemd separates several by colons; the first is the one that is written to.
-std::string default_state_directory(const settings::Environment& environment) {
-  const auto given = environment("STATE_DIRECTORY");
-  if (!given || given->empty()) return kDefaultState;
-  return given->substr(0, given->find(':'));
+// What a flag gives, before it is understood.
+struct Given {
+  std::string config_file, wal_directory, influxdb_url, listen_address, web_config_file, state_directory, log_level,
+      log_format, target, max_wait, format;
+  bool once = false, explain = false, check = false, healthcheck = false, prepare = false, version = false,
+       help = false, man = false;
+};
+
+// A row: a flag with a value (`text`), or a command, which is given alone (`command`).
+struct Row {
+  std::string_view name;
+  std::string_view value;  // what stands for the value in --help; empty: a command
+  std::string_view help;
+  std::string_view fallback;  // empty: none
+  std::string_view variable;  // of the environment; empty: none
+  std::string_view choices;   // separated by blanks; empty: any text
+  std::string Given::*text = nullptr;
+  bool Given::*command = nullptr;
+  Mode mode = Mode::serve;
+};
+
+constexpr Row option(std::string_view name, std::string_view value, std::string Given::*text, std::string_view help,
+                     std::string_view fallback = {}, std::string_view variable = {}, std::string_view choices = {}) {
+  return {name, value, help, fallback, variable, choices, text, nullptr, Mode::serve};
+}
+
+constexpr Row command(std::string_view name, bool Given::*flag, Mode mode, std::string_view help) {
+  return {name, {}, help, {}, {}, {}, nullptr, flag, mode};
+}
+
+constexpr std::array kRows{
+    option("config.file", "FILE", &Given::config_file, "Settings file (YAML)", "/etc/influxdb_wal_exporter/config.yml",
+           kConfigVariable),
+    option("wal.directory", "DIR", &Given::wal_directory,
+           "WAL directory to watch; enough for a single target without a settings file"),
+    option("influxdb.url", "URL", &Given::influxdb_url, "URL of that target's InfluxDB; with --wal.directory"),
+    option("web.listen-address", "ADDRESS", &Given::listen_address, "Address to listen on", ":3002",
+           "INFLUXDB_WAL_EXPORTER_LISTEN_ADDRESS"),
+    option("web.config.file", "FILE", &Given::web_config_file, "Web configuration file: logins (basic_auth_users)", {},
+           "INFLUXDB_WAL_EXPORTER_WEB_CONFIG"),
+    option("state.directory", "DIR", &Given::state_directory, "Directory for state kept across restarts",
+           "/var/lib/influxdb_wal_exporter", "STATE_DIRECTORY"),
+    option("log.level", "LEVEL", &Given::log_level, "Least level of a log line that is written", "info", {},
+           "debug info warn error"),
+    option("log.format", "FORMAT", &Given::log_format, "Format of log lines", "text", {}, "text json"),
+    option("target", "NAME", &Given::target, "Only this target, not all; with --once, --explain, --prepare-restart"),
+    option("max-wait", "DURATION", &Given::max_wait, "Give up after this long; with --prepare-restart", "60s"),
+    option("format", "FORMAT", &Given::format, "Format of the output; with --once, --explain", "text", {}, "text json"),
+    command("once", &Given::once, Mode::once, "Take one sample, print it, and exit as listed below"),
+    command("explain", &Given::explain, Mode::explain, "Print what would be decided now, and why"),
+    command("config.check", &Given::check, Mode::config_check, "Check the settings and print every mistake"),
+    command("healthcheck", &Given::healthcheck, Mode::healthcheck, "Check a running exporter; exit 0 if healthy"),
+    command("prepare-restart", &Given::prepare, Mode::prepare_restart,
+            "Checkpoint until a restart of InfluxDB has as little as possible to replay; exit 0 if it is safe"),
+    command("version", &Given::version, Mode::version, "Print the version"),
+    command("help", &Given::help, Mode::help, "Print this text"),
+    command("help-man", &Given::man, Mode::man, "Print the manual page (roff): --help-man | man -l -"),
+};
+
+struct ExitRow {
+  std::string_view code;
+  std::string_view once;
+  std::string_view others;
+};
+
+constexpr std::array<ExitRow, 4> kExits{{
+    {"0", "healthy", "done, valid, healthy, safe to restart, or ended by SIGTERM"},
+    {"1", "warning", "anything else, a usage error as well"},
+    {"2", "critical", ""},
+    {"3", "no sample, or a settings or usage error", ""},
+}};
+
+bool is_command(const Row& row) {
+  return row.command != nullptr;
+}
+
+std::string spelled(const Row& row) {
+  std::string out = (row.name == "help" ? "  -h, --" : "      --") + std::string(row.name);
+  return is_command(row) ? out : out + "=" + std::string(row.value);
+}
+
+std::string help_of(const Row& row) {
+  std::vector<std::string> notes;
+  if (!row.choices.empty()) notes.push_back("one of " + join(CLI::detail::split(std::string(row.choices), ' '), ", "));
+  if (!row.fallback.empty()) notes.push_back("default " + std::string(row.fallback));
+  if (!row.variable.empty()) notes.push_back("$" + std::string(row.variable));
+  return std::string(row.help) + (notes.empty() ? "" : " (" + join(notes, "; ") + ")");
+}
+
+std::string help_text() {
+  constexpr std::size_t kColumn = 36;
+  std::string out = "usage: " + std::string(kProgram) + " [<flags>]\n\n" + std::string(kAbout) + "\n";
+  for (const bool commands : {false, true}) {
+    out += commands ? "\nCommands, instead of serving (one at most):\n" : "\nFlags:\n";
+    for (const Row& row : kRows) {
+      if (is_command(row) != commands) continue;
+      std::string line = spelled(row);
+      line.resize(std::max(kColumn, line.size() + 2), ' ');
+      out += line + help_of(row) + "\n";
+    }
+  }
+  out += "\nExit codes:\n        --once                                   all others\n";
+  for (const ExitRow& row : kExits) {
+    std::string line = "  " + std::string(row.code) + "     " + std::string(row.once);
+    if (!row.others.empty()) line.resize(49, ' ');
+    out += line + std::string(row.others) + "\n";
+  }
+  return out + "With several targets --once exits with 2 if any is critical, else 3, 1, 0.\n";
+}
+
+// For roff: a leading dot or quote and each backslash would be commands, a bare - a hyphen.
+std::string roff(std::string_view text) {
+  std::string out;
+  for (const char c : text) out += c == '-' ? "\\-" : c == '\\' ? "\\e" : std::string(1, c);
+  return !out.empty() && (out[0] == '.' || out[0] == '\'') ? "\\&" + out : out;
+}
+
+std::string man_text() {
+  std::string out = ".TH INFLUXDB_WAL_EXPORTER 1 \"\" \"influxdb_wal_exporter " WAL_EXPORTER_VERSION "\"\n.SH NAME\n" +
+                    std::string(kProgram) + " \\- watch, expose and checkpoint InfluxDB's write-ahead log\n" +
+                    ".SH SYNOPSIS\n.B " + std::string(kProgram) + "\n[flags]\n.SH DESCRIPTION\n" + roff(kAbout) +
+                    "\nWithout a command it serves metrics, a JSON API and a status page until SIGTERM; SIGHUP "
+                    "reloads the settings.\n";
+  for (const bool commands : {false, true}) {
+    out += commands ? ".SH COMMANDS\nInstead of serving, one at most.\n" : ".SH OPTIONS\n";
+    for (const Row& row : kRows) {
+      if (is_command(row) != commands) continue;
+      out += ".TP\n.B " + roff(spelled(row).substr(row.name == "help" ? 2 : 6)) + "\n" + roff(help_of(row)) + "\n";
+    }
+  }
+  out += ".SH EXIT STATUS\n";
+  for (const ExitRow& row : kExits) {
+    out += ".TP\n.B " + std::string(row.code) + "\n\\-\\-once: " + roff(row.once);
+    out += (row.others.empty() ? "" : "; all others: " + roff(row.others)) + "\n";
+  }
+  out += ".PP\nWith several targets \\-\\-once exits with 2 if any is critical, else 3, 1, 0.\n.SH ENVIRONMENT\n";
+  for (const Row& row : kRows) {
+    if (row.variable.empty()) continue;
+    out += ".TP\n.B " + std::string(row.variable) + "\nWhere \\-\\-" + roff(row.name) + " is not given.\n";
+  }
+  return out +
+         ".TP\n.B WAL_MAX_FILES, WAL_MAX_SIZE_GB, WAL_CHECKPOINT_COOLDOWN_MS\nDefaults of targets whose settings "
+         "do not have thresholds or a cooldown of their own.\n";
+}
+
+// systemd separates several state directories by colons; the first is the one that is written to.
+std::string from_environment(const Row& row, const settings::Environment& environment) {
+  const auto value = row.variable.empty() ? std::nullopt : environment(std::string(row.variable));
+  if (!value) return {};
+  return row.name == "state.directory" ? value->substr(0, value->find(':')) : *value;
+}
+
+// An error is a message for people.
+tl::expected<Given, std::string> parse_given(const std::vector<std::string>& arguments) {
+  Given given;
+  CLI::App app{std::string(kAbout), std::string(kProgram)};
+  app.set_help_flag();
+  for (const Row& row : kRows) {
+    const std::string name = (row.name == "help" ? "-h,--" : "--") + std::string(row.name);
+    if (is_command(row)) {
+      app.add_flag(name, given.*row.command);
+    } else {
+      auto* option = app.add_option(name, given.*row.text);
+      if (!row.choices.empty()) option->check(CLI::IsMember(CLI::detail::split(std::string(row.choices), ' ')));
+    }
+  }
+  app.allow_extras();
+  try {
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+    app.parse(reversed);
+  } catch (const CLI::ParseError& error) {
+    return tl::unexpected(std::string(error.what()) + "; see --help");
+  }
+  for (const std::string& extra : app.remaining()) {
+    const std::string name = extra.substr(0, extra.find('='));
+    if (name == "--") continue;
+    return tl::unexpected((name.starts_with('-') ? "unknown option " : "unexpected argument ") + name + "; see --help");
+  }
+  std::vector<std::string> commands;
+  for (const Row& row : kRows) {
+    if (is_command(row) && given.*row.command) commands.push_back("--" + std::string(row.name));
+  }
+  if (commands.size() > 1 && !given.help) return tl::unexpected("use only one of " + join(commands, ", "));
+  return given;
 }
 
 }  // namespace
 
 tl::expected<Flags, UsageError> parse_flags(const std::vector<std::string>& arguments,
-                                            const settings::Environment& environment) {
-  Flags flags;
-  flags.state_directory = default_state_directory(environment);
-  bool version = false;
-  bool once = false;
-  bool explain = false;
-  bool check = false;
-  bool healthcheck = false;
-  bool prepare = false;
-  std::string max_wait = "60s";
-  std::string format = "text";
-
-  CLI::App app("Watches InfluxDB's write-ahead log, shows it to Prometheus, and makes it shrink when it must.",
-               "influxdb_wal_exporter");
-  app.set_help_flag("--help,-h", "Show this text");
-  app.add_option("--config.file", flags.sources.config_file, "Settings (YAML); see config/README.md");
-  app.add_option("--wal.directory", flags.sources.wal_directory,
-                 "The WAL to watch; enough for one target without a file");
-  app.add_option("--influxdb.url", flags.sources.influxdb_url, "URL of the target's InfluxDB, with --wal.directory");
-  app.add_option("--web.listen-address", flags.listen_address, "Address to serve on, :3002 unless given");
-  app.add_option("--web.config.file", flags.web_config_file, "Logins, in the exporter-toolkit's format");
-  app.add_option("--state.directory", flags.state_directory,
-                 std::string("What survives a restart; $STATE_DIRECTORY, else ") + kDefaultState);
-  app.add_option("--log.level", flags.log_level, "debug, info, warn or error")
-      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
-  app.add_option("--log.format", flags.log_format, "text or json")->check(CLI::IsMember({"text", "json"}));
-  auto* modes = app.add_option_group("What to do instead of serving (at most one)");
-  modes->add_flag("--once", once, "Take one sample, print it, exit 0 healthy, 1 warning, 2 critical, 3 no sample");
-  modes->add_flag("--explain", explain, "Print the decision that would be taken now, and why");
-  modes->add_flag("--config.check", check, "Check the settings, print what is wrong");
-  modes->add_flag("--healthcheck", healthcheck, "Ask the running exporter's own /-/healthy");
-  modes->add_flag("--prepare-restart", prepare,
-                  "Bring what a restart would replay to the minimum; exit 0 only when it is safe to go on");
-  modes->add_flag("--version", version, "Print the version");
-  modes->require_option(0, 1);
-  app.add_option("--target", flags.target,
-                 "Of --once, --explain and --prepare-restart: the target's name; all unless given");
-  app.add_option("--max-wait", max_wait, "Of --prepare-restart: how long it may take, 60s unless given");
-  app.add_option("--format", format, "Of --once and --explain: text or json")->check(CLI::IsMember({"text", "json"}));
-
+                                            const settings::Environment& environment,
+                                            const std::filesystem::path& installed) {
+  const bool wants_once = std::find(arguments.begin(), arguments.end(), "--once") != arguments.end();
+  const auto refused = [&](std::string message) {
+    return tl::unexpected(UsageError{std::move(message), wants_once ? kExitOnceNoSample : kExitFailure});
+  };
   // An unset variable in a unit or a script must not swallow the next flag.
   for (const std::string& argument : arguments) {
-    if (argument.starts_with("--") && argument.ends_with("=")) {
-      const bool of_once = std::find(arguments.begin(), arguments.end(), "--once") != arguments.end();
-      return tl::unexpected(UsageError{argument + " has no value; give one, or leave the flag out",
-                                       of_once ? kExitOnceNoSample : kExitFailure});
+    if (argument.starts_with("--") && argument.ends_with("="))
+      return refused(argument + " has no value; give one, or leave the flag out");
+  }
+  auto given = parse_given(arguments);
+  if (!given) return refused(given.error());
+
+  Flags flags;
+  for (const Row& row : kRows) {
+    if (is_command(row)) {
+      if ((*given).*row.command) flags.mode = row.mode;
+      continue;
+    }
+    std::string& value = (*given).*row.text;
+    if (row.text == &Given::config_file) continue;
+    const bool by_flag = !value.empty();
+    if (!by_flag) value = from_environment(row, environment);
+    if (row.text == &Given::listen_address) flags.listens_by_default = value.empty();
+    if (value.empty()) value = row.fallback;
+  }
+  if (given->config_file.empty() && given->wal_directory.empty()) {
+    std::error_code ignored;
+    if (const auto named = environment(std::string(kConfigVariable)); named && !named->empty()) {
+      given->config_file = *named;
+      flags.config_origin = "$" + std::string(kConfigVariable);
+    } else if (std::filesystem::exists(installed, ignored)) {
+      given->config_file = installed;
+      flags.config_origin = "the installed file";
     }
   }
-  const bool wants_once = std::find(arguments.begin(), arguments.end(), "--once") != arguments.end();
-  try {
-    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
-    app.parse(reversed);
-  } catch (const CLI::CallForHelp&) {
+  flags.sources = {given->config_file, given->wal_directory, given->influxdb_url};
+  flags.listen_address = given->listen_address;
+  flags.web_config_file = given->web_config_file;
+  flags.state_directory = given->state_directory;
+  flags.log_level = given->log_level;
+  flags.log_format = given->log_format;
+  flags.target = given->target;
+  flags.json = given->format == "json";
+  if (flags.mode == Mode::help || given->help) {
     flags.mode = Mode::help;
-    flags.help = app.help();
-    return flags;
-  } catch (const CLI::ParseError& error) {
-    return tl::unexpected(
-        UsageError{std::string(error.what()) + "; see --help", wants_once ? kExitOnceNoSample : kExitFailure});
+    flags.help = help_text();
   }
-  if (once) flags.mode = Mode::once;
-  if (explain) flags.mode = Mode::explain;
-  if (check) flags.mode = Mode::config_check;
-  if (healthcheck) flags.mode = Mode::healthcheck;
-  if (prepare) flags.mode = Mode::prepare_restart;
-  if (!flags.target.empty() && !once && !explain && !prepare) {
-    return tl::unexpected(
-        UsageError{"--target is for --once, --explain and --prepare-restart; leave it out", kExitFailure});
+  if (flags.mode == Mode::man) flags.help = man_text();
+  if (!flags.target.empty() && flags.mode != Mode::once && flags.mode != Mode::explain &&
+      flags.mode != Mode::prepare_restart) {
+    return refused("--target is for --once, --explain and --prepare-restart; leave it out");
   }
-  const auto parsed_wait = parse_duration(max_wait);
-  if (!parsed_wait) return tl::unexpected(UsageError{"--max-wait: " + parsed_wait.error().message, kExitFailure});
-  flags.max_wait = *parsed_wait;
-  if (version) flags.mode = Mode::version;
-  flags.json = format == "json";
+  const auto max_wait = parse_duration(given->max_wait);
+  if (!max_wait) return refused("--max-wait: " + max_wait.error().message);
+  flags.max_wait = *max_wait;
   return flags;
 }
 

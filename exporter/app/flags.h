@@ -1,6 +1,10 @@
-// The command line. Pure but for reading $STATE_DIRECTORY through `environment`.
+// The command line: one table of flags, from which parsing, --help and --help-man are made.
+//
+// Pure but for `environment` and one look for the installed settings file. Safe
+// from any thread.
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,12 +14,14 @@
 
 namespace wal_exporter::app {
 
-enum class Mode { serve, once, explain, config_check, healthcheck, prepare_restart, version, help };
+enum class Mode { serve, once, explain, config_check, healthcheck, prepare_restart, version, help, man };
 
 struct Flags {
   Mode mode = Mode::serve;
   settings::Sources sources;
+  std::string config_origin;  // where config_file comes from where no flag gave it, for people; else empty
   std::string listen_address = ":3002";
+  bool listens_by_default = true;  // neither the flag nor its variable gave it
   std::string web_config_file;
   std::string state_directory;
   std::string log_level = "info";
@@ -23,7 +29,7 @@ struct Flags {
   std::string target;                            // --target, of one sample or a preparation; empty: all
   Duration max_wait = std::chrono::seconds(60);  // --max-wait, likewise
   bool json = false;                             // --format json
-  std::string help;                              // the text for Mode::help
+  std::string help;                              // the text for Mode::help and Mode::man
 };
 
 // Exit codes. --once: 0 healthy, 1 warning, 2 critical, 3 no sample or any
@@ -37,7 +43,11 @@ struct UsageError {
   int exit_code = kExitFailure;
 };
 
-[[nodiscard]] tl::expected<Flags, UsageError> parse_flags(const std::vector<std::string>& arguments,
-                                                          const settings::Environment& environment);
+// The settings file is --config.file, else $INFLUXDB_WAL_EXPORTER_CONFIG, else
+// `installed` where that file is there; the last two only where no --wal.directory
+// was given. A variable that is set and empty is not set.
+[[nodiscard]] tl::expected<Flags, UsageError> parse_flags(
+    const std::vector<std::string>& arguments, const settings::Environment& environment,
+    const std::filesystem::path& installed = "/etc/influxdb_wal_exporter/config.yml");
 
 }  // namespace wal_exporter::app

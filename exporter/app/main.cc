@@ -130,9 +130,8 @@ Result<settings::Settings> with_target_alone(settings::Settings settings, const 
   for (const settings::Target& target : settings.targets) names.push_back(escape_control(target.name));
   std::erase_if(settings.targets, [&](const settings::Target& target) { return target.name != name; });
   if (!settings.targets.empty()) return settings;
-  return failure(ErrorKind::not_found, "--target: there is no target named " + escape_control(name) +
-                                           " in the settings; there " + (names.size() == 1 ? "is " : "are ") +
-                                           join(names, ", "));
+  return failure(ErrorKind::not_found,
+                 "--target: no target named " + escape_control(name) + "; known: " + join(names, ", "));
 }
 
 int run(const std::vector<std::string>& arguments) {
@@ -142,7 +141,7 @@ int run(const std::vector<std::string>& arguments) {
     std::cerr << escape_control(flags.error().message) << "\n";
     return flags.error().exit_code;
   }
-  if (flags->mode == Mode::help) {
+  if (flags->mode == Mode::help || flags->mode == Mode::man) {
     std::cout << flags->help;
     return kExitOk;
   }
@@ -157,6 +156,9 @@ int run(const std::vector<std::string>& arguments) {
   if (!log) {
     std::cerr << log.error().message << "\n";
     return failure;
+  }
+  if (!flags->config_origin.empty()) {
+    (*log)->info("settings file {} ({})", escape_control(flags->sources.config_file), flags->config_origin);
   }
   auto settings = settings::load(flags->sources, environment);
   if (settings) settings = with_target_alone(*std::move(settings), flags->target);
@@ -181,8 +183,10 @@ int run(const std::vector<std::string>& arguments) {
         (*log)->error("{}", address.error().message);
         return kExitFailure;
       }
-      std::cout << "settings are right: " << settings->targets.size()
-                << (settings->targets.size() == 1 ? " target\n" : " targets\n");
+      std::cout << (flags->sources.config_file.empty() ? std::string("command line")
+                                                       : escape_control(flags->sources.config_file))
+                << " is valid: " << count_of(settings->targets.size(), "target") << ", "
+                << count_of(settings->hooks.size(), "hook") << "\n";
       return kExitOk;
     }
     case Mode::once:

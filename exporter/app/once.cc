@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "app/control_file.h"
 #include "app/server_questions.h"
 #include "app/wal_reader.h"
 #include "base/bytes.h"
@@ -106,22 +107,18 @@ void print_text(const view::TargetView& target, Time now, std::ostream& out) {
     return;
   }
   const wal::Sample& sample = *target.sample;
-  out << "  pending        " << influxdb::extent_text(sample.pending);
+  out << "  pending        " << wal::extent_text(sample.pending);
   if (sample.oldest_pending)
-    out << ", the oldest for " << format_duration_rough(std::max(now - *sample.oldest_pending, Duration::zero()));
+    out << ", oldest " << format_duration_rough(std::max(now - *sample.oldest_pending, Duration::zero()));
   out << "\n";
   if (sample.kept_open.files > 0) {
-    out << "  kept open      " << influxdb::extent_text(sample.kept_open)
-        << ", persisted; a restart replays them again\n";
+    out << "  kept open      " << wal::extent_text(sample.kept_open) << ", persisted; a restart replays them again\n";
   }
-  if (sample.layout == wal::Layout::node) out << "  retained       " << influxdb::extent_text(sample.retained) << "\n";
+  if (sample.layout == wal::Layout::node) out << "  retained       " << wal::extent_text(sample.retained) << "\n";
   out << "  warning above  " << target.thresholds.warning_files << " files or "
       << format_bytes(target.thresholds.warning_bytes) << "\n  critical above " << target.thresholds.critical_files
       << " files or " << format_bytes(target.thresholds.critical_bytes) << "\n";
-  out << "  restart        would replay for about "
-      << format_duration_rough(std::chrono::duration_cast<Duration>(
-             std::chrono::duration<double>(target.forecast.replay_estimate_seconds)))
-      << "\n";
+  out << "  restart        replay takes " << policy::replay_text(target.forecast.replay_estimate_seconds) << "\n";
   if (target.not_shrinking) {
     out << "  snapshot       " << escape_control(policy::advice(*target.not_shrinking)) << "\n";
   }
@@ -142,6 +139,7 @@ void print_text(const view::TargetView& target, Time now, std::ostream& out) {
   }
   out << "  decision       " << policy::to_string(target.decision.action) << ": "
       << escape_control(target.decision.explanation()) << "\n";
+  if (target.health == Health::healthy) return;  // the older service's two lines for a healthy WAL advise nothing
   for (const std::string& line : target.recommendations) out << "  advice         " << escape_control(line) << "\n";
 }
 
@@ -157,10 +155,14 @@ void explain_text(const view::TargetView& target, const std::optional<control::N
                   std::ostream& out) {
   const policy::Decision& decision = target.decision;
   const std::vector<std::string_view> names = policy::names(decision.blockers);
-  out << escape_control(target.name) << ": " << policy::to_string(target.health) << "\n  action   "
-      << policy::to_string(decision.action) << "\n  reason   "
-      << (decision.reason ? policy::to_string(*decision.reason) : std::string_view("none")) << "\n  blockers "
-      << (names.empty() ? "none" : join(names, ", ")) << "\n  because  "
+  std::string verdict = "nothing to do";
+  if (decision.action != policy::Action::none) {
+    verdict = policy::to_string(decision.action);
+    if (decision.reason) verdict += " (reason " + std::string(policy::to_string(*decision.reason)) + ")";
+  } else if (!names.empty()) {
+    verdict = "held back by " + join(names, ", ");
+  }
+  out << escape_control(target.name) << ": " << policy::to_string(target.health) << "\n  decision " << verdict << ": "
       << escape_control(target.error.empty() ? decision.explanation() : target.error) << "\n";
   if (target.not_shrinking) {
     out << "  snapshot " << escape_control(policy::advice(*target.not_shrinking)) << "\n";
@@ -212,9 +214,18 @@ int run_explain(const settings::Settings& settings, const Flags& flags, std::sha
 }
 
 int run_healthcheck(const Flags& flags, std::ostream& out) {
-  const std::size_t colon = flags.listen_address.rfind(':');
-  std::string host = colon == std::string::npos ? std::string() : flags.listen_address.substr(0, colon);
-  const std::string port = colon == std::string::npos ? flags.listen_address : flags.listen_address.substr(colon + 1);
+  std::string address = flags.listen_address;
+  std::string origin = flags.listens_by_default ? "the default address" : "the address given";
+  if (flags.listens_by_default) {
+    // A port of its own is known to the exporter that runs here.
+    if (const auto control = read_control(flags.state_directory)) {
+      address = control->address;
+      origin = "the address in " + flags.state_directory + "/control";
+    }
+  }
+  const std::size_t colon = address.rfind(':');
+  std::string host = colon == std::string::npos ? std::string() : address.substr(0, colon);
+  const std::string port = colon == std::string::npos ? address : address.substr(colon + 1);
   if (host.empty() || host == "0.0.0.0") host = "127.0.0.1";
   if (host == "[::]") host = "[::1]";
   http::Client client;
@@ -223,10 +234,11 @@ int run_healthcheck(const Flags& flags, std::ostream& out) {
   request.timeout = std::chrono::seconds(5);
   const auto response = client.send(request, {});
   if (!response) {
-    out << response.error().message << "; is the exporter running, and is --web.listen-address the one it was given?\n";
+    out << response.error().message << " (" << escape_control(origin)
+        << "); check that the exporter runs, and give its --web.listen-address\n";
     return kExitFailure;
   }
-  out << request.url << " answered " << response->status << "\n";
+  out << request.url << " answered " << response->status << " (" << escape_control(origin) << ")\n";
   return response->status == 200 ? kExitOk : kExitFailure;
 }
 

@@ -127,6 +127,13 @@ std::string to_base64(std::string_view bytes) {
   return out;
 }
 
+std::string count_of(std::uint64_t count, std::string_view noun) {
+  std::string out = std::to_string(count) + " " + std::string(noun);
+  if (count == 1) return out;
+  if (noun.ends_with("ry")) return out.substr(0, out.size() - 1) + "ies";
+  return out + "s";
+}
+
 bool is_nested_deeper(std::string_view json, std::size_t depth) {
   std::size_t open = 0;
   bool in_text = false;

@@ -49,4 +49,7 @@ template <class Range>
 }
 [[nodiscard]] std::string lower_case(std::string_view text);
 
+// "1 file", "2 files", "3 queries": every count that a person reads is made here.
+[[nodiscard]] std::string count_of(std::uint64_t count, std::string_view noun);
+
 }  // namespace wal_exporter

@@ -246,7 +246,7 @@ view::CheckpointPlan plan_of(const Parts& parts, influxdb::NudgeMode mode, Now n
   }
   plan.rewrites = rewrite_plans(parts);
   if (const auto points = planned_rewrites(parts).size(); points > 0) {
-    plan.why = "writes " + influxdb::count_of(points, "point") +
+    plan.why = "writes " + count_of(points, "point") +
                " again exactly as they are, so that InfluxDB lets go of files that it keeps open; " + plan.why;
   }
   const auto nudge = outlook_of(parts, Asker::somebody, mode, now);

@@ -49,14 +49,12 @@ view::PrepareRestartAnswer prepared(bool safe, std::string message, const wal::S
   answer.pending = left->pending;
   answer.kept_open = left->kept_open;
   answer.replay_estimate_seconds = policy::replay_estimate(rules, left->replayed().bytes);
-  answer.message += "; " + influxdb::extent_text(left->pending) + " left";
+  if (left->pending.files > 0) answer.message += "; " + wal::extent_text(left->pending) + " left";
   if (left->kept_open.files > 0) {
-    answer.message += " and " + influxdb::extent_text(left->kept_open) +
-                      " persisted, but kept open by InfluxDB, so replayed once more";
+    answer.message +=
+        "; " + wal::extent_text(left->kept_open) + " persisted, but kept open by InfluxDB, so replayed once more";
   }
-  answer.message +=
-      ", a restart replays for about " + format_duration_rough(std::chrono::duration_cast<Duration>(
-                                             std::chrono::duration<double>(*answer.replay_estimate_seconds)));
+  answer.message += "; replay takes " + policy::replay_text(*answer.replay_estimate_seconds);
   return answer;
 }
 
@@ -81,7 +79,7 @@ std::string remarks(const wal::Sample* sample, const wal::ServerTraits& server) 
 std::string uncounted(const wal::Sample* sample) {
   if (sample == nullptr || sample->uncounted.folders == 0) return {};
   const std::uint64_t folders = sample->uncounted.folders;
-  return std::to_string(folders) + (folders == 1 ? " folder" : " folders") +
+  return count_of(folders, "folder") +
          " of the WAL could not be counted, and a restart replays what lies there: " + sample->uncounted.first;
 }
 

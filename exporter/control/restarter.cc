@@ -250,9 +250,9 @@ void Restarter::conclude(Parts& parts, Starting& starting, Now now) {
   const Duration elapsed = *starting.up_at - starting.begun;
   Json more{{"took_seconds", to_seconds(elapsed)}, {"pending_before", extent(start.pending)}};
   std::string summary = "InfluxDB is up again " + format_duration_rough(elapsed) +
-                        " after the restart began; pending: " + influxdb::extent_text(start.pending) + " before";
+                        " after the restart began; pending: " + wal::extent_text(start.pending) + " before";
   if (is_fresh(parts, now)) {
-    summary += ", " + influxdb::extent_text(parts.wal.sample()->pending) + " now";
+    summary += ", " + wal::extent_text(parts.wal.sample()->pending) + " now";
     more["pending_after"] = extent(parts.wal.sample()->pending);
   }
   const std::string& process_id = parts.server.facts()->process_id;

@@ -19,7 +19,7 @@ std::string failing_text(const Parts& parts) {
     if (!text.empty()) ++more;
     if (text.empty()) text = policy::name_of(shard) + ": " + entry.why;
   }
-  return more == 0 ? text : text + ", and " + influxdb::count_of(more, "other");
+  return more == 0 ? text : text + ", and " + count_of(more, "other");
 }
 
 }  // namespace

@@ -76,7 +76,7 @@ std::vector<std::string> recommendations(const Parts& parts, const view::TargetV
   }
   if (parts.vanish.standing()) out.push_back(parts.vanish.text());
   if (view.failing_shards > 0) {
-    out.push_back(influxdb::count_of(view.failing_shards, "shard") + " can't be persisted, first " +
+    out.push_back(count_of(view.failing_shards, "shard") + " can't be persisted, first " +
                   view.shards.front().name + ": " + view.shards.front().why);
   }
   if (view.sample != nullptr && view.sample->sequence_gaps > view.emptied_gaps) {

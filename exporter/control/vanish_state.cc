@@ -187,7 +187,7 @@ void VanishState::judge(const ServerState& server, Ledger& ledger) {
 
 void VanishState::excuse(const std::string& why, Ledger& ledger) {
   ledger.log()->info("{} of the WAL vanished, {} [{}]",
-                     suspected_->extent.files == 1 ? "1 file" : std::to_string(suspected_->extent.files) + " files",
+                     count_of(suspected_->extent.files, "file"),
                      why, ledger.target());
   if (!standing_) excused_ = suspected_->extent;
   suspected_.reset();

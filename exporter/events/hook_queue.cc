@@ -20,10 +20,6 @@ bool in_audit(const Event& event) {
 
 }  // namespace
 
-std::string events_text(std::size_t count) {
-  return std::to_string(count) + (count == 1 ? " event" : " events");
-}
-
 HookQueue::HookQueue(const HookConfig& config, Channel& channel, std::shared_ptr<HookMemory> memory, Log log)
     : config_(config),
       channel_(channel),
@@ -114,7 +110,7 @@ void HookQueue::settle_backlog() {
   if (!backlog || backlog->found >= backlog->waiting || !backlog->trimmed.value_or(true)) return;
   const std::uint64_t lost = backlog->waiting - backlog->found;
   log_->warn("hook {}: {} dropped, because the audit (history_limit) no longer has what waited", config_.name,
-             events_text(lost));
+             count_of(lost, "event"));
   dropped_ += lost;
 }
 
@@ -133,7 +129,7 @@ void HookQueue::drop_surplus(Time now) {
 void HookQueue::drop(std::size_t count, const std::string& why) {
   if (dropped_in_row_ == 0) {
     log_->warn("hook {}: {} dropped, because {}; hook_dropped_total counts what follows", config_.name,
-               events_text(count), why);
+               count_of(count, "event"), why);
   }
   refused(count);
 }

@@ -22,9 +22,6 @@
 
 namespace wal_exporter::events {
 
-// "1 event", "2 events"
-[[nodiscard]] std::string events_text(std::size_t count);
-
 class HookQueue {
  public:
   // `config` and `channel` must outlive it. The channel says which events have to be delivered.

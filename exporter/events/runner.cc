@@ -204,7 +204,7 @@ void HookRunner::note_failure(const Delivery& delivery, Time now) {
   not_before_ = services_.clock->steady() + pause;
   const auto level = failed_in_row_ == 1 ? spdlog::level::warn : spdlog::level::debug;
   services_.log->log(level, "hook {}: {}; {} waiting, next try in {}", config_.name, delivery.message,
-                     events_text(queue_.events().size()), format_duration_rough(pause));
+                     count_of(queue_.events().size(), "event"), format_duration_rough(pause));
   const std::uint64_t dropped = queue_.take_dropped();
   update([&](HookStatus& status) {
     status.failures += delivery.failures;
@@ -286,7 +286,7 @@ void HookRunner::work(const std::stop_token& stop) {
   queue_.remember(services_.clock->steady(), /*at_once=*/true);
   const std::size_t lost = queue_.unkept().size();
   if (!queue_.events().empty()) {
-    services_.log->info("hook {}: {} waiting until the next start{}", config_.name, events_text(queue_.events().size()),
+    services_.log->info("hook {}: {} waiting until the next start{}", config_.name, count_of(queue_.events().size(), "event"),
                         lost > 0 ? ", without " + std::to_string(lost) + " that could not be kept" : "");
   }
 }

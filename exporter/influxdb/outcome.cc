@@ -20,12 +20,4 @@ std::string_view to_string(OutcomeKind outcome) {
   return "failed";
 }
 
-std::string count_of(std::uint64_t count, std::string_view noun) {
-  return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
-}
-
-std::string extent_text(const wal::Extent& extent) {
-  return count_of(extent.files, "file") + ", " + format_bytes(extent.bytes);
-}
-
 }  // namespace wal_exporter::influxdb

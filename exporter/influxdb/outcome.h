@@ -23,10 +23,6 @@ inline constexpr OutcomeKind kOutcomes[] = {OutcomeKind::succeeded, OutcomeKind:
 
 [[nodiscard]] std::string_view to_string(OutcomeKind outcome);
 
-// "1 file", "3 files"; "3 files, 1.2 MiB".
-[[nodiscard]] std::string count_of(std::uint64_t count, std::string_view noun);
-[[nodiscard]] std::string extent_text(const wal::Extent& extent);
-
 // What became of one shard that had pending data.
 enum class ShardEnd {
   persisted,   // what was pending of it at the start is gone, whoever did it

@@ -52,8 +52,7 @@ Memory without_future(const Rules& rules, Memory memory, Time now) {
 }
 
 std::string size_of(const wal::Extent& pending) {
-  return std::to_string(pending.files) + (pending.files == 1 ? " file, " : " files, ") + format_bytes(pending.bytes) +
-         " pending";
+  return extent_text(pending) + " pending";
 }
 
 std::string limits_of(const Thresholds& thresholds, Health level) {
@@ -147,7 +146,7 @@ std::optional<std::string> worth_a_scheduled_run(const Rules& rules, const wal::
   }
   if (pending.bytes >= rules.scheduled_min_bytes && sample.oldest_pending && rules.schedule &&
       since(*sample.oldest_pending, now) > *rules.schedule) {
-    return size_of(pending) + ", the oldest for " + format_duration_rough(since(*sample.oldest_pending, now)) +
+    return size_of(pending) + ", oldest " + format_duration_rough(since(*sample.oldest_pending, now)) +
            ", longer than the schedule";
   }
   return std::nullopt;

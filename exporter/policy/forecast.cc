@@ -86,6 +86,12 @@ std::optional<Growth> growth(const GrowthHistory& history, Duration window) {
                 static_cast<double>(last.written.bytes - from.written.bytes) / seconds};
 }
 
+std::string replay_text(double seconds) {
+  if (seconds < 1) return "less than a second";
+  return "about " + format_duration_rough(
+                        std::chrono::duration_cast<Duration>(std::chrono::duration<double>(std::min(seconds, 1e9))));
+}
+
 double replay_estimate(const ForecastRules& rules, std::uint64_t bytes) {
   return static_cast<double>(bytes) / static_cast<double>(std::max<std::uint64_t>(rules.replay_bytes_per_second, 1));
 }

@@ -59,6 +59,9 @@ struct Forecast {
 // Seconds that a restart takes to replay as much.
 [[nodiscard]] double replay_estimate(const ForecastRules& rules, std::uint64_t bytes);
 
+// "less than a second", "about 8m 20s".
+[[nodiscard]] std::string replay_text(double seconds);
+
 [[nodiscard]] Forecast forecast(const ForecastRules& rules, const GrowthHistory& history, const wal::Extent& pending,
                                 const Thresholds& thresholds);
 

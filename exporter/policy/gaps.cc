@@ -62,10 +62,8 @@ bool leaves_what_is_kept(const wal::Sample& sample, std::optional<std::uint64_t>
 }
 
 std::string describe(const wal::Vanished& vanished, wal::Layout layout, bool under_server) {
-  const std::uint64_t files = vanished.extent.files;
-  std::string out =
-      std::to_string(files) + (files == 1 ? " file, " : " files, ") + format_bytes(vanished.extent.bytes) +
-      " of the WAL vanished that no checkpoint removed (last seen " + format_time(vanished.last_seen) + "): ";
+  std::string out = extent_text(vanished.extent) + " of the WAL vanished that no checkpoint removed (last seen " +
+                    format_time(vanished.last_seen) + "): ";
   switch (vanished.cause) {
     case wal::Vanished::Cause::directory:
       out += "its directory was removed, replaced or unmounted";

@@ -59,8 +59,8 @@ RestartVerdict judge_restart(const Rules& rules, const Memory& memory, const Sit
     const std::uint64_t made = restarts_today(memory, situation.now);
     return {Kind::refuse,
             {},
-            std::to_string(made) + (made == 1 ? " restart" : " restarts") +
-                " in the last 24 h, restart.max_per_day allows " + std::to_string(rules.restart.max_per_day)};
+            count_of(made, "restart") + " in the last 24 h, restart.max_per_day allows " +
+                std::to_string(rules.restart.max_per_day)};
   }
   if (!is_critical(rules, memory, situation.sample)) {
     return {Kind::wait, {}, "the WAL is not critical now, so no restart is needed"};
@@ -75,9 +75,8 @@ std::optional<std::string> forbids_unprepared(const RestartRules& rules, const s
   if (!replay_seconds || std::isnan(*replay_seconds)) return "how long a restart would replay is not known";
   const double most = to_seconds(rules.max_replay);
   if (*replay_seconds > most) {
-    const auto estimate = std::chrono::duration<double>(std::min(*replay_seconds, 1e9));
-    return "it would replay for about " + format_duration_rough(std::chrono::duration_cast<Duration>(estimate)) +
-           ", restart.max_replay is " + format_duration(rules.max_replay);
+    return "replay would take " + policy::replay_text(*replay_seconds) + ", restart.max_replay is " +
+           format_duration(rules.max_replay);
   }
   return std::nullopt;
 }

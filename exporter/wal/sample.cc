@@ -1,6 +1,13 @@
 #include "wal/sample.h"
 
+#include "base/bytes.h"
+#include "base/text.h"
+
 namespace wal_exporter::wal {
+
+std::string extent_text(const Extent& extent) {
+  return count_of(extent.files, "file") + ", " + format_bytes(extent.bytes);
+}
 
 std::string_view to_string(InvalidReason reason) {
   switch (reason) {

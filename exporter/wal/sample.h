@@ -29,6 +29,9 @@ struct Extent {
   friend bool operator==(const Extent&, const Extent&) = default;
 };
 
+// "3 files, 1.2 MiB".
+[[nodiscard]] std::string extent_text(const Extent& extent);
+
 enum class Layout {
   segments,  // 1.x and 2.x: <db>/<rp>/<shard>/_NNNNN.wal
   node,      // 3.x: <node>/wal/NNNNNNNNNNN.wal and <node>/snapshots

@@ -162,8 +162,7 @@ Response post_alerts(const Context& context, const Call& call) {
   body["success"] = true;
   body["timestamp"] = format_time(context.clock.now());
   body["message"] = commands.empty() ? "no alert in it is firing: nothing to do"
-                                     : std::to_string(commands.size()) +
-                                           (commands.size() == 1 ? " target" : " targets") + " looked after";
+                                     : count_of(commands.size(), "target") + " looked after";
   body.update(extra);
   return json_response(200, body);
 }

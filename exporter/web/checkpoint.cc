@@ -29,8 +29,7 @@ std::string or_else(const std::string& message, const char* fallback) {
 
 std::string reclaimed_text(const influxdb::Outcome& outcome) {
   const auto& extent = outcome.reclaimed;
-  return std::string(kTriggered) + ": reclaimed " + std::to_string(extent.files) +
-         (extent.files == 1 ? " file, " : " files, ") + format_bytes(extent.bytes) + " in " +
+  return std::string(kTriggered) + ": reclaimed " + extent_text(extent) + " in " +
          format_duration_rough(outcome.elapsed);
 }
 

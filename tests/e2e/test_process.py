@@ -134,7 +134,7 @@ class Once(Case):
         self.assertEqual([target["name"] for target in json.loads(result.stdout)["targets"]], ["a"])
         unknown = run("--once", f"--config.file={self.config}", "--target=z")
         self.assertEqual(unknown.returncode, 3)
-        self.assertIn("there is no target named z in the settings; there are a, b", unknown.stderr)
+        self.assertIn("no target named z; known: a, b", unknown.stderr)
 
     def test_explain(self):
         self.once("1MiB")
@@ -305,6 +305,12 @@ class Process(Case):
         exporter = self.start()
         arguments = [f"--config.file={exporter.config}", f"--web.listen-address=127.0.0.1:{exporter.port}"]
         self.assertEqual(run("--healthcheck", *arguments).returncode, 0)
+        # No flag: the variable names the settings, the running exporter's own file its address.
+        found = run("--healthcheck", environment={"STATE_DIRECTORY": exporter.state,
+                                                  "INFLUXDB_WAL_EXPORTER_CONFIG": exporter.config})
+        self.assertEqual(found.returncode, 0, found.stdout + found.stderr)
+        self.assertIn(f":{exporter.port}/-/healthy", found.stdout)
+        self.assertIn(exporter.state, found.stdout)
         exporter.stop()
         result = run("--healthcheck", *arguments)
         self.assertEqual(result.returncode, 1)

@@ -3,16 +3,27 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
 namespace wal_exporter::app {
 namespace {
 
 using ::testing::HasSubstr;
 
+tl::expected<Flags, UsageError> parse_with(const std::vector<std::string>& arguments,
+                                           const std::map<std::string, std::string>& variables,
+                                           const std::filesystem::path& installed = "/nonexistent/config.yml") {
+  return parse_flags(
+      arguments,
+      [&](const std::string& name) -> std::optional<std::string> {
+        const auto found = variables.find(name);
+        return found == variables.end() ? std::nullopt : std::optional(found->second);
+      },
+      installed);
+}
+
 tl::expected<Flags, UsageError> parse(const std::vector<std::string>& arguments, const std::string& state = {}) {
-  return parse_flags(arguments, [&](const std::string& name) -> std::optional<std::string> {
-    if (name == "STATE_DIRECTORY" && !state.empty()) return state;
-    return std::nullopt;
-  });
+  return parse_with(arguments, {{"STATE_DIRECTORY", state}});
 }
 
 TEST(Flags, HaveTheDefaultsOfTheDesign) {
@@ -58,6 +69,58 @@ TEST(Flags, ATargetIsForOneLookOrAPreparation) {
     ASSERT_FALSE(refused) << mode;
     EXPECT_THAT(refused.error().message, HasSubstr("--target is for --once, --explain and"));
   }
+}
+
+// The program itself stands for any file that is there.
+TEST(Flags, WithoutAFlagTheVariableNamesTheSettingsElseTheInstalledFileDoes) {
+  const std::filesystem::path there = "/proc/self/exe";
+  const auto named = parse_with({"--prepare-restart"}, {{"INFLUXDB_WAL_EXPORTER_CONFIG", "/a.yml"}}, there);
+  EXPECT_EQ(named->sources.config_file, "/a.yml");
+  EXPECT_EQ(named->config_origin, "$INFLUXDB_WAL_EXPORTER_CONFIG");
+  const auto installed = parse_with({"--prepare-restart"}, {{"INFLUXDB_WAL_EXPORTER_CONFIG", ""}}, there);
+  EXPECT_EQ(installed->sources.config_file, there);
+  EXPECT_EQ(installed->config_origin, "the installed file");
+  EXPECT_EQ(parse({"--prepare-restart"})->sources.config_file, "");
+}
+
+TEST(Flags, AFlagForTheSettingsOrTheDirectoryKeepsVariablesAndTheInstalledFileOut) {
+  const std::map<std::string, std::string> variables{{"INFLUXDB_WAL_EXPORTER_CONFIG", "/a.yml"}};
+  const auto file = parse_with({"--config.file=/b.yml"}, variables, "/proc/self/exe");
+  EXPECT_EQ(file->sources.config_file, "/b.yml");
+  EXPECT_EQ(file->config_origin, "");
+  EXPECT_EQ(parse_with({"--wal.directory=/wal"}, variables, "/proc/self/exe")->sources.config_file, "");
+}
+
+TEST(Flags, TheAddressIsKnownToBeTheDefaultOne) {
+  EXPECT_TRUE(parse({})->listens_by_default);
+  const auto variable = parse_with({}, {{"INFLUXDB_WAL_EXPORTER_LISTEN_ADDRESS", "127.0.0.1:9"}});
+  EXPECT_EQ(variable->listen_address, "127.0.0.1:9");
+  EXPECT_FALSE(variable->listens_by_default);
+  EXPECT_EQ(parse_with({"--web.listen-address=:8"}, {{"INFLUXDB_WAL_EXPORTER_LISTEN_ADDRESS", "127.0.0.1:9"}})
+                ->listen_address,
+            ":8");
+}
+
+TEST(Flags, HelpHasALineForEachFlagAndTheManualPageHasThemToo) {
+  const std::string help = parse({"--help"})->help;
+  const std::string man = parse({"--help-man"})->help;
+  for (const char* flag :
+       {"--config.file=FILE", "--state.directory=DIR", "--max-wait=DURATION", "--once", "-h, --help"}) {
+    EXPECT_THAT(help, HasSubstr(flag));
+    std::string escaped;
+    for (const char c : std::string(flag)) escaped += c == '-' ? "\\-" : std::string(1, c);
+    EXPECT_THAT(man, HasSubstr("\n.B " + escaped + "\n"));
+  }
+  EXPECT_THAT(help, HasSubstr("(default :3002; $INFLUXDB_WAL_EXPORTER_LISTEN_ADDRESS)\n"));
+  EXPECT_THAT(help, HasSubstr("\n  3     no sample, or a settings or usage error\n"));
+  EXPECT_THAT(man, HasSubstr("\n.SH ENVIRONMENT\n"));
+}
+
+TEST(Flags, WhatExcludesEachOtherAndWhatIsNotAChoiceIsNamed) {
+  EXPECT_EQ(parse({"--explain", "--healthcheck"}).error().message, "use only one of --explain, --healthcheck");
+  EXPECT_EQ(parse({"--foo=1"}).error().message, "unknown option --foo; see --help");
+  EXPECT_EQ(parse({"stray"}).error().message, "unexpected argument stray; see --help");
+  EXPECT_THAT(parse({"--log.level=loud"}).error().message, HasSubstr("debug,info,warn,error"));
 }
 
 // An unset variable in a unit must not make the next flag its value.

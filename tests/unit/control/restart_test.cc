@@ -131,7 +131,7 @@ TEST_F(Restart, IsNotMadeWhereTheReplayWouldTakeTooLong) {
   bench.settings.forecast.replay_bytes_per_second = 10;
   start();
   bench.pass_until_step("refused");
-  EXPECT_THAT(message(), HasSubstr("it would replay for about 8m 20s"));
+  EXPECT_THAT(message(), HasSubstr("replay would take about 8m 20s"));
   EXPECT_EQ(bench.wanted.restarts, 0U);
 }
 

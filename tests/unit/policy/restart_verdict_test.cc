@@ -269,7 +269,7 @@ TEST(Unprepared, IsForbiddenUnlessAllowedAndTheReplayIsKnownAndShort) {
   rules.unprepared = true;
   EXPECT_EQ(forbids_unprepared(rules, std::nullopt), "how long a restart would replay is not known");
   EXPECT_EQ(forbids_unprepared(rules, 300.0), std::nullopt);
-  EXPECT_EQ(forbids_unprepared(rules, 301.0), "it would replay for about 5m 1s, restart.max_replay is 5m");
+  EXPECT_EQ(forbids_unprepared(rules, 301.0), "replay would take about 5m 1s, restart.max_replay is 5m");
   for (const double odd : {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
     EXPECT_NE(forbids_unprepared(rules, odd), std::nullopt);
   }

@@ -81,7 +81,7 @@ TEST(ScheduledRun, OneMebibyteOlderThanTheScheduleIsWorthOne) {
   const Decision decision = scheduled({1, kMiB}, seconds(-1)).decide(minutes(10));
   EXPECT_EQ(decision.reason, Reason::scheduled);
   EXPECT_THAT(decision.explanation(), HasSubstr("1.0 MiB pending"));
-  EXPECT_THAT(decision.explanation(), HasSubstr("the oldest for 10m 1s"));
+  EXPECT_THAT(decision.explanation(), HasSubstr("oldest 10m 1s"));
 }
 
 TEST(ScheduledRun, OneMebibyteAsOldAsTheScheduleIsNot) {
