@@ -76,8 +76,8 @@ std::vector<std::string> recommendations(const Parts& parts, const view::TargetV
   }
   if (parts.vanish.standing()) out.push_back(parts.vanish.text());
   if (view.failing_shards > 0) {
-    out.push_back(count_of(view.failing_shards, "shard") + " can't be persisted, first " +
-                  view.shards.front().name + ": " + view.shards.front().why);
+    out.push_back(count_of(view.failing_shards, "shard") + " can't be persisted, first " + view.shards.front().name +
+                  ": " + view.shards.front().why);
   }
   if (view.sample != nullptr && view.sample->sequence_gaps > view.emptied_gaps) {
     out.push_back(policy::describe_missing(view.sample->sequence_gaps - view.emptied_gaps));

@@ -186,9 +186,8 @@ void VanishState::judge(const ServerState& server, Ledger& ledger) {
 }
 
 void VanishState::excuse(const std::string& why, Ledger& ledger) {
-  ledger.log()->info("{} of the WAL vanished, {} [{}]",
-                     count_of(suspected_->extent.files, "file"),
-                     why, ledger.target());
+  ledger.log()->info("{} of the WAL vanished, {} [{}]", count_of(suspected_->extent.files, "file"), why,
+                     ledger.target());
   if (!standing_) excused_ = suspected_->extent;
   suspected_.reset();
   starts_before_ = starts_;

@@ -286,7 +286,8 @@ void HookRunner::work(const std::stop_token& stop) {
   queue_.remember(services_.clock->steady(), /*at_once=*/true);
   const std::size_t lost = queue_.unkept().size();
   if (!queue_.events().empty()) {
-    services_.log->info("hook {}: {} waiting until the next start{}", config_.name, count_of(queue_.events().size(), "event"),
+    services_.log->info("hook {}: {} waiting until the next start{}", config_.name,
+                        count_of(queue_.events().size(), "event"),
                         lost > 0 ? ", without " + std::to_string(lost) + " that could not be kept" : "");
   }
 }
