@@ -67,7 +67,7 @@ def sampling():
         (8,
          (6, graph(10, "Samples", "Looks taken at the WAL, well or not.", "cps",
                    [query(rate(wal("samples_total")), TARGET)], minimum=0, data_links=TARGET_LINK)),
-         (6, events(11, "Samples that failed", "Looks at the WAL that failed.", "none",
+         (6, events(11, "Samples that failed", "Samples of the WAL that failed.", "none",
                     [query(f"round(increase({wal('sample_failures_total')}[$__rate_interval]))", TARGET)], decimals=0,
                     data_links=TARGET_LINK)),
          (6, graph(12, "Duration of samples", "How long looks at the WAL took: the median and what 95 of 100 stayed below.", "s",

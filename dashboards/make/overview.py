@@ -93,7 +93,7 @@ def build():
                               [query(health_code(SEL), "{{target}} ({{instance}})")], HEALTH_WORDS, SERIES_LINK,
                               legend=False))),
             (8,
-             (12, graph(10, "A restart would replay for", "Estimated from what is pending and the rate in the settings.", "s",
+             (12, graph(10, "Replay time after a restart", "Estimated from what is pending and the rate in the settings.", "s",
                         [query(f"influxdb_wal_replay_estimate_seconds{{{SEL}}}", "{{target}} ({{instance}})")],
                         minimum=0, data_links=SERIES_LINK, calcs=("lastNotNull", "max"))),
              (12, graph(11, "Pending size, of the warning limit", "Pending bytes by the warning limit; above 100 % the exporter "

@@ -36,7 +36,7 @@ def at_a_glance():
          (4, stat(1, "Health", "healthy, warning (over a limit), critical (far over it) or unknown (no good sample for two "
                   "intervals: nothing acts).", "none", [now(health_code(SEL), "health")], mappings=HEALTH_WORDS,
                   fill=True, nothing="not scraped", links=runbooks("Warning", "Critical", "CriticalForLong"))),
-         (4, stat(2, "A restart would replay for", "How long InfluxDB would replay what is pending before it answers, estimated from "
+         (4, stat(2, "Replay time after a restart", "How long InfluxDB would replay what is pending before it answers, estimated from "
                   "a rate in the settings.", "s", [now(wal("replay_estimate_seconds"), "replay")], PENDING, decimals=1)),
          (5, bars(3, "Pending, of the warning limit", "Pending files and bytes by their warning limits. Full: the exporter makes "
                   "checkpoints.", "percentunit",
@@ -104,7 +104,7 @@ def the_wal():
                    [query(f"clamp_max({wal('threshold_eta_seconds')}, {DAY})", "{{level}}")],
                    coloured("warning", "critical"), minimum=0, maximum=DAY))),
         (8,
-         (8, graph(21, "A restart would replay for", "Replay time over time, estimated from what is pending and a rate in the settings.",
+         (8, graph(21, "Replay time after a restart", "Replay time over time, estimated from what is pending and a rate in the settings.",
                    "s", [query(wal("replay_estimate_seconds"), "pending")], coloured("pending"), minimum=0,
                    calcs=("lastNotNull", "max"))),
          (8, graph(22, "Age of the data in the WAL", "How long the oldest pending data has waited, and how long ago InfluxDB last "
@@ -176,7 +176,7 @@ def damage_and_room():
                   "none", [now(wal("newest_file_damaged"), "newest file")],
                   mappings=words({0: ("intact", GOOD), 1: ("damaged", BAD)}), fill=True,
                   links=runbooks("NewestFileDamaged"))),
-         (6, stat(38, "Gaps in the sequence", "Numbers missing between WAL files; the server passes over them silently. " + NODE_ONLY, "none",
+         (6, stat(38, "Gaps in the sequence", "Numbers missing between WAL files; the server skips them silently. " + NODE_ONLY, "none",
                   [now(wal("sequence_gaps"), "gaps")], thresholds=steps(GOOD, (1, BAD)), nothing="–", decimals=0,
                   links=runbooks("SequenceGap"))),
          (6, stat(39, "Snapshot budget left", "How much is left of the snapshots that a restart reads; at 0 old data goes unseen after "

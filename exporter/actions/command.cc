@@ -35,7 +35,7 @@ class CommandRestart final : public RestartMethod {
     const std::string& program = options_.arguments.front();
     struct stat info {};
     if (::stat(program.c_str(), &info) != 0) {
-      Error error = system_error(errno, "looking at the command", program);
+      Error error = system_error(errno, "checking the command", program);
       error.message += "; restart.command.arguments begins with the path of a program";
       return tl::unexpected(std::move(error));
     }

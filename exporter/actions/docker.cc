@@ -104,11 +104,12 @@ class DockerRestart final : public RestartMethod {
     }
     const auto after = inspect(stop);
     if (!after) {
-      return failure(after.error().kind, "Docker said that it restarted the container, but: " + after.error().message);
+      return failure(after.error().kind,
+                     "Docker reported that it restarted the container, but: " + after.error().message);
     }
     if (after->started_at == before->started_at) {
-      return failure(ErrorKind::corrupt, "Docker said that it restarted container " + shown() + ", but it runs since " +
-                                             cut(after->started_at) + " as before");
+      return failure(ErrorKind::corrupt, "Docker reported that it restarted container " + shown() +
+                                             ", but it runs since " + cut(after->started_at) + " as before");
     }
     return "container " + shown() + " was restarted, it runs since " + cut(after->started_at);
   }
@@ -147,8 +148,8 @@ class DockerRestart final : public RestartMethod {
                         ")";
         break;
       case ErrorKind::unavailable:
-        error.message = "nobody answers at the Docker socket " + socket +
-                        ": refused or hung up; start Docker: `systemctl start docker` (" + error.message + ")";
+        error.message = "cannot connect to the Docker socket " + socket + "; start Docker: `systemctl start docker` (" +
+                        error.message + ")";
         break;
       case ErrorKind::timeout:
         error.message = "Docker at " + socket + " did not answer within " + format_duration(timeout) +

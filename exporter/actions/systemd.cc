@@ -61,11 +61,11 @@ class SystemdRestart final : public RestartMethod {
     if (end->exit_code != 0 && !(end->status_lost && end->output.empty())) return tl::unexpected(explain(*end));
     const auto after = inspect(stop);
     if (!after) {
-      return failure(after.error().kind, "systemd said that it restarted the unit, but: " + after.error().message);
+      return failure(after.error().kind, "systemd reported that it restarted the unit, but: " + after.error().message);
     }
     // A job that systemd skipped counts as a success too.
     if (!after->invocation.empty() && after->invocation == before->invocation) {
-      return failure(ErrorKind::corrupt, "systemd said that it restarted unit " + shown_ +
+      return failure(ErrorKind::corrupt, "systemd reported that it restarted unit " + shown_ +
                                              ", but it runs as before; see `systemctl status " + shown_ + "`");
     }
     return "unit " + shown_ + " was restarted in " + format_duration_rough(end->elapsed) + " and is " +

@@ -32,9 +32,9 @@ std::shared_ptr<const view::View> first_view(const settings::Settings& settings,
     known->server_asked = !target.influxdb.url.empty();
     known->cooldown = target.rules.cooldown;
     known->dry_run = target.dry_run;
-    known->decision.why = "nothing is known about the WAL yet, so nothing is done";
+    known->decision.why = "there is no sample of the WAL yet, so nothing is done";
     view->targets.push_back(std::move(known));
-    view->not_ready.push_back(target.name + ": the first look at the WAL has not ended");
+    view->not_ready.push_back(target.name + ": the first sample of the WAL is still being taken");
   }
   return view;
 }

@@ -35,7 +35,7 @@ std::unique_ptr<state::Store> existing_store(const settings::Settings& settings,
   }
   auto opened = state::open_store(flags.state_directory, settings.history_limit);
   if (opened) return *std::move(opened);
-  log->debug("{}; looking without what it remembers", opened.error().message);
+  log->debug("{}; continuing without the kept state", opened.error().message);
   return nullptr;
 }
 
@@ -80,7 +80,7 @@ std::unique_ptr<control::Control> look_once(const settings::Target& target, cont
   // Nobody else will say what the limits are.
   if (!parts.health.judged()) out->on_time({clock->now(), parts.server.limits_deadline()});
   if (parts.server.is_down()) log->warn("InfluxDB is not reachable: {} [{}]", parts.server.error(), target.name);
-  if (!parts.wal.error().empty()) log->error("looking at the WAL failed: {} [{}]", parts.wal.error(), target.name);
+  if (!parts.wal.error().empty()) log->error("cannot read the WAL: {} [{}]", parts.wal.error(), target.name);
   return out;
 }
 

@@ -80,7 +80,7 @@ void Workers::run(const control::TakeSample& effect) {
     if (shared->watch != nullptr) {
       taken.watch_degraded = shared->watch->degraded();
     } else {
-      taken.watch_degraded = settings.watch ? "not watched yet: no look has gone well" : "sampling.watch is off";
+      taken.watch_degraded = settings.watch ? "not watched yet: no sample has succeeded" : "sampling.watch is off";
     }
     shared->post.later([taken = std::move(taken)](control::Control& to, control::Now now) mutable {
       to.on_sample(std::move(taken), now);

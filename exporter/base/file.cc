@@ -33,7 +33,7 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t lim
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd.valid()) return tl::unexpected(system_error(errno, "opening", thing));
   struct stat status {};
-  if (::fstat(fd.get(), &status) != 0) return tl::unexpected(system_error(errno, "looking at", thing));
+  if (::fstat(fd.get(), &status) != 0) return tl::unexpected(system_error(errno, "checking", thing));
   if (!S_ISREG(status.st_mode)) return failure(ErrorKind::invalid, thing + " is not a regular file");
   std::string content;
   char buffer[16384];

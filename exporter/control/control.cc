@@ -181,7 +181,7 @@ void Control::judge(Now now) {
   if (!stale || parts_.stopping) return;
   judged = parts_.health.lose(parts_.chart, now);
   if (!judged) return;
-  parts_.ledger.log()->error("no fresh sample for {}: health is unknown [{}]",
+  parts_.ledger.log()->error("no successful sample of the WAL for {}; health is unknown [{}]",
                              format_duration_rough(now.wall - parts_.wal.sample()->taken_at), parts_.settings.name);
   parts_.health.tell(*judged, parts_.wal, parts_.vanish, {}, parts_.ledger, now);
 }

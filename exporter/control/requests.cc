@@ -291,7 +291,7 @@ std::optional<view::PrepareRestartAnswer> Requests::prepare(Parts& parts, Waitin
   if (!is_fresh(parts, now)) {
     return answer(
         false,
-        "Not safe: nothing fresh is known about the WAL" + (parts.wal.error().empty() ? "" : ": " + parts.wal.error()),
+        "Not safe: there is no current sample of the WAL" + (parts.wal.error().empty() ? "" : ": " + parts.wal.error()),
         nullptr, {Blocker::sample_stale});
   }
   const wal::ServerTraits& server = parts.server.rules().server;

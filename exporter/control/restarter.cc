@@ -38,7 +38,7 @@ RestartVerdict judge(const Parts& parts, Now now) {
   if (verdict.kind == RestartVerdict::Kind::go && !is_fresh(parts, now)) {
     verdict = {RestartVerdict::Kind::wait,
                {Blocker::sample_stale},
-               "nothing fresh is known about the WAL: " + parts.wal.error()};
+               "there is no current sample of the WAL: " + parts.wal.error()};
   }
   return verdict;
 }
@@ -51,7 +51,7 @@ Restarter::Restarter(const settings::Target& settings, bool acts_unasked, Ledger
   const auto stored = ledger.kept(kBegunKey);
   const auto begun = stored ? restart_start_from(*stored) : std::nullopt;
   if (!begun) return;
-  ledger.log()->warn("This exporter was ended while InfluxDB was being restarted ({}); looking what came of it [{}]",
+  ledger.log()->warn("This exporter was ended while InfluxDB was being restarted ({}); checking how it ended [{}]",
                      begun->plan, settings.name);
   const Duration ago = std::max(Duration::zero(), Duration(now.wall - begun->at));
   Starting starting;
@@ -236,7 +236,7 @@ void Restarter::step_starting(Parts& parts, Now now) {
       return end(parts, RestartStep::failed,
                  "InfluxDB is not up " + format_duration_rough(elapsed) + " after the restart began: " +
                      (parts.server.facts() ? parts.server.error() : std::string("it has not answered yet")) +
-                     "; look at its log now",
+                     "; check its log now",
                  false, {{"took_seconds", to_seconds(elapsed)}, {"pending_before", extent(starting.start.pending)}},
                  now);
     }
@@ -260,13 +260,13 @@ void Restarter::conclude(Parts& parts, Starting& starting, Now now) {
   if (known) more["new_process"] = process_id != start.process_id;
   if (known && process_id == start.process_id) {
     return end(parts, RestartStep::failed,
-               "InfluxDB answers, but as the same process as before: " + start.done.value_or(start.plan), false,
+               "InfluxDB answers, but it is the same process as before: " + start.done.value_or(start.plan), false,
                std::move(more), now);
   }
   if (!start.done && !known) {
     return end(parts, RestartStep::failed,
                "InfluxDB answers, but this exporter was ended while it restarted it (" + start.plan +
-                   "), so whether that came to its end is not known; look at InfluxDB's log; " + summary,
+                   "), so whether that came to its end is not known; check InfluxDB's log; " + summary,
                false, std::move(more), now);
   }
   parts.ledger.log()->info("Restart completed: {} [{}]", summary, parts.settings.name);

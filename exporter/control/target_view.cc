@@ -140,7 +140,7 @@ std::shared_ptr<const view::TargetView> view_of(const Control& control, Now now)
 
 std::string not_ready(const Control& control) {
   const Parts& parts = control.parts();
-  if (parts.wal.finished() == 0) return parts.settings.name + ": the first look at the WAL has not ended";
+  if (parts.wal.finished() == 0) return parts.settings.name + ": the first sample of the WAL is still being taken";
   if (parts.server.unanswered() || (!parts.settings.influxdb.url.empty() && !parts.health.judged())) {
     return parts.settings.name + ": InfluxDB has not answered yet";
   }

@@ -24,7 +24,7 @@ bool WalState::take(const SampleTaken& taken, Now now, spdlog::logger& log, cons
   if (!taken.sample) {
     ++failures_;
     if (error_ != taken.sample.error().message) {
-      log.error("looking at the WAL failed: {} [{}]", taken.sample.error().message, target);
+      log.error("cannot read the WAL: {} [{}]", taken.sample.error().message, target);
     }
     error_ = taken.sample.error().message;
     return false;
@@ -49,7 +49,7 @@ void WalState::count(Duration elapsed) {
 }
 
 void WalState::accept(std::shared_ptr<const wal::Sample> sample, spdlog::logger& log, const std::string& target) {
-  if (!error_.empty()) log.info("looking at the WAL works again [{}]", target);
+  if (!error_.empty()) log.info("the WAL can be read again [{}]", target);
   error_.clear();
   sample_ = std::move(sample);
   written_ = written_before_;

@@ -36,13 +36,13 @@ Type type_of(const std::string& name) {
 std::string summary_of(const Alert& alert) {
   if (alert.name == kHealth) {
     return alert.severity == Severity::critical ? "The WAL of InfluxDB is critical"
-                                                : "The WAL of InfluxDB needs a look";
+                                                : "The WAL of InfluxDB needs attention";
   }
   if (alert.name == kHealthUnknown) return "The health of InfluxDB's WAL is unknown";
   if (alert.name == kCheckpointFailed) return "A checkpoint of InfluxDB's WAL failed";
   if (alert.name == kCheckpointUnverified) return "A checkpoint of InfluxDB did not shrink its WAL";
   if (alert.name == kRestartConsidered) return "A restart of InfluxDB is worth considering";
-  return "A restart of InfluxDB did not go as it should";
+  return "A restart of InfluxDB failed or was held back";
 }
 
 std::optional<Time> time_of(const Json& object, const char* key) {

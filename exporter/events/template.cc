@@ -103,7 +103,7 @@ Result<Template> Template::parse(std::string_view text, BodyFormat format) {
   }
   if (format == BodyFormat::json && !Json::accept(out.render(hostile_event()))) {
     return failure(ErrorKind::invalid,
-                   "what it gives is not JSON; look at its quotes, commas and brackets, or set the header Content-Type "
+                   "what it gives is not JSON; check its quotes, commas and brackets, or set the header Content-Type "
                    "to what it is");
   }
   return out;

@@ -32,7 +32,7 @@ Result<Authority> parse_authority(std::string_view text, std::uint16_t least_por
   const std::size_t end = text.find(bracket ? ']' : ':');
   if (bracket && end == std::string_view::npos) return bad("the ']' of its IPv6 address is missing");
   Authority out{std::string(bracket ? text.substr(1, end - 1) : text.substr(0, end)), {}};
-  if (bracket && !is_v6(out.host)) return bad("what stands in [ ] is not an IPv6 address");
+  if (bracket && !is_v6(out.host)) return bad("not a valid IPv6 address in [ ]");
   if (out.host.empty()) return bad("its host is missing");
   if (!bracket && !is_name(out.host)) return bad("its host has characters that no host has");
   const std::string_view rest = text.substr(std::min(bracket ? end + 1 : end, text.size()));

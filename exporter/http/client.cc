@@ -275,8 +275,9 @@ extern "C" std::size_t wal_exporter_http_on_header(char* data, std::size_t size,
 }
 
 // What is wrong with an answer of which `code` and `os_errno` tell how it ended.
+// `connected`: a connection was made.
 [[nodiscard]] Result<void> judge(const Request& request, const Receiver& receiver, CURLcode code, long os_errno,
-                                 const char* detail, const std::string& what) {
+                                 bool connected, const char* detail, const std::string& what) {
   if (receiver.body_too_large) {
     return failure(ErrorKind::corrupt,
                    what + ": the answer is larger than " + std::to_string(request.max_response_bytes) + " bytes");
@@ -289,7 +290,15 @@ extern "C" std::size_t wal_exporter_http_on_header(char* data, std::size_t size,
   // curl's own words may repeat parts of the URL.
   const bool hidden = !request.shown_url.empty();
   std::string cause = detail[0] != '\0' && !hidden ? escape_control(detail) : std::string(curl_easy_strerror(code));
-  if (code == CURLE_COULDNT_CONNECT && os_errno != 0) {
+  if (code == CURLE_OPERATION_TIMEDOUT) {
+    cause = connected
+                ? "connected, but no complete answer within " + format_duration_rough(request.timeout) +
+                      ": the server hangs or is overloaded"
+                : "no connection within " + format_duration_rough(std::min(request.connect_timeout, request.timeout)) +
+                      ": the host is down, or a firewall drops the packets";
+  } else if (code == CURLE_SSL_CONNECT_ERROR && cause.find("wrong version number") != std::string::npos) {
+    cause = "the port does not speak TLS; write http:// in place of https://";
+  } else if (code == CURLE_COULDNT_CONNECT && os_errno != 0) {
     cause += " (" + std::generic_category().message(static_cast<int>(os_errno)) + ")";
   }
   return failure(kind_of(code, os_errno), what + ": " + cause);
@@ -350,12 +359,14 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
   const auto code = transfer(multi, stop, what);
   long status = 0;
   long os_errno = 0;
+  curl_off_t connect_time = 0;
+  curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &connect_time);
   curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
   curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_errno);
   curl_multi_remove_handle(multi, easy);
   curl_easy_reset(easy);  // it holds pointers to locals of this call
   if (!code) return tl::unexpected<Error>(code.error());
-  if (auto judged = judge(request, receiver, *code, os_errno, detail.data(), what); !judged) {
+  if (auto judged = judge(request, receiver, *code, os_errno, connect_time > 0, detail.data(), what); !judged) {
     return tl::unexpected<Error>(judged.error());
   }
   handle_->spoiled = receiver.broke_off(*code);

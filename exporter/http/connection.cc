@@ -70,12 +70,15 @@ Result<void> Connection::connect(const Patience& patience) {
 Result<void> Connection::wait(short events, const Patience& patience) {
   if (patience.stop.stop_requested()) return failure(ErrorKind::cancelled, "stopped");
   const Duration left = patience.deadline - patience.clock.steady();
-  if (left <= Duration::zero()) return failure(ErrorKind::timeout, "no answer in time");
   curl_waitfd socket{socket_, events, 0};
   const unsigned sockets = socket_ == CURL_SOCKET_BAD ? 0 : 1;
-  const long slice = curl_milliseconds(std::min(left, kSlice));
-  const CURLMcode code = curl_multi_poll(curl_.multi.get(), &socket, sockets, static_cast<int>(slice), nullptr);
+  // What has come by the deadline is read, so one last look at it.
+  const bool late = left <= Duration::zero();
+  const long slice = late ? 0 : curl_milliseconds(std::min(left, kSlice));
+  int ready = 0;
+  const CURLMcode code = curl_multi_poll(curl_.multi.get(), &socket, sockets, static_cast<int>(slice), &ready);
   if (code != CURLM_OK) return failure(ErrorKind::unavailable, std::string("poll: ") + curl_multi_strerror(code));
+  if (late && ready == 0) return failure(ErrorKind::timeout, "no answer in time");
   return {};
 }
 

@@ -78,7 +78,7 @@ std::string remedy_for(int status, bool token_sent) {
   if (status >= 300 && status < 400) {
     return "redirects are not followed, a token would travel with them: set influxdb.url to the address it leads to";
   }
-  if (status >= 500) return "look into the server's log and at the free space of its disk";
+  if (status >= 500) return "check InfluxDB's log and the free space of its disk";
   return {};
 }
 

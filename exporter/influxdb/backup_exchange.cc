@@ -74,7 +74,7 @@ struct Archive {
 
 [[nodiscard]] tl::unexpected<Error> rubbish(const Archive& archive) {
   const bool http = archive.first.starts_with("HTTP/");
-  return failure(ErrorKind::corrupt, "answers rubbish, not a backup: it begins with \"" + archive.beginning() + "\"" +
+  return failure(ErrorKind::corrupt, "its answer is not a backup: it begins with \"" + archive.beginning() + "\"" +
                                          (http ? "; that is an HTTP port" : "") + remedy(kCheckAddress));
 }
 
@@ -95,10 +95,11 @@ using PatienceFor = std::function<http::Patience(Duration)>;
     const auto count = connection.receive(buffer.data(), buffer.size(), wait);
     if (!count) {
       const Error& error = count.error();
+      if (error.kind == ErrorKind::timeout && archive.is_tar() && archive.ended()) break;  // just not closed
       const std::string after = archive.size == 0 ? "" : " (after " + format_bytes(archive.size) + ")";
       if (error.kind == ErrorKind::timeout) {
         return explain({error.kind, "connected, but no answer within " + format_duration_rough(allowed) + after},
-                       remedy("the server hangs, or its snapshot takes longer than that: look into its log, and raise "
+                       remedy("the server hangs, or its snapshot takes longer than that: check its log, and raise "
                               "checkpoint.timeout if it is just slow"));
       }
       if (archive.size == 0) return explain(error, remedy(kResets));

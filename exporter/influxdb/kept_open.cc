@@ -35,7 +35,7 @@ std::string why_unverified(Kept kept, const std::string& address_setting) {
   switch (kept) {
     case Kept::in_memory:
       return "InfluxDB at influxdb.url still holds its data in memory alone: check that " + address_setting +
-             " is the same server, and look into its log";
+             " is the same server, and check its log";
     case Kept::written_since:
       return "the file was written to since InfluxDB at influxdb.url started, so a snapshot there would have removed "
              "it: check that " +

@@ -257,7 +257,7 @@ std::optional<Nudge::Trouble> Nudge::write(Run& run, RunObserver& observer, Time
   if (!response) {
     if (auto trouble = interruption(observer)) return trouble;
     return Trouble{OutcomeKind::failed, response.error().message +
-                                            "; check that InfluxDB runs, and look into its log; whether this point "
+                                            "; check that InfluxDB runs, and check its log; whether this point "
                                             "was still written is not known"};
   }
   if (response->status < 200 || response->status >= 300) return refused(*response);
@@ -284,7 +284,7 @@ std::optional<Nudge::Trouble> Nudge::wait_for_proof(Run& run, RunObserver& obser
   return Trouble{OutcomeKind::unverified,
                  "the server took every point, but made no snapshot that covers WAL file " +
                      std::to_string(run.plan.cover_to) + " within " + format_duration_rough(options_.proof_timeout) +
-                     "; look into its log and at its disk, and check that influxdb.url and wal.directory belong to "
+                     "; check its log and its disk, and check that influxdb.url and wal.directory belong to "
                      "the same server and that influxdb.snapshot_size is what it runs with"};
 }
 

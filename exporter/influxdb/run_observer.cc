@@ -21,8 +21,8 @@ Result<void> RunObserver::take_sample() {
     latest_ = std::move(*sample);
     return {};
   }
-  if (stopped()) return failure(ErrorKind::cancelled, "stopped while looking at the WAL");
-  return failure(sample.error().kind, "looking at the WAL: " + sample.error().message);
+  if (stopped()) return failure(ErrorKind::cancelled, "stopped while reading the WAL");
+  return failure(sample.error().kind, "reading the WAL: " + sample.error().message);
 }
 
 void RunObserver::wait(Duration duration) {

@@ -85,7 +85,7 @@ void take_facts(const Answer& answer, ServerFacts& facts) {
   } else if (status == 404) {
     message += "; check that influxdb.url is the address of an InfluxDB, without a path of its API";
   } else {
-    message += "; look into the server's log";
+    message += "; check InfluxDB's log";
   }
   return message;
 }

@@ -29,7 +29,7 @@ constexpr std::uint64_t kMostBroken = 3;
 // With less free space than this, a refusal is taken to mean that the disk is full.
 constexpr std::uint64_t kScarceBytes = 16 * kMiB;
 
-constexpr const char* kPlaces = "look into its log, and at owner, free space and file-size limit of its data directory";
+constexpr const char* kPlaces = "check InfluxDB's log, and owner, free space and file-size limit of its data directory";
 
 template <class Named>  // a shard or its key
 [[nodiscard]] const wal::Shard* find_shard(const wal::Sample& sample, const Named& shard) {
@@ -277,8 +277,7 @@ bool ShardBackup::is_interrupted(Run& run, const wal::Shard& shard) {
   } else if (run.observer.late()) {
     run.out_of_time = true;
     run.ended_by = "out of time at shard " + shard_name(shard.key()) + ": the limit for all is " +
-                   format_duration(limit_) +
-                   "; look into the server's log, and raise checkpoint.timeout if it is just slow";
+                   format_duration(limit_) + "; check InfluxDB's log, and raise checkpoint.timeout if it is just slow";
   }
   return !run.ended_by.empty();
 }
@@ -332,7 +331,7 @@ ShardOutcome ShardBackup::outcome_of(const Run& run, const Asked& asked, bool pr
       } else {
         outcome.message = "the server said that it is done, but none of its files moved; ";
         outcome.message += kept == Kept::unknown && proven
-                               ? "other shards of this WAL it does persist, so look into its log"
+                               ? "other shards of this WAL it does persist, so check its log"
                                : why_unverified(kept, address_setting_);
         if (kept == Kept::unknown && !proven && may_keep_open() && !run.figures) {
           outcome.message +=
@@ -361,8 +360,8 @@ ShardOutcome ShardBackup::outcome_of(const Run& run, const Asked& asked, bool pr
       if (const auto free = run.observer.latest().room_for_a_checkpoint(); free && *free < kScarceBytes) {
         outcome.end = ShardEnd::failed;
         outcome.message = "refused without an answer; only " + format_bytes(*free) +
-                          " are free where the data lies, too little to write a snapshot: free some space and look "
-                          "into the server's log";
+                          " are free where the data lies, too little to write a snapshot: free some space and check "
+                          "InfluxDB's log";
       }
       break;
     case Answer::Kind::unknown:

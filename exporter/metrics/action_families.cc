@@ -10,26 +10,27 @@ using prometheus::MetricType;
 using view::TargetView;
 
 constexpr std::array kActionFamilies{
-    Family{"influxdb_wal_samples_total", "Looks taken at the WAL in the background, well or not.", MetricType::Counter,
+    Family{"influxdb_wal_samples_total", "Samples of the WAL taken in the background, successful or not.",
+           MetricType::Counter,
            [](const TargetView& target, Collector& out) { out.add(static_cast<double>(target.counters.samples)); }},
-    Family{"influxdb_wal_sample_failures_total", "Looks at the WAL that failed.", MetricType::Counter,
+    Family{"influxdb_wal_sample_failures_total", "Samples of the WAL that failed.", MetricType::Counter,
            [](const TargetView& target, Collector& out) {
              out.add(static_cast<double>(target.counters.sample_failures));
            }},
-    Family{"influxdb_wal_sample_duration_seconds", "How long looks at the WAL took.", MetricType::Histogram,
+    Family{"influxdb_wal_sample_duration_seconds", "Duration of samples of the WAL.", MetricType::Histogram,
            [](const TargetView& target, Collector& out) { out.add_histogram(target.counters.sample_duration); }},
     Family{
         "influxdb_wal_written_files_total",
-        "WAL files seen to appear since the exporter started; one that came and went between two looks is missed.",
+        "WAL files seen to appear since the exporter started; one that came and went between two samples is missed.",
         MetricType::Counter,
         [](const TargetView& target, Collector& out) { out.add(static_cast<double>(target.counters.written.files)); }},
     Family{
         "influxdb_wal_written_bytes_total",
-        "WAL bytes seen to appear since the exporter started; what came and went between two looks is missed.",
+        "WAL bytes seen to appear since the exporter started; what came and went between two samples is missed.",
         MetricType::Counter,
         [](const TargetView& target, Collector& out) { out.add(static_cast<double>(target.counters.written.bytes)); }},
     Family{"influxdb_wal_watch_degraded",
-           "1 if the directory can't be watched for changes and only the interval drives the looks, else 0.",
+           "1 if the directory can't be watched for changes and only the interval triggers samples, else 0.",
            MetricType::Gauge, [](const TargetView& target, Collector& out) { out.add(target.watch_degraded ? 1 : 0); }},
     Family{"influxdb_wal_checkpoints_total",
            "Checkpoints that ended, by why they were asked for and by what the WAL showed afterwards.",
@@ -40,7 +41,7 @@ constexpr std::array kActionFamilies{
                        static_cast<double>(count));
              }
            }},
-    Family{"influxdb_wal_checkpoint_duration_seconds", "How long checkpoints took, verification included.",
+    Family{"influxdb_wal_checkpoint_duration_seconds", "Duration of checkpoints, verification included.",
            MetricType::Histogram,
            [](const TargetView& target, Collector& out) { out.add_histogram(target.counters.checkpoint_duration); }},
     Family{"influxdb_wal_checkpoint_reclaimed_files_total",
@@ -92,7 +93,7 @@ constexpr std::array kActionFamilies{
            [](const TargetView& target, Collector& out) {
              out.add(static_cast<double>(target.counters.restart_failures));
            }},
-    Family{"influxdb_wal_events_total", "Events told, by type.", MetricType::Counter,
+    Family{"influxdb_wal_events_total", "Events emitted, by type.", MetricType::Counter,
            [](const TargetView& target, Collector& out) {
              for (const auto& [type, count] : target.counters.events) {
                out.add("type", events::to_string(type), static_cast<double>(count));

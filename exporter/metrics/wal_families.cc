@@ -35,12 +35,13 @@ void add_growth(const TargetView& target, double policy::Growth::*rate, Collecto
 
 constexpr std::array kWalFamilies{
     Family{"influxdb_wal_last_sample_success",
-           "1 if the last look at the WAL went well, 0 if it failed or none has ended yet. Looks are taken in the "
+           "1 if the last sample of the WAL succeeded, 0 if it failed or none has ended yet. Samples are taken in the "
            "background, never by a scrape.",
            MetricType::Gauge,
            [](const TargetView& target, Collector& out) { out.add(target.last_sample_success ? 1 : 0); }},
     Family{"influxdb_wal_sample_timestamp_seconds",
-           "When the last good look at the WAL was taken, in the background; all values about files are of that time.",
+           "When the last successful sample of the WAL was taken, in the background; all values about files are of "
+           "that time.",
            MetricType::Gauge,
            [](const TargetView& target, Collector& out) {
              if (const auto* sample = sample_of(target)) out.add_known(sample->taken_at);
@@ -59,7 +60,7 @@ constexpr std::array kWalFamilies{
              if (target.server && target.server->clock_offset) out.add(to_seconds(*target.server->clock_offset));
            }},
     Family{"influxdb_wal_files",
-           "WAL files at the last look, taken in the background. pending: a restart would replay them; retained: "
+           "WAL files at the last sample, taken in the background. pending: a restart would replay them; retained: "
            "InfluxDB 3 keeps them on purpose after a snapshot; orphaned: of shards that InfluxDB 1 or 2 does not know; "
            "kept_open: persisted, but InfluxDB 1 keeps the file until the next write, and a restart replays it again.",
            MetricType::Gauge,
@@ -77,7 +78,7 @@ constexpr std::array kWalFamilies{
            }},
     Family{
         "influxdb_wal_bytes",
-        "Size of the WAL files at the last look, taken in the background. pending: a restart would replay them; "
+        "Size of the WAL files at the last sample, taken in the background. pending: a restart would replay them; "
         "retained: InfluxDB 3 keeps them on purpose after a snapshot; orphaned: of shards that InfluxDB 1 or 2 does "
         "not know; kept_open: persisted, but InfluxDB 1 keeps the file until the next write, and a restart replays it "
         "again.",
@@ -104,7 +105,8 @@ constexpr std::array kWalFamilies{
     Family{
         "influxdb_wal_oldest_pending_timestamp_seconds",
         "When the oldest pending WAL data was written; how long data has waited to be persisted. InfluxDB 1 and 2: at "
-        "most the time between two looks too early, but what the first look finds is taken to be as old as its file. "
+        "most the time between two samples too early, but what the first sample finds is taken to be as old as its "
+        "file. "
         "Absent while nothing is pending.",
         MetricType::Gauge,
         [](const TargetView& target, Collector& out) {
@@ -138,7 +140,7 @@ constexpr std::array kWalFamilies{
           }
         }},
     Family{"influxdb_wal_newest_file_damaged",
-           "1 if the newest WAL file is damaged (InfluxDB 3): the server ends itself at its next write. Else 0.",
+           "1 if the newest WAL file is damaged (InfluxDB 3): the server exits at its next write. Else 0.",
            MetricType::Gauge,
            [](const TargetView& target, Collector& out) { out.add(view::is_newest_file_damaged(target) ? 1 : 0); }},
     Family{"influxdb_wal_unknown_files",
@@ -156,7 +158,7 @@ constexpr std::array kWalFamilies{
     Family{"influxdb_wal_findings",
            "Files found in the WAL that are not simply good, by what InfluxDB does about them. stops_start: its next "
            "start fails; ends_at_write: it exits at a write; skipped: a start loses their writes silently; doubtful: "
-           "somebody has to look; harmless.",
+           "needs attention; harmless.",
            MetricType::Gauge,
            [](const TargetView& target, Collector& out) {
              if (sample_of(target) == nullptr) return;
@@ -167,16 +169,15 @@ constexpr std::array kWalFamilies{
                out.add("effect", name, static_cast<double>(files));
              }
            }},
-    Family{
-        "influxdb_wal_sequence_gaps",
-        "Numbers missing between WAL files (InfluxDB 3); the server passes over them silently. Without those that an "
-        "empty snapshot of an older server explains.",
-        MetricType::Gauge,
-        [](const TargetView& target, Collector& out) {
-          if (const auto* sample = node_sample_of(target)) {
-            out.add(static_cast<double>(sample->sequence_gaps - target.emptied_gaps));
-          }
-        }},
+    Family{"influxdb_wal_sequence_gaps",
+           "Numbers missing between WAL files (InfluxDB 3); the server skips them silently. Without those that an "
+           "empty snapshot of an older server explains.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             if (const auto* sample = node_sample_of(target)) {
+               out.add(static_cast<double>(sample->sequence_gaps - target.emptied_gaps));
+             }
+           }},
     Family{
         "influxdb_wal_vanished_files",
         "WAL files that vanished under the running InfluxDB, or without influxdb.url perhaps so, though no checkpoint "
@@ -193,7 +194,7 @@ constexpr std::array kWalFamilies{
              if (sample_of(target) == nullptr) return;
              out.add(target.vanished ? static_cast<double>(target.vanished->extent.bytes) : 0);
            }},
-    Family{"influxdb_wal_snapshot_files", "Snapshot files of the node at the last look (InfluxDB 3).",
+    Family{"influxdb_wal_snapshot_files", "Snapshot files of the node at the last sample (InfluxDB 3).",
            MetricType::Gauge,
            [](const TargetView& target, Collector& out) {
              if (const auto* sample = node_sample_of(target)) out.add(static_cast<double>(sample->snapshot_files));
@@ -233,7 +234,7 @@ constexpr std::array kWalFamilies{
           }
         }},
     Family{"influxdb_wal_filesystem_avail_bytes",
-           "Free bytes for unprivileged users on the filesystem of the WAL at the last look.", MetricType::Gauge,
+           "Free bytes for unprivileged users on the filesystem of the WAL at the last sample.", MetricType::Gauge,
            [](const TargetView& target, Collector& out) {
              const auto* sample = sample_of(target);
              if (sample != nullptr && sample->filesystem_avail_bytes) {
@@ -242,7 +243,7 @@ constexpr std::array kWalFamilies{
            }},
     Family{"influxdb_wal_data_filesystem_avail_bytes",
            "Free bytes for unprivileged users on the filesystem of the data (InfluxDB 1 and 2), where a checkpoint "
-           "writes, at the last look. On the filesystem of the WAL it is the same number. Absent while not known.",
+           "writes, at the last sample. On the filesystem of the WAL it is the same number. Absent while not known.",
            MetricType::Gauge,
            [](const TargetView& target, Collector& out) {
              const auto* sample = sample_of(target);
@@ -251,15 +252,15 @@ constexpr std::array kWalFamilies{
              }
            }},
     Family{"influxdb_wal_uncounted_folders",
-           "Folders and links of the WAL that InfluxDB follows and the last look could not: the numbers of files and "
+           "Folders and links of the WAL that InfluxDB follows and the last sample could not: the numbers of files and "
            "bytes are too small by what lies there.",
            MetricType::Gauge,
            [](const TargetView& target, Collector& out) {
              if (const auto* sample = sample_of(target)) out.add(static_cast<double>(sample->uncounted.folders));
            }},
     Family{"influxdb_wal_health",
-           "1 for the health the target has, 0 for the others; all 0 while it is unknown because no fresh look went "
-           "well.",
+           "1 for the health the target has, 0 for the others; all 0 while it is unknown because there is no "
+           "current sample.",
            MetricType::Gauge,
            [](const TargetView& target, Collector& out) {
              for (const policy::Health health : policy::kHealths) {

@@ -24,7 +24,7 @@ enum class Blocker {
   maintenance,         // inside a maintenance window
   paused,              // by a person
   server_unreachable,  // the server does not answer
-  sample_stale,        // nothing fresh is known about the WAL
+  sample_stale,        // there is no current sample of the WAL
   disk_headroom,       // too little free space to write a snapshot
   snapshot_budget,     // 3.x: too few snapshots left
   clocks_differ,       // 3.x: the server's clock is further from ours than G

@@ -44,9 +44,8 @@ NotShrinking too_few_files(const wal::Sample& sample, const wal::NodeRules& rule
   const std::uint64_t goal = rules.row_goal();
   NotShrinking out;
   if (!growth || growth->files_per_second <= 0) {
-    out.detail = std::to_string(periods.size()) + " of " + std::to_string(goal) +
-                 " files that make the server snapshot, " + std::to_string(goal - periods.size()) + " missing" +
-                 no_write_since(periods.back(), now);
+    out.detail = std::to_string(periods.size()) + " of " + std::to_string(goal) + " files make the server snapshot, " +
+                 std::to_string(goal - periods.size()) + " missing" + no_write_since(periods.back(), now);
     return out;
   }
   const Due due = next_snapshot(periods, rules, now, growth->files_per_second);
@@ -104,7 +103,7 @@ std::optional<NotShrinking> not_shrinking(const wal::Sample& sample, const wal::
   if (newest.persisted && *newest.persisted < rules.floor(now)) {
     NotShrinking out{Cause::idle, std::nullopt, newest.persisted, {}};
     out.detail = std::to_string(periods.size()) +
-                 " files are enough, but only a write makes the server look, and none has come for " +
+                 " files are enough, but the server only checks at a write, and none has come for " +
                  format_duration_rough(now - *newest.persisted);
     return out;
   }
@@ -113,7 +112,7 @@ std::optional<NotShrinking> not_shrinking(const wal::Sample& sample, const wal::
     if (!flushed || now - *flushed <= kStallAfter || !takes_front(rules, periods, i)) continue;
     NotShrinking out{Cause::stalled, std::nullopt, flushed, {}};
     out.detail = "the write of " + wal::node_wal_name(periods[i].number) + " " + ago(*flushed, now) +
-                 " should have made the server snapshot, and it has not; look at its log and at its disk";
+                 " should have made the server snapshot, and it has not; check its log and its disk";
     return out;
   }
   return std::nullopt;

@@ -67,7 +67,7 @@ void add_timed(Blockers& blockers, Blocker blocker, Duration left, const std::st
   if (left > Duration::zero()) add(blockers, {blocker, why + ", " + format_duration_rough(left) + " to go"});
 }
 
-constexpr const char* kStale = "nothing fresh is known about the WAL; see why looking at it fails";
+constexpr const char* kStale = "there is no current sample of the WAL; see why it cannot be read";
 
 // Of the disk that a checkpoint fills. Where that is not known (1.x, 2.x: the data lies
 // elsewhere), nothing is forbidden: the WAL's own disk is what a checkpoint makes room on.
@@ -119,11 +119,11 @@ Decision blocked_or_go(std::optional<Reason> reason, std::string why, Blockers b
 }
 
 std::string health_unknown(const wal::Sample* sample, Time now) {
-  if (sample == nullptr) return "nothing is known about the WAL yet, so nothing is done";
+  if (sample == nullptr) return "there is no sample of the WAL yet, so nothing is done";
   const std::string when = sample->taken_at > now
                                ? "is dated " + format_duration_rough(sample->taken_at - now) + " in the future"
                                : "was " + format_duration_rough(now - sample->taken_at) + " ago";
-  return "the last good look at the WAL " + when + ", so its health is unknown and nothing is done";
+  return "the last successful sample of the WAL " + when + ", so its health is unknown and nothing is done";
 }
 
 // 1.x, 2.x with a filesystem for the WAL alone: what is pending has taken half of the room

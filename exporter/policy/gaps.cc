@@ -42,7 +42,7 @@ std::string describe_missing(std::uint64_t numbers) {
   return std::to_string(numbers) +
          (numbers == 1 ? " number is missing among the pending WAL files: its file was"
                        : " numbers are missing among the pending WAL files: their files were") +
-         " removed by something other than InfluxDB. A restart passes over that in silence, and what only they held is "
+         " removed by something other than InfluxDB. A restart skips them silently, and what only they held is "
          "lost; while InfluxDB runs, a checkpoint still saves it";
 }
 
@@ -89,7 +89,7 @@ std::string describe(const wal::Vanished& vanished, wal::Layout layout, bool und
   if (layout == wal::Layout::node) {
     return out +
            "; their data is in InfluxDB's memory alone until its next snapshot, and a restart before that loses it: "
-           "make a checkpoint, then look for who removed them";
+           "make a checkpoint, then find out who removed them";
   }
   return out +
          "; InfluxDB still writes into the deleted files, and a restart loses what is in them alone: make the missing "

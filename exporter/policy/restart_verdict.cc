@@ -67,7 +67,7 @@ RestartVerdict judge_restart(const Rules& rules, const Memory& memory, const Sit
   }
   const Decision decision = lasting_blockers(rules, memory, situation);
   if (!decision.blockers.empty()) return {Kind::wait, without_why(decision.blockers), decision.explanation()};
-  return {Kind::go, {}, "nothing holds it back"};
+  return {Kind::go, {}, "nothing blocks it"};
 }
 
 std::optional<std::string> forbids_unprepared(const RestartRules& rules, const std::optional<double>& replay_seconds) {

@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t kLargestFile = kMiB;
 constexpr std::size_t kMostTargets = 1000;
 constexpr std::string_view kOnlyTargetName = "influxdb";
-constexpr std::string_view kLeast = "the least is:  targets: [{wal: {directory: /var/lib/influxdb/wal}}]";
+constexpr std::string_view kLeast = "a minimal file is: targets: [{wal: {directory: /var/lib/influxdb/wal}}]";
 
 // Set and not empty: compose files hand on unset variables as empty ones.
 std::optional<std::string> variable(const Environment& environment, const std::string& name) {
@@ -108,9 +108,8 @@ std::vector<const YamlNode*> read_list(const Section& top) {
   if (list != nullptr && (list->kind == YamlNode::Kind::scalar || list->kind == YamlNode::Kind::map)) {
     complain(top, "targets", "it is not a list; put '- ' before the first key of each target; " + std::string(kLeast));
   } else if (list == nullptr || list->items.empty()) {
-    top.reader().missing(
-        top.line("targets"),
-        (list == nullptr ? "targets: it is missing; " : "targets: it has no entries; ") + std::string(kLeast));
+    top.reader().missing(top.line("targets"),
+                         (list == nullptr ? "targets is missing; " : "targets is empty; ") + std::string(kLeast));
   } else if (list->items.size() > kMostTargets) {
     top.reader().problem(list->line, "targets: there are more than 1000; watch them with several exporters");
   } else {

@@ -75,7 +75,7 @@ std::optional<std::variant<DailyWindow, CronWindow, OnceWindow>> read_when(const
     return *std::move(cron);
   }
   if (section.find("duration") != nullptr) {
-    complain(section, "duration", "it goes with cron; a window from one time to another has no duration");
+    complain(section, "duration", "only valid together with `cron`; a window from one time to another has no duration");
   }
   std::string from;
   std::string to;

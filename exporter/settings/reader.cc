@@ -125,7 +125,7 @@ std::optional<std::string> Reader::text(const YamlNode& node, std::string_view p
     return std::nullopt;
   }
   if (to_valid_utf8(*value) != *value) {
-    problem(node.line, name + " holds bytes that are not UTF-8; look at the environment variable it uses");
+    problem(node.line, name + " holds bytes that are not UTF-8; check the environment variable it uses");
     return std::nullopt;
   }
   return *std::move(value);

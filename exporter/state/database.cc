@@ -231,7 +231,7 @@ Error database_error(const SQLite::Exception& exception, std::string_view operat
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return error(ErrorKind::conflict,
-                   "another process has kept it locked for " + std::to_string(kBusyTimeoutMs / 1000) + " s",
+                   "it has been locked by another process for " + std::to_string(kBusyTimeoutMs / 1000) + " s",
                    "; end that process (fuser " + shown(path) + " names it), or try again");
     case SQLITE_FULL:
       return error(ErrorKind::unavailable, "no space left on its filesystem",
@@ -243,7 +243,7 @@ Error database_error(const SQLite::Exception& exception, std::string_view operat
       return error(ErrorKind::permission, what, remedy("make it writable for " + own_user()));
     case SQLITE_IOERR:
       return error(ErrorKind::unavailable, what,
-                   "; look at the disk and its free space: what was stored before is still there");
+                   "; check the disk and its free space: what was stored before is still there");
     case SQLITE_TOOBIG:
       return error(ErrorKind::invalid, what, "");
     default:

@@ -26,7 +26,7 @@ Result<void> create(const fs::path& directory) {
                                            remedy("move the file away"));
   }
   if (cause != ENOENT) {
-    Error error = system_error(cause, "looking at state directory", shown(directory));
+    Error error = system_error(cause, "checking state directory", shown(directory));
     error.message += remedy("let " + own_user() + " reach it");
     return tl::unexpected(error);
   }

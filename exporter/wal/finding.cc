@@ -79,8 +79,8 @@ std::string consequence(const Finding& finding, const ServerTraits& server) {
     case Effect::skipped:
       return "InfluxDB skips what it can't read when it replays, and those writes are lost";
     case Effect::doubtful:
-      if (finding.reason == InvalidReason::unreadable) return "nobody can tell whether it is whole";
-      if (finding.reason == InvalidReason::misnamed) return "nobody can tell whether InfluxDB's next start goes by it";
+      if (finding.reason == InvalidReason::unreadable) return "whether it is complete is not known";
+      if (finding.reason == InvalidReason::misnamed) return "whether InfluxDB's next start uses it is not known";
       return "InfluxDB reads it at every start, whatever its name";
     case Effect::harmless:
     case Effect::count:

@@ -80,7 +80,7 @@ Error access_error(int errno_value, std::string_view operation, const std::files
   if (error.kind != ErrorKind::permission) return error;
   const std::optional<uid_t> owner = owner_of(path);
   if (owner == ::geteuid()) {
-    error.message += "; it belongs to the user that the exporter runs as: look at its mode, SELinux and AppArmor";
+    error.message += "; it belongs to the user that the exporter runs as: check its mode, SELinux and AppArmor";
     return error;
   }
   error.message += "; run the exporter as the user that InfluxDB runs as" + (owner ? described(*owner) : "") +

@@ -65,7 +65,7 @@ Result<void> NodeForeign::update(const FolderView& folder, std::vector<ForeignEn
     if (entry.type == EntryType::other) others_.push_back(entry.name);
     if (entry.type != EntryType::file) continue;
     if (folder.stop.stop_requested()) {
-      return failure(ErrorKind::cancelled, "stopped while looking at " + escape_control(folder.path.string()));
+      return failure(ErrorKind::cancelled, "stopped while reading " + escape_control(folder.path.string()));
     }
     const auto status = stat_foreign_file(folder.fd, folder.path, entry.name, folder.counter);
     if (!status) return tl::unexpected(status.error());
@@ -148,7 +148,7 @@ void NodeForeign::judge(const NodeIndex& index, std::uint64_t last, Sample& samp
                            "; it is not read, and does not belong there: stop InfluxDB and move it out of wal/");
   }
   if (left_out_ > 0) {
-    sample.notes.push_back(std::to_string(left_out_) + " more entries of foreign names in wal/ were not looked at");
+    sample.notes.push_back(std::to_string(left_out_) + " more entries of foreign names in wal/ were not read");
   }
 }
 

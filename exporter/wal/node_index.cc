@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kMostDetails = 1000;
 
 Error stopped(const FolderView& folder) {
-  return Error{ErrorKind::cancelled, "stopped while looking at " + escape_control(folder.path.string())};
+  return Error{ErrorKind::cancelled, "stopped while reading " + escape_control(folder.path.string())};
 }
 
 bool is_settling(const FolderView& folder, Time modified) {

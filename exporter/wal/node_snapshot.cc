@@ -247,7 +247,7 @@ Result<Snapshot> read_snapshot(int directory, const std::filesystem::path& path,
   if (!file.valid() && errno == ELOOP) return failure(ErrorKind::not_found, shown + " is a symbolic link");
   if (!file.valid()) return tl::unexpected(access_error(errno, "opening", whole));
   struct stat status {};
-  if (::fstat(file.get(), &status) != 0) return tl::unexpected(access_error(errno, "looking at", whole));
+  if (::fstat(file.get(), &status) != 0) return tl::unexpected(access_error(errno, "checking", whole));
   if (!S_ISREG(status.st_mode)) return failure(ErrorKind::not_found, shown + " is not a regular file");
 
   const auto size = static_cast<std::uint64_t>(status.st_size);

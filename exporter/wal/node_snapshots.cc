@@ -67,7 +67,7 @@ Result<std::optional<Fd>> open_node_folder(int root, const std::filesystem::path
   if (::fstatat(root, name.c_str(), &status, 0) != 0) {
     const int cause = errno;
     if (::fstatat(root, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT) return std::nullopt;
-    Error error = access_error(cause, "looking at", whole);
+    Error error = access_error(cause, "checking", whole);
     if (S_ISLNK(status.st_mode)) error.message += "; it is a symbolic link: is the disk that it leads to mounted?";
     return tl::unexpected(std::move(error));
   }
@@ -101,13 +101,13 @@ Result<void> NodeSnapshots::ask_times(int folder, const std::filesystem::path& p
       continue;
     }
     if (stop.stop_requested())
-      return failure(ErrorKind::cancelled, "stopped while looking at " + escape_control(path.string()));
+      return failure(ErrorKind::cancelled, "stopped while reading " + escape_control(path.string()));
     counter.statted.fetch_add(1, std::memory_order_relaxed);
     struct stat status {};
     const std::string name = snapshot_name(*sequence);
     if (::fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
       if (errno == ENOENT) continue;
-      return tl::unexpected(access_error(errno, "looking at", path / name));
+      return tl::unexpected(access_error(errno, "checking", path / name));
     }
     timed.push_back({*sequence, to_time(status.st_mtim)});
   }
@@ -123,7 +123,7 @@ Result<const NodeSnapshots::Read*> NodeSnapshots::read(int folder, const std::fi
   const std::string name = snapshot_name(sequence);
   if (::fstatat(folder, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
     if (errno == ENOENT) return nullptr;
-    return tl::unexpected(access_error(errno, "looking at", path / name));
+    return tl::unexpected(access_error(errno, "checking", path / name));
   }
   const FileIdentity identity{status.st_ino, static_cast<std::uint64_t>(status.st_size), to_time(status.st_ctim)};
   const auto before = read_.find(sequence);
@@ -173,7 +173,7 @@ Result<SnapshotsFound> NodeSnapshots::find(int root, const std::filesystem::path
     return found;
   }
   struct stat whole_status {};
-  if (::fstat((*folder)->get(), &whole_status) != 0) return tl::unexpected(access_error(errno, "looking at", whole));
+  if (::fstat((*folder)->get(), &whole_status) != 0) return tl::unexpected(access_error(errno, "checking", whole));
   if (inode_ != whole_status.st_ino) timed_.clear();
   inode_ = whole_status.st_ino;
 
@@ -233,7 +233,7 @@ Result<SnapshotsFound> NodeSnapshots::find(int root, const std::filesystem::path
           {"snapshots/" + snapshot_name(*candidate), InvalidReason::snapshot, false, *std::move(beyond)});
     } else if (file.identity.changed > now - settle_time_ && file.identity.changed < now + settle_time_) {
       found.notes.push_back("snapshot " + escape_control((whole / snapshot_name(*candidate)).string()) +
-                            " was changed just now: " + file.refused + "; judged at the next look");
+                            " was changed just now: " + file.refused + "; judged at the next sample");
     } else {
       found.beyond_belief.push_back({"snapshots/" + snapshot_name(*candidate), file.reason, false, file.refused});
     }

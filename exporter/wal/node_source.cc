@@ -218,7 +218,7 @@ class NodeSource final : public WalSource {
     std::optional<FolderIdentity> identity;
     if (folder) {
       struct stat status {};
-      if (::fstat(folder->get(), &status) != 0) return tl::unexpected(access_error(errno, "looking at", path));
+      if (::fstat(folder->get(), &status) != 0) return tl::unexpected(access_error(errno, "checking", path));
       identity = FolderIdentity{status.st_dev, status.st_ino};
     }
     const char* why = nullptr;
@@ -281,7 +281,7 @@ class NodeSource final : public WalSource {
     for (const auto& [number, doubt] : index_.doubtful()) {
       const std::string name = node_file_name(number);
       if (doubt.kind == DoubtfulFile::Kind::unsettled) {
-        add_note(sample, name + " was changed just now and is not complete: judged at the next look");
+        add_note(sample, name + " was changed just now and is not complete: judged at the next sample");
         continue;
       }
       const InvalidReason reason = doubt.fault->reason;

@@ -2,7 +2,7 @@
 // <node>/snapshots.
 //
 // Pending is every file numbered above the newest snapshot's last; the rest is
-// retained on purpose and its content never looked at. A look lists names and
+// retained on purpose and its content no sample yet. A look lists names and
 // then asks only about files it has not met: InfluxDB moves WAL files into place
 // complete and never changes them. Damaged files are asked about again at each
 // look. A replaced directory, or numbers that start over, start the index over.

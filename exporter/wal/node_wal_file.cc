@@ -29,7 +29,7 @@ Result<std::optional<FileStatus>> status_of(int directory, const char* name, con
   constexpr int flags = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH;
   if (::statx(directory, name, flags, wanted, &status) != 0) {
     if (errno == ENOENT) return std::nullopt;
-    return tl::unexpected(access_error(errno, "looking at", whole));
+    return tl::unexpected(access_error(errno, "checking", whole));
   }
   if (!S_ISREG(status.stx_mode)) return std::nullopt;
   return FileStatus{{status.stx_ino, status.stx_size, to_time(status.stx_ctime)}, to_time(status.stx_mtime)};

@@ -141,7 +141,7 @@ class SegmentSource final : public WalSource {
       constexpr unsigned wanted = STATX_TYPE | STATX_SIZE | STATX_MTIME | STATX_BTIME | STATX_INO;
       if (::statx(fd, name.c_str(), AT_SYMLINK_NOFOLLOW, wanted, &status) != 0) {
         if (errno == ENOENT) continue;
-        return tl::unexpected(access_error(errno, "looking at", path / name));
+        return tl::unexpected(access_error(errno, "checking", path / name));
       }
       if (!S_ISREG(status.stx_mode)) continue;
       const Time modified = to_time(status.stx_mtime);

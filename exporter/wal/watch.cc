@@ -306,7 +306,7 @@ class WatchHub::Watches {
   void handle(const inotify_event& event, const std::string& name, News& news) WAL_EXPORTER_REQUIRES(mutex_) {
     if ((event.mask & IN_Q_OVERFLOW) != 0) {
       for (auto& [id, watched] : watched_) {
-        watched.degraded = "events came faster than they could be read; the next look makes up for it";
+        watched.degraded = "events came faster than they could be read; the next sample makes up for it";
         news.changed.insert(watched.callback);
       }
       return;

@@ -145,7 +145,7 @@ Response post_alerts(const Context& context, const Call& call) {
   std::string blocked;
   const SteadyTime deadline = context.clock.steady() + kLongestMessage;
   for (const auto& [target, command] : commands) {
-    Result<view::AlertAnswer> answer = failure(ErrorKind::timeout, "there was no time to look at it; send it again");
+    Result<view::AlertAnswer> answer = failure(ErrorKind::timeout, "there was no time for it; send it again");
     if (context.clock.steady() < deadline) answer = context.ask(&view::Commands::alert, command);
     if (context.abandoned) return refuse(context, call, answer.error());
     retry = retry || is_worth_a_retry(answer);

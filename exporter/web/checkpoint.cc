@@ -280,8 +280,8 @@ Response checkpoint(const Context& context, const Call& call, const std::string&
   // A request that does not wait for the outcome still waits for one sample.
   const Seat starting(context.starting, seat.held() ? 0 : context.max_waiting);
   if (!seat.held() && !starting.held()) {
-    auto response = refuse(context, call.request, 503, "too many requests already wait for a look at a WAL",
-                           "try again in a moment");
+    auto response =
+        refuse(context, call.request, 503, "too many requests already wait for a sample", "try again in a moment");
     response.headers.emplace_back("Retry-After", "10");
     return response;
   }

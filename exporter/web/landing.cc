@@ -58,7 +58,7 @@ std::string replay(const view::TargetView& target) {
 
 std::string note(const view::TargetView& target, Time now) {
   auto note = view::unknown_reason(target, now);
-  if (note.empty() && !target.error.empty()) note = "the last look failed: " + target.error;
+  if (note.empty() && !target.error.empty()) note = "the last sample failed: " + target.error;
   if (note.empty()) note = target.decision.explanation();
   for (const auto& found : target.findings) note += "; " + found.text;
   if (target.not_shrinking) {
@@ -82,17 +82,17 @@ std::string row(const view::TargetView& target, Time now) {
   const auto* sample = target.sample.get();
   return "<tr>" + cell("Target", "<a href=\"" + escape_html(link) + "\">" + isolated(target.name) + "</a>") +
          cell("Health", "<span class=\"chip " + health + "\">" + health + "</span>") +
-         cell("A restart would replay for", replay(target)) + cell("Pending", pending(target)) +
+         cell("Replay time after a restart", replay(target)) + cell("Pending", pending(target)) +
          cell("Last checkpoint", last_checkpoint(target)) +
-         cell("Last look", sample != nullptr ? moment(sample->taken_at) : "never") +
+         cell("Last sample", sample != nullptr ? moment(sample->taken_at) : "never") +
          cell("Decision", isolated(note(target, now))) + "</tr>\n";
 }
 
 std::string table(const view::View& view, Time now) {
   std::string out =
       "<table>\n<thead><tr><th scope=\"col\">Target</th><th scope=\"col\">Health</th>"
-      "<th scope=\"col\">A restart would replay for</th><th scope=\"col\">Pending</th>"
-      "<th scope=\"col\">Last checkpoint</th><th scope=\"col\">Last look</th>"
+      "<th scope=\"col\">Replay time after a restart</th><th scope=\"col\">Pending</th>"
+      "<th scope=\"col\">Last checkpoint</th><th scope=\"col\">Last sample</th>"
       "<th scope=\"col\">Decision</th></tr></thead>\n<tbody>\n";
   for (const auto& target : view.targets) out += row(*target, now);
   return out + "</tbody>\n</table>";

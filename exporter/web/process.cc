@@ -19,7 +19,7 @@ Response get_healthy(const Context&, const Call&) {
 Response get_ready(const Context& context, const Call&) {
   const auto view = context.views.current();
   auto missing = view->not_ready;
-  if (missing.empty() && view->targets.empty()) missing.emplace_back("the first look at any target");
+  if (missing.empty() && view->targets.empty()) missing.emplace_back("the first sample of any target");
   if (missing.empty()) return text_response(200, "text/plain; charset=utf-8", "ready\n");
   Json waiting = Json::array();
   for (const auto& what : missing) waiting.push_back(to_valid_utf8(what));

@@ -317,7 +317,7 @@ class Page(NodeCase):
         self.until(lambda: len(browser.all("#targets a")) == 1, "the critical one")
         browser.one("#filter").clear()
         browser.one("#filter").send_keys("no such")
-        self.wait_text("#none-found", "No target fits")
+        self.wait_text("#none-found", "No target matches")
         self.clean(exporter)
         browser.scripts(False)
         browser.open(exporter.url + "/")

@@ -153,7 +153,7 @@ class InAContainer(Restart):
         for name, wanted in (("missing", "has no container named nowhere"),
                              ("stopped", "container stopped does not run (exited, exit code 0)"),
                              ("paused", "container paused is paused"),
-                             ("refused", "nobody answers at the Docker socket " + refused),
+                             ("refused", "cannot connect to the Docker socket " + refused),
                              ("absent", "there is no Docker socket at"),
                              ("hanging", "did not answer within 10s")):
             with self.subTest(name):

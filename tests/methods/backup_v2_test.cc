@@ -238,7 +238,7 @@ TEST_F(BackupV2, RefusalsAndSilenceNameTheRemedy) {
   options_.url = server.url();
   prepare();
   leave();
-  EXPECT_THAT(run().message, HasSubstr("answered 500 (oops); look into the server's log"));
+  EXPECT_THAT(run().message, HasSubstr("answered 500 (oops); check InfluxDB's log"));
   answer_with(recorded_answer("v3-unknown-route.txt"));
   EXPECT_THAT(run().message, HasSubstr("answered 404 (Not found); check that influxdb.url"));
   answer_with("");

@@ -390,7 +390,7 @@ TEST_F(Nudge, RefusalsNameTheRemedyAndWhatWasDone) {
   outcome = run();
   EXPECT_EQ(outcome.kind, OutcomeKind::failed);
   EXPECT_THAT(outcome.message, HasSubstr("answered 500 (error writing wal file"));
-  EXPECT_THAT(outcome.message, HasSubstr("look into the server's log"));
+  EXPECT_THAT(outcome.message, HasSubstr("check InfluxDB's log"));
   EXPECT_EQ(run().kind, OutcomeKind::succeeded);  // what went wrong before does not stay
 }
 

@@ -31,7 +31,7 @@ class NodeServer final : public Server {
   void write_point(Time date, Answered answered);
   // Somebody's clock is wrong: what is written next is dated `ahead`.
   void date_next_write(Duration ahead) { next_ahead_ = ahead; }
-  // The newest file is damaged: the server ends itself at its next write, and at the
+  // The newest file is damaged: the server exits at its next write, and at the
   // first after every start, until somebody moves the file away.
   void damage_newest();
   // Somebody moves a damaged file out of wal/.

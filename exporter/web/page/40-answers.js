@@ -4,7 +4,7 @@ const QUICK_SECONDS = 30;
 const SLOW_SECONDS = 300;
 
 const restartAnswer = (target) => {
-  if (!target.pending) return {level: 'unknown', big: 'is not known', say: ['No look at the WAL has succeeded yet.']};
+  if (!target.pending) return {level: 'unknown', big: 'is not known', say: ['No sample of the WAL has succeeded yet.']};
   if (target.vanished) return {level: 'critical', big: 'would lose data', say: [`Don't restart: ${target.vanished.detail}.`]};
   const worst = target.findings[0];
   const bad = worst && {
@@ -18,7 +18,7 @@ const restartAnswer = (target) => {
   const big = {healthy: 'would be quick', warning: 'would take a while', critical: 'would be slow'}[level];
   if (target.pending.files === 0) return {level, big, say: ['It would replay nothing: no file is pending.']};
   const say = [
-    `A restart would replay for about ${formatSeconds(Math.max(seconds, 0.001))}: `,
+    `Replay after a restart takes about ${formatSeconds(Math.max(seconds, 0.001))}: `,
     exactly(target.pending.files, formatFiles(target.pending.files), 'files'), ', ',
     exactly(target.pending.bytes, formatBytes(target.pending.bytes), 'bytes'), '.'
   ];
@@ -38,9 +38,9 @@ const etaText = (target) => {
 
 const walAnswer = (target) => {
   // Why stands above.
-  if (!target.pending) return {level: 'unknown', big: 'can not be seen', say: ['No look at it has succeeded yet.']};
+  if (!target.pending) return {level: 'unknown', big: 'cannot be read', say: ['No sample has succeeded yet.']};
   if (target.health === 'unknown') {
-    return {level: 'unknown', big: 'can not be seen', say: ['The last good look was ', ago(target.sampled_at), '.']};
+    return {level: 'unknown', big: 'cannot be read', say: ['The last successful sample was taken ', ago(target.sampled_at), '.']};
   }
   const level = target.health;
   if (target.vanished) return {level, big: 'lost files', say: [`${target.vanished.detail}.`]};
@@ -121,7 +121,7 @@ const exporterAnswer = (target) => {
       say: [`It wants a checkpoint (${decision.reason}); blocked by ${by}. `, ...last]
     };
   }
-  if (target.health === 'unknown') return {level: 'unknown', big: 'waits for a look', say: last};
+  if (target.health === 'unknown') return {level: 'unknown', big: 'waits for a sample', say: last};
   const failed = checkpoint.last_run && ['failed', 'unverified'].includes(checkpoint.last_run.outcome);
   return {level: failed ? 'warning' : 'healthy', big: 'has nothing to do', say: last};
 };

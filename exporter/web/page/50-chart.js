@@ -64,7 +64,7 @@ class Chart {
     if (known.length < 2) {
       this.forget();
       fill($('legend'));
-      fill($('chart'), make('p', {class: 'empty'}, 'The chart begins with the second look at the WAL.'));
+      fill($('chart'), make('p', {class: 'empty'}, 'The chart begins with the second sample.'));
       return;
     }
     const retained = known.some((point) => point.retained_files > 0);

@@ -164,7 +164,7 @@ class CheckpointDialog {
     } else {
       const text = error.status ?
           error.message :
-          'The exporter did not answer. Whether the checkpoint runs shows in the list of checkpoints.';
+          'The exporter did not answer; the list of checkpoints shows whether it runs.';
       this.result('refused', error.status === 403 ? 'Not allowed' : 'It did not work', text, body.remedy, turn);
     }
   }

@@ -35,7 +35,7 @@ const nameInHash = () => {
 const listRow = (target, selected) => make('li', null,
   make('a', {href: hashOf(target.name), 'aria-current': target.name === selected ? 'true' : null, title: target.name},
        nameOf(target.name), chip(target.health),
-       make('small', null, target.pending ? `${formatExtent(target.pending)} pending` : 'never looked at')));
+       make('small', null, target.pending ? `${formatExtent(target.pending)} pending` : 'no sample yet')));
 
 const showList = (targets, selected) => {
   const many = targets.length > 1;

@@ -68,7 +68,7 @@ const FINDINGS = {
   stops_start: ['critical', 'InfluxDB will not start again'],
   ends_at_write: ['critical', 'InfluxDB will exit at its next write'],
   skipped: ['warning', 'The next start loses writes'],
-  doubtful: ['warning', 'A file has to be looked at'],
+  doubtful: ['warning', 'A file needs attention'],
   harmless: []
 };
 
@@ -77,9 +77,9 @@ const showTroubles = (target) => {
   const add = (level, title, text) => found.push(
       make('p', {class: 'trouble', 'data-level': level}, make('strong', null, title), make('span', null, text)));
   if (target.health === 'unknown')
-    add('critical', 'Health unknown', target.error || 'no fresh look at the WAL');
+    add('critical', 'Health unknown', target.error || 'no current sample of the WAL');
   else if (target.error)
-    add('warning', 'The last look failed', target.error);
+    add('warning', 'The last sample failed', target.error);
   for (const one of target.findings) {
     const [level, title] = FINDINGS[one.effect];
     if (level) add(level, title, one.text);
@@ -172,7 +172,7 @@ const showDetails = (target) => {
           `, ${target.server.up ? `answers (${target.server.version || 'no version'})` : 'does not answer'}` :
                                   '');
   add('WAL directory', make('bdi', null, target.wal_directory));
-  add('Last look', target.sampled_at ? ago(target.sampled_at) : 'none yet');
+  add('Last sample', target.sampled_at ? ago(target.sampled_at) : 'none yet');
   add('Method', target.checkpoint.method || 'not known yet');
   if (target.checkpoint.last_success) add('Last success', ago(target.checkpoint.last_success));
   const {restart} = target;

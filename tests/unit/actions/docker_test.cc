@@ -193,7 +193,7 @@ TEST_F(Docker, AContainerThatEndsAtOnceAgainIsAFailure) {
   container_after_ = http_answer("200 OK", state("exited", false, false, "2026-01-02T00:00:00Z"));
   serve();
   EXPECT_THAT(restart().error().message,
-              HasSubstr("Docker said that it restarted the container, but: container influxdb "
+              HasSubstr("Docker reported that it restarted the container, but: container influxdb "
                         "does not run (exited"));
 }
 
@@ -227,7 +227,7 @@ TEST_F(Docker, AnEngineThatHangsIsToldFromOneThatRefuses) {
   const Error refuses = error_of_check();
   EXPECT_EQ(refuses.kind, ErrorKind::unavailable);
   EXPECT_THAT(refuses.message,
-              AllOf(HasSubstr("nobody answers at the Docker socket"), HasSubstr("systemctl start docker")));
+              AllOf(HasSubstr("cannot connect to the Docker socket"), HasSubstr("systemctl start docker")));
 }
 
 TEST_F(Docker, NoSocketIsToldFromOneThatWeMayNotUse) {

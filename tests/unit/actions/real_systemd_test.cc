@@ -153,7 +153,7 @@ TEST_F(RealSystemd, TellsHowAJobEnded) {
   EXPECT_THAT(error_of_restart("fails.service").message, HasSubstr("does not run (failed, failed)"));
   EXPECT_THAT(error_of_restart("asserts.service").message, HasSubstr("of asserts.service with assert (Assertion"));
   EXPECT_THAT(error_of_restart("skips.service").message,
-              HasSubstr("systemd said that it restarted the unit, but: unit skips.service does not run"));
+              HasSubstr("systemd reported that it restarted the unit, but: unit skips.service does not run"));
 }
 
 TEST_F(RealSystemd, GoesOnWithARestartThatIsNotWaitedFor) {

@@ -226,8 +226,9 @@ TEST_F(Systemd, AUnitThatIsDoneButDeadIsAFailure) {
   Script script;
   script.active_after = "failed";
   play(script);
-  EXPECT_THAT(error_of(restart()).message,
-              HasSubstr("systemd said that it restarted the unit, but: unit influxdb.service does not run (failed"));
+  EXPECT_THAT(
+      error_of(restart()).message,
+      HasSubstr("systemd reported that it restarted the unit, but: unit influxdb.service does not run (failed"));
 }
 
 TEST_F(Systemd, AUnitThatRunsAsBeforeWasNotRestarted) {

@@ -161,7 +161,7 @@ TEST_F(Checkpoints, WhoseSampleShowsTheWalAgainSayThatItWorks) {
   bench.wal = segments(0);
   bench.end_checkpoint(OutcomeKind::succeeded);
   EXPECT_EQ(bench.view()->error, "");
-  EXPECT_EQ(bench.logged("info: looking at the WAL works again [plant]"), 1U);
+  EXPECT_EQ(bench.logged("info: the WAL can be read again [plant]"), 1U);
   EXPECT_EQ(bench.view()->counters.samples, samples + 1);
 }
 

@@ -134,7 +134,7 @@ TEST_F(Controlled, IsNotReadyBeforeTheFirstSampleAndTheFirstAnswer) {
   bench.answers.samples = false;
   bench.answers.questions = false;
   bench.start();
-  EXPECT_EQ(not_ready(bench.control()), "plant: the first look at the WAL has not ended");
+  EXPECT_EQ(not_ready(bench.control()), "plant: the first sample of the WAL is still being taken");
   bench.give_sample();
   EXPECT_EQ(not_ready(bench.control()), "plant: InfluxDB has not answered yet");
   bench.give_answer();

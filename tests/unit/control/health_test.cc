@@ -93,8 +93,8 @@ TEST_F(HealthTold, ThatIsLostSaysWhyAndAdvisesNothing) {
   EXPECT_EQ(bench.store->summary_of("wal.health"),
             "health critical -> unknown: 5 files, 4.9 KiB pending: no fresh sample: opening /var/lib/influxdb/wal: "
             "Permission denied");
-  EXPECT_EQ(bench.logged("no fresh sample for 2m 0s: health is unknown [plant]") +
-                bench.logged("no fresh sample for 2m: health is unknown [plant]"),
+  EXPECT_EQ(bench.logged("no successful sample of the WAL for 2m 0s; health is unknown [plant]") +
+                bench.logged("no successful sample of the WAL for 2m; health is unknown [plant]"),
             1U);
 }
 

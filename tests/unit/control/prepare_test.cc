@@ -184,7 +184,7 @@ TEST_F(Prepared, WithoutAFreshSampleIsNotSafe) {
   const auto said = answer(bench.prepare_restart({})).value();
   EXPECT_FALSE(said.safe);
   EXPECT_EQ(said.message,
-            "Not safe: nothing fresh is known about the WAL: opening /var/lib/influxdb/wal: Permission denied");
+            "Not safe: there is no current sample of the WAL: opening /var/lib/influxdb/wal: Permission denied");
   EXPECT_THAT(said.blockers, ElementsAre(Blocker::sample_stale));
   EXPECT_EQ(said.replay_estimate_seconds, std::nullopt);
 }

@@ -372,7 +372,7 @@ TEST_F(RestartStep, BySameProcessThatAnswersIsAFailure) {
   set_free(bench);
   bench.server.process_id = "a";
   bench.pass_until_step("failed");
-  EXPECT_EQ(message(), "InfluxDB answers, but as the same process as before: ran /usr/local/bin/restart");
+  EXPECT_EQ(message(), "InfluxDB answers, but it is the same process as before: ran /usr/local/bin/restart");
   EXPECT_EQ(bench.store->details("wal.restart").back().at("new_process"), false);
   EXPECT_FALSE(bench.restart().last->success);
 }

@@ -133,13 +133,13 @@ TEST(WalStateLog, AFailureIsSaidOnceUntilItIsAnother) {
   bench.start();
   bench.wal = failure(ErrorKind::not_found, "no such directory");
   bench.pass(5min);
-  EXPECT_EQ(bench.logged("error: looking at the WAL failed: no such directory [plant]"), 1U);
+  EXPECT_EQ(bench.logged("error: cannot read the WAL: no such directory [plant]"), 1U);
   bench.wal = failure(ErrorKind::permission, "Permission denied");
   bench.pass(1min);
-  EXPECT_EQ(bench.logged("error: looking at the WAL failed: Permission denied [plant]"), 1U);
+  EXPECT_EQ(bench.logged("error: cannot read the WAL: Permission denied [plant]"), 1U);
   bench.wal = segments(0);
   bench.pass(2min);
-  EXPECT_EQ(bench.logged("info: looking at the WAL works again [plant]"), 1U);
+  EXPECT_EQ(bench.logged("info: the WAL can be read again [plant]"), 1U);
 }
 
 TEST(WalStateLog, ThousandsOfChangesAreOneSampleASecond) {

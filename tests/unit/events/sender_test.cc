@@ -166,7 +166,7 @@ TEST(Sender, NoAnswerIsAFailureWithinItsTime) {
   FakeServer silent([](Peer& peer) { peer.hang(); });
   const Attempt late = sent(webhook(silent.url()), 50ms);
   EXPECT_EQ(late.verdict, Verdict::failed);
-  EXPECT_THAT(late.message, HasSubstr("Timeout"));
+  EXPECT_THAT(late.message, HasSubstr("no complete answer within 50ms"));
 }
 
 TEST(Sender, NoSecretIsInAnyMessage) {

@@ -190,6 +190,17 @@ TEST(Client, RefusedConnectionIsUnavailableAndNamesTheAddress) {
   EXPECT_THAT(answer.error().message, Not(HasSubstr("s3cret")));
 }
 
+TEST(Client, HttpsToAPortThatSpeaksHttpIsNamed) {
+  FakeServer server([](Peer& peer) {
+    static_cast<void>(peer.read_until("\x16"));  // the first byte of a TLS handshake
+    peer.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+  });
+  Client client;
+  const auto answer = client.send({.url = "https" + server.url().substr(4)}, {});
+  ASSERT_FALSE(answer);
+  EXPECT_THAT(answer.error().message, HasSubstr("does not speak TLS; write http:// in place of https://"));
+}
+
 TEST(Client, EndsAtItsTimeoutWhenTheServerHangs) {
   FakeServer server([](Peer& peer) { peer.hang(); });
   Client client;
@@ -197,6 +208,8 @@ TEST(Client, EndsAtItsTimeoutWhenTheServerHangs) {
   const auto took = time_of([&] { answer = client.send({.url = server.url(), .timeout = milliseconds(60)}, {}); });
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().kind, ErrorKind::timeout);
+  EXPECT_THAT(answer.error().message,
+              HasSubstr("connected, but no complete answer within 60ms: the server hangs or is overloaded"));
   EXPECT_GE(took, milliseconds(55));
   EXPECT_LT(took, seconds(2));
 }

@@ -185,7 +185,7 @@ TEST_F(BackupV1, RubbishFailsAndShowsItsFirstBytesOnOneLine) {
   });
   const auto outcome = run();
   EXPECT_EQ(outcome.kind, OutcomeKind::failed);
-  EXPECT_THAT(outcome.message, HasSubstr("answers rubbish, not a backup: it begins with \"HTTP/1.1 400 Bad "
+  EXPECT_THAT(outcome.message, HasSubstr("its answer is not a backup: it begins with \"HTTP/1.1 400 Bad "
                                          "Request\\r\\nxxx"));
   EXPECT_THAT(outcome.message, HasSubstr("that is an HTTP port"));
   EXPECT_THAT(outcome.message, HasSubstr("influxdb.backup_address"));
@@ -197,7 +197,7 @@ TEST_F(BackupV1, AShortTextIsRubbishToo) {
   port_.next([](Peer& peer, std::uint64_t) { peer.send("220 mail.example\r\n"); }, 2);
   const auto outcome = run();
   EXPECT_EQ(outcome.kind, OutcomeKind::failed);
-  EXPECT_THAT(outcome.message, HasSubstr("answers rubbish, not a backup: it begins with \"220 mail.example\\r\\n\""));
+  EXPECT_THAT(outcome.message, HasSubstr("its answer is not a backup: it begins with \"220 mail.example\\r\\n\""));
   EXPECT_THAT(outcome.message, ::testing::EndsWith("(0 of 2 shards done)"));
 }
 
@@ -207,7 +207,7 @@ TEST_F(BackupV1, ShowsTheFirst64BytesOfRubbish) {
 }
 
 TEST_F(BackupV1, OneZeroByteIsRubbish) {
-  EXPECT_THAT(run_answered({std::string(1, '\0')}).message, HasSubstr("answers rubbish"));
+  EXPECT_THAT(run_answered({std::string(1, '\0')}).message, HasSubstr("its answer is not a backup"));
 }
 
 TEST_F(BackupV1, TakesAnArchiveWithEntriesInAnyPieces) {
@@ -345,7 +345,7 @@ TEST_F(BackupV1, ARefusedShardThatTheServerListsIsAFailure) {
   EXPECT_THAT(ends(outcome), ElementsAre(ShardEnd::failed, ShardEnd::persisted));
   EXPECT_THAT(outcome.message,
               HasSubstr("1 shard not emptied: cellar/autogen/31: refused without an answer, though InfluxDB knows the "
-                        "shard: it can't write a snapshot; look into its log, and at owner, free space"));
+                        "shard: it can't write a snapshot; check InfluxDB's log, and owner, free space"));
   EXPECT_EQ(port_.asked(), (Ids{31, 32}));
 }
 
@@ -426,7 +426,7 @@ TEST_F(BackupV1, EachShardIsAskedWhateverCameOfTheOthers) {
   const auto outcome = run();
   EXPECT_EQ(outcome.kind, OutcomeKind::succeeded);
   EXPECT_THAT(outcome.message, HasSubstr("2 shards persisted: 3 files, 155 B gone from the WAL; 1 shard not emptied: "
-                                         "b/autogen/2: answers rubbish"));
+                                         "b/autogen/2: its answer is not a backup"));
   EXPECT_THAT(ends(outcome), ElementsAre(ShardEnd::persisted, ShardEnd::failed, ShardEnd::persisted));
   EXPECT_EQ(port_.asked(), (Ids{1, 2, 3}));
 }
@@ -477,8 +477,8 @@ TEST_F(BackupV1, RunningOutOfTimeAfterSomeShardsIsNoFailure) {
   port_.next(
       [this](Peer& peer, std::uint64_t id) {
         wal_->snapshot(id);
-        clock_->advance(seconds(20));
         peer.send(FakeBackupPort::empty_archive());
+        clock_->advance(seconds(20));
       },
       10);
   auto with = options(port_.address());
@@ -660,7 +660,7 @@ TEST_F(BackupV1, AFailedFirstLookFailsWithoutAsking) {
   wal_->on_look([](int) { return Error{ErrorKind::permission, "opening /x: Permission denied"}; });
   const auto outcome = run();
   EXPECT_EQ(outcome.kind, OutcomeKind::failed);
-  EXPECT_EQ(outcome.message, "looking at the WAL: opening /x: Permission denied");
+  EXPECT_EQ(outcome.message, "reading the WAL: opening /x: Permission denied");
   EXPECT_THAT(port_.asked(), IsEmpty());
 }
 
@@ -671,7 +671,7 @@ TEST_F(BackupV1, AFailedLookAfterwardsFails) {
   });
   const auto outcome = run();
   EXPECT_EQ(outcome.kind, OutcomeKind::failed);
-  EXPECT_THAT(outcome.message, HasSubstr("looking at the WAL: opening /x: gone"));
+  EXPECT_THAT(outcome.message, HasSubstr("reading the WAL: opening /x: gone"));
   EXPECT_EQ(outcome.steps, 1U);
 }
 

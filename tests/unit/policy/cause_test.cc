@@ -130,7 +130,7 @@ TEST(NotShrinking, WithoutWritesTooFewIsNotSaidToComeByItself) {
   const auto found = not_shrinking(periods(10, at("2026-11-23T01:39:30Z")), kRules, now, {}, Growth{0, 0}, kLimits);
   EXPECT_FALSE(found->expected);
   EXPECT_EQ(advice(*found),
-            "The WAL waits for more files (too_few_files): 10 of 30 files that make the server snapshot, 20 missing, "
+            "The WAL waits for more files (too_few_files): 10 of 30 files make the server snapshot, 20 missing, "
             "the last write was 1m 21s ago");
 }
 

@@ -196,7 +196,7 @@ TEST(Stale, NothingActsBeforeTheFirstSample) {
   const Decision decision = target.decide(seconds(0));
   EXPECT_EQ(decision.action, Action::none);
   EXPECT_THAT(decision.blockers, ElementsAre(Blocker::sample_stale));
-  EXPECT_THAT(decision.explanation(), HasSubstr("nothing is known about the WAL yet"));
+  EXPECT_THAT(decision.explanation(), HasSubstr("there is no sample of the WAL yet"));
   EXPECT_THAT(decision.explanation(), HasSubstr("sample_stale"));
 }
 

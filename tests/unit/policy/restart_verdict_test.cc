@@ -56,7 +56,7 @@ TEST_P(JudgeRestart, GivesTheVerdictOfTheTable) {
 INSTANTIATE_TEST_SUITE_P(
     Table, JudgeRestart,
     testing::Values(
-        Case{"critical", [](World&) {}, Kind::go, {}, "nothing holds it back"},
+        Case{"critical", [](World&) {}, Kind::go, {}, "nothing blocks it"},
         Case{"off", [](World& w) { w.rules.enabled = false; }, Kind::refuse, {}, "restart.enabled is false"},
         Case{"version 3", [](World& w) { w.version_3 = true; }, Kind::refuse, {}, "set restart.allow_v3"},
         Case{"version 3 allowed", [](World& w) { w.version_3 = w.rules.allow_v3 = true; }, Kind::go, {}, ""},
@@ -135,7 +135,7 @@ INSTANTIATE_TEST_SUITE_P(
              [](World& w) { w.target.sample.reset(); },
              Kind::wait,
              {Blocker::sample_stale},
-             "nothing fresh"},
+             "there is no current sample of the WAL"},
         Case{"never judged", [](World& w) { w.target.memory.levels.reset(); }, Kind::wait, {}, "not critical now"},
         Case{"paused", [](World& w) { w.target.situation.paused = true; }, Kind::wait, {Blocker::paused}, "resume"},
         Case{"a running checkpoint",
@@ -162,7 +162,7 @@ INSTANTIATE_TEST_SUITE_P(
              [](World& w) { w.target.sample->taken_at = kStart - hours(1); },
              Kind::wait,
              {Blocker::sample_stale},
-             "nothing fresh"},
+             "there is no current sample of the WAL"},
         // What holds back checkpoints alone is why a restart is considered at all.
         Case{"backoff and an open breaker",
              [](World& w) {

@@ -68,7 +68,7 @@ TEST(Url, WithABadHostIsRefused) {
   EXPECT_THAT(url_error("http://a\nb/"), HasSubstr("it holds white space"));
   EXPECT_THAT(url_error("http://<x>/"), HasSubstr("its host has characters that no host has"));
   EXPECT_THAT(url_error("http://[::1/"), HasSubstr("the ']' of its IPv6 address is missing"));
-  EXPECT_THAT(url_error("http://[h]:80/"), HasSubstr("is not an IPv6 address"));
+  EXPECT_THAT(url_error("http://[h]:80/"), HasSubstr("not a valid IPv6 address"));
   EXPECT_THAT(url_error("http://::1/"), HasSubstr("an IPv6 address needs brackets"));
 }
 

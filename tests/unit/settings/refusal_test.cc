@@ -41,7 +41,7 @@ TEST(UnknownKey, IsNoneThatWasNotAskedForBecauseOfAnotherProblem) {
   EXPECT_THAT(refusal(target_with("  maintenance: [{days: [mon], to: \"06:00\"}]\n")),
               StartsWith("a.yml:4: window.from: it is missing"));
   EXPECT_EQ(refusal("hooks: []\ntargets: []\n"),
-            "a.yml:2: targets: it has no entries; the least is:  targets: "
+            "a.yml:2: targets is empty; a minimal file is: targets: "
             "[{wal: {directory: /var/lib/influxdb/wal}}]");
 }
 
@@ -119,9 +119,9 @@ TEST(WrongType, ATargetMustBeAGroupAndTargetsAList) {
       "a.yml:2: a target is a single value; write a group of settings, one 'key: value' a line (and 1 more: line 2)");
   EXPECT_THAT(refusal("targets:\n  wal: {directory: /w}\n"),
               StartsWith("a.yml:1: targets: it is not a list; put '- ' before the first key of each target"));
-  EXPECT_THAT(refusal("targets: []\n"), StartsWith("a.yml:1: targets: it has no entries; the least is:"));
-  EXPECT_THAT(refusal("targets:\n"), StartsWith("a.yml:1: targets: it has no entries; the least is:"));
-  EXPECT_THAT(refusal("history_limit: 5\n"), StartsWith("a.yml:1: targets: it is missing; the least is:"));
+  EXPECT_THAT(refusal("targets: []\n"), StartsWith("a.yml:1: targets is empty; a minimal file is:"));
+  EXPECT_THAT(refusal("targets:\n"), StartsWith("a.yml:1: targets is empty; a minimal file is:"));
+  EXPECT_THAT(refusal("history_limit: 5\n"), StartsWith("a.yml:1: targets is missing; a minimal file is:"));
 }
 
 struct Case {

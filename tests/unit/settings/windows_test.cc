@@ -63,7 +63,8 @@ TEST(Windows, WhatMakesNoSenseIsToldWithItsLine) {
   EXPECT_THAT(refusal(maintenance("{cron: '0 2 * * *', duration: 8d}")), HasSubstr("window.duration"));
   EXPECT_THAT(refusal(maintenance("{cron: '0 2 * * *', duration: 1h, from: 22:00}")),
               HasSubstr("either cron and duration, or from and to"));
-  EXPECT_THAT(refusal(maintenance("{from: 22:00, to: 23:00, duration: 1h}")), HasSubstr("it goes with cron"));
+  EXPECT_THAT(refusal(maintenance("{from: 22:00, to: 23:00, duration: 1h}")),
+              HasSubstr("only valid together with `cron`"));
   EXPECT_THAT(refusal(maintenance("{from: 22:00, to: 23:00, timezone: Berlin}")),
               HasSubstr("'Berlin' is not a time zone"));
   EXPECT_THAT(refusal(maintenance("{from: 22:00, to: 23:00, days: [someday]}")), HasSubstr("is not a day"));

@@ -19,7 +19,7 @@ std::string repeat(const std::string& text, std::size_t times) {
 
 TEST(Yaml, WithNothingInItIsRefused) {
   for (const std::string text : {"", "\n\n", "# only a comment\n", "---\n", "~\n"}) {
-    EXPECT_THAT(refusal(text), StartsWith("a.yml:1: no settings in it; the least is:")) << text;
+    EXPECT_THAT(refusal(text), StartsWith("a.yml:1: no settings in it; a minimal file is:")) << text;
   }
 }
 

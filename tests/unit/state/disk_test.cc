@@ -269,7 +269,7 @@ TEST(DiskStore, NoSpaceIsAnErrorAndLosesNothing) {
     return put.error().message;
   });
   EXPECT_THAT(child.result(), AllOf(HasSubstr("writing to state file " + file_in(directory).string()),
-                                    HasSubstr("look at the disk"), HasSubstr("what was stored before is still there")));
+                                    HasSubstr("check the disk"), HasSubstr("what was stored before is still there")));
   const auto store = opened(directory.path());
   EXPECT_EQ(store->get("plant", "memory").value(), "after");
   EXPECT_THAT(store->history("plant", std::nullopt, 10).value(), SizeIs(0));

@@ -298,7 +298,7 @@ TEST_F(Node, ASnapshotThatWasWrittenJustNowIsJudgedAtTheNextLook) {
   ASSERT_EQ(::stat(snapshot(1).c_str(), &status), 0);
   clock_->set_wall(to_time(status.st_ctim) + std::chrono::seconds(1));
   const auto source = open();
-  EXPECT_THAT(look(*source)->notes, ElementsAre(HasSubstr("judged at the next look")));
+  EXPECT_THAT(look(*source)->notes, ElementsAre(HasSubstr("judged at the next sample")));
   clock_->set_wall(to_time(status.st_ctim) + std::chrono::seconds(3));
   EXPECT_EQ(look(*source)->invalid.size(), 1U);
 }
