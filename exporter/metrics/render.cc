@@ -18,7 +18,11 @@ void for_each_family(const Visit& visit) {
   }
 }
 
-void add_reload(const view::View& view, TextWriter& out) {
+void add_settings(const view::View& view, TextWriter& out) {
+  MetricFamily targets{
+      "influxdb_wal_exporter_targets", "Targets in the settings in use, sampled or not.", MetricType::Gauge, {}};
+  targets.metric.emplace_back().gauge.value = static_cast<double>(view.targets.size());
+  out.write(targets);
   MetricFamily success{"influxdb_wal_exporter_config_last_reload_successful",
                        "1 if the settings in use are those of the file as last read, 0 if the last reload was refused.",
                        MetricType::Gauge,
@@ -114,7 +118,7 @@ std::string Renderer::render(const view::View& view) {
     }
     ++index;
   });
-  add_reload(view, out);
+  add_settings(view, out);
   add_hooks(view, out);
   return out.take();
 }

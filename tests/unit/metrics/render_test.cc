@@ -249,10 +249,20 @@ TEST(Render, TargetsComeInTheOrderOfTheViewAndAVanishedOneVanishes) {
   EXPECT_THAT(render(view), ::testing::Not(HasSubstr("target=\"b\"")));
 }
 
-TEST(Render, WithoutTargetsOnlyTheReloadIsSaid) {
+TEST(Render, CountsTheTargetsOfTheSettings) {
+  view::View view;
+  for (const char* name : {"b", "a"})
+    view.targets.push_back(std::make_shared<const view::TargetView>(unknown_target(name)));
+  EXPECT_THAT(values_of(render(view), "influxdb_wal_exporter_targets"), ElementsAre("influxdb_wal_exporter_targets 2"));
+}
+
+TEST(Render, WithoutTargetsOnlyTheSettingsAreSaid) {
   view::View view;
   view.last_reload_successful = false;
   EXPECT_EQ(render(view),
+            "# HELP influxdb_wal_exporter_targets Targets in the settings in use, sampled or not.\n"
+            "# TYPE influxdb_wal_exporter_targets gauge\n"
+            "influxdb_wal_exporter_targets 0\n"
             "# HELP influxdb_wal_exporter_config_last_reload_successful 1 if the settings in use are those of the file "
             "as last read, 0 if the last reload was refused.\n"
             "# TYPE influxdb_wal_exporter_config_last_reload_successful gauge\n"
