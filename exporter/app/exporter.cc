@@ -7,6 +7,7 @@
 
 #include "app/control_file.h"
 #include "app/hooks.h"
+#include "app/owners.h"
 #include "base/file.h"
 #include "base/text.h"
 
@@ -178,6 +179,7 @@ Result<void> Exporter::apply(const settings::Settings& settings) {
   // First the hooks: a new target's first events are for them.
   hooks_.apply(hook_configs(settings));
   stop_all(leaving, clock_->steady() + kTargetsEndWithin);
+  settle_owners(*store_, owners_of(settings.targets, *machinery_.pool, clock_), log_);
   std::vector<std::shared_ptr<Target>> after;
   std::string failed;
   for (const settings::Target& wanted : settings.targets) {

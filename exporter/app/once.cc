@@ -6,6 +6,7 @@
 #include <ostream>
 
 #include "app/control_file.h"
+#include "app/owners.h"
 #include "app/server_questions.h"
 #include "app/wal_reader.h"
 #include "base/bytes.h"
@@ -39,14 +40,34 @@ std::unique_ptr<state::Store> existing_store(const settings::Settings& settings,
   return nullptr;
 }
 
+// What is to go where before the exporter would run with these settings.
+std::vector<state::Handover> handovers_of(const settings::Settings& settings, state::Store* store,
+                                          const std::shared_ptr<Clock>& clock, const Log& log) {
+  if (store == nullptr) return {};
+  Pool pool(/*concurrency=*/8, clock);
+  auto out = handovers_for(*store, owners_of(settings.targets, pool, clock));
+  if (out) return *std::move(out);
+  log->warn("{}", out.error().message);
+  return {};
+}
+
 // What the running exporter remembers of a target, to go by and not to change.
-std::shared_ptr<state::Store> copy_of_memory(const settings::Target& target, state::Store* store, const Log& log) {
+std::shared_ptr<state::Store> copy_of_memory(const settings::Target& target, state::Store* store,
+                                             const std::vector<state::Handover>& handovers, const Log& log) {
   std::shared_ptr<state::Store> copy = state::memory_store(/*history_limit=*/1);
+  const auto its = std::find_if(handovers.begin(), handovers.end(),
+                                [&](const state::Handover& one) { return one.to == target.name; });
+  const bool is_others = std::any_of(handovers.begin(), handovers.end(), [&](const state::Handover& one) {
+    return one.from == target.name && one.keys.empty();
+  });
+  if (its == handovers.end() && is_others) return copy;
   for (const char* key : {control::kMemoryKey, control::kNodeKey, control::kShardsKey, control::kVanishedKey}) {
-    const auto value =
-        store == nullptr ? Result<std::optional<std::string>>(std::nullopt) : store->get(target.name, key);
+    const auto value = store == nullptr ? Result<std::optional<std::string>>(std::nullopt)
+                                        : store->get(its == handovers.end() ? target.name : its->from, key);
+    const bool moves = its == handovers.end() || its->keys.empty() ||
+                       std::find(its->keys.begin(), its->keys.end(), key) != its->keys.end();
     if (!value) log->warn("{}", value.error().message);
-    if (value && *value) static_cast<void>(copy->put(target.name, key, **value));
+    if (value && *value && moves) static_cast<void>(copy->put(target.name, key, **value));
   }
   return copy;
 }
@@ -54,9 +75,10 @@ std::shared_ptr<state::Store> copy_of_memory(const settings::Target& target, sta
 // Takes one sample and asks the server, as the exporter does; nothing is done to
 // InfluxDB and nothing is kept.
 std::unique_ptr<control::Control> look_once(const settings::Target& target, control::Purpose purpose,
-                                            state::Store* store, const std::shared_ptr<Clock>& clock, const Log& log) {
+                                            state::Store* store, const std::vector<state::Handover>& handovers,
+                                            const std::shared_ptr<Clock>& clock, const Log& log) {
   const auto now = [&] { return control::Now{clock->now(), clock->steady()}; };
-  auto out = std::make_unique<control::Control>(target, purpose, copy_of_memory(target, store, log), nullptr,
+  auto out = std::make_unique<control::Control>(target, purpose, copy_of_memory(target, store, handovers, log), nullptr,
                                                 null_log(), now());
   const control::Parts& parts = out->parts();
   WalReader reader(target, /*reads_once=*/true, clock, log);
@@ -185,8 +207,9 @@ int run_once(const settings::Settings& settings, const Flags& flags, std::shared
              std::ostream& out) {
   view::View view;
   const auto store = existing_store(settings, flags, log);
+  const auto handovers = handovers_of(settings, store.get(), clock, log);
   for (const settings::Target& target : settings.targets) {
-    const auto control = look_once(target, control::Purpose::judge_at_once, store.get(), clock, log);
+    const auto control = look_once(target, control::Purpose::judge_at_once, store.get(), handovers, clock, log);
     view.targets.push_back(control::view_of(*control, {clock->now(), clock->steady()}));
   }
   print(view, flags.json, clock->now(), out);
@@ -196,9 +219,10 @@ int run_once(const settings::Settings& settings, const Flags& flags, std::shared
 int run_explain(const settings::Settings& settings, const Flags& flags, std::shared_ptr<Clock> clock, const Log& log,
                 std::ostream& out) {
   const auto store = existing_store(settings, flags, log);
+  const auto handovers = handovers_of(settings, store.get(), clock, log);
   view::View view;
   for (const settings::Target& target : settings.targets) {
-    const auto control = look_once(target, control::Purpose::explain, store.get(), clock, log);
+    const auto control = look_once(target, control::Purpose::explain, store.get(), handovers, clock, log);
     const control::Now now{clock->now(), clock->steady()};
     view.targets.push_back(control::view_of(*control, now));
     if (flags.json) continue;

@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "app/control_file.h"
+#include "app/owners.h"
 #include "app/target.h"
 #include "base/text.h"
 #include "http/client.h"
@@ -61,6 +62,7 @@ int run_prepare_restart(const settings::Settings& settings, const Flags& flags, 
         return kExitFailure;
       }
       store = *std::move(opened);
+      settle_owners(*store, owners_of(settings.targets, *machinery.pool, clock), log);
     }
     settings::Target alone = target;
     alone.rules.schedule.reset();

@@ -34,11 +34,10 @@ bool snapshots_by_age(const std::string& version) {
   return std::tie(major, minor, patch) >= std::make_tuple(3, 11, 7);
 }
 
-// An empty object where it can't be read, or was kept of another directory.
-nlohmann::json kept_of(const std::string& text, const std::string& directory) {
+// An empty object where it can't be read.
+nlohmann::json kept_of(const std::string& text) {
   auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  const bool fits = json.is_object() && (!json.contains("directory") || json["directory"] == to_valid_utf8(directory));
-  return fits ? json : nlohmann::json::object();
+  return json.is_object() ? json : nlohmann::json::object();
 }
 
 bool choose_nudge(const settings::Target& target) {
@@ -48,11 +47,11 @@ bool choose_nudge(const settings::Target& target) {
 
 }  // namespace
 
-std::string to_text(const influxdb::NodeFacts& facts, const std::string& version, const std::string& directory) {
+std::string to_text(const std::optional<influxdb::NodeFacts>& said, const std::string& version) {
   nlohmann::json json = nlohmann::json::object();
-  json["directory"] = to_valid_utf8(directory);
-  if (facts.other_engine) json["other_engine"] = true;
   if (!version.empty()) json["version"] = to_valid_utf8(version);
+  const influxdb::NodeFacts facts = said.value_or(influxdb::NodeFacts{});
+  if (facts.other_engine) json["other_engine"] = true;
   if (facts.fails_on_error) json["fails_on_error"] = *facts.fails_on_error;
   if (facts.snapshot_size) json["snapshot_size"] = *facts.snapshot_size;
   if (facts.flush_interval) json["flush_interval"] = facts.flush_interval->count();
@@ -62,10 +61,10 @@ std::string to_text(const influxdb::NodeFacts& facts, const std::string& version
   return json.dump();
 }
 
-std::optional<influxdb::NodeFacts> node_facts_from(const std::string& text, const std::string& directory) {
-  const auto json = kept_of(text, directory);
+std::optional<influxdb::NodeFacts> node_facts_from(const std::string& text) {
+  const auto json = kept_of(text);
   const auto unsigned_of = [&](const char* key) -> std::optional<std::uint64_t> {
-    if (!json.is_object() || !json.contains(key) || !json[key].is_number_unsigned()) return std::nullopt;
+    if (!json.contains(key) || !json[key].is_number_unsigned()) return std::nullopt;
     return json[key].get<std::uint64_t>();
   };
   const auto duration_of = [&](const char* key) -> std::optional<Duration> {
@@ -88,8 +87,8 @@ std::optional<influxdb::NodeFacts> node_facts_from(const std::string& text, cons
   return facts;
 }
 
-std::string node_version_from(const std::string& text, const std::string& directory) {
-  return text_of(kept_of(text, directory), "version");
+std::string server_version_from(const std::string& text) {
+  return text_of(kept_of(text), "version");
 }
 
 view::NodeView node_knowledge(const settings::Target& target, const std::optional<influxdb::NodeFacts>& facts) {

@@ -28,12 +28,11 @@ inline constexpr const char* kOtherEngine =
 [[nodiscard]] view::NodeView node_knowledge(const settings::Target& target,
                                             const std::optional<influxdb::NodeFacts>& facts);
 
-// What the server of the node in `directory` said of itself, for the state database.
-[[nodiscard]] std::string to_text(const influxdb::NodeFacts& facts, const std::string& version,
-                                  const std::string& directory);
-// What can't be read says nothing; nor does what was kept of another directory under this name.
-[[nodiscard]] std::optional<influxdb::NodeFacts> node_facts_from(const std::string& text, const std::string& directory);
-[[nodiscard]] std::string node_version_from(const std::string& text, const std::string& directory);
+// What the server said of itself, for the state database. 1.x and 2.x: the version alone.
+[[nodiscard]] std::string to_text(const std::optional<influxdb::NodeFacts>& facts, const std::string& version);
+// What can't be read says nothing.
+[[nodiscard]] std::optional<influxdb::NodeFacts> node_facts_from(const std::string& text);
+[[nodiscard]] std::string server_version_from(const std::string& text);
 
 // What forbids a nudge by its own plan: the plan can't be made, is too long, has
 // to wait for the boundary, or the budget of snapshots is used up.

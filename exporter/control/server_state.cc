@@ -19,8 +19,8 @@ ServerState::ServerState(const settings::Target& settings, Ledger& ledger, bool 
       version_(settings.influxdb.version) {
   if (!settings.influxdb.url.empty()) next_ = now.steady;
   if (const auto facts = ledger.kept(kNodeKey)) {
-    remembered_facts_ = node_facts_from(*facts, settings.wal.directory.string());
-    last_version_ = node_version_from(*facts, settings.wal.directory.string());
+    remembered_facts_ = node_facts_from(*facts);
+    last_version_ = server_version_from(*facts);
   }
   refresh(ledger.log());
 }
@@ -58,7 +58,7 @@ void ServerState::take(ServerAnswer answer, Ledger& ledger, Now now) {
   if (is_other_version) last_version_ = server_->version;
   if (!tells_of_node && !is_other_version) return;
   const auto& known = node_facts_ && node_facts_->snapshot_size ? node_facts_ : remembered_facts_;
-  if (known) ledger.keep(kNodeKey, to_text(*known, last_version_, settings_.wal.directory.string()));
+  ledger.keep(kNodeKey, to_text(known, last_version_));
   refresh(log);
 }
 

@@ -18,7 +18,7 @@
 
 namespace wal_exporter::control {
 
-// Under which what a 3.x server says of itself is kept.
+// Under which what the server says of itself is kept.
 inline constexpr const char* kNodeKey = "node";
 
 class ServerState {

@@ -27,6 +27,34 @@ class MemoryStore final : public Store {
     return {};
   }
 
+  Result<std::map<std::string, std::string>> get_all(const std::string& key) override {
+    const MutexLock lock(mutex_);
+    std::map<std::string, std::string> out;
+    for (const auto& [name, value] : values_) {
+      if (name.second == key) out[name.first] = value;
+    }
+    return out;
+  }
+
+  Result<void> hand_over(const std::vector<Handover>& handovers) override {
+    const MutexLock lock(mutex_);
+    decltype(values_) moved;
+    for (const Handover& one : handovers) {
+      std::erase_if(values_, [&](const auto& row) {
+        const auto& [target, key] = row.first;
+        if (target != one.from) return false;
+        if (!one.keys.empty() && std::find(one.keys.begin(), one.keys.end(), key) == one.keys.end()) return false;
+        moved[{one.to, key}] = row.second;
+        return true;
+      });
+    }
+    for (const Handover& one : handovers) {
+      std::erase_if(values_, [&](const auto& row) { return row.first.first == one.to; });
+    }
+    values_.merge(moved);
+    return {};
+  }
+
   Result<std::int64_t> append(const AuditEntry& entry) override {
     const MutexLock lock(mutex_);
     std::deque<AuditEntry>& entries = audit_[entry.target];

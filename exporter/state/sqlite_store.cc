@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <map>
 #include <utility>
 
 #include "base/mutex.h"
@@ -54,6 +56,46 @@ class SqliteStore final : public Store {
       change.bind(2, key);
       change.bind(3, value);
       change.exec();
+      return {};
+    } catch (const SQLite::Exception& exception) {
+      return failed(exception, "writing to");
+    }
+  }
+
+  Result<std::map<std::string, std::string>> get_all(const std::string& key) override {
+    const MutexLock lock(writer_.mutex);
+    try {
+      SQLite::Statement query(writer_.database, "SELECT target, value FROM remembered WHERE key = ?");
+      query.bind(1, key);
+      std::map<std::string, std::string> out;
+      while (query.executeStep()) out[query.getColumn(0).getString()] = query.getColumn(1).getString();
+      return out;
+    } catch (const SQLite::Exception& exception) {
+      return failed(exception, "reading");
+    }
+  }
+
+  Result<void> hand_over(const std::vector<Handover>& handovers) override {
+    const MutexLock lock(writer_.mutex);
+    try {
+      SQLite::Transaction transaction(writer_.database, SQLite::TransactionBehavior::IMMEDIATE);
+      std::vector<std::array<std::string, 3>> rows;
+      for (const Handover& one : handovers) {
+        for (auto& [key, value] : take(one)) rows.push_back({one.to, std::move(key), std::move(value)});
+      }
+      for (const Handover& one : handovers) {
+        SQLite::Statement clear(writer_.database, "DELETE FROM remembered WHERE target = ?");
+        clear.bind(1, one.to);
+        clear.exec();
+      }
+      for (const auto& [target, key, value] : rows) {
+        SQLite::Statement insert(writer_.database, "INSERT INTO remembered (target, key, value) VALUES (?, ?, ?)");
+        insert.bind(1, target);
+        insert.bind(2, key);
+        insert.bind(3, value);
+        insert.exec();
+      }
+      transaction.commit();
       return {};
     } catch (const SQLite::Exception& exception) {
       return failed(exception, "writing to");
@@ -146,6 +188,25 @@ class SqliteStore final : public Store {
 
   [[nodiscard]] tl::unexpected<Error> failed(const SQLite::Exception& exception, std::string_view operation) const {
     return tl::unexpected(database_error(exception, operation, path_));
+  }
+
+  // The rows that `handover` moves, which are removed.
+  std::map<std::string, std::string> take(const Handover& handover) WAL_EXPORTER_REQUIRES(writer_.mutex) {
+    std::map<std::string, std::string> rows;
+    SQLite::Statement query(writer_.database, "SELECT key, value FROM remembered WHERE target = ?");
+    query.bind(1, handover.from);
+    while (query.executeStep()) rows[query.getColumn(0).getString()] = query.getColumn(1).getString();
+    const auto& keys = handover.keys;
+    std::erase_if(rows, [&](const auto& row) {
+      return !keys.empty() && std::find(keys.begin(), keys.end(), row.first) == keys.end();
+    });
+    for (const auto& [key, value] : rows) {
+      SQLite::Statement remove(writer_.database, "DELETE FROM remembered WHERE target = ? AND key = ?");
+      remove.bind(1, handover.from);
+      remove.bind(2, key);
+      remove.exec();
+    }
+    return rows;
   }
 
   // Counts a new entry of `target` and removes its oldest entries beyond the limit. The count

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,13 @@ struct EventQuery {
   bool oldest_first = false;
 };
 
+// What is kept of one target goes to another name.
+struct Handover {
+  std::string from;
+  std::string to;
+  std::vector<std::string> keys;  // none: all
+};
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -37,6 +45,10 @@ class Store {
   [[nodiscard]] virtual Result<std::optional<std::string>> get(const std::string& target, const std::string& key) = 0;
   [[nodiscard]] virtual Result<void> put(const std::string& target, const std::string& key,
                                          const std::string& value) = 0;
+  // Of each target that has one.
+  [[nodiscard]] virtual Result<std::map<std::string, std::string>> get_all(const std::string& key) = 0;
+  // All of them at once, or none: two targets may change places. What `to` had is gone.
+  [[nodiscard]] virtual Result<void> hand_over(const std::vector<Handover>& handovers) = 0;
 
   // Returns the id. Keeps the newest `history_limit` entries of each target.
   [[nodiscard]] virtual Result<std::int64_t> append(const AuditEntry& entry) = 0;

@@ -6,6 +6,7 @@ import glob
 import hashlib
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -17,7 +18,7 @@ import warnings
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from harness import MIB, PROGRAM, Case, main, run, settings, target  # noqa: E402
+from harness import MIB, PROGRAM, Case, FakeServer, main, run, settings, target  # noqa: E402
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -189,6 +190,66 @@ class Process(Case):
         self.server.grow("plant", 11 * MIB)
         self.until(lambda: "cooldown" in exporter.target()["decision"]["blockers"], "cooldown as blocker")
         self.assertEqual(sum(self.outcomes(exporter).values()), 0)
+
+    def test_a_renamed_target_keeps_what_protects_its_server(self):
+        exporter = self.start(thresholds={"max_size": "10MiB"}, checkpoint={"cooldown": "10m"})
+        self.wait_checkpoint(exporter, reason="warning", outcome="succeeded")
+
+        def renamed(name, spelled):
+            exporter.configure(settings(target(self.server, name=name, wal={"directory": spelled},
+                                               thresholds={"max_size": "10MiB"}, checkpoint={"cooldown": "10m"})))
+        renamed("mill", os.path.join(self.server.wal, "..", os.path.basename(self.server.wal)) + "/")
+        self.assertEqual(exporter.post("/-/reload").status, 200)
+        self.server.grow("plant", 11 * MIB)
+        self.until(lambda: "cooldown" in exporter.target("mill")["decision"]["blockers"], "cooldown as blocker")
+        # Over a restart it goes on as well, and what looks without acting knows it before.
+        renamed("quarry", self.server.wal)
+        exporter.kill()
+        seen = run("--explain", "--config.file", exporter.config, "--state.directory", exporter.state)
+        self.assertIn("cooldown", seen.stdout)
+        exporter.start().wait_good_sample()
+        self.until(lambda: "cooldown" in exporter.target("quarry")["decision"]["blockers"], "cooldown as blocker")
+        self.assertEqual(sum(self.outcomes(exporter).values()), 0)
+        # Another server under the name has nothing to wait for.
+        other = self.influxd("other", databases=("plant",))
+        exporter.configure(settings(target(other, name="quarry", thresholds={"max_size": "10MiB"},
+                                           checkpoint={"cooldown": "10m"})))
+        self.assertEqual(exporter.post("/-/reload").status, 200)
+        self.wait_checkpoint(exporter, reason="warning", outcome="succeeded")
+
+    def test_the_version_once_heard_is_kept_over_a_restart_while_the_server_is_down(self):
+        for version, folder, generation in (("1.8.10", "0123456789abcdef", "1"), ("v2.7.11", "xyz", "2")):
+            with self.subTest(version=version):
+                def answer(connection, version=version):
+                    connection.recv(65536)
+                    connection.sendall(f"HTTP/1.1 204 No Content\r\nX-Influxdb-Version: {version}\r\n"
+                                       "Connection: close\r\n\r\n".encode())
+                server = FakeServer(answer)
+                self.addCleanup(server.close)
+                wal = os.path.join(self.folder, version, "wal")
+                os.makedirs(os.path.join(wal, folder, "autogen", "5"))
+                with open(os.path.join(wal, folder, "autogen", "5", "_00001.wal"), "wb") as segment:
+                    segment.write(b"\x01\x00\x00\x03\xe3" + b"x" * 995)
+
+                def watched(directory, server=server):
+                    return settings({"name": "plant", "wal": {"directory": directory}, "sampling": {"interval": "300ms"},
+                                     "influxdb": {"url": "http://" + server.address},
+                                     "checkpoint": {"method": "none"}})
+                exporter = self.exporter(watched(wal), name=version)
+                self.until(lambda: exporter.target()["server"]["version"] == version, "the version")
+                self.until(lambda: exporter.target()["version"] == generation, "the generation")
+                server.close()
+                exporter.kill()
+                exporter.start().wait_good_sample()
+                self.assertFalse(exporter.target()["server"]["up"])
+                self.assertEqual(exporter.target()["version"], generation)
+                # Of another directory nothing was heard.
+                other = os.path.join(self.folder, version, "other")
+                shutil.copytree(wal, other)
+                exporter.configure(watched(other))
+                self.assertEqual(exporter.post("/-/reload").status, 200)
+                self.until(lambda: exporter.target()["pending"] and exporter.target()["version"] != generation,
+                           "what the directory alone shows")
 
     def test_history_is_paged_newest_first(self):
         exporter = self.start()

@@ -37,6 +37,9 @@ class BenchStore final : public state::Store {
 
   Result<std::optional<std::string>> get(const std::string& target, const std::string& key) override;
   Result<void> put(const std::string& target, const std::string& key, const std::string& value) override;
+  // What another name has is no concern of Control's.
+  Result<std::map<std::string, std::string>> get_all(const std::string& /*key*/) override { return {}; }
+  Result<void> hand_over(const std::vector<state::Handover>& /*handovers*/) override { return {}; }
   Result<std::int64_t> append(const state::AuditEntry& entry) override;
   Result<std::vector<state::AuditEntry>> history(const std::string& target, std::optional<std::int64_t> before,
                                                  std::size_t limit) override;

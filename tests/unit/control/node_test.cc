@@ -180,12 +180,9 @@ TEST(NodeFactsText, KeepsWhatTheServerSaid) {
   facts.gen1_duration = std::chrono::minutes(1);
   facts.kept_files = 0;
   facts.fails_on_error = true;
-  const std::string text = to_text(facts, "3.10.0", "/data/a");
-  const auto again = node_facts_from(text, "/data/a");
-  EXPECT_EQ(node_version_from(text, "/data/a"), "3.10.0");
-  // Of another directory under the same name nothing is known.
-  EXPECT_FALSE(node_facts_from(text, "/data/b"));
-  EXPECT_EQ(node_version_from(text, "/data/b"), "");
+  const std::string text = to_text(facts, "3.10.0");
+  const auto again = node_facts_from(text);
+  EXPECT_EQ(server_version_from(text), "3.10.0");
   ASSERT_TRUE(again);
   EXPECT_EQ(again->snapshot_size, 20U);
   EXPECT_EQ(again->flush_interval, facts.flush_interval);
@@ -198,8 +195,8 @@ TEST(NodeFactsText, KeepsWhatTheServerSaid) {
 TEST(NodeFactsText, RubbishSaysNothing) {
   for (const char* text :
        {"", "[", "{}", "[1]", R"({"snapshot_size":0})", R"({"snapshot_size":-1})", R"({"snapshot_size":"20"})"}) {
-    EXPECT_FALSE(node_facts_from(text, "/data/a")) << text;
-    EXPECT_EQ(node_version_from(text, "/data/a"), "") << text;
+    EXPECT_FALSE(node_facts_from(text)) << text;
+    EXPECT_EQ(server_version_from(text), "") << text;
   }
 }
 

@@ -13,6 +13,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 using ::testing::SizeIs;
 
 AuditEntry entry(const std::string& target, const std::string& summary) {
@@ -65,6 +66,31 @@ TEST_P(AnyStore, AnEmptyValueIsAValue) {
   const auto store = open(10);
   ASSERT_TRUE(store->put("plant", "memory", ""));
   EXPECT_EQ(store->get("plant", "memory").value(), "");
+}
+
+TEST_P(AnyStore, TwoTargetsMayChangePlaces) {
+  const auto store = open(10);
+  ASSERT_TRUE(store->put("a", "wal", "of a"));
+  ASSERT_TRUE(store->put("a", "policy", "1"));
+  ASSERT_TRUE(store->put("b", "wal", "of b"));
+  ASSERT_TRUE(store->put("c", "wal", "of c"));
+  ASSERT_TRUE(store->put("c", "policy", "3"));
+  ASSERT_TRUE(store->put("d", "shards", "old"));
+  ASSERT_TRUE(store->hand_over({{"a", "b", {}}, {"b", "a", {}}, {"c", "d", {"policy"}}}));
+  EXPECT_THAT(store->get_all("wal").value(), ElementsAre(Pair("a", "of b"), Pair("b", "of a"), Pair("c", "of c")));
+  EXPECT_THAT(store->get_all("policy").value(), ElementsAre(Pair("b", "1"), Pair("d", "3")));
+  EXPECT_THAT(store->get_all("shards").value(), IsEmpty()) << "what was there before is not mixed with it";
+}
+
+// What waits for a target that is not there has a name that none can have.
+TEST_P(AnyStore, ANameMayHoldAZeroByte) {
+  const auto store = open(10);
+  const std::string name("\0/wal", 5);
+  ASSERT_TRUE(store->put("plant", "policy", "1"));
+  ASSERT_TRUE(store->hand_over({{"plant", name, {}}}));
+  EXPECT_THAT(store->get_all("policy").value(), ElementsAre(Pair(name, "1")));
+  ASSERT_TRUE(store->hand_over({{name, "plant", {}}}));
+  EXPECT_THAT(store->get_all("policy").value(), ElementsAre(Pair("plant", "1")));
 }
 
 TEST_P(AnyStore, TargetsAndKeysDoNotMix) {
