@@ -38,6 +38,8 @@ control::ServerAnswer ServerQuestions::ask(const control::AskServer& effect, con
   const bool is_node = said == wal::Generation::v3 ||
                        (answer.server.version.empty() && (set == wal::Generation::v3 || layout == wal::Generation::v3));
   if (!answer.server.up || !is_node) return answer;
+  answer.written_lines =
+      influxdb::ask_written_lines(client_, target_.influxdb.url, token, target_.influxdb.timeout, stop);
   // Its settings can change only with a start; what could not be asked is asked
   // again now and then.
   if (asked_process_ == answer.server.process_id && --asks_until_retry_ != 0) return answer;

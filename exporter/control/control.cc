@@ -35,6 +35,7 @@ void Control::on_sample(SampleTaken taken, Now now) {
   const bool shows_wal = parts_.wal.take(taken, now, *parts_.ledger.log(), parts_.settings.name);
   if (shows_wal) {
     parts_.server.found(taken.version, parts_.ledger, now);
+    parts_.server.sampled(*parts_.wal.sample(), parts_.ledger, now);
     if (parts_.vanish.take(*parts_.wal.sample(), parts_.server, parts_.ledger)) parts_.server.ask_now(now);
     parts_.health.sampled();
   }

@@ -43,7 +43,7 @@ std::optional<Judged> HealthState::judge(const WalState& wal, const ServerState&
   by_limits_ = memory.levels->worse();
   server_ = server.rules().server;
   findings_ = wal::findings_of(sample, server_);
-  const bool warns = vanish.standing() || sample.uncounted.folders > 0 || server.node().other_engine;
+  const bool warns = vanish.standing() || sample.uncounted.folders > 0 || !server.node().not_measured.empty();
   health_ = std::max({by_limits_, policy::judge(findings_), warns ? Health::warning : Health::healthy});
   chart.add({sample.taken_at, health_, sample.pending, sample.retained});
   return judged;

@@ -47,7 +47,8 @@ struct ServerAnswer {
   influxdb::ServerFacts server;
   std::optional<influxdb::NodeFacts> node;        // 3.x: set where it was asked this time
   std::optional<influxdb::WalMetrics> metrics;    // 2.x: what it says of its WAL; nullopt: nothing
-  std::vector<policy::Blocked> blockers;          // what it says that forbids a checkpoint; holds until the next answer
+  std::optional<std::uint64_t> written_lines{};   // 3.x: as its process counts them; nullopt: not said
+  std::vector<policy::Blocked> blockers{};        // what it says that forbids a checkpoint; holds until the next answer
   std::vector<influxdb::RewritePlan> rewrites{};  // 1.x: of the shards that were asked about
 };
 

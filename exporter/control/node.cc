@@ -47,11 +47,14 @@ bool choose_nudge(const settings::Target& target) {
 
 }  // namespace
 
-std::string to_text(const std::optional<influxdb::NodeFacts>& said, const std::string& version) {
+std::string to_text(const std::optional<influxdb::NodeFacts>& said, const HeardOfServer& heard) {
   nlohmann::json json = nlohmann::json::object();
-  if (!version.empty()) json["version"] = to_valid_utf8(version);
+  if (!heard.version.empty()) json["version"] = to_valid_utf8(heard.version);
+  if (!heard.build.empty()) json["build"] = to_valid_utf8(heard.build);
+  if (heard.writes_seen) json["writes_seen"] = true;
   const influxdb::NodeFacts facts = said.value_or(influxdb::NodeFacts{});
   if (facts.other_engine) json["other_engine"] = true;
+  if (facts.takes_writes) json["takes_writes"] = *facts.takes_writes;
   if (facts.fails_on_error) json["fails_on_error"] = *facts.fails_on_error;
   if (facts.snapshot_size) json["snapshot_size"] = *facts.snapshot_size;
   if (facts.flush_interval) json["flush_interval"] = facts.flush_interval->count();
@@ -84,11 +87,16 @@ std::optional<influxdb::NodeFacts> node_facts_from(const std::string& text) {
     facts.fails_on_error = json["fails_on_error"].get<bool>();
   }
   facts.other_engine = json.contains("other_engine") && json["other_engine"] == true;
+  if (json.contains("takes_writes") && json["takes_writes"].is_boolean()) {
+    facts.takes_writes = json["takes_writes"].get<bool>();
+  }
   return facts;
 }
 
-std::string server_version_from(const std::string& text) {
-  return text_of(kept_of(text), "version");
+HeardOfServer heard_from(const std::string& text) {
+  const auto json = kept_of(text);
+  return {text_of(json, "version"), text_of(json, "build"),
+          json.contains("writes_seen") && json["writes_seen"] == true};
 }
 
 view::NodeView node_knowledge(const settings::Target& target, const std::optional<influxdb::NodeFacts>& facts) {
@@ -101,8 +109,6 @@ view::NodeView node_knowledge(const settings::Target& target, const std::optiona
   choose(node.rules.kept_files, node.kept_files_from, set.kept_files, said.kept_files);
   if (said.lookback) node.rules.lookback = *said.lookback;
   node.warnings = said.problems;
-  node.other_engine = said.other_engine;
-  if (said.other_engine) node.warnings.emplace_back(kOtherEngine);
   // What stands among the problems, if it was told of other settings.
   const bool was_told = said.kept_files || said.lookback || said.flush_interval || said.snapshot_size;
   const auto assumed = [&](const std::string& from, const char* key, const std::string& value) {

@@ -20,19 +20,22 @@
 
 namespace wal_exporter::control {
 
-inline constexpr const char* kOtherEngine =
-    "InfluxDB Enterprise runs its upgraded storage engine (--upgrade-pacha-tree), whose WAL does not lie in "
-    "<node-id>/wal: this engine's WAL is not measured";
-
 // Without a budget. `facts`: nullopt where the server was not asked yet or has no url.
 [[nodiscard]] view::NodeView node_knowledge(const settings::Target& target,
                                             const std::optional<influxdb::NodeFacts>& facts);
 
-// What the server said of itself, for the state database. 1.x and 2.x: the version alone.
-[[nodiscard]] std::string to_text(const std::optional<influxdb::NodeFacts>& facts, const std::string& version);
+// What was heard of a server beside its settings.
+struct HeardOfServer {
+  std::string version;       // as last heard; empty: never
+  std::string build;         // likewise: OSS, Core, Enterprise
+  bool writes_seen = false;  // 3.x: a file of its WAL was seen to appear
+};
+
+// What the server said of itself, for the state database. 1.x and 2.x: without facts.
+[[nodiscard]] std::string to_text(const std::optional<influxdb::NodeFacts>& facts, const HeardOfServer& heard);
 // What can't be read says nothing.
 [[nodiscard]] std::optional<influxdb::NodeFacts> node_facts_from(const std::string& text);
-[[nodiscard]] std::string server_version_from(const std::string& text);
+[[nodiscard]] HeardOfServer heard_from(const std::string& text);
 
 // What forbids a nudge by its own plan: the plan can't be made, is too long, has
 // to wait for the boundary, or the budget of snapshots is used up.

@@ -300,7 +300,9 @@ std::optional<view::PrepareRestartAnswer> Requests::prepare(Parts& parts, Waitin
   if (found && !found->is_cured_by_checkpoint && found->effect >= wal::Effect::ends_at_write) {
     return answer(false, "Not safe: " + describe(*found, server), sample);
   }
-  if (parts.server.node().other_engine) return answer(false, std::string("Not safe: ") + kOtherEngine, sample);
+  if (const std::string& why = parts.server.node().not_measured; !why.empty()) {
+    return answer(false, "Not safe: " + why, sample);
+  }
   if (parts.vanish.standing()) return answer(false, "Not safe: " + parts.vanish.text(), sample);
   const std::optional<policy::OwnTrigger> trigger = own_trigger_of(parts.memory);
   const bool ours_alone = std::all_of(sample->periods.begin(), sample->periods.end(),

@@ -20,7 +20,10 @@ ServerState::ServerState(const settings::Target& settings, Ledger& ledger, bool 
   if (!settings.influxdb.url.empty()) next_ = now.steady;
   if (const auto facts = ledger.kept(kNodeKey)) {
     remembered_facts_ = node_facts_from(*facts);
-    last_version_ = server_version_from(*facts);
+    const HeardOfServer heard = heard_from(*facts);
+    last_version_ = heard.version;
+    last_build_ = heard.build;
+    match_ = WalMatch(heard.writes_seen);
   }
   refresh(ledger.log());
 }
@@ -48,6 +51,7 @@ void ServerState::take(ServerAnswer answer, Ledger& ledger, Now now) {
   }
   if (facts.up) seen_up_ = now.steady;
   clock_.take(facts.clock_offset, now);
+  if (facts.up) match_.answered(answer.written_lines, facts.process_id, now.steady);
   server_ = std::move(facts);
   wal_metrics_ = std::move(answer.metrics);
   blockers_ = std::move(answer.blockers);
@@ -56,10 +60,29 @@ void ServerState::take(ServerAnswer answer, Ledger& ledger, Now now) {
   if (answer.node) node_facts_ = std::move(answer.node);
   const bool is_other_version = !server_->version.empty() && server_->version != last_version_;
   if (is_other_version) last_version_ = server_->version;
-  if (!tells_of_node && !is_other_version) return;
-  const auto& known = node_facts_ && node_facts_->snapshot_size ? node_facts_ : remembered_facts_;
-  ledger.keep(kNodeKey, to_text(known, last_version_));
+  if (is_other_version) last_build_ = server_->build;
+  if (!tells_of_node && !is_other_version && not_measured() == node_.not_measured) return;
+  if (tells_of_node || is_other_version) keep(ledger);
   refresh(log);
+}
+
+void ServerState::keep(Ledger& ledger) const {
+  const auto& known = node_facts_ && node_facts_->snapshot_size ? node_facts_ : remembered_facts_;
+  ledger.keep(kNodeKey, to_text(known, {last_version_, last_build_, match_.writes_seen()}));
+}
+
+void ServerState::sampled(const wal::Sample& sample, Ledger& ledger, Now now) {
+  const bool seen_before = match_.writes_seen();
+  match_.sampled(sample, clock(now), now.steady);
+  if (is_node() && match_.writes_seen() != seen_before) keep(ledger);
+  if (not_measured() != node_.not_measured) refresh(ledger.log());
+}
+
+std::string ServerState::not_measured() const {
+  if (!is_node()) return {};
+  const bool by_memory = !node_facts_ || (!node_facts_->snapshot_size && remembered_facts_);
+  return match_.why_not(by_memory ? remembered_facts_ : node_facts_, last_version_, last_build_,
+                        node_.rules.flush_interval);
 }
 
 void ServerState::found(wal::Generation version, Ledger& ledger, Now now) {
@@ -80,6 +103,8 @@ void ServerState::refresh(const Log& log) {
   if (by_memory && node_facts_) {
     node_.warnings.insert(node_.warnings.end(), node_facts_->problems.begin(), node_facts_->problems.end());
   }
+  node_.not_measured = not_measured();
+  if (!node_.not_measured.empty()) node_.warnings.push_back(node_.not_measured);
   const bool asked = settings_.influxdb.url.empty() || node_facts_;
   if (is_node() && asked && node_.warnings != warned_) {
     warned_ = node_.warnings;

@@ -11,6 +11,7 @@
 #include "control/ledger.h"
 #include "control/node.h"
 #include "control/server_clock.h"
+#include "control/wal_match.h"
 #include "influxdb/nudge_plan.h"
 #include "policy/engine.h"
 #include "settings/settings.h"
@@ -31,6 +32,8 @@ class ServerState {
   // The directory shows which InfluxDB it is of; where that is news, the server is asked
   // again at once.
   void found(wal::Generation version, Ledger& ledger, Now now);
+  // A sample shows the WAL that the server is believed to write.
+  void sampled(const wal::Sample& sample, Ledger& ledger, Now now);
   // Whether to ask the server now; only where a url is set, and no question is open.
   [[nodiscard]] bool is_due(Now now) const { return !asking_ && now.steady >= next_; }
   // It is being asked; take() brings the answer.
@@ -78,6 +81,8 @@ class ServerState {
 
  private:
   void refresh(const Log& log);
+  void keep(Ledger& ledger) const;
+  [[nodiscard]] std::string not_measured() const;
 
   const settings::Target& settings_;
   const bool judges_at_once_;
@@ -94,6 +99,8 @@ class ServerState {
   std::optional<influxdb::NodeFacts> node_facts_;
   std::optional<influxdb::NodeFacts> remembered_facts_;  // said to an earlier process of ours
   std::string last_version_;                             // as last heard, also by that one
+  WalMatch match_;
+  std::string last_build_;
   view::NodeView node_;
   std::vector<std::string> warned_;  // of node_, in the log
   wal::Generation version_;

@@ -46,7 +46,9 @@ policy::Situation situation_of(const Parts& parts, Asker asker, influxdb::NudgeM
   }
   const influxdb::MethodChoice choice = method_of(parts);
   situation.method_disabled = choice.disabled;
-  if (choice.writes_points() && server.node().other_engine) situation.method_disabled = kOtherEngine;
+  if (choice.writes_points() && !server.node().not_measured.empty()) {
+    situation.method_disabled = server.node().not_measured;
+  }
   if (!choice.disabled.empty()) return situation;
   if (choice.writes_points() && server.awaits_answers()) {
     situation.blockers.push_back(

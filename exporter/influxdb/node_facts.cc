@@ -19,6 +19,8 @@ using Json = nlohmann::json;
 constexpr std::uint64_t kMostFiles = 1'000'000'000;
 constexpr Duration kLongestAnswer = std::chrono::hours(24 * 366);
 
+constexpr std::array<std::string_view, 3> kWritingModes{"core", "all", "ingest"};
+
 constexpr const char* kSetByHand =
     "set influxdb.snapshot_size, flush_interval, gen1_duration and kept_files in the settings instead";
 
@@ -103,7 +105,11 @@ constexpr std::array kUnits = {
   std::size_t running_count = 0;
   for (const Json& row : rows) {
     const std::string name = text_of(row, "node_id");
-    if (!node_id.empty() && name == node_id) return row;
+    if (!node_id.empty() && name == node_id) {
+      Json ours = row;
+      ours["is_ours"] = true;
+      return ours;
+    }
     names.push_back(escape_control(to_valid_utf8(name)));
     if (text_of(row, "state") != "running") continue;
     running = &row;
@@ -183,6 +189,15 @@ class Flags {
   std::vector<std::string>& problems_;
 };
 
+// Of the modes of Enterprise, query and compact nodes write nothing; Core has one of its own.
+std::optional<bool> takes_writes(const Json& row) {
+  const auto mode = row.find("mode");
+  if (mode == row.end() || mode->is_null()) return std::nullopt;
+  const std::string modes = lower_case(mode->dump());
+  return std::any_of(kWritingModes.begin(), kWritingModes.end(),
+                     [&](std::string_view one) { return modes.find(one) != std::string::npos; });
+}
+
 void read_flags(const Json& row, NodeFacts& facts) {
   const auto given = row.find("cli_params");
   Json flags = Json::value_t::discarded;
@@ -201,6 +216,7 @@ void read_flags(const Json& row, NodeFacts& facts) {
               facts.flush_interval);
   reader.read({"gen1-lookback-duration"}, defaults.lookback, "", facts.lookback);
   facts.fails_on_error = reader.is_set("wal-replay-fail-on-error");
+  if (row.contains("is_ours")) facts.takes_writes = takes_writes(row);
   facts.other_engine = reader.is_set("upgrade-pacha-tree") || reader.is_set("upgrade_pacha_tree");
 }
 
@@ -226,7 +242,8 @@ void read_generations(const Json& rows, NodeFacts& facts) {
 NodeFacts ask_node(http::Client& client, const std::string& url, const std::string& token, const std::string& node_id,
                    Duration timeout, const std::stop_token& stop) {
   NodeFacts facts;
-  const auto nodes = query(client, url, token, "SELECT node_id, state, cli_params FROM system.nodes", timeout, stop);
+  const auto nodes =
+      query(client, url, token, "SELECT node_id, mode, state, cli_params FROM system.nodes", timeout, stop);
   if (!nodes) {
     facts.problems.push_back(nodes.error().message);
     // If nobody answers, or the token is refused, the second question would fail as well.

@@ -24,6 +24,7 @@ struct NodeFacts {
   std::optional<std::uint64_t> kept_files;
   std::optional<Duration> lookback;
   std::optional<bool> fails_on_error;  // --wal-replay-fail-on-error
+  std::optional<bool> takes_writes;    // by its mode; absent: not said, or of a node that may be another
   bool other_engine = false;           // Enterprise 3.11+, --upgrade-pacha-tree: its WAL is not in <node-id>/wal
   std::vector<std::string> problems;   // what could not be asked, for people, with the remedy
 };

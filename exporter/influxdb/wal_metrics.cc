@@ -13,7 +13,8 @@
 namespace wal_exporter::influxdb {
 namespace {
 
-constexpr std::string_view kName = "storage_wal_size{";
+constexpr std::string_view kWalSize = "storage_wal_size";
+constexpr std::string_view kWrittenLines = "influxdb3_write_lines_total";
 constexpr std::size_t kMostBytes = 16 * kMiB;  // a line per shard and metric
 // The server's figure lags behind, so a smaller difference than this is ignored.
 constexpr std::uint64_t kGrossBytes = 16 * kMiB;
@@ -36,23 +37,44 @@ std::string last_parts(std::string_view path, int count) {
   return std::string(at == std::string_view::npos ? path : path.substr(at + 1));
 }
 
+// Calls `each` with the labels and the value of every series of the family `name`. Lines that
+// can't be read are passed over.
+template <class Each>
+void for_each_series(std::string_view text, std::string_view name, const Each& each) {
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    const std::size_t close = line.rfind("} ");
+    if (!line.starts_with(name) || !line.substr(name.size()).starts_with('{') || close == std::string_view::npos) {
+      continue;
+    }
+    const std::string_view number = line.substr(close + 2);
+    double value = 0;
+    const auto [stop, error] = std::from_chars(number.data(), number.data() + number.size(), value);
+    if (error == std::errc{} && value >= 0 && value <= 9e18) each(line, static_cast<std::uint64_t>(value));
+  }
+}
+
+// The page of a 3.x server takes some 100 KiB.
+Result<std::string> ask_metrics(http::Client& client, const std::string& url, const char* scheme,
+                                const std::string& token, Duration timeout, const std::stop_token& stop) {
+  auto request = api_request(url, "/metrics", scheme, token, timeout);
+  if (!request) return tl::unexpected(request.error());
+  request->max_response_bytes = kMostBytes;
+  auto response = client.send(*request, stop);
+  if (!response) return tl::unexpected(response.error());
+  if (response->status != 200) return failure(ErrorKind::unavailable, "/metrics answered " + status_text(*response));
+  return std::move(response->body);
+}
+
 }  // namespace
 
 std::optional<WalMetrics> parse_wal_metrics(const std::string& text) {
   WalMetrics metrics;
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const std::size_t end = rest.find('\n');
-    const std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-    const std::size_t close = line.rfind("} ");
-    if (!line.starts_with(kName) || close == std::string_view::npos) continue;
-    const std::string_view number = line.substr(close + 2);
-    double value = 0;
-    const auto [stop, error] = std::from_chars(number.data(), number.data() + number.size(), value);
-    if (error != std::errc{} || !(value >= 0) || value > 9e18) continue;
-    metrics.shards.push_back({label(line, "walPath"), static_cast<std::uint64_t>(value)});
-  }
+  for_each_series(text, kWalSize, [&](std::string_view series, std::uint64_t value) {
+    metrics.shards.push_back({label(series, "walPath"), value});
+  });
   if (metrics.shards.empty()) return std::nullopt;
   return metrics;
 }
@@ -60,13 +82,22 @@ std::optional<WalMetrics> parse_wal_metrics(const std::string& text) {
 Result<std::optional<WalMetrics>> ask_wal_metrics(http::Client& client, const std::string& url,
                                                   const std::string& token, Duration timeout,
                                                   const std::stop_token& stop) {
-  auto request = api_request(url, "/metrics", "Token", token, timeout);
-  if (!request) return tl::unexpected(request.error());
-  request->max_response_bytes = kMostBytes;
-  const auto response = client.send(*request, stop);
-  if (!response) return tl::unexpected(response.error());
-  if (response->status != 200) return failure(ErrorKind::unavailable, "/metrics answered " + status_text(*response));
-  return parse_wal_metrics(response->body);
+  const auto text = ask_metrics(client, url, "Token", token, timeout, stop);
+  if (!text) return tl::unexpected(text.error());
+  return parse_wal_metrics(*text);
+}
+
+std::optional<std::uint64_t> parse_written_lines(const std::string& text) {
+  std::optional<std::uint64_t> lines;
+  for_each_series(text, kWrittenLines,
+                  [&](std::string_view, std::uint64_t value) { lines = lines.value_or(0) + value; });
+  return lines;
+}
+
+std::optional<std::uint64_t> ask_written_lines(http::Client& client, const std::string& url, const std::string& token,
+                                               Duration timeout, const std::stop_token& stop) {
+  const auto text = ask_metrics(client, url, "Bearer", token, timeout, stop);
+  return text ? parse_written_lines(*text).value_or(0) : std::optional<std::uint64_t>();
 }
 
 std::string differing_opinion(const WalMetrics& metrics, const wal::Sample& sample) {

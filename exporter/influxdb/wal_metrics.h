@@ -1,4 +1,4 @@
-// What an InfluxDB 2.x server says of its own WAL in its /metrics: a second
+// What an InfluxDB 2.x or 3.x server says of its own WAL in its /metrics: a second
 // opinion on what the directory shows.
 //
 // Source: `storage_wal_size` in tests/fixtures/http/v2-metrics-excerpt.txt, recorded on a real server.
@@ -23,6 +23,13 @@ struct WalMetrics {
   };
   std::vector<Shard> shards;  // a series of storage_wal_size each
 };
+
+// Lines written to a 3.x server since it started, as its /metrics count them
+// (`influxdb3_write_lines_total`, of all databases); nullopt: not said.
+[[nodiscard]] std::optional<std::uint64_t> parse_written_lines(const std::string& text);
+[[nodiscard]] std::optional<std::uint64_t> ask_written_lines(http::Client& client, const std::string& url,
+                                                             const std::string& token, Duration timeout,
+                                                             const std::stop_token& stop);
 
 // nullopt: no such series. Lines that can't be read are passed over.
 [[nodiscard]] std::optional<WalMetrics> parse_wal_metrics(const std::string& text);

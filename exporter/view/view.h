@@ -81,7 +81,7 @@ struct NodeView {
   std::string kept_files_from = "default";
   std::vector<std::string> warnings;  // for people, each with the remedy
   std::optional<policy::SnapshotBudget> budget;
-  bool other_engine = false;  // whose WAL lies elsewhere and is not measured
+  std::string not_measured;  // why the directory does not show what a restart replays; empty: nothing says so
 };
 
 // How far a restart of InfluxDB is.

@@ -75,8 +75,9 @@ std::optional<fs::path> foreign_entry(const fs::path& directory) {
   return odd;
 }
 
-// Whether it is the folder of an InfluxDB 3 node that has a wal/. nullopt: we may not look.
-std::optional<bool> is_node_with_wal(const fs::path& folder) {
+// Whether it is the folder of an InfluxDB 3 node that has a wal/; `alone`: also one that has
+// nothing else, and nothing in it. nullopt: we may not look.
+std::optional<bool> is_node_with_wal(const fs::path& folder, bool alone) {
   std::error_code error;
   auto file = fs::directory_iterator(folder / "wal", error);
   if (error == std::errc::permission_denied) return std::nullopt;
@@ -85,6 +86,8 @@ std::optional<bool> is_node_with_wal(const fs::path& folder) {
   for (const char* name : {"snapshots", "catalog", "catalogs"}) {
     if (fs::is_directory(folder / name, none)) return true;
   }
+  // 1.x and 2.x have a data/ beside theirs.
+  if (file == fs::directory_iterator()) return alone && !fs::exists(folder / "data", none);
   for (; !error && file != fs::directory_iterator(); file.increment(error)) {
     if (is_node_wal_name(file->path().filename().string())) return true;
   }
@@ -103,7 +106,7 @@ std::string meant(const fs::path& directory, const fs::path& found) {
        !error && child != fs::directory_iterator() && ++entries < 1000; child.increment(error)) {
     std::error_code none;
     if (child->symlink_status(none).type() != fs::file_type::directory) continue;
-    const auto node = is_node_with_wal(child->path());
+    const auto node = is_node_with_wal(child->path(), /*alone=*/false);
     if (node && *node) return "; the node's folder of InfluxDB 3 seems to be " + child->path().string();
   }
   for (const char* below : {"wal", "engine/wal"}) {
@@ -145,6 +148,9 @@ Result<Detected> no_layout(const fs::path& directory, bool bucket_ids) {
     if (const std::string why = why_no_wal(directory); !why.empty()) {
       return failure(ErrorKind::not_found, escape_control(directory.string()) + why);
     }
+    for (const char* name : {"catalog", "catalogs"}) {
+      if (fs::is_directory(directory / name, error)) return Detected{DetectedLayout::node, false};
+    }
     return Detected{DetectedLayout::none, bucket_ids};
   }
   auto foreign = foreign_entry(directory);
@@ -179,7 +185,7 @@ std::string why_no_wal(const std::filesystem::path& directory) {
        !error && child != fs::directory_iterator() && ++entries < kMostEntries && found.size() < kMostNamed;
        child.increment(error)) {
     if (is_stray_name(child->path().filename().string())) continue;
-    const auto node = is_node_with_wal(child->path());
+    const auto node = is_node_with_wal(child->path(), /*alone=*/true);
     if (!node || *node) (node ? found : closed).push_back(escape_control(child->path().string()));
   }
   if (!found.empty()) {

@@ -12,7 +12,7 @@ namespace wal_exporter::wal {
 enum class DetectedLayout {
   none,      // nothing in it tells
   segments,  // <db>/<rp>/<shard>/_NNNNN.wal
-  node,      // wal/NNNNNNNNNNN.wal or snapshots/NNNNNNNNNNNNNNNNNNNN.info.json
+  node,      // wal/NNNNNNNNNNN.wal or snapshots/NNNNNNNNNNNNNNNNNNNN.info.json, or a catalog and no wal/ yet
 };
 
 struct Detected {

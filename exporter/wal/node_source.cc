@@ -202,7 +202,8 @@ class NodeSource final : public WalSource {
       return failure(ErrorKind::not_found, shown + why);
     }
     if (content.empty || content.looks_like_a_node) {
-      add_note(sample, shown + " has no wal/ yet: nothing was written to this node so far");
+      sample.has_wal_folder = false;
+      add_note(sample, shown + " has no wal/ yet");
       return {};
     }
     std::string message = shown + " has no wal/; set wal.directory to the node's folder, <data-dir>/<node-id>";

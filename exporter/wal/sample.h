@@ -214,6 +214,7 @@ struct Sample {
   bool bucket_ids = false;          // every database folder with a shard (without any: every one) is 16 hex digits
 
   // 3.x
+  bool has_wal_folder = true;   // false: nothing was written to this node yet, or it is none that takes writes
   std::vector<Period> periods;  // by number
   std::optional<Snapshot> snapshot;
   std::uint64_t snapshot_files = 0;

@@ -6,6 +6,7 @@ import base64
 import crypt
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -185,6 +186,50 @@ class Shown(Node):
         shown = self.until(lambda: exporter.target()["version"] and exporter.target(), "the version of an empty directory", 8)
         self.assertEqual((shown["version"], shown["thresholds"]["warning_files"], shown["node"]["snapshot_size"]),
                          ("3", 30, 20))
+
+    def test_a_node_without_a_wal_is_a_new_one_only_by_its_servers_word(self):
+        node = self.node()
+        os.makedirs(os.path.join(node.node, "catalog", "v2"), exist_ok=True)
+        shutil.rmtree(os.path.join(node.node, "wal"), ignore_errors=True)
+        state = f"--state.directory={self.folder}/none"
+        alone = run("--once", f"--wal.directory={node.node}", state)
+        self.assertEqual(alone.returncode, 1, alone.stdout)
+        self.assertIn("there is no wal/ yet", alone.stdout)
+        told = run("--once", f"--wal.directory={node.node}", f"--influxdb.url={node.url}", state)
+        self.assertEqual(told.returncode, 0, told.stdout)
+        # A query node of Enterprise looks the same, and never has a WAL.
+        node.stop()
+        node.start(mode=("query",), version="3.11.4", build="Enterprise")
+        shutil.rmtree(os.path.join(node.node, "wal"), ignore_errors=True)
+        reader = run("--once", f"--wal.directory={node.node}", f"--influxdb.url={node.url}", state)
+        self.assertEqual(reader.returncode, 1, reader.stdout)
+        self.assertIn("this node takes no writes", reader.stdout)
+        refused = run("--prepare-restart", f"--wal.directory={node.node}", f"--influxdb.url={node.url}", state)
+        self.assertEqual(refused.returncode, 1, refused.stdout)
+        self.assertIn("Not safe: the server says that this node takes no writes", refused.stdout)
+
+    def test_enterprise_with_two_engines_is_measured_once_a_file_is_seen_to_appear(self):
+        node = self.node(version="3.11.2", build="Enterprise", mode=("all",))
+        node.write(3)
+        self.age(node)
+        exporter = self.begin(node)
+        self.until(lambda: exporter.target()["health"] == "warning", lambda: f"a warning:\n{exporter.tail()}")
+        self.assertIn("whether this node has that engine is not known", "\n".join(exporter.target()["recommendations"]))
+        prepared = exporter.post("/api/v1/targets/plant/prepare-restart?max_wait=5s", timeout=30)
+        self.assertIn("Not safe: InfluxDB Enterprise 3.11", prepared.json["message"])
+        node.write(1)
+        self.until(lambda: exporter.target()["health"] == "healthy", lambda: f"healthy by the write:\n{exporter.tail()}")
+        # That was learned once for this directory.
+        self.age(node)
+        exporter.stop()
+        exporter.start().wait_good_sample()
+        self.assertEqual(exporter.target()["health"], "healthy")
+
+    def age(self, node):
+        """As if nothing had been written for half a day."""
+        folder = os.path.join(node.node, "wal")
+        for name in os.listdir(folder):
+            os.utime(os.path.join(folder, name), (time.time() - 43_000,) * 2)
 
     def test_settings_are_read_from_the_server_with_a_token(self):
         node = self.node(token="s3cret-token", kept_files=7)

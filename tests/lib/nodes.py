@@ -56,11 +56,12 @@ class Node3:
             flags["wal-replay-fail-on-error"] = "true"
         version = options.pop("version", "3.10.0-nightly")
         routes = options.pop("open_routes", ())
+        identity = {name: options.pop(name) for name in ("build", "mode") if name in options}
         self.clock_ahead = int(options.pop("clock_ahead", 0) * SECOND)  # of ours
         storage = Options(self.data, "n1", snapshot_size=size, flush_ns=flush * 10**6, gen1_ns=self.gen1 * SECOND,
                           put_retries=0, **options)
         self.server = InfluxDB3(storage, self.token, without_auth=self.token is None, open_routes=routes,
-                                version=version, cli_params=flags, bind=f"127.0.0.1:{self.port}")
+                                version=version, cli_params=flags, bind=f"127.0.0.1:{self.port}", **identity)
         self.server.clock.set_offset(self.clock_ahead)
         self.server.start()
         return self

@@ -48,10 +48,11 @@ class InfluxDB3:
 
     def __init__(
         self, options, token=None, without_auth=False, open_routes=(), version="3.10.0-nightly",
-        cli_params=None, bind="127.0.0.1:0", clock=None,
+        cli_params=None, bind="127.0.0.1:0", clock=None, build="Core", mode=("core",),
     ):  # fmt: skip
         self.options, self.token, self.without_auth = options, token, without_auth
         self.open_routes, self.version = tuple(open_routes), version
+        self.build, self.mode = build, list(mode)
         self.cli_params = cli_params if cli_params is not None else {}
         self.clock = clock or Clock()
         self.process_id = str(uuid.uuid4())
@@ -194,10 +195,10 @@ class InfluxDB3:
     def _ping(self):
         known = request_id()
         headers = [
-            ("content-type", "application/json"), ("request-id", known), ("x-influxdb-build", "Core"),
+            ("content-type", "application/json"), ("request-id", known), ("x-influxdb-build", self.build),
             ("x-influxdb-version", self.version), ("x-request-id", known), CORS, self._cluster,
         ]  # fmt: skip
-        body = {"product_name": "InfluxDB 3 Core", "version": self.version, "revision": "dev", "process_id": self.process_id}
+        body = {"product_name": f"InfluxDB 3 {self.build}", "version": self.version, "revision": "dev", "process_id": self.process_id}
         return json_response(200, "OK", body, headers)
 
     def _metrics(self):
@@ -319,7 +320,7 @@ class InfluxDB3:
     def _system_table(self, table):
         if table == "system.nodes":
             text = json.dumps(self.cli_params, separators=(",", ":"))
-            values = (self.options.node_id, 0, self.process_id, ["core"], os.cpu_count(), "running", "1970-01-01T00:00:00", text)
+            values = (self.options.node_id, 0, self.process_id, self.mode, os.cpu_count(), "running", "1970-01-01T00:00:00", text)
             return [dict(zip(NODE_COLUMNS, values))]
         if table == "system.generation_durations":
             return [{"level": 1, "duration_seconds": self.options.gen1_ns // 10**9}]

@@ -295,7 +295,7 @@ void World::give_sample() {
 void World::give_answer() {
   ASSERT_TRUE(open_.question.has_value());
   open_.question.reset();
-  ServerAnswer answer{server, node, metrics, server_blockers, rewrites};
+  ServerAnswer answer{server, node, metrics, std::nullopt, server_blockers, rewrites};
   answer.server.asked_at = open_.asked_at;
   call([&] { control_->on_answer(std::move(answer), now_); });
 }

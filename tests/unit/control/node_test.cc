@@ -161,7 +161,7 @@ TEST(SnapshotBudget, ASnapshotEachMinuteIsAdvisedAgainstAndBlocksBelowTheFloor) 
   };
   const auto near = with_snapshots(4164, 1min, now);
   EXPECT_THAT(blockers(near), IsEmpty());
-  view::NodeView node{rules, "", "", "", "", {}, policy::snapshot_budget(near, rules)};
+  view::NodeView node{rules, "", "", "", "", {}, policy::snapshot_budget(near, rules), {}};
   EXPECT_THAT(node_recommendations(nudging(), node, "3.10.0", {}, now),
               ElementsAre("Only 219 of 4383 snapshots are left until old data goes unseen after a restart, 3h 39m at "
                           "this rate; snapshot less often (larger --wal-snapshot-size)"));
@@ -180,9 +180,12 @@ TEST(NodeFactsText, KeepsWhatTheServerSaid) {
   facts.gen1_duration = std::chrono::minutes(1);
   facts.kept_files = 0;
   facts.fails_on_error = true;
-  const std::string text = to_text(facts, "3.10.0");
+  facts.takes_writes = false;
+  const std::string text = to_text(facts, {"3.10.0", "Core", true});
   const auto again = node_facts_from(text);
-  EXPECT_EQ(server_version_from(text), "3.10.0");
+  EXPECT_EQ(heard_from(text).version, "3.10.0");
+  EXPECT_EQ(heard_from(text).build, "Core");
+  EXPECT_TRUE(heard_from(text).writes_seen);
   ASSERT_TRUE(again);
   EXPECT_EQ(again->snapshot_size, 20U);
   EXPECT_EQ(again->flush_interval, facts.flush_interval);
@@ -190,13 +193,14 @@ TEST(NodeFactsText, KeepsWhatTheServerSaid) {
   EXPECT_EQ(again->kept_files, 0U);
   EXPECT_EQ(again->lookback, std::nullopt);
   EXPECT_EQ(again->fails_on_error, true);
+  EXPECT_EQ(again->takes_writes, false);
 }
 
 TEST(NodeFactsText, RubbishSaysNothing) {
   for (const char* text :
        {"", "[", "{}", "[1]", R"({"snapshot_size":0})", R"({"snapshot_size":-1})", R"({"snapshot_size":"20"})"}) {
     EXPECT_FALSE(node_facts_from(text)) << text;
-    EXPECT_EQ(server_version_from(text), "") << text;
+    EXPECT_EQ(heard_from(text).version, "") << text;
   }
 }
 

@@ -93,6 +93,22 @@ TEST_F(AskNode, TheUpgradedEngineOfEnterpriseIsKnownByItsFlag) {
   EXPECT_FALSE(is_other(R"({"wal-snapshot-size":"50"})"));
 }
 
+TEST_F(AskNode, WhetherItTakesWritesIsItsModeAndOnlyOurOwnRowTells) {
+  const auto takes = [&](const std::string& mode, const std::string& name = "n1") {
+    return ask(answer(R"([{"node_id":")" + name + R"(","state":"running","cli_params":"{}")" +
+                      (mode.empty() ? "" : R"(,"mode":)" + mode) + "}]"),
+               answer("[]"))
+        .takes_writes;
+  };
+  EXPECT_EQ(takes(R"(["core"])"), true);
+  EXPECT_EQ(takes(R"(["ingest","query"])"), true);
+  EXPECT_EQ(takes(R"("all")"), true);
+  EXPECT_EQ(takes(R"(["query"])"), false);
+  EXPECT_EQ(takes(R"(["compact","process"])"), false);
+  EXPECT_EQ(takes(""), std::nullopt);
+  EXPECT_EQ(takes(R"(["query"])", "n2"), std::nullopt);
+}
+
 TEST_F(AskNode, WhetherAStartFailsOnErrorsIsAFlag) {
   const auto fails = [&](const std::string& flags) {
     return ask(answer("[" + node("n1", "running", flags) + "]"), answer("[]")).fails_on_error;

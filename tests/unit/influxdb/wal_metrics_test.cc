@@ -31,6 +31,15 @@ TEST(WalMetrics, HaveAllShardsAndPassOverWhatIsNoNumber) {
   EXPECT_EQ(metrics->shards[1].bytes, 500'000U);
 }
 
+TEST(WrittenLines, AreThoseOfAllDatabases) {
+  EXPECT_EQ(parse_written_lines("# HELP influxdb3_write_lines_total lines\n"
+                                "influxdb3_write_lines_total{db=\"plant\"} 41\n"
+                                "influxdb3_write_lines_rejected_total{db=\"plant\"} 7\n"
+                                "influxdb3_write_lines_total{db=\"a} b\"} 1\n"),
+            42U);
+  EXPECT_EQ(parse_written_lines("jemalloc_memstats_bytes{stat=\"active\"} 5\n"), std::nullopt);
+}
+
 TEST(WalMetrics, WithoutTheSeriesThereIsNoOpinion) {
   EXPECT_FALSE(parse_wal_metrics("").has_value());
   EXPECT_FALSE(parse_wal_metrics("go_goroutines 3\n").has_value());

@@ -46,9 +46,22 @@ TEST_F(Detect, FoldersOfDatabasesWhoseShardsAreGoneTellNothing) {
   EXPECT_EQ(refusal(), "taken");
 }
 
-TEST_F(Detect, ANodeThatHasNotWrittenYetTellsNothing) {
+// Or a cluster's folder, or a query node's: what it is shows by its server alone.
+TEST_F(Detect, ACatalogIsOfInfluxDB3) {
   file("data/node0/catalog/v2/logs/1.catalog");
-  EXPECT_EQ(refusal("data/node0"), "taken");
+  EXPECT_EQ(detect(root() / "data/node0", {})->layout, DetectedLayout::node);
+}
+
+// It was healthy with 0 files until the neighbour's first write.
+TEST_F(Detect, ANodeBesideWithAnEmptyWalIsNamed) {
+  file("data/plant-cluster/catalog/v2/logs/3.catalog");
+  fs::create_directories(root() / "data/writer-2/wal");
+  EXPECT_THAT(refusal("data/plant-cluster"),
+              HasSubstr("has no wal/, but beside it there is one: " + (root() / "data/writer-2").string()));
+  // The folder of a 1.x that has written nothing.
+  fs::remove_all(root() / "data/writer-2");
+  for (const char* folder : {"data", "meta", "wal"}) fs::create_directories(root() / "data/influxdb" / folder);
+  EXPECT_EQ(refusal("data/plant-cluster"), "taken");
 }
 
 // It was healthy with 0 files.
