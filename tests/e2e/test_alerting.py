@@ -2,6 +2,7 @@
 """From a WAL that is too large to the people who have to know: the rules in a real
 Prometheus, rules/alertmanager.yml in a real Alertmanager, and what arrives."""
 
+import datetime
 import html.parser
 import itertools
 import json
@@ -20,6 +21,7 @@ from harness import Case, Prometheus, get, main, settings, target  # noqa: E402
 LONG = 90
 
 
+ALERT_SUMMARY = dict(re.findall(r"^ +- alert: (\w+)\n.*?^ +summary: (.+?)$", "\n".join(read_rules().values()), re.M | re.S))
 ALERTS = re.findall(r"^ +- alert: (\w+)", "\n".join(read_rules().values()), re.M)
 WITHOUT_TARGET = {"ExporterDown", "ExporterRestarting", "HookFailing", "HookDropping", "ConfigReloadFailed"}
 CHECKPOINTS = {"CheckpointFailing", "CheckpointUnverified", "CheckpointBlocked", "NoSuccessfulCheckpoint"}
@@ -51,7 +53,7 @@ CONSEQUENCES = {
 }
 OURS = ("https://git.example.org/influxdb_wal_exporter/", "https://grafana.example.org/")
 # The tags of our e-mail.
-PAGE = {"html", "head", "meta", "title", "body", "table", "tr", "td", "div", "p", "a", "br"}
+PAGE = {"html", "head", "meta", "title", "body", "table", "tr", "td", "div", "p", "a"}
 
 
 class Tags(html.parser.HTMLParser):
@@ -181,37 +183,42 @@ class Alerting(Case):
     def assert_mails(self, instance):
         self.assertEqual(self.mailbox.logins[0], ["influxdb-wal@example.org", SECRETS["smtp_password"]])
         self.assertIn("operations@example.org", self.mailbox.recipients[0])
-        what = f"plant on {instance}: InfluxDB's write-ahead log is far over its limit and stays there."
+        title = f"InfluxDBWALCritical: plant (exporter {instance})"
         began, ended = self.mailbox.messages
-        self.assertEqual(began["Subject"], "[CRITICAL] " + what)
-        self.assertEqual(ended["Subject"], "[RESOLVED] " + what)
+        self.assertEqual(began["Subject"], "[CRITICAL] " + title)
+        self.assertEqual(ended["Subject"], "[RESOLVED] " + title)
         runbook = "https://git.example.org/influxdb_wal_exporter/rules/runbooks/InfluxDBWALCritical.md"
         dashboard = ("https://grafana.example.org/d/influxdb-wal-target?var-job=influxdb_wal&var-instance="
                      f"{urllib.parse.quote_plus(instance)}&var-target=plant")
-        said = r"Target plant of \S+ has been critical for more than 5 minutes\. A restart would replay \d+(\.\d+)?MiB\."
+        summary = ALERT_SUMMARY["InfluxDBWALCritical"]
         text, page = part(began, "plain"), Tags(part(began, "html"))
         for words in (text, page.text):
-            self.assertRegex(words, said)
-            self.assertRegex(words, r"Alert since +20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC")
+            self.assertIn(summary, words)
+            self.assertRegex(words, r"Firing since 20\d\d-\d\d-\d\d \d\d:\d\d UTC\.")
+        # One link helps while it fires, another once it has ended.
         self.assertIn(runbook, text)
-        self.assertIn(dashboard, text)
         self.assertIn(runbook, page.links)
-        self.assertIn(dashboard, page.links)
+        self.assertNotIn(dashboard, text)
         for words in (part(ended, "plain"), Tags(part(ended, "html")).text):
-            self.assertIn("No longer so: InfluxDB's write-ahead log is far over its limit", words)
-            self.assertIn(f"plant on {instance}", words)
+            self.assertRegex(words, r"The alert fired from 20\d\d-\d\d-\d\d \d\d:\d\d to 20\d\d-\d\d-\d\d \d\d:\d\d UTC\.")
+            self.assertIn(f"plant (exporter {instance})", words)
+            # Nothing that is true of a firing alert alone.
+            self.assertNotIn(summary, words)
             self.assertNotIn("has been critical", words)
+        self.assertIn(dashboard, part(ended, "plain"))
+        self.assertIn(dashboard, Tags(part(ended, "html")).links)
 
     def assert_slack(self, instance):
         began, ended = (body["attachments"][0] for body in self.inbox.json_at("/slack"))
         self.assertEqual(began["color"], "danger")
         self.assertEqual(ended["color"], "good")
-        what = f"plant on {instance}: InfluxDB's write-ahead log is far over its limit and stays there."
-        self.assertEqual(began["title"], "[CRITICAL] " + what)
-        self.assertEqual(ended["title"], "[RESOLVED] " + what)
-        self.assertIn("has been critical for more than 5 minutes", began["text"])
+        title = f"InfluxDBWALCritical: plant (exporter {instance})"
+        self.assertEqual(began["title"], "[CRITICAL] " + title)
+        self.assertEqual(ended["title"], "[RESOLVED] " + title)
+        self.assertIn(ALERT_SUMMARY["InfluxDBWALCritical"], began["text"])
         self.assertIn("/rules/runbooks/InfluxDBWALCritical.md|What to do>", began["text"])
-        self.assertIn("Over since 20", ended["text"])
+        self.assertRegex(ended["text"], r"The alert fired from 20\S+ \S+ to 20\S+ \S+ UTC\. <https://grafana\.example\.org/d/\S+\|How it stands now>")
+        self.assertNotIn(ALERT_SUMMARY["InfluxDBWALCritical"], ended["text"])
 
     def assert_others(self, instance):
         began, ended = (body for body in self.inbox.json_at("/webhook"))
@@ -224,8 +231,8 @@ class Alerting(Case):
         self.assertEqual((asked["status"], asked["alerts"][0]["labels"]["target"]), ("firing", "plant"))
         self.assertEqual(self.inbox.authorization("/api/v1/alerts"), {"Bearer " + SECRETS["exporter_token"]})
         texts = [sms["Message"][0] for sms in self.inbox.sms()]
-        self.assertTrue(texts[0].startswith(f"CRITICAL plant on {instance}: "), texts[0])
-        self.assertTrue(texts[1].startswith(f"RESOLVED plant on {instance}: "), texts[1])
+        self.assertTrue(texts[0].startswith(f"CRITICAL InfluxDBWALCritical, plant (exporter {instance}): "), texts[0])
+        self.assertRegex(texts[1], rf"^RESOLVED InfluxDBWALCritical, plant \(exporter {re.escape(instance)}\): fired \S+ \S+ to \S+ UTC$")
         for text in texts:
             self.assertLessEqual(len(text), 160)
 
@@ -250,7 +257,7 @@ class Alerting(Case):
             self.assertLess(len(mail["Subject"]), 400)
             page = Tags(part(mail, "html"))
             self.assertEqual(set(page.tags), PAGE)
-            self.assertEqual([link for link in page.links if not link.startswith(OURS)], [re.search(r"sent by Alertmanager (\S+)", part(mail, "plain"))[1]])
+            self.assertEqual([link for link in page.links if not link.startswith(OURS)], [re.search(r"Sent by Alertmanager (\S+)", part(mail, "plain"))[1]])
             slack = self.inbox.json_at("/slack")[-1]["attachments"][0]
             for words in (slack["title"], slack["text"]):
                 # All the markup there is is ours.
@@ -269,8 +276,60 @@ class Alerting(Case):
     def test_an_alert_of_others_is_told_as_a_warning(self):
         self.alertmanager("db1:3002").post({"labels": {"alertname": "DiskFull"}})
         self.wait_counts({"mail": 1, "slack": 1, "sms": 0, "webhook": 1, "exporter": 0}, "an alert without severity")
-        self.assertEqual(self.mailbox.messages[0]["Subject"], "[FIRING] 1 alert: DiskFull")
-        self.assertEqual(self.inbox.json_at("/slack")[0]["attachments"][0]["title"], "[FIRING] 1 alert: DiskFull")
+        self.assertEqual(self.mailbox.messages[0]["Subject"], "[FIRING] DiskFull: no target named")
+        self.assertEqual(self.inbox.json_at("/slack")[0]["attachments"][0]["title"], "[FIRING] DiskFull: no target named")
+
+    def test_a_message_says_what_is_replayed_what_is_next_and_in_the_right_tense(self):
+        """Two alerts in one message, then one of them ends, then the other: each named in
+        full, each sentence true when it is read hours later."""
+        alertmanager = self.alertmanager("db1:3002")
+        common = {"summary": "The WAL is over its critical limit.", "resolved": "The WAL was over its critical limit."}
+
+        def alert(number, ends=None, **more):
+            out = {"labels": {"alertname": "InfluxDBWALCritical", "severity": "critical", "job": "influxdb_wal",
+                              "instance": f"db{number}:3002", "target": "kill<c>"},
+                   "annotations": common | {"description": f"Description {number}.", "runbook_url": "/rules/runbooks/InfluxDBWALCritical.md",
+                                            "dashboard_url": "https://other.example.org/d/x"} | more}
+            return out | ({"endsAt": ends} if ends else {})
+        held = alert(1, replay="75 files, 3.5 GiB, 2m 30s", held_by="paused, backoff", next_checkpoint="2026-11-30 03:04:05 UTC")
+        free = alert(2, replay="3 files, 1.2 MiB, 1s")
+        alertmanager.post(held, free)
+        self.wait_counts(dict.fromkeys(("mail", "slack", "sms", "webhook"), 1) | {"exporter": 1}, "two alerts")
+        mail, slack, sms = self.told()
+        self.assertEqual(mail["Subject"], "[CRITICAL] InfluxDBWALCritical: 2 alerts: kill<c> (exporter db1:3002), kill<c> (exporter db2:3002)")
+        self.assertEqual(slack["title"], "[CRITICAL] InfluxDBWALCritical: 2 alerts: kill&lt;c&gt; (exporter db1:3002), kill&lt;c&gt; (exporter db2:3002)")
+        said = ("Description 1.", "A restart would replay 75 files, 3.5 GiB, 2m 30s.", "holds back its next checkpoint",
+                "Somebody has paused its actions (paused).", "waits after a failed checkpoint (backoff).", "Not before 2026-11-30 03:04:05 UTC.",
+                "Description 2.", "A restart would replay 3 files, 1.2 MiB, 1s.", "as soon as one is due; nothing holds it back.")
+        for words in (part(mail, "plain"), Tags(part(mail, "html")).text, slack["text"]):
+            for sentence in said:
+                self.assertIn(sentence, re.sub(r"\s+", " ", words))
+        self.assertIn("CRITICAL InfluxDBWALCritical, 2 alerts: kill<c> (exporter db1:3002), kill<c> (exporter db2:3002): "
+                      "restart replays 75 files, 3.5 GiB, 2m 30s (the first). Checkpoint held: paused, backoff. Since ", sms)
+
+        now = datetime.datetime.now(datetime.timezone.utc).isoformat()
+        alertmanager.post(free | {"endsAt": now})
+        self.wait_counts(dict.fromkeys(("mail", "slack", "sms", "webhook"), 2) | {"exporter": 1}, "one has ended")
+        mail, slack, sms = self.told()
+        self.assertEqual(slack["title"], "[CRITICAL] InfluxDBWALCritical: kill&lt;c&gt; (exporter db1:3002)")
+        for words in (part(mail, "plain"), Tags(part(mail, "html")).text, slack["text"]):
+            self.assertRegex(words, r"Ended: kill(<c>|&lt;c&gt;) \(exporter db2:3002\)\*?\s+The WAL was over its critical limit\.")
+            self.assertNotIn("Description 2", words)
+
+        alertmanager.post(held | {"endsAt": now})
+        self.wait_counts(dict.fromkeys(("mail", "slack", "sms", "webhook"), 3) | {"exporter": 1}, "both have ended")
+        mail, slack, sms = self.told()
+        for words in (part(mail, "plain"), Tags(part(mail, "html")).text, slack["title"] + slack["text"], sms):
+            self.assertRegex(words, r"RESOLVED\]? InfluxDBWALCritical")
+            self.assertRegex(words, r"fired (from )?20\d\d-")
+            for present in (common["summary"], "Description", "would replay", "replays", "holds back", "next checkpoint"):
+                self.assertNotIn(present, words)
+        self.assertIn("<https://other.example.org/d/x|How it stands now>", slack["text"])
+        self.assertIn("https://other.example.org/d/x", Tags(part(mail, "html")).links)
+
+    def told(self):
+        """The newest e-mail, Slack's attachment, and the newest SMS."""
+        return (self.mailbox.messages[-1], self.inbox.json_at("/slack")[-1]["attachments"][0], self.inbox.sms()[-1]["Message"][0])
 
     def test_many_alerts_are_one_message_that_names_their_number(self):
         alertmanager = self.alertmanager("db1:3002")
@@ -281,9 +340,9 @@ class Alerting(Case):
         told = {"mail": 1, "slack": 1, "sms": 0, "webhook": 1, "exporter": 0}
         self.wait_counts(told, "a warning of 100 nodes")
         mail = self.mailbox.messages[0]
-        self.assertEqual(mail["Subject"], "[WARNING] 100 alerts: Files are missing.")
+        self.assertTrue(mail["Subject"].startswith("[WARNING] InfluxDBWALSequenceGap: 100 alerts: plant (exporter db"), mail["Subject"])
         for words in (part(mail, "plain"), Tags(part(mail, "html")).text, self.inbox.json_at("/slack")[0]["attachments"][0]["text"]):
-            self.assertIn("100 alerts fire, 0 are over; not all are listed.", words)
+            self.assertIn("100 firing, 0 ended; not all are listed.", words)
             self.assertEqual(len(re.findall(r"Description \d+\.", words)), 20)
 
     def test_a_consequence_is_silent_while_its_cause_fires_and_nothing_else_is(self):
