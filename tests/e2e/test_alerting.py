@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """From a WAL that is too large to the people who have to know: the rules in a real
-Prometheus, rules/alertmanager.yml in a real Alertmanager, and what arrives."""
+Prometheus, rules/alertmanager/alertmanager.yml in a real Alertmanager, and what arrives."""
 
 import datetime
 import html.parser

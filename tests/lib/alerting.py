@@ -170,30 +170,31 @@ class Threads(socketserver.ThreadingTCPServer):
         self.thread.join(10)
 
 
+SHIPPED = os.path.join(ROOT, "rules", "alertmanager")
 # What the SNS client of Alertmanager finds its (made up) login in.
 AWS = {"AWS_ACCESS_KEY_ID": "made-up", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_EC2_METADATA_DISABLED": "true"}
 SECRETS = {"slack_url": None, "smtp_password": "pass word", "webhook_token": "webhook's", "exporter_token": "exporter's"}
 
 
 def bundled(folder, mailbox, inbox, instance, wait="2s", exporter=None):
-    """rules/alertmanager.yml as it is, but for addresses, files of secrets and times.
+    """rules/alertmanager/alertmanager.yml as it is, but for addresses, files of secrets and times.
     `exporter`: the URL of a real one that alerts go back to, else `inbox` gets them."""
     os.makedirs(folder, exist_ok=True)
     for name, secret in SECRETS.items():
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(secret or inbox.url + "/slack")
-    shutil.copytree(os.path.join(ROOT, "rules", "templates"), os.path.join(folder, "templates"))
-    with open(os.path.join(ROOT, "rules", "alertmanager.yml"), encoding="utf-8") as file:
+    shutil.copytree(os.path.join(SHIPPED, "templates"), os.path.join(folder, "templates"))
+    with open(os.path.join(SHIPPED, "alertmanager.yml"), encoding="utf-8") as file:
         text = file.read()
     for old, new in (
             ("smtp_smarthost: mail.example.org:587", f"smtp_smarthost: {mailbox.address}\n  smtp_require_tls: false"),
             ("/etc/prometheus/secrets", folder),
             ("https://hooks.example.org/influxdb-wal", inbox.url + "/webhook"),
-            ("http://127.0.0.1:3002/api/v1/alerts", (exporter or inbox.url) + "/api/v1/alerts"),
-            ('instance="127.0.0.1:3002"', f'instance="{instance}"'),
+            ("http://exporter.example.org:3002/api/v1/alerts", (exporter or inbox.url) + "/api/v1/alerts"),
+            ('instance="exporter.example.org:3002"', f'instance="{instance}"'),
             ("      - phone_number:", f"      - api_url: {inbox.url}/sns\n        phone_number:")):
         if old not in text:
-            raise Failure(f"rules/alertmanager.yml has no '{old}' any more: see bundled() in tests/lib/alerting.py")
+            raise Failure(f"rules/alertmanager/alertmanager.yml has no '{old}' any more: see bundled() in tests/lib/alerting.py")
         text = text.replace(old, new)
     text = re.sub(r"group_wait: \w+", f"group_wait: {wait}", text)
     return re.sub(r"group_interval: \w+", f"group_interval: {wait}", text)
