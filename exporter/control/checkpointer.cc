@@ -119,6 +119,23 @@ wal::Extent can_be_emptied(const policy::ShardBook& book, const wal::Sample& sam
   return out;
 }
 
+policy::Shortfall shortfall_of(const influxdb::Outcome& outcome) {
+  const bool some_done =
+      std::any_of(outcome.shards.begin(), outcome.shards.end(),
+                  [](const influxdb::ShardOutcome& one) { return one.end == influxdb::ShardEnd::persisted; });
+  switch (outcome.kind) {
+    case OutcomeKind::failed:
+      return some_done ? policy::Shortfall::partial : policy::Shortfall::failed;
+    case OutcomeKind::unverified:
+      return some_done ? policy::Shortfall::partial : policy::Shortfall::unverified;
+    case OutcomeKind::succeeded:
+    case OutcomeKind::no_op:
+    case OutcomeKind::busy:
+      break;
+  }
+  return policy::Shortfall::none;
+}
+
 }  // namespace
 
 Checkpointer::Checkpointer() : duration_(view::Counters().checkpoint_duration.bounds) {
@@ -170,6 +187,7 @@ void Checkpointer::end(Parts& parts, RunEnded result, Now now) {
   ended.neutral = outcome.kind == OutcomeKind::busy;
   // Busy: what was done, somebody else did.
   ended.did_nothing = outcome.kind == OutcomeKind::no_op || outcome.kind == OutcomeKind::busy;
+  ended.shortfall = shortfall_of(outcome);
   const wal::Sample* judged = result.after ? result.after->get() : parts.wal.sample().get();
   ended.still_critical =
       judged != nullptr &&

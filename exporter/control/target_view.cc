@@ -120,6 +120,9 @@ std::shared_ptr<const view::TargetView> view_of(const Control& control, Now now)
   view->last_run = parts.checkpointer.last();
   view->last_checkpoint = memory.last_end;
   view->last_success = memory.last_success;
+  view->failed = memory.failed;
+  view->unverified = memory.unverified;
+  view->partial = memory.partial;
   view->cooldown_until = policy::cooldown_until(rules, memory, now.wall);
   view->next_allowed = policy::next_allowed(rules, memory, now.wall);
   if (const auto until = shards_wait_until(parts, now)) {

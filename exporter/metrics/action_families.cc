@@ -41,6 +41,15 @@ constexpr std::array kActionFamilies{
                        static_cast<double>(count));
              }
            }},
+    Family{"influxdb_wal_checkpoint_consecutive_failures",
+           "Checkpoints since the last that succeeded, by what they fell short in; kept across restarts. partial: some "
+           "shards were persisted, others not.",
+           MetricType::Gauge,
+           [](const TargetView& target, Collector& out) {
+             out.add("outcome", "failed", static_cast<double>(target.failed));
+             out.add("outcome", "unverified", static_cast<double>(target.unverified));
+             out.add("outcome", "partial", static_cast<double>(target.partial));
+           }},
     Family{"influxdb_wal_checkpoint_duration_seconds", "Duration of checkpoints, verification included.",
            MetricType::Histogram,
            [](const TargetView& target, Collector& out) { out.add_histogram(target.counters.checkpoint_duration); }},

@@ -343,8 +343,24 @@ Memory after_start(Memory memory, Time now) {
   return memory;
 }
 
+namespace {
+
+void count_up(std::uint32_t& count) {
+  if (count < std::numeric_limits<std::uint32_t>::max()) ++count;
+}
+
+void count_shortfall(Memory& memory, const Ended& ended) {
+  if (ended.success) memory.failed = memory.unverified = memory.partial = 0;
+  if (ended.shortfall == Shortfall::failed) count_up(memory.failed);
+  if (ended.shortfall == Shortfall::unverified) count_up(memory.unverified);
+  if (ended.shortfall == Shortfall::partial) count_up(memory.partial);
+}
+
+}  // namespace
+
 Memory after_end(const Rules& rules, Memory memory, const Ended& ended, Time now, double jitter) {
   if (!ended.did_nothing) memory.last_end = now;
+  count_shortfall(memory, ended);
   const bool critical_failure = ended.reason == Reason::critical && ended.still_critical;
   if (critical_failure &&
       (!memory.last_critical_failure || since(*memory.last_critical_failure, now) >= rules.restart.failure_spacing)) {
@@ -359,7 +375,7 @@ Memory after_end(const Rules& rules, Memory memory, const Ended& ended, Time now
     memory.breaker_until.reset();
     return memory;
   }
-  if (memory.failures < std::numeric_limits<std::uint32_t>::max()) ++memory.failures;
+  count_up(memory.failures);
   memory.backoff_until = now + backoff_length(rules, memory.failures, jitter);
   // At the limit, and again whenever the one try after an open breaker fails.
   if (memory.failures >= rules.breaker_failures) memory.breaker_until = now + rules.breaker_open_for;

@@ -93,12 +93,19 @@ void add_pause_and_windows(const Memory& memory, const std::vector<Window>& wind
 
 // `still_critical`: the WAL read after the checkpoint is critical, without hysteresis.
 // `jitter` in [-1, 1].
+enum class Shortfall {
+  none,  // it succeeded, was busy or had nothing to do
+  failed,
+  unverified,  // confirmed, and the WAL does not show it
+  partial      // some shards done, others not
+};
 struct Ended {
   Reason reason = Reason::manual;
   bool success = false;      // succeeded, or no_op
   bool neutral = false;      // busy: neither a success nor a failure, unless critical
   bool did_nothing = false;  // no_op: no timestamp, no cooldown
   bool still_critical = false;
+  Shortfall shortfall = Shortfall::none;
 };
 [[nodiscard]] Memory after_end(const Rules& rules, Memory memory, const Ended& ended, Time now, double jitter);
 

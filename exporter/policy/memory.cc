@@ -88,6 +88,9 @@ std::string to_text(const Memory& memory) {
   put(json, "last_success", memory.last_success);
   put(json, "last_scheduled", memory.last_scheduled);
   json["failures"] = memory.failures;
+  json["failed"] = memory.failed;
+  json["unverified"] = memory.unverified;
+  json["partial"] = memory.partial;
   put(json, "backoff_until", memory.backoff_until);
   put(json, "breaker_until", memory.breaker_until);
   json["critical_failures"] = memory.critical_failures;
@@ -120,6 +123,9 @@ Result<Memory> from_text(const std::string& text) {
     memory.last_success = fields.time("last_success");
     memory.last_scheduled = fields.time("last_scheduled");
     memory.failures = fields.count("failures");
+    memory.failed = fields.count("failed");
+    memory.unverified = fields.count("unverified");
+    memory.partial = fields.count("partial");
     memory.backoff_until = fields.time("backoff_until");
     memory.breaker_until = fields.time("breaker_until");
     memory.critical_failures = fields.count("critical_failures");

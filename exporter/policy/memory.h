@@ -24,6 +24,10 @@ struct Memory {
   std::optional<Time> last_scheduled;  // when the schedule was last looked at and served
 
   std::uint32_t failures = 0;  // in a row
+  // Checkpoints since the last that succeeded, by what they fell short in.
+  std::uint32_t failed = 0;
+  std::uint32_t unverified = 0;
+  std::uint32_t partial = 0;
   std::optional<Time> backoff_until;
   std::optional<Time> breaker_until;  // set while the breaker is open or lets one try through
 

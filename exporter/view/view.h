@@ -167,6 +167,10 @@ struct TargetView {
   std::optional<CheckpointRun> last_run;  // the last that ended and did something
   std::optional<Time> last_checkpoint;    // its end; survives restarts
   std::optional<Time> last_success;
+  // Checkpoints since the last that succeeded, by what they fell short in; survive restarts.
+  std::uint64_t failed = 0;
+  std::uint64_t unverified = 0;
+  std::uint64_t partial = 0;
   std::optional<Time> cooldown_until;
   std::optional<Time> next_allowed;
 

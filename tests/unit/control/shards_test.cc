@@ -65,6 +65,30 @@ TEST_F(Shards, ThatTheServerDoesNotKnowAreNotPending) {
   EXPECT_TRUE(bench.wanted.checkpoints.at(1).server_proven);
 }
 
+TEST_F(Shards, OfWhichOneFailsMakeThatCheckpointAPartialSuccessAlsoAfterAKill) {
+  bench.wal = shards(3);
+  bench.start();
+  influxdb::Outcome outcome;
+  outcome.kind = OutcomeKind::failed;
+  outcome.shards = {{kFirst, ShardEnd::failed, "no"}, {{"db", "autogen", 2}, ShardEnd::persisted, ""}};
+  bench.end_checkpoint(outcome);
+  EXPECT_EQ(bench.view()->partial, 1U);
+  EXPECT_EQ(bench.view()->failed, 0U);
+  bench.kill();
+  bench.start();
+  EXPECT_EQ(bench.view()->partial, 1U);
+  // Without one that is done it is a failure, and a success ends both counts.
+  bench.pass_until([&] { return bench.wanted.checkpoints.size() == 2; });
+  outcome.shards.pop_back();
+  bench.end_checkpoint(outcome);
+  EXPECT_EQ(bench.view()->partial, 1U);
+  EXPECT_EQ(bench.view()->failed, 1U);
+  bench.pass_until([&] { return bench.wanted.checkpoints.size() == 3; });
+  end_with_first(ShardEnd::persisted, "");
+  EXPECT_EQ(bench.view()->partial, 0U);
+  EXPECT_EQ(bench.view()->failed, 0U);
+}
+
 TEST_F(Shards, AreKnownAfterAKill) {
   bench.wal = shards(3);
   bench.start();

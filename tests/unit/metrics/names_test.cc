@@ -31,6 +31,7 @@ Names always() {
           {"influxdb_wal_written_files_total", "counter"},
           {"influxdb_wal_written_bytes_total", "counter"},
           {"influxdb_wal_checkpoints_total", "counter"},
+          {"influxdb_wal_checkpoint_consecutive_failures", "gauge"},
           {"influxdb_wal_checkpoint_reclaimed_files_total", "counter"},
           {"influxdb_wal_checkpoint_reclaimed_bytes_total", "counter"},
           {"influxdb_wal_restart_considerations_total", "counter"},

@@ -136,6 +136,22 @@ TEST(Outcome, ACriticalCheckpointThatFailsButIsBelowCriticalCountsForTheBackoffA
   EXPECT_EQ(target.memory.critical_failures, 0U);
 }
 
+TEST(Outcome, WhatFellShortIsCountedByKindUntilACheckpointSucceeds) {
+  HandDriven target;
+  target.end({.reason = Reason::warning, .shortfall = Shortfall::failed}, seconds(0));
+  target.end({.reason = Reason::warning, .shortfall = Shortfall::failed}, seconds(60));
+  target.end({.reason = Reason::warning, .shortfall = Shortfall::unverified}, seconds(120));
+  target.end({.reason = Reason::warning, .shortfall = Shortfall::partial}, seconds(180));
+  target.end(kBusy, seconds(240));
+  EXPECT_EQ(target.memory.failed, 2U);
+  EXPECT_EQ(target.memory.unverified, 1U);
+  EXPECT_EQ(target.memory.partial, 1U);
+  // The breaker's count goes on: it is critical still. That checkpoints work is known again.
+  target.end({.reason = Reason::critical, .success = true, .still_critical = true}, seconds(300));
+  EXPECT_EQ(target.memory.failures, 5U);
+  EXPECT_EQ(target.memory.failed + target.memory.unverified + target.memory.partial, 0U);
+}
+
 TEST(Breaker, OpensAtTheFifthFailureInARowForHalfAnHour) {
   HandDriven target;
   target.fail(4, seconds(0));

@@ -19,6 +19,9 @@ Memory full() {
   memory.last_success = kStart + nanoseconds(4);
   memory.last_scheduled = kStart + nanoseconds(5);
   memory.failures = 7;
+  memory.failed = 3;
+  memory.unverified = 2;
+  memory.partial = 1;
   memory.backoff_until = kStart + nanoseconds(6);
   memory.breaker_until = kStart + nanoseconds(7);
   memory.critical_failures = 2;
