@@ -73,7 +73,7 @@ struct Archive {
 };
 
 [[nodiscard]] tl::unexpected<Error> rubbish(const Archive& archive) {
-  const bool http = archive.first.starts_with("HTTP/");
+  const bool http = archive.first.starts_with("HTTP/") || archive.first.starts_with('<');
   return failure(ErrorKind::corrupt, "its answer is not a backup: it begins with \"" + archive.beginning() + "\"" +
                                          (http ? "; that is an HTTP port" : "") + remedy(kCheckAddress));
 }
