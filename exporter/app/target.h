@@ -48,6 +48,10 @@ class Target {
   Target(const Target&) = delete;
   Target& operator=(const Target&) = delete;
 
+  // The settings have it no more: says so where it was not well. Before begin_stop().
+  void leave() {
+    ask([](control::Control& to, control::Now at) { to.leave(at); });
+  }
   // Begins nothing any more; what runs comes to a safe point. Returns at once.
   void begin_stop();
   // And waits for that until `deadline`, then keeps what is not kept as it changes; nothing

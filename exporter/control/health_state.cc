@@ -146,4 +146,23 @@ void HealthState::tell(const Judged& judged, const WalState& wal, const VanishSt
   ledger.tell(events::Type::health, severity_of(health_), text, std::move(detail), sample, now.wall);
 }
 
+void HealthState::leave(const WalState& wal, Ledger& ledger, Now now) const {
+  if (health_ == Health::healthy) return;
+  const std::string_view was = policy::to_string(health_);
+  const bool critical = health_ == Health::critical;
+  const wal::Sample* sample = wal.sample().get();
+  const std::string text = "removed from the settings while " + std::string(health_ ? was : "its health was unknown") +
+                           (sample == nullptr ? "" : " (" + wal::extent_text(sample->pending) + " pending)");
+  ledger.log()->log(critical ? spdlog::level::warn : spdlog::level::info, "target {}: {}", ledger.target(), text);
+  nlohmann::ordered_json detail;
+  detail["from"] = was;
+  detail["to"] = "removed";
+  detail["recommendations"] = nlohmann::ordered_json::array();
+  if (critical)
+    detail["recommendations"].push_back(
+        "Nothing watches this WAL any more; add the target again, or checkpoint it by hand");
+  ledger.tell(events::Type::health, critical ? events::Severity::warning : events::Severity::info, text,
+              std::move(detail), sample, now.wall);
+}
+
 }  // namespace wal_exporter::control

@@ -46,6 +46,10 @@ class HealthState {
   void tell(const Judged& judged, const WalState& wal, const VanishState& vanish,
             const std::vector<std::string>& advice, Ledger& ledger, Now now);
 
+  // The target leaves the settings: tells of it unless it was healthy, so that one that comes
+  // back tells anew.
+  void leave(const WalState& wal, Ledger& ledger, Now now) const;
+
   // By the limits alone: what the older service's advice goes by.
   [[nodiscard]] policy::Health by_limits() const { return by_limits_; }
 

@@ -97,6 +97,14 @@ bool AlertBook::apply(const Event& event, bool fires) {
   const bool serious = event.severity != Severity::info && fires;
   switch (event.type) {
     case Type::health: {
+      // Nobody looks any more: what was wrong may still be, and no event would end an alert.
+      if (detail.is_object() && text_of(detail, "to") == "removed") {
+        bool changed = false;
+        for (const Alert& alert : std::vector<Alert>(alerts_)) {
+          if (alert.target == event.target) changed = resolve(alert.name, event.target, event.time) || changed;
+        }
+        return changed;
+      }
       // Unknown resolves nothing: what was wrong may still be.
       if (detail.is_object() && text_of(detail, "to") == "unknown") {
         return serious && fire(kHealthUnknown, event, std::nullopt);

@@ -65,7 +65,10 @@ class AlertChannel final : public Channel {
 
   [[nodiscard]] bool take(const Event& event) override {
     if (!concerns(config_.filter, event)) return false;
-    const bool changed = book_.apply(event, severe_enough(config_.filter, event.severity));
+    // What comes late of a target that left ends an alert, and begins none that nothing would end.
+    const auto& known = config_.known_targets;
+    const bool stays = known.empty() || std::find(known.begin(), known.end(), event.target) != known.end();
+    const bool changed = book_.apply(event, stays && severe_enough(config_.filter, event.severity));
     news_ = news_ || changed;
     return changed;
   }

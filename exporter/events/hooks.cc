@@ -63,8 +63,10 @@ void Hooks::apply(std::vector<HookConfig> configs) {
     before = runners_;
   }
   for (const auto& runner : before) {
-    const bool stays = std::find(configs.begin(), configs.end(), runner->config()) != configs.end();
-    if (!stays) runner->stop();
+    if (std::find(configs.begin(), configs.end(), runner->config()) != configs.end()) continue;
+    const bool named = std::any_of(configs.begin(), configs.end(),
+                                   [&](const HookConfig& config) { return config.name == runner->config().name; });
+    runner->stop(named ? Queued::handed_on : Queued::dropped);
   }
   forget_others(configs);
   Runners after;

@@ -76,7 +76,11 @@ void HookRunner::cancel() {
   wake_.notify_all();
 }
 
-void HookRunner::stop() {
+void HookRunner::stop(Queued becomes) {
+  {
+    const MutexLock lock(mutex_);
+    becomes_ = becomes;
+  }
   services_.bus->unsubscribe(subscription_);
   cancel();
   if (thread_.joinable()) thread_.join();
@@ -285,7 +289,19 @@ void HookRunner::work(const std::stop_token& stop) {
   }
   queue_.remember(services_.clock->steady(), /*at_once=*/true);
   const std::size_t lost = queue_.unkept().size();
-  if (!queue_.events().empty()) {
+  if (queue_.events().empty()) return;
+  Queued becomes = Queued::waits;
+  {
+    const MutexLock lock(mutex_);
+    becomes = becomes_;
+  }
+  const std::string queued = count_of(queue_.events().size(), "queued event");
+  const char* are = queue_.events().size() == 1 ? "is" : "are";
+  if (becomes == Queued::dropped) {
+    services_.log->warn("hook {}: removed, {} {} dropped", config_.name, queued, are);
+  } else if (becomes == Queued::handed_on) {
+    services_.log->info("hook {}: reconfigured, {} {} kept", config_.name, queued, are);
+  } else {
     services_.log->info("hook {}: {} waiting until the next start{}", config_.name,
                         count_of(queue_.events().size(), "event"),
                         lost > 0 ? ", without " + std::to_string(lost) + " that could not be kept" : "");

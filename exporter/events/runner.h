@@ -43,6 +43,10 @@ struct HookHandover {
   std::deque<Event> unkept;
 };
 
+// What becomes of the queued events of a hook that ends: they wait for the next start, go to
+// the hook of the same name that takes its place, or are dropped with the hook.
+enum class Queued { waits, handed_on, dropped };
+
 class HookRunner {
  public:
   // A hook that is new starts with what happens from now on. Reads the memory.
@@ -60,8 +64,9 @@ class HookRunner {
   void finish(SteadyTime deadline) WAL_EXPORTER_EXCLUDES(mutex_);
   [[nodiscard]] bool finished() const { return finished_; }
   // Ends the thread whatever it is doing: cancel() only requests that, stop() also waits.
+  // `becomes`: of the events that are queued, for the log.
   void cancel() WAL_EXPORTER_EXCLUDES(mutex_);
-  void stop() WAL_EXPORTER_EXCLUDES(mutex_);
+  void stop(Queued becomes = Queued::waits) WAL_EXPORTER_EXCLUDES(mutex_);
   // Call after stop().
   [[nodiscard]] HookHandover hand_over() WAL_EXPORTER_EXCLUDES(mutex_);
 
@@ -95,6 +100,7 @@ class HookRunner {
   mutable Mutex mutex_;  // guards what the thread shares with its callers
   CondVar wake_;
   bool woken_ WAL_EXPORTER_GUARDED_BY(mutex_) = true;
+  Queued becomes_ WAL_EXPORTER_GUARDED_BY(mutex_) = Queued::waits;
   std::optional<SteadyTime> finish_by_ WAL_EXPORTER_GUARDED_BY(mutex_);
   std::deque<Event> unkept_ WAL_EXPORTER_GUARDED_BY(mutex_);
   HookStatus status_ WAL_EXPORTER_GUARDED_BY(mutex_);

@@ -191,6 +191,10 @@ Result<view::PauseAnswer> Bench::pause(std::optional<Duration> length, const std
   return answer;
 }
 
+void Bench::leave() {
+  call([&] { control_->leave(now_); });
+}
+
 void Bench::change() {
   call([&] { control_->on_change(now_); });
 }

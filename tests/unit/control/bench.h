@@ -218,6 +218,8 @@ class Bench : public World {
   std::uint64_t alert(const std::vector<std::string>& instances, const std::string& name = "WalTooLarge");
   Result<view::PauseAnswer> pause(std::optional<Duration> length, const std::string& actor = "alice");
   void stop();
+  // The settings have it no more.
+  void leave();
 
   [[nodiscard]] std::string log() const { return log_text_->str(); }
   // How often that stands in the log.

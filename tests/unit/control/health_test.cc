@@ -54,6 +54,27 @@ TEST_F(HealthTold, ThatChangedWhileTheExporterWasDownIsNews) {
   EXPECT_THAT(bench.store->healths(), ElementsAre("unknown -> critical", "unknown -> healthy"));
 }
 
+TEST_F(HealthTold, OfOneThatLeavesWhileCriticalIsToldAndToldAnewWhenItReturns) {
+  bench.start();
+  bench.leave();
+  bench.end();
+  EXPECT_THAT(bench.store->healths(), ElementsAre("unknown -> critical", "critical -> removed"));
+  EXPECT_EQ(bench.store->summary_of("wal.health"),
+            "removed from the settings while critical (5 files, 4.9 KiB pending)");
+  EXPECT_EQ(bench.store->details("wal.health").back().at("severity"), "warning");
+  EXPECT_EQ(bench.logged("warning: target plant: removed from the settings while critical"), 1U);
+  bench.start();
+  EXPECT_THAT(bench.store->healths(), ElementsAre("unknown -> critical", "critical -> removed", "unknown -> critical"));
+}
+
+TEST_F(HealthTold, OfOneThatLeavesHealthyIsNoNews) {
+  bench.wal = segments(0);
+  bench.start();
+  bench.leave();
+  bench.end();
+  EXPECT_THAT(bench.store->healths(), ElementsAre("unknown -> healthy"));
+}
+
 TEST_F(HealthTold, IsToldAgainAfterAnEndInWhichItWasUnknown) {
   bench.start();
   bench.wal = failure(ErrorKind::not_found, "opening /var/lib/influxdb/wal: No such file or directory");

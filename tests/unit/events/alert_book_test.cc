@@ -197,6 +197,18 @@ TEST(Alerts, OfATargetThatIsGoneEnd) {
   EXPECT_THAT(shown(book, kNow + 1s), ElementsAre("InfluxDBWALHealth/warning"));
 }
 
+TEST(Alerts, OfATargetThatIsRemovedEndAndNoneBegins) {
+  AlertBook book({}, 1min);
+  EXPECT_TRUE(book.apply(health_event(1, "critical", Severity::critical), true));
+  EXPECT_TRUE(book.apply(checkpoint_event(2, "failed"), true));
+  EXPECT_TRUE(book.apply(health_event(3, "removed", Severity::warning, kNow + 1s), true));
+  EXPECT_THAT(shown(book, kNow + 1s), ElementsAre("InfluxDBWALHealth/critical", "InfluxDBWALCheckpointFailed/warning"));
+  // Back, and as it was.
+  EXPECT_TRUE(book.apply(health_event(4, "critical", Severity::critical, kNow + 2s), true));
+  EXPECT_EQ(book.alerts().back().starts, kNow + 2s);
+  EXPECT_EQ(book.alerts().back().ends, std::nullopt);
+}
+
 TEST(Alerts, WhoseEndTheFilterWouldNotHearOfEnd) {
   AlertBook book({}, 1min);
   EXPECT_TRUE(book.apply(health_event(1, "warning", Severity::warning), true));

@@ -312,6 +312,20 @@ TEST_F(HooksOverHttp, AlertsOfATargetThatIsGoneEnd) {
   EXPECT_EQ(inbox_.taken()[1][0]["endsAt"], "2026-01-30T10:30:00.000Z");
 }
 
+// Its last checkpoint ends after the reload that took it out.
+TEST_F(HooksOverHttp, WhatComesLateOfATargetThatIsGoneBeginsNoAlert) {
+  const auto channel = make_channel(alerts({inbox_.url()})).value();
+  Event late;
+  late.id = 1;
+  late.time = kNow;
+  late.target = "gone";
+  late.severity = Severity::critical;
+  late.detail = R"({"to":"critical"})";
+  EXPECT_FALSE(channel->take(late));
+  late.target = "plant";
+  EXPECT_TRUE(channel->take(late));
+}
+
 TEST(CheckHook, NamesABadTemplateAndAMissingFile) {
   HookConfig config = webhook("any", "http://127.0.0.1:1");
   EXPECT_TRUE(check_hook(config).has_value());
