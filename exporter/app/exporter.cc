@@ -5,10 +5,10 @@
 #include <iterator>
 #include <utility>
 
+#include "app/check.h"
 #include "app/control_file.h"
 #include "app/hooks.h"
 #include "app/owners.h"
-#include "base/file.h"
 #include "base/text.h"
 
 namespace wal_exporter::app {
@@ -40,6 +40,22 @@ std::shared_ptr<const view::View> first_view(const settings::Settings& settings,
   return view;
 }
 
+std::vector<std::string> warnings_of(Checked&& checked) {
+  std::vector<std::string> out = std::move(checked.warnings);
+  out.insert(out.end(), checked.tokens.begin(), checked.tokens.end());
+  return out;
+}
+
+// "target plant: added" with what else is to be said of it.
+void remark(std::vector<std::string>& changes, const std::map<std::string, std::string>& remarks) {
+  for (std::string& line : changes) {
+    for (const auto& [name, text] : remarks) {
+      const std::string begin = "target " + escape_control(name) + ": ";
+      if (line == begin + "added" || line == begin + "removed") line += " " + text;
+    }
+  }
+}
+
 // All at once: each may take a while to come to a safe point.
 void stop_all(const std::vector<std::shared_ptr<Target>>& targets, SteadyTime deadline) {
   for (const auto& target : targets) target->begin_stop();
@@ -47,20 +63,6 @@ void stop_all(const std::vector<std::shared_ptr<Target>>& targets, SteadyTime de
 }
 
 }  // namespace
-
-Result<web::Users> load_users(const Flags& flags, const settings::Settings& settings) {
-  auto users =
-      flags.web_config_file.empty() ? Result<web::Users>(web::Users()) : web::Users::load(flags.web_config_file);
-  if (!users || settings.alerts_token_file.empty()) return users;
-  auto token = read_secret(settings.alerts_token_file, "alerts.token_file");
-  if (!token) {
-    Error error = token.error();
-    error.message += "; it names the file with the token that Alertmanager sends, which this user must be able to read";
-    return tl::unexpected(std::move(error));
-  }
-  users->set_alerts_token(*std::move(token));
-  return users;
-}
 
 Exporter::Exporter(Flags flags, settings::Environment environment, std::shared_ptr<Clock> clock, Log log,
                    std::shared_ptr<state::Store> store, std::optional<state::TargetLock> state_lock,
@@ -85,14 +87,14 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
                                                   Log log) {
   web::ServerOptions options;
   options.listen_address = flags.listen_address;
-  auto users = load_users(flags, settings);
-  if (!users) return tl::unexpected(users.error());
-  options.users = *std::move(users);
-  if (auto hooks = check_hooks(settings); !hooks) return tl::unexpected(hooks.error());
+  Checked checked = check(flags, settings, clock);
+  if (!checked.mistakes.empty()) return failure(ErrorKind::invalid, join(checked.mistakes, "\n"));
+  const std::vector<std::string> warnings = warnings_of(std::move(checked));
+  log_each(log, spdlog::level::warn, warnings);
+  options.users = checked.users;
   auto token = random_token();
   if (!token) return tl::unexpected(token.error());
   options.users.set_control_token(*token);
-  const bool has_users = options.users.configured();
   auto lock = state::TargetLock::acquire_daemon(flags.state_directory);
   if (!lock && lock.error().kind != ErrorKind::conflict) return tl::unexpected(lock.error());
   if (!lock) log->warn("{}; each decides by itself, and --prepare-restart asks the other one", lock.error().message);
@@ -103,7 +105,10 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
       lock ? std::optional<state::TargetLock>(*std::move(lock)) : std::nullopt, *token));
   {
     const MutexLock reloading(exporter->reload_mutex_);
-    exporter->has_users_ = has_users;
+    exporter->said_ = settings.said;
+    exporter->users_ = std::move(checked.users);
+    const MutexLock status(exporter->status_mutex_);
+    exporter->reload_answer_.warnings = warnings;
   }
   Publisher& publisher = exporter->publisher_;
   publisher.begin(first_view(settings, publisher.started()));
@@ -156,7 +161,7 @@ void Exporter::stop() {
 
 // Targets whose settings are unchanged go on undisturbed. Nothing has changed where
 // this is refused; where a target can't be started, the others are there.
-Result<void> Exporter::apply(const settings::Settings& settings) {
+Result<Exporter::Remarks> Exporter::apply(const settings::Settings& settings) {
   std::vector<std::shared_ptr<Target>> before;
   {
     const MutexLock lock(targets_mutex_);
@@ -176,6 +181,16 @@ Result<void> Exporter::apply(const settings::Settings& settings) {
                                             " is being restarted, and half a restart is worse than none; reload again "
                                             "when that has ended");
   }
+  // While the hooks still know them: what is told of a target that leaves is for them.
+  Remarks remarks;
+  for (const auto& target : leaving) {
+    const std::string& name = target->settings().name;
+    const bool stays = std::any_of(settings.targets.begin(), settings.targets.end(),
+                                   [&](const settings::Target& wanted) { return wanted.name == name; });
+    if (stays) continue;
+    target->leave();
+    if (target->view()->health == policy::Health::critical) remarks[name] = "while critical";
+  }
   // First the hooks: a new target's first events are for them.
   hooks_.apply(hook_configs(settings));
   stop_all(leaving, clock_->steady() + kTargetsEndWithin);
@@ -191,6 +206,11 @@ Result<void> Exporter::apply(const settings::Settings& settings) {
     try {
       after.push_back(std::make_shared<Target>(wanted, Services{machinery_, store_, log_, flags_.state_directory,
                                                                 [this] { publisher_.mark_changed(); }, bus_}));
+      const auto view = after.back()->view();
+      if (view->paused_until) {
+        remarks[wanted.name] = "(actions still paused until " + format_time(*view->paused_until) +
+                               (view->paused_by.empty() ? "" : " by " + escape_control(view->paused_by)) + ")";
+      }
     } catch (const std::exception& error) {
       failed = "target " + escape_control(wanted.name) + " could not be started: " + error.what();
     }
@@ -198,13 +218,21 @@ Result<void> Exporter::apply(const settings::Settings& settings) {
   const MutexLock lock(targets_mutex_);
   targets_ = std::move(after);
   if (!failed.empty()) return failure(ErrorKind::internal, std::move(failed));
-  return {};
+  return remarks;
 }
 
-Result<void> Exporter::reload() {
+Result<view::ReloadAnswer> Exporter::reload() {
   const MutexLock lock(reload_mutex_);
-  const auto fail = [&](const Error& error) -> Result<void> {
-    log_->error("the settings were not reloaded, the old ones stay: {}", error.message);
+  const auto fail = [&](const Error& error) -> Result<view::ReloadAnswer> {
+    const std::vector<std::string> lines = lines_of(error.message);
+    const std::string begin =
+        error.kind == ErrorKind::internal ? "reload incomplete: " : "reload refused, previous settings stay in use: ";
+    if (lines.size() == 1) {
+      log_->error("{}{}", begin, error.message);
+    } else {
+      log_->error("{}{}", begin, count_of(lines.size(), "mistake"));
+      log_each(log_, spdlog::level::err, lines);
+    }
     {
       const MutexLock status(status_mutex_);
       reload_successful_ = false;
@@ -216,27 +244,35 @@ Result<void> Exporter::reload() {
   if (ending_) return failure(ErrorKind::cancelled, "the exporter is shutting down");
   const auto settings = settings::load(flags_.sources, environment_);
   if (!settings) return fail(settings.error());
-  if (const auto hooks = check_hooks(*settings); !hooks) return fail(hooks.error());
-  auto users = load_users(flags_, *settings);
-  if (!users) return fail(users.error());
-  if (has_users_ && !users->configured()) {
-    return fail({ErrorKind::invalid, "web.config.file " + escape_control(flags_.web_config_file) +
-                                         " has no users any more, which would open every page; restart without "
-                                         "--web.config.file if that is meant"});
+  Checked checked = check(flags_, *settings, clock_);
+  if (checked.mistakes.empty() && users_.configured() && !checked.users.configured()) {
+    checked.mistakes.push_back("web.config.file " + escape_control(flags_.web_config_file) +
+                               " has no users any more, which would open every page; restart without "
+                               "--web.config.file if that is meant");
   }
-  if (const auto applied = apply(*settings); !applied) return fail(applied.error());
-  has_users_ = users->configured();
-  users->set_control_token(control_token_);
-  server_->set_users(*std::move(users));
+  if (!checked.mistakes.empty()) return fail({ErrorKind::invalid, join(checked.mistakes, "\n")});
+  view::ReloadAnswer answer{settings::changes(said_, settings->said), {}};
+  for (std::string& line : users_.changes_to(checked.users)) answer.changes.push_back(std::move(line));
+  const auto applied = apply(*settings);
+  if (!applied) return fail(applied.error());
+  remark(answer.changes, *applied);
+  said_ = settings->said;
+  users_ = checked.users;
+  checked.users.set_control_token(control_token_);
+  server_->set_users(std::move(checked.users));
+  answer.warnings = warnings_of(std::move(checked));
   {
     const MutexLock status(status_mutex_);
     reload_successful_ = true;
     reload_error_.clear();
     reload_success_ = clock_->now();
+    reload_answer_ = answer;
   }
   publisher_.publish_now();
-  log_->info("settings reloaded: {} targets, {} hooks", settings->targets.size(), settings->hooks.size());
-  return {};
+  log_->info("settings reloaded: {}", answer.summary());
+  log_each(log_, spdlog::level::info, answer.changes);
+  log_each(log_, spdlog::level::warn, answer.warnings);
+  return answer;
 }
 
 Result<std::shared_ptr<Target>> Exporter::find(const std::string& name) const {
@@ -319,6 +355,8 @@ void Exporter::fill(view::View& view) {
     view.last_reload_successful = reload_successful_;
     view.last_reload_success = reload_success_;
     view.last_reload_error = reload_error_;
+    view.last_reload_changes = reload_answer_.changes;
+    view.settings_warnings = reload_answer_.warnings;
   }
   std::vector<std::shared_ptr<Target>> targets;
   {

@@ -28,9 +28,6 @@
 
 namespace wal_exporter::app {
 
-// Who may do what: the users of --web.config.file, and the token for alerts.
-[[nodiscard]] Result<web::Users> load_users(const Flags& flags, const settings::Settings& settings);
-
 class Exporter final : public view::Commands {
  public:
   [[nodiscard]] static Result<std::unique_ptr<Exporter>> start(Flags flags, settings::Settings settings,
@@ -47,7 +44,7 @@ class Exporter final : public view::Commands {
   [[nodiscard]] Result<view::PrepareRestartAnswer> prepare_restart(const view::PrepareRestartCommand& command) override;
   [[nodiscard]] Result<view::AlertAnswer> alert(const view::AlertCommand& command) override;
   [[nodiscard]] Result<view::PauseAnswer> pause(const view::PauseCommand& command) override;
-  [[nodiscard]] Result<void> reload() override WAL_EXPORTER_EXCLUDES(reload_mutex_);
+  [[nodiscard]] Result<view::ReloadAnswer> reload() override WAL_EXPORTER_EXCLUDES(reload_mutex_);
   [[nodiscard]] Result<view::HistoryPage> history(const std::string& target, std::optional<std::int64_t> before,
                                                   std::size_t limit) override;
   [[nodiscard]] Result<std::vector<view::SamplePoint>> samples(const std::string& target, std::optional<Time> since,
@@ -68,7 +65,9 @@ class Exporter final : public view::Commands {
   Exporter(Flags flags, settings::Environment environment, std::shared_ptr<Clock> clock, Log log,
            std::shared_ptr<state::Store> store, std::optional<state::TargetLock> state_lock, std::string control_token);
 
-  [[nodiscard]] Result<void> apply(const settings::Settings& settings) WAL_EXPORTER_EXCLUDES(targets_mutex_);
+  // What is to be said of targets that came or went, by their names.
+  using Remarks = std::map<std::string, std::string>;
+  [[nodiscard]] Result<Remarks> apply(const settings::Settings& settings) WAL_EXPORTER_EXCLUDES(targets_mutex_);
   // Not there: an error of kind not_found that names those that are.
   [[nodiscard]] Result<std::shared_ptr<Target>> find(const std::string& name) const
       WAL_EXPORTER_EXCLUDES(targets_mutex_);
@@ -88,13 +87,15 @@ class Exporter final : public view::Commands {
   const std::string control_token_;
   const Machinery machinery_;
 
-  Mutex reload_mutex_;  // guards one reload at a time and none beside the end, and whether there are logins
+  Mutex reload_mutex_;  // guards one reload at a time and none beside the end, and what is in use
   bool ending_ WAL_EXPORTER_GUARDED_BY(reload_mutex_) = false;
-  bool has_users_ WAL_EXPORTER_GUARDED_BY(reload_mutex_) = false;
+  settings::Said said_ WAL_EXPORTER_GUARDED_BY(reload_mutex_);
+  web::Users users_ WAL_EXPORTER_GUARDED_BY(reload_mutex_);
   Mutex status_mutex_;  // guards what the last reload said
   bool reload_successful_ WAL_EXPORTER_GUARDED_BY(status_mutex_) = true;
   Time reload_success_ WAL_EXPORTER_GUARDED_BY(status_mutex_){};
   std::string reload_error_ WAL_EXPORTER_GUARDED_BY(status_mutex_);
+  view::ReloadAnswer reload_answer_ WAL_EXPORTER_GUARDED_BY(status_mutex_);
 
   mutable Mutex targets_mutex_;  // guards the list of targets
   std::vector<std::shared_ptr<Target>> targets_ WAL_EXPORTER_GUARDED_BY(targets_mutex_);

@@ -43,7 +43,8 @@ std::vector<events::HookConfig> hook_configs(const settings::Settings& settings)
   return out;
 }
 
-Result<void> check_hooks(const settings::Settings& settings) {
+std::vector<std::string> check_hooks(const settings::Settings& settings) {
+  std::vector<std::string> out;
   for (const settings::Hook& hook : settings.hooks) {
     const auto parsed = events::check_template(hook.config);
     const auto checked = parsed ? events::check_hook(hook.config) : parsed;
@@ -54,9 +55,9 @@ Result<void> check_hooks(const settings::Settings& settings) {
     if (error.kind == ErrorKind::permission || error.kind == ErrorKind::not_found) {
       text += "; write the secret into that file, readable by the exporter's user";
     }
-    return failure(error.kind, std::move(text));
+    out.push_back(std::move(text));
   }
-  return {};
+  return out;
 }
 
 events::HookServices hook_services(std::shared_ptr<Clock> clock, Log log, std::shared_ptr<events::Bus> bus,

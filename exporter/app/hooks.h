@@ -16,9 +16,9 @@ namespace wal_exporter::app {
 
 [[nodiscard]] std::vector<events::HookConfig> hook_configs(const settings::Settings& settings);
 
-// Every template, and every file that a hook names: the error says where in the
-// settings it is named. Reads files, so only for whoever will use the hooks.
-[[nodiscard]] Result<void> check_hooks(const settings::Settings& settings);
+// Every template, and every file that a hook names: a line for each hook that can't work,
+// which says where in the settings. Reads files, so only for whoever will use the hooks.
+[[nodiscard]] std::vector<std::string> check_hooks(const settings::Settings& settings);
 
 // The audit is the queue; what hooks keep has no target.
 [[nodiscard]] events::HookServices hook_services(std::shared_ptr<Clock> clock, Log log,

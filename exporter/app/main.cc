@@ -9,9 +9,9 @@
 #include <optional>
 #include <thread>
 
+#include "app/check.h"
 #include "app/exporter.h"
 #include "app/flags.h"
-#include "app/hooks.h"
 #include "app/once.h"
 #include "app/prepare.h"
 #include "base/text.h"
@@ -102,7 +102,7 @@ int serve(const Flags& flags, const settings::Settings& settings, const std::sha
   const sigset_t signals = block_signals();
   auto started = Exporter::start(flags, settings, settings::process_environment(), clock, log);
   if (!started) {
-    log->error("{}", started.error().message);
+    log_each(log, spdlog::level::err, lines_of(started.error().message));
     return kExitFailure;
   }
   Exporter& exporter = **started;
@@ -163,26 +163,23 @@ int run(const std::vector<std::string>& arguments) {
   auto settings = settings::load(flags->sources, environment);
   if (settings) settings = with_target_alone(*std::move(settings), flags->target);
   if (!settings) {
-    (*log)->error("{}", settings.error().message);
+    log_each(*log, spdlog::level::err, lines_of(settings.error().message));
     return failure;
   }
   const auto clock = std::make_shared<SystemClock>();
+  if (flags->mode == Mode::config_check || flags->mode == Mode::serve) {
+    log_each(*log, spdlog::level::info, settings->from_environment);
+  }
   switch (flags->mode) {
     case Mode::config_check: {
-      const auto users = load_users(*flags, *settings);
-      if (!users) {
-        (*log)->error("{}", users.error().message);
-        return kExitFailure;
-      }
-      if (const auto hooks = check_hooks(*settings); !hooks) {
-        (*log)->error("{}", hooks.error().message);
-        return kExitFailure;
-      }
+      Checked checked = check(*flags, *settings, clock);
+      std::vector<std::string>& mistakes = checked.mistakes;
+      mistakes.insert(mistakes.end(), checked.tokens.begin(), checked.tokens.end());
       const auto address = web::listening_ports(flags->listen_address);
-      if (!address) {
-        (*log)->error("{}", address.error().message);
-        return kExitFailure;
-      }
+      if (!address) mistakes.push_back(address.error().message);
+      log_each(*log, spdlog::level::warn, checked.warnings);
+      log_each(*log, spdlog::level::err, mistakes);
+      if (!mistakes.empty()) return kExitFailure;
       std::cout << (flags->sources.config_file.empty() ? std::string("command line")
                                                        : escape_control(flags->sources.config_file))
                 << " is valid: " << count_of(settings->targets.size(), "target") << ", "

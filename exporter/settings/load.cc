@@ -1,10 +1,12 @@
 #include "settings/load.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <system_error>
+#include <utility>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -19,6 +21,9 @@ namespace {
 
 constexpr std::size_t kLargestFile = kMiB;
 constexpr std::size_t kMostTargets = 1000;
+constexpr const char* kFilesVariable = "WAL_MAX_FILES";
+constexpr const char* kSizeVariable = "WAL_MAX_SIZE_GB";
+constexpr const char* kCooldownVariable = "WAL_CHECKPOINT_COOLDOWN_MS";
 constexpr std::string_view kOnlyTargetName = "influxdb";
 constexpr std::string_view kLeast = "a minimal file is: targets: [{wal: {directory: /var/lib/influxdb/wal}}]";
 
@@ -28,41 +33,87 @@ std::optional<std::string> variable(const Environment& environment, const std::s
   return value && !value->empty() ? value : std::nullopt;
 }
 
-tl::unexpected<Error> bad_variable(const std::string& name, const std::string& value, const std::string& form) {
-  return failure(ErrorKind::invalid,
-                 "environment variable " + name + ": " + shown(value) + " is not usable; write " + form);
-}
-
-Result<Defaults> read_defaults(const Environment& environment) {
+// Adds to `mistakes` what can't be used.
+Defaults read_defaults(const Environment& environment, std::vector<std::string>& mistakes) {
   Defaults out;
-  const std::string files_name = "WAL_MAX_FILES";
-  if (const auto value = variable(environment, files_name)) {
+  const auto refuse = [&](const std::string& name, const std::string& value, const std::string& form) {
+    mistakes.push_back("environment variable " + name + ": " + shown(value) + " is not usable; write " + form);
+  };
+  if (const auto value = variable(environment, kFilesVariable)) {
     const auto number = whole_number(*value);
-    if (!number || *number < kFilesRange.least || *number > kFilesRange.most) {
-      return bad_variable(files_name, *value, "a whole number from 1 to 1000000000");
+    if (number && *number >= kFilesRange.least && *number <= kFilesRange.most) {
+      out.max_files = number;
+    } else {
+      refuse(kFilesVariable, *value, "a whole number from 1 to 1000000000");
     }
-    out.max_files = number;
   }
-  const std::string size_name = "WAL_MAX_SIZE_GB";
-  if (const auto value = variable(environment, size_name)) {
+  if (const auto value = variable(environment, kSizeVariable)) {
     const auto number = decimal_number(*value);
     const double bytes = number.value_or(0) * static_cast<double>(kGiB);
-    if (!number || bytes < 1 || bytes > static_cast<double>(kSizeRange.most)) {
-      return bad_variable(size_name, *value, "a number of GiB above 0 and up to 1048576, such as 1 or 0.5");
+    if (number && bytes >= 1 && bytes <= static_cast<double>(kSizeRange.most)) {
+      out.max_size = static_cast<std::uint64_t>(std::llround(bytes));
+    } else {
+      refuse(kSizeVariable, *value, "a number of GiB above 0 and up to 1048576, such as 1 or 0.5");
     }
-    out.max_size = static_cast<std::uint64_t>(std::llround(bytes));
   }
-  const std::string cooldown_name = "WAL_CHECKPOINT_COOLDOWN_MS";
-  if (const auto value = variable(environment, cooldown_name)) {
+  if (const auto value = variable(environment, kCooldownVariable)) {
     const auto number = whole_number(*value);
     constexpr auto most = std::chrono::duration_cast<std::chrono::milliseconds>(kLongestDuration).count();
-    if (!number || *number > static_cast<std::uint64_t>(most)) {
-      return bad_variable(cooldown_name, *value,
-                          "a whole number of milliseconds from 0 to " + std::to_string(most) + ", such as 300000");
+    if (number && *number <= static_cast<std::uint64_t>(most)) {
+      out.cooldown = std::chrono::milliseconds(*number);
+    } else {
+      refuse(kCooldownVariable, *value,
+             "a whole number of milliseconds from 0 to " + std::to_string(most) + ", such as 300000");
     }
-    out.cooldown = std::chrono::milliseconds(*number);
   }
   return out;
+}
+
+// Whose targets have no key of their own. `lacking` gets the names.
+using Lacking = std::map<std::string, std::vector<std::string>>;
+
+bool has_key(const YamlNode& target, std::string_view group, std::string_view key) {
+  const auto find = [](const YamlNode& node, std::string_view wanted) -> const YamlNode* {
+    for (const YamlEntry& entry : node.entries) {
+      if (entry.key == wanted) return entry.value;
+    }
+    return nullptr;
+  };
+  const YamlNode* found = find(target, group);
+  return found != nullptr && find(*found, key) != nullptr;
+}
+
+// What each variable that is set does.
+std::vector<std::string> effects(const Defaults& defaults, const Lacking& lacking) {
+  constexpr std::size_t kShown = 10;
+  std::vector<std::string> out;
+  const auto add = [&](const char* name, const std::string& key, const std::string& value) {
+    const auto found = lacking.find(key);
+    std::string line = std::string("environment variable ") + name + ": ";
+    if (found == lacking.end()) {
+      out.push_back(line + "no effect; every target has " + key + " of its own");
+      return;
+    }
+    const std::vector<std::string>& names = found->second;
+    const std::vector<std::string> first(names.begin(),
+                                         names.begin() + static_cast<std::ptrdiff_t>(std::min(kShown, names.size())));
+    line += key + " is " + value + " for " + (names.size() == 1 ? "target " : "targets ") + join(first, ", ");
+    if (names.size() > kShown) line += " and " + std::to_string(names.size() - kShown) + " more";
+    out.push_back(line);
+  };
+  if (defaults.max_files) add(kFilesVariable, "thresholds.max_files", std::to_string(*defaults.max_files));
+  if (defaults.max_size) add(kSizeVariable, "thresholds.max_size", format_bytes(*defaults.max_size));
+  if (defaults.cooldown) add(kCooldownVariable, "checkpoint.cooldown", format_duration(*defaults.cooldown));
+  return out;
+}
+
+void note_lacking(const YamlNode* target, const std::string& name, Lacking& lacking) {
+  for (const auto& [group, key] : {std::pair("thresholds", "max_files"), std::pair("thresholds", "max_size"),
+                                   std::pair("checkpoint", "cooldown")}) {
+    if (target == nullptr || !has_key(*target, group, key)) {
+      lacking[std::string(group) + "." + key].push_back(escape_control(name));
+    }
+  }
 }
 
 // The command line's own values, checked as those of the file are.
@@ -126,19 +177,24 @@ Settings read_tree(Reader& reader, const YamlNode& root, const Defaults& default
   std::uint64_t history_limit = out.history_limit;
   top.count("history_limit", history_limit, {1, 10'000'000});
   out.history_limit = history_limit;
+  read_path(top.section("alerts"), "token_file", folder, out.alerts_token_file);
 
   std::map<std::string, int> seen;
+  Lacking lacking;
   std::vector<std::string> names;
   for (const YamlNode* item : targets) {
     const Section section(reader, item, "target", item->line);
     std::string name;
+    reader.begin({}, item->line);
     read_name(section, targets.size() == 1, seen, name);
+    reader.set_name("target " + escape_control(name));
+    note_lacking(item, name, lacking);
     names.push_back(name);
     out.targets.push_back(read_target(section, defaults, overrides, folder));
     out.targets.back().name = std::move(name);
   }
   if (!targets.empty()) out.hooks = read_hooks(top, names, folder);
-  read_path(top.section("alerts"), "token_file", folder, out.alerts_token_file);
+  out.from_environment = effects(defaults, lacking);
   return out;
 }
 
@@ -148,24 +204,26 @@ Result<Settings> parse_with(const std::string& yaml, const std::string& name, co
   if (yaml.size() > kLargestFile) {
     return failure(ErrorKind::invalid, shown_name + ":1: larger than 1 MiB; settings are never that large");
   }
-  const auto defaults = read_defaults(environment);
-  if (!defaults) return tl::unexpected(defaults.error());
+  std::vector<std::string> mistakes;
+  const Defaults defaults = read_defaults(environment, mistakes);
+  const auto refused = [&] { return failure(ErrorKind::invalid, join(mistakes, "\n")); };
   const auto tree = parse_yaml(yaml, name);
-  if (!tree) return tl::unexpected(tree.error());
-  if (tree->root().kind == YamlNode::Kind::null) {
-    return failure(ErrorKind::invalid, shown_name + ":1: no settings in it; " + std::string(kLeast));
+  if (!tree || tree->root().kind == YamlNode::Kind::null) {
+    mistakes.push_back(tree ? shown_name + ":1: no settings in it; " + std::string(kLeast) : tree.error().message);
+    return refused();
   }
   Reader reader(name, environment);
-  auto settings = read_tree(reader, tree->root(), *defaults, overrides, folder);
+  auto settings = read_tree(reader, tree->root(), defaults, overrides, folder);
   const std::size_t count = settings.targets.size();
   if (count > 1 && !(overrides.wal_directory.empty() && overrides.influxdb_url.empty())) {
-    return failure(ErrorKind::invalid,
-                   std::string(overrides.wal_directory.empty() ? "--influxdb.url" : "--wal.directory") +
+    mistakes.push_back(std::string(overrides.wal_directory.empty() ? "--influxdb.url" : "--wal.directory") +
                        " is for a single target, but " + shown_name + " has " + std::to_string(count) +
                        "; leave it out and set it in the file, for each target");
   }
   reader.done(known_keys);
-  if (!reader.good()) return tl::unexpected(reader.error());
+  if (!reader.good()) mistakes.push_back(reader.problems());
+  if (!mistakes.empty()) return refused();
+  settings.said = reader.take_said();
   return settings;
 }
 
@@ -210,10 +268,14 @@ Result<Settings> load(const Sources& sources, const Environment& environment) {
     return failure(ErrorKind::invalid,
                    "nothing to watch: give --config.file=FILE, or --wal.directory=DIR for a single target");
   }
-  const auto defaults = read_defaults(environment);
-  if (!defaults) return tl::unexpected(defaults.error());
+  std::vector<std::string> mistakes;
+  const Defaults defaults = read_defaults(environment, mistakes);
+  if (!mistakes.empty()) return failure(ErrorKind::invalid, join(mistakes, "\n"));
   Settings out;
-  Target target = default_target(*defaults);
+  Lacking lacking;
+  note_lacking(nullptr, std::string(kOnlyTargetName), lacking);
+  out.from_environment = effects(defaults, lacking);
+  Target target = default_target(defaults);
   target.name = kOnlyTargetName;
   target.wal.directory = overrides->wal_directory;
   target.influxdb.url = overrides->influxdb_url;

@@ -33,7 +33,7 @@ struct Sources {
 // and WAL_CHECKPOINT_COOLDOWN_MS are the defaults of targets whose file has no
 // such key, also without a file; set but empty is not set. A relative token_file
 // begins at the folder of the settings file, a relative wal_directory at the
-// working directory.
+// working directory. An error holds every mistake, one a line.
 [[nodiscard]] Result<Settings> load(const Sources& sources, const Environment& environment);
 
 // The same from a text; `name` stands for the file in messages.

@@ -263,7 +263,9 @@ std::vector<Hook> read_hooks(const Section& top, const std::vector<std::string>&
   for (const YamlNode* item : list->items) {
     const Section section(top.reader(), item, "hooks", item->line);
     Hook hook;
+    top.reader().begin({}, item->line);
     read_name(section, out, lines, hook.config.name);
+    top.reader().set_name("hook " + hook.config.name);
     read_hook(section, targets, folder, hook.config);
     hook.place = top.reader().place(section.line("name"));
     hook.template_place = top.reader().place(section.line("template"));

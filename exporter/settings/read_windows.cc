@@ -123,6 +123,7 @@ void read_windows(const Section& section, std::string_view key, std::vector<Wind
   if (list->kind != YamlNode::Kind::list || list->items.size() > kMostWindows) {
     return complain(section, key, "it is not a list of at most 100 windows; write each like - " + std::string(kForms));
   }
+  section.say_whole(key);
   for (const YamlNode* item : list->items) {
     const Section entry(section.reader(), item, "window", item->line);
     Window window;

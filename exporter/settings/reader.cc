@@ -80,7 +80,10 @@ std::optional<double> decimal_number(std::string_view text) {
 }
 
 Reader::Reader(const std::string& file, const Environment& environment)
-    : file_(escape_control(file)), environment_(environment) {}
+    : file_(escape_control(file)), environment_(environment) {
+  said_.file = file_;
+  begin("", 1);
+}
 
 void Reader::problem(int line, std::string text) {
   problems_.push_back(Problem{line, std::move(text)});
@@ -90,23 +93,18 @@ void Reader::missing(int line, std::string text) {
   missing_.push_back(Problem{line, std::move(text)});
 }
 
-Error Reader::error() const {
-  if (good()) return Error{ErrorKind::invalid, file_ + ": nothing is wrong"};
+std::string Reader::problems() const {
+  constexpr std::size_t kShown = 100;
+  std::vector<Problem> all = problems_;
+  const auto missing = all.insert(all.end(), missing_.begin(), missing_.end());
   const auto by_line = [](const Problem& a, const Problem& b) { return a.line < b.line; };
-  std::vector<Problem> all = problems_.empty() ? missing_ : problems_;
-  std::stable_sort(all.begin(), all.end(), by_line);
-  std::string text = file_ + ":" + std::to_string(all.front().line) + ": " + all.front().text;
-  all.erase(all.begin());
-  if (!problems_.empty()) all.insert(all.end(), missing_.begin(), missing_.end());
-  if (all.empty()) return Error{ErrorKind::invalid, std::move(text)};
-
-  constexpr std::size_t kShown = 5;
-  std::stable_sort(all.begin(), all.end(), by_line);
+  std::stable_sort(all.begin(), missing, by_line);
+  std::stable_sort(missing, all.end(), by_line);
   std::vector<std::string> lines;
-  for (std::size_t i = 0; i < std::min(all.size(), kShown); ++i) lines.push_back(std::to_string(all[i].line));
-  text += " (and " + std::to_string(all.size()) + " more: " + (all.size() == 1 ? "line " : "lines ") +
-          join(lines, ", ") + (all.size() > kShown ? ", ..." : "") + ")";
-  return Error{ErrorKind::invalid, std::move(text)};
+  for (std::size_t i = 0; i < std::min(all.size(), kShown); ++i)
+    lines.push_back(place(all[i].line) + ": " + all[i].text);
+  if (all.size() > kShown) lines.push_back(file_ + ": and " + count_of(all.size() - kShown, "more mistake"));
+  return join(lines, "\n");
 }
 
 std::optional<std::string> Reader::text(const YamlNode& node, std::string_view path, std::string_view expected) {
@@ -129,6 +127,23 @@ std::optional<std::string> Reader::text(const YamlNode& node, std::string_view p
     return std::nullopt;
   }
   return *std::move(value);
+}
+
+std::string Reader::flow(const YamlNode& node) const {
+  std::vector<std::string> parts;
+  switch (node.kind) {
+    case YamlNode::Kind::null:
+      return "none";
+    case YamlNode::Kind::scalar:
+      return substitute(node.text, environment_).value_or(node.text);
+    case YamlNode::Kind::list:
+      for (const YamlNode* item : node.items) parts.push_back(flow(*item));
+      return "[" + join(parts, ", ") + "]";
+    case YamlNode::Kind::map:
+      for (const YamlEntry& entry : node.entries) parts.push_back(entry.key + ": " + flow(*entry.value));
+      return "{" + join(parts, ", ") + "}";
+  }
+  return {};
 }
 
 Keys Reader::asked() const {
@@ -200,6 +215,22 @@ Section Section::section(std::string_view key) const {
   return Section(reader_, find(key), path(key), line(key));
 }
 
+void Section::say(std::string_view key, std::string text, std::string meaning, std::string usual, bool secret) const {
+  // A window is said whole, by the list that holds it.
+  if (entry(key) == nullptr || meaning == usual || group_.section == "window") return;
+  const bool of_a_hook = group_.section.starts_with("hooks");
+  std::string name = of_a_hook ? path(key).substr(std::string_view("hooks.").size()) : path(key);
+  reader_.say({std::move(name), std::move(text), std::move(meaning), std::move(usual), line(key),
+               secret || key.ends_with("_file")});
+}
+
+void Section::say_whole(std::string_view key, bool secret) const {
+  const YamlNode* node = find(key);
+  if (node == nullptr) return;
+  const std::string text = reader_.flow(*node);
+  say(key, text, text, "not set", secret);
+}
+
 void Section::problem(std::string_view key, const std::string& text) const {
   const YamlEntry* found = entry(key);
   reader_.problem(found == nullptr ? group_.line : found->value->line, path(key) + ": " + text);
@@ -214,7 +245,10 @@ std::optional<std::string> Section::raw(std::string_view key, std::string_view e
 bool Section::text(std::string_view key, std::string& out) const {
   auto value = raw(key, "one text");
   if (!value) return false;
+  const std::string usual = out.empty() ? "not set" : out;
   out = *std::move(value);
+  say(key, out, out.empty() ? "not set" : out, usual,
+      /*secret=*/key == "body" || key == "template" || (key == "path" && out.find('?') != std::string::npos));
   return true;
 }
 
@@ -234,22 +268,31 @@ void Section::set_duration(std::string_view key, const std::string& text, Durati
 }
 
 void Section::duration(std::string_view key, Duration& out, Range<Duration> range) const {
-  if (const auto value = raw(key, kDurationForm)) set_duration(key, *value, out, range);
+  const auto value = raw(key, kDurationForm);
+  if (!value) return;
+  const Duration usual = out;
+  set_duration(key, *value, out, range);
+  say(key, *value, duration_text(out), duration_text(usual));
 }
 
 void Section::duration_or(std::string_view word, std::string_view key, std::optional<Duration>& out,
                           std::initializer_list<std::string_view> also) const {
   const auto value = raw(key, std::string(word) + " or " + std::string(kDurationForm));
   if (!value) return;
+  const auto name_of = [&](const std::optional<Duration>& given) {
+    return given ? duration_text(*given) : std::string(word);
+  };
+  const std::string usual = name_of(out);
   if (*value == word || std::find(also.begin(), also.end(), *value) != also.end()) {
     out = std::nullopt;
-    return;
+    return say(key, *value, name_of(out), usual);
   }
   const auto parsed = parse_duration(*value);
   if (!parsed) return problem(key, escape_control(parsed.error().message) + "; or " + std::string(word));
   Duration duration{};
   set_duration(key, *value, duration, kAnyDuration);
   if (*parsed >= kAnyDuration.least && *parsed <= kAnyDuration.most) out = duration;
+  say(key, *value, name_of(out), usual);
 }
 
 void Section::bytes(std::string_view key, std::uint64_t& out, Range<std::uint64_t> range) const {
@@ -261,6 +304,7 @@ void Section::bytes(std::string_view key, std::uint64_t& out, Range<std::uint64_
     return problem(key, shown(*text) + " is out of range; write a size from " + format_bytes(range.least) + " to " +
                             format_bytes(range.most));
   }
+  say(key, *text, std::to_string(*value), *value == out ? std::to_string(out) : format_bytes(out));
   out = *value;
 }
 
@@ -275,21 +319,27 @@ void Section::set_count(std::string_view key, const std::string& text, std::uint
 }
 
 void Section::count(std::string_view key, std::uint64_t& out, Range<std::uint64_t> range) const {
-  if (const auto value = raw(key, count_form(range, ""))) set_count(key, *value, out, range, "");
+  const auto value = raw(key, count_form(range, ""));
+  if (!value) return;
+  const std::string usual = std::to_string(out);
+  set_count(key, *value, out, range, "");
+  say(key, *value, std::to_string(out), usual);
 }
 
 void Section::count_or(std::string_view word, std::string_view key, std::optional<std::uint64_t>& out,
                        Range<std::uint64_t> range) const {
   const auto value = raw(key, count_form(range, word));
   if (!value) return;
+  const std::string usual = out ? std::to_string(*out) : std::string(word);
   if (*value == word) {
     out = std::nullopt;
-    return;
+    return say(key, *value, *value, usual);
   }
   // An impossible number stays where set_count found a problem.
   std::uint64_t number = std::numeric_limits<std::uint64_t>::max();
   set_count(key, *value, number, range, word);
   if (number <= range.most) out = number;
+  say(key, *value, std::to_string(number), usual);
 }
 
 void Section::factor(std::string_view key, double& out, Range<double> range) const {
@@ -301,6 +351,7 @@ void Section::factor(std::string_view key, double& out, Range<double> range) con
   if (*value < range.least || *value > range.most) {
     return problem(key, shown(*text) + " is out of range; write " + form);
   }
+  say(key, *text, number_text(*value), number_text(out));
   out = *value;
 }
 
@@ -321,6 +372,8 @@ std::vector<Word> Section::words(std::string_view key, const ListForm& form) con
     auto text = reader_.text(*item, path(key), form.item.empty() ? form.form : form.item);
     if (text) out.push_back({*std::move(text), item->line});
   }
+  // Secrets do not belong there, and are there all the same.
+  say_whole(key, /*secret=*/key == "arguments" || key == "url");
   return out;
 }
 
@@ -344,6 +397,7 @@ std::map<std::string, std::string> Section::pairs(std::string_view key, const Ma
       out.emplace(pair.key, *std::move(value));
     }
   }
+  say_whole(key, /*secret=*/true);
   return out;
 }
 

@@ -20,6 +20,7 @@
 #include "base/yaml.h"
 #include "settings/keys.h"
 #include "settings/load.h"
+#include "settings/said.h"
 
 namespace wal_exporter::settings {
 
@@ -42,12 +43,21 @@ class Reader {
   // "file:line"
   [[nodiscard]] std::string place(int line) const { return file_ + ":" + std::to_string(line); }
   [[nodiscard]] bool good() const { return problems_.empty() && missing_.empty(); }
-  // The problem nearest to the top of the file, and the lines of the others.
-  [[nodiscard]] Error error() const;
+  // Every problem, one a line, in the order of the file; what is missing after them.
+  [[nodiscard]] std::string problems() const;
+
+  // What is read from here on is said of `name` (said.h), which begins on `line`.
+  void begin(std::string name, int line) { said_.groups.push_back({std::move(name), line, {}}); }
+  void set_name(std::string name) { said_.groups.back().name = std::move(name); }
+  void say(SaidValue value) { said_.groups.back().values.push_back(std::move(value)); }
+  [[nodiscard]] Said take_said() { return std::move(said_); }
 
   // The text of a scalar with its variables filled in. nullopt: a problem was
   // added; `expected` says what would be right.
   [[nodiscard]] std::optional<std::string> text(const YamlNode& node, std::string_view path, std::string_view expected);
+
+  // A value on one line, with its variables filled in.
+  [[nodiscard]] std::string flow(const YamlNode& node) const;
 
   // What was asked for by now.
   [[nodiscard]] Keys asked() const;
@@ -70,6 +80,7 @@ class Reader {
   const Environment& environment_;
   std::vector<Problem> problems_;
   std::vector<Problem> missing_;
+  Said said_;
   std::deque<Group> groups_;  // never moved: sections point to theirs
 };
 
@@ -158,12 +169,25 @@ class Section {
     for (const auto& [word, value] : hidden) hidden_words.push_back(word);
     const std::optional<std::string> found = one_of(key, words, hidden_words);
     if (!found) return;
+    const auto name_of = [&](const E& value) {
+      for (const auto& [word, known] : choices) {
+        if (known == value) return std::string(word);
+      }
+      return std::string("not set");
+    };
+    const std::string usual = name_of(out);
     for (const auto& set : {choices, hidden}) {
       for (const auto& [word, value] : set) {
         if (word == *found) out = value;
       }
     }
+    say(key, *found, name_of(out), usual);
   }
+
+  // That the key says `text`, which means `meaning`; `usual`: what holds without it.
+  void say(std::string_view key, std::string text, std::string meaning, std::string usual, bool secret = false) const;
+  // Of a list or a group, whole, as it is written.
+  void say_whole(std::string_view key, bool secret = false) const;
 
   [[nodiscard]] Reader& reader() const { return reader_; }
 

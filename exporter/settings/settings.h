@@ -13,6 +13,7 @@
 #include "events/hook.h"
 #include "influxdb/options.h"
 #include "policy/rules.h"
+#include "settings/said.h"
 #include "wal/options.h"
 
 namespace wal_exporter::settings {
@@ -51,6 +52,9 @@ struct Settings {
   std::vector<Target> targets;         // at least one, names unique
   std::size_t history_limit = 10'000;  // audit rows kept per target
   std::vector<Hook> hooks;             // names unique
+  Said said;                           // its groups: the top, the targets, the hooks; none without a file
+  // Of the older environment variables: what each sets, and of which targets.
+  std::vector<std::string> from_environment;
 };
 
 }  // namespace wal_exporter::settings

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/text.h"
 #include "base/time.h"
 #include "events/event.h"
 #include "influxdb/rewrite_plan.h"
@@ -114,6 +115,16 @@ struct CheckpointPlan {
   std::vector<policy::Blocked> blockers;
 };
 
+struct ReloadAnswer {
+  std::vector<std::string> changes;   // a line each; empty: nothing changed
+  std::vector<std::string> warnings;  // about the settings that are in use now
+
+  // "nothing changed" or "2 changes".
+  [[nodiscard]] std::string summary() const {
+    return changes.empty() ? "nothing changed" : count_of(changes.size(), "change");
+  }
+};
+
 struct HistoryPage {
   std::vector<state::AuditEntry> entries;   // newest first
   std::optional<std::int64_t> next_before;  // for the next page; nullopt: this was the last
@@ -143,8 +154,9 @@ class Commands {
   [[nodiscard]] virtual Result<AlertAnswer> alert(const AlertCommand& command) = 0;
   // Survives a restart of the exporter; an error if that can't be made sure.
   [[nodiscard]] virtual Result<PauseAnswer> pause(const PauseCommand& command) = 0;
-  // All or nothing; an error leaves everything as it was.
-  [[nodiscard]] virtual Result<void> reload() = 0;
+  // All or nothing; an error leaves everything as it was, and holds a mistake a line. Its kind:
+  // invalid, the settings; conflict, not now.
+  [[nodiscard]] virtual Result<ReloadAnswer> reload() = 0;
 
   // As history(), of events alone, of all targets or one.
   [[nodiscard]] virtual Result<EventPage> events(const EventFilter& filter, std::optional<std::int64_t> before,

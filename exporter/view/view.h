@@ -199,7 +199,9 @@ struct View {
   std::vector<std::string> not_ready;                      // what readiness still waits for, named; empty: ready
   bool last_reload_successful = true;
   Time last_reload_success{};
-  std::string last_reload_error;
+  std::string last_reload_error;                 // one mistake a line
+  std::vector<std::string> last_reload_changes;  // by the last one that was taken
+  std::vector<std::string> settings_warnings;    // about the settings in use
 };
 
 // Holds the current View; readers get it without waiting for whoever makes one.

@@ -1,5 +1,6 @@
 // The routes about the process: metrics, whether it is up and ready, reload, status.
 #include <array>
+#include <sstream>
 
 #include "base/text.h"
 #include "web/action.h"
@@ -27,15 +28,43 @@ Response get_ready(const Context& context, const Call&) {
                         {{"waiting_for", std::move(waiting)}});
 }
 
+Json json_lines(const std::vector<std::string>& lines) {
+  Json out = Json::array();
+  for (const std::string& line : lines) out.push_back(to_valid_utf8(line));
+  return out;
+}
+
+// Of a text with a line for each.
+Json json_lines(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(std::move(line));
+  return json_lines(lines);
+}
+
 Response post_reload(const Context& context, const Call& call) {
   const auto done = context.ask(&view::Commands::reload);
   if (!done) {
-    const int status = done.error().kind == ErrorKind::conflict ? 409 : 500;  // 409: try again later; 500: fix the file
-    return refuse(context, call.request, status,
-                  "the settings were not reloaded, the old ones stay: " + done.error().message, {});
+    const Error& error = done.error();
+    // 409: try again later; 500: the exporter could not; 400: fix the file.
+    if (error.kind == ErrorKind::cancelled) return refuse(context, call.request, error);
+    if (error.kind == ErrorKind::conflict || error.kind == ErrorKind::internal) {
+      return refuse(context, call.request, error.kind == ErrorKind::conflict ? 409 : 500, error.message, {});
+    }
+    Json mistakes = json_lines(error.message);
+    // Each reason once: a code for scripts, and a line for each mistake.
+    const std::string what = count_of(mistakes.size(), "mistake");
+    return json_response(400, {{"success", false},
+                               {"timestamp", format_time(context.clock.now())},
+                               {"message", "reload refused, previous settings stay in use: " + what},
+                               {"error", "invalid_settings"},
+                               {"mistakes", std::move(mistakes)}});
   }
-  return json_response(
-      200, {{"success", true}, {"timestamp", format_time(context.clock.now())}, {"message", "settings reloaded"}});
+  return json_response(200, {{"success", true},
+                             {"timestamp", format_time(context.clock.now())},
+                             {"message", "settings reloaded: " + done->summary()},
+                             {"changes", json_lines(done->changes)},
+                             {"warnings", json_lines(done->warnings)}});
 }
 
 Response get_status(const Context& context, const Call&) {
@@ -52,7 +81,9 @@ Response get_status(const Context& context, const Call&) {
   body["waiting_for"] = std::move(waiting);
   body["reload"] = {{"successful", reloaded},
                     {"last_success", format_time(view->last_reload_success)},
-                    {"error", reloaded ? Json(nullptr) : Json(to_valid_utf8(view->last_reload_error))}};
+                    {"error", reloaded ? Json(nullptr) : Json(to_valid_utf8(view->last_reload_error))},
+                    {"changes", json_lines(view->last_reload_changes)},
+                    {"warnings", json_lines(view->settings_warnings)}};
   return json_response(200, body);
 }
 

@@ -166,6 +166,23 @@ Result<Users> Users::parse(const std::string& yaml, const std::string& name) {
   return users;
 }
 
+std::vector<std::string> Users::changes_to(const Users& after) const {
+  std::vector<std::string> out;
+  const auto login = [](const std::string& name) { return "login " + escape_control(name) + ": "; };
+  for (const auto& [name, hash] : hashes_) {
+    const auto now = after.hashes_.find(name);
+    if (now == after.hashes_.end()) out.push_back(login(name) + "removed");
+    if (now != after.hashes_.end() && now->second != hash) out.push_back(login(name) + "password changed");
+  }
+  for (const auto& [name, hash] : after.hashes_) {
+    if (!hashes_.contains(name)) out.push_back(login(name) + "added");
+  }
+  if (takes_alerts() && after.takes_alerts() && alerts_token_ != after.alerts_token_) {
+    out.emplace_back("alerts.token_file: another token");
+  }
+  return out;
+}
+
 bool Users::check(const std::string& name, const std::string& password) const {
   if (!configured()) return false;
   const auto found = hashes_.find(name);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/result.h"
 
@@ -24,6 +25,9 @@ class Users {
   [[nodiscard]] static Result<Users> load(const std::string& file);
   // The same from a text; `name` stands for the file in messages.
   [[nodiscard]] static Result<Users> parse(const std::string& yaml, const std::string& name);
+
+  // What is another in `after`, a line each: names alone, never a hash or a token.
+  [[nodiscard]] std::vector<std::string> changes_to(const Users& after) const;
 
   [[nodiscard]] bool configured() const { return !hashes_.empty(); }
   // Takes as long for an unknown name as for a wrong password. Successful logins are remembered

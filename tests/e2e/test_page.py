@@ -256,7 +256,7 @@ class Page(NodeCase):
         exporter = self.start()
         self.open(exporter)
         exporter.configure("targets: 7\n")
-        self.assertEqual(exporter.post("/-/reload").status, 500)
+        self.assertEqual(exporter.post("/-/reload").status, 400)
         self.wait_text("#notices", "The last reload of the settings failed")
         self.clean(exporter)
 
@@ -276,6 +276,10 @@ class Page(NodeCase):
         self.browser.take_logs()
         self.assertEqual([line for line in self.browser.console if "401" not in line], [])
 
+    def copy_of(self, wal, name):
+        """A WAL of its own with the same files: two targets on one are refused."""
+        return shutil.copytree(wal, os.path.join(self.folder, "copies", name), copy_function=os.link)
+
     def several(self, count):
         """Settings of `count` targets: hostile names, one critical, one that never answered, the rest alike."""
         self.server = self.influxd(databases=("plant",), grow=2 * MIB)
@@ -283,6 +287,8 @@ class Page(NodeCase):
         targets = [target(self.server, f"line {number:03}", **watched) for number in range(count - 4)]
         for name, sections in ((SCRIPT, {"thresholds": {"max_size": "1MiB"}}), (ARABIC, {}), (LONG, {})):
             targets.append(target(self.server, name, **{**watched, **sections}))
+        for index, one in enumerate(targets):
+            one["wal"] = {"directory": self.copy_of(self.server.wal, str(index))}
         never = target(self.server, "never answered", **watched)
         never["wal"] = {"directory": os.path.join(self.folder, "nowhere")}
         never["influxdb"]["url"] = "http://127.0.0.1:9"
@@ -500,7 +506,8 @@ class Page(NodeCase):
 
     def test_a_target_that_goes_is_named_and_nothing_is_done_to_another(self):
         self.server = self.influxd(databases=("plant",), grow=2 * MIB)
-        office, plant = (target(self.server, name) for name in ("office", "plant"))
+        office, plant, site = (target(self.server, name, wal={"directory": self.copy_of(self.server.wal, name)})
+                               for name in ("office", "plant", "site"))
         exporter = self.exporter(settings(office, plant))
         browser = self.browser
 
@@ -533,7 +540,7 @@ class Page(NodeCase):
         self.until(lambda: not browser.text("#notices"), "the notice goes")
         self.assertEqual(shown(), ("office", "#target=office", True))
         # Another takes its place, and is chosen in the list.
-        reload(plant, target(self.server, "site"))
+        reload(plant, site)
         self.wait_text("#notices", "office")
         name = browser.text("#name")
         browser.one(f"#targets a[title={name}]").click()

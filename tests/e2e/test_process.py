@@ -155,6 +155,54 @@ class Once(Case):
         self.assertEqual(result.returncode, 1)
         self.assertIn(f"{self.config}:5", result.stderr + result.stdout)
 
+    def check(self, text, **environment):
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(text)
+        return run("--config.check", f"--config.file={self.config}", environment=environment)
+
+    def test_config_check_names_every_mistake_on_a_line_of_its_own(self):
+        web = os.path.join(self.folder, "web.yml")
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(f"targets:\n- wal: {{directory: {self.wal}}}\n  influxdb: {{url: 'http://h', token_file: nowhere}}\n"
+                       "hooks:\n- {name: a, type: slack, url_file: none1}\n- {name: b, type: slack, url_file: none2}\n"
+                       "alerts: {token_file: none3}\n")
+        result = run("--config.check", f"--config.file={self.config}", f"--web.config.file={web}")
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        lines = [line for line in result.stderr.splitlines() if " error " in line]
+        self.assertEqual(len(lines), 5, result.stderr)
+        for place, what in ((f"{self.config}:3: influxdb.token_file: ", "nowhere"), (f"{self.config}:5: hook a: ", "none1"),
+                            (f"{self.config}:6: hook b: ", "none2"), (f"{self.config}:7: alerts.token_file: ", "none3"),
+                            ("", web)):
+            self.assertTrue(any(place in line and what in line for line in lines), (place, what, lines))
+        self.assertEqual(self.check("targets:\n- {dry_run: x, wal: {directory: w}, sampling: 3}\n").stderr.count(" error "), 3)
+
+    def test_config_check_warns_of_what_has_no_effect_and_passes(self):
+        result = self.check(f"targets:\n- wal: {{directory: {self.wal}}}\n  checkpoint: {{cooldown: 15s, min_free_size: 1GiB}}\n",
+                            WAL_MAX_SIZE_GB="0.5")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn(f"{self.config}:3: checkpoint.cooldown: no effect below 1m", result.stderr)
+        self.assertIn(f"{self.config}:3: checkpoint.min_free_size: no effect, the data's directory is not known", result.stderr)
+        self.assertIn("WAL_MAX_SIZE_GB: thresholds.max_size is 512.0 MiB for target influxdb", result.stderr)
+        os.mkdir(os.path.join(self.folder, "data"))
+        self.assertNotIn("min_free_size", self.check(
+            f"targets:\n- wal: {{directory: {self.wal}}}\n  checkpoint: {{min_free_size: 1GiB}}\n").stderr)
+
+    def test_two_targets_on_one_directory_are_refused_by_whatever_name(self):
+        def two(second):
+            return self.check(f"targets:\n- {{name: a, wal: {{directory: {self.wal}}}}}\n- {{name: b, wal: {{directory: {second}}}}}\n")
+        link = os.path.join(self.folder, "link")
+        os.symlink(self.wal, link)
+        for second in (self.wal, self.wal + "/", self.folder + "/../" + os.path.basename(self.folder) + "/wal", link):
+            result = two(second)
+            self.assertEqual(result.returncode, 1, second)
+            self.assertIn(f"{self.config}:3: wal.directory: ", result.stderr)
+            self.assertIn("the directory of target a too", result.stderr)
+        os.mkdir(os.path.join(self.folder, "other"))
+        self.assertEqual(two(os.path.join(self.folder, "other")).returncode, 0)
+        # Where none of them is there, their names decide.
+        gone = "targets:\n- {name: a, wal: {directory: /nowhere/w}}\n- {name: b, wal: {directory: /nowhere/x/../w/}}\n"
+        self.assertEqual(self.check(gone).returncode, 1)
+
     def test_version(self):
         result = run("--version")
         self.assertEqual(result.returncode, 0)
@@ -397,6 +445,101 @@ class Process(Case):
         exporter.configure(settings(target(self.server)))
         self.assertEqual(exporter.post("/-/reload").status, 200)
         self.until(lambda: exporter.target()["thresholds"]["warning_bytes"] == 1 << 30, "the old limit")
+
+
+class Reload(Case):
+    """What a reload says of the settings it takes or refuses."""
+
+    def wal(self, name, files=0):
+        shard = os.path.join(self.folder, name, "plant", "autogen", "7")
+        os.makedirs(shard)
+        for number in range(1, files + 2):
+            with open(os.path.join(shard, f"_0000{number}.wal"), "wb") as file:
+                file.write(b"\x01" + struct.pack(">I", MIB - 5) + bytes(MIB - 5) if number <= files else b"")
+        return os.path.join(self.folder, name)
+
+    def of(self, *targets, **top):
+        return json.dumps({"targets": list(targets), **top})
+
+    def reload(self, exporter, text):
+        exporter.configure(text)
+        return exporter.post("/-/reload")
+
+    def test_says_what_changed_line_by_line(self):
+        a, b = ({"name": name, "wal": {"directory": self.wal(name)}} for name in ("a", "b"))
+        exporter = self.exporter(self.of(a))
+        answer = self.reload(exporter, self.of(a))
+        self.assertEqual((answer.status, answer.json["message"], answer.json["changes"]),
+                         (200, "settings reloaded: nothing changed", []))
+        token = os.path.join(self.folder, "token")
+        with open(token, "w", encoding="ascii") as file:
+            file.write("s3cret\n")
+        changed = {**a, "checkpoint": {"cooldown": "15s"}, "influxdb": {"url": "http://127.0.0.1:9", "token_file": token}}
+        answer = self.reload(exporter, self.of(changed, b, history_limit=500))
+        expected = ["history_limit: 10000 (default) -> 500 (takes effect at the next start)",
+                    "target a: influxdb.url: not set -> http://127.0.0.1:9", "target a: influxdb.token_file: added",
+                    "target a: checkpoint.cooldown: 5m (default) -> 15s", "target b: added"]
+        self.assertEqual((answer.status, answer.json["message"]), (200, "settings reloaded: 5 changes"), answer.text)
+        self.assertEqual(answer.json["changes"], expected)
+        self.assertEqual(len(answer.json["warnings"]), 1, answer.text)
+        self.assertIn("checkpoint.cooldown: no effect below 1m", answer.json["warnings"][0])
+        status = exporter.get("/api/v1/status").json["reload"]
+        self.assertEqual((status["changes"], status["warnings"]), (expected, answer.json["warnings"]))
+        for line in expected + answer.json["warnings"] + ["settings reloaded: 5 changes"]:
+            self.assertIn(line, exporter.log())
+        self.assertNotIn("token", "".join(expected).replace("token_file", ""))
+        self.assertEqual(self.reload(exporter, self.of(b)).json["changes"],
+                         ["target a: removed", "history_limit: 500 -> 10000 (default) (takes effect at the next start)"])
+        self.assertEqual(self.counter(exporter, "influxdb_wal_exporter_targets"), 1)
+
+    def test_refused_says_every_mistake_once(self):
+        a = {"name": "a", "wal": {"directory": self.wal("a")}}
+        exporter = self.exporter(self.of(a))
+        answer = self.reload(exporter, self.of({**a, "dry_run": "x", "sampling": {"interval": "y"}}))
+        self.assertEqual((answer.status, answer.json["error"], answer.json["message"]),
+                         (400, "invalid_settings", "reload refused, previous settings stay in use: 2 mistakes"))
+        self.assertEqual(len(answer.json["mistakes"]), 2)
+        for what in ("dry_run: 'x'", "sampling.interval: 'y'"):
+            self.assertEqual(answer.text.count(what), 1, answer.text)
+            self.assertIn(what, exporter.get("/api/v1/status").json["reload"]["error"])
+            self.assertIn(what, exporter.log())
+        self.assertNotIn("more: line", exporter.log())
+        os.remove(exporter.config)
+        answer = exporter.post("/-/reload")
+        self.assertEqual((answer.status, len(answer.json["mistakes"])), (400, 1), answer.text)
+        self.assertIn("reload refused, previous settings stay in use: ", exporter.log())
+
+    def test_a_target_that_leaves_while_critical_is_told_and_told_again_when_it_returns(self):
+        a = {"name": "a", "wal": {"directory": self.wal("a")}}
+        full = {"name": "full", "wal": {"directory": self.wal("full", files=4)}, "thresholds": {"max_size": "1MiB"}}
+        exporter = self.exporter(self.of(a, full))
+
+        def told():
+            return [(event["detail"]["from"], event["detail"]["to"], event["severity"])
+                    for event in reversed(exporter.get("/api/v1/events?type=wal.health").json["events"])
+                    if event["target"] == "full"]
+        self.until(lambda: told() == [("unknown", "critical", "critical")], told)
+        self.assertEqual(exporter.post("/api/v1/targets/full/pause?for=1h").status, 200)
+        self.assertEqual(self.reload(exporter, self.of(a)).json["changes"], ["target full: removed while critical"])
+        self.assertEqual(told()[1:], [("critical", "removed", "warning")])
+        self.assertIn("target full: removed from the settings while critical (4 files, 4.0 MiB pending)", exporter.log())
+        changes = self.reload(exporter, self.of(a, full)).json["changes"]
+        self.assertRegex(changes[0], r"^target full: added \(actions still paused until .*Z by loopback\)$")
+        self.until(lambda: told()[2:] == [("unknown", "critical", "critical")], told)
+
+    def test_events_of_a_hook_that_is_taken_out_are_said_to_be_dropped(self):
+        full = {"name": "full", "wal": {"directory": self.wal("full", files=4)}, "thresholds": {"max_size": "1MiB"}}
+        dead = {"name": "dead", "type": "webhook", "url": "http://127.0.0.1:9/"}
+        exporter = self.exporter(self.of(full, hooks=[dead]))
+        queued = "influxdb_wal_exporter_hook_queue_length"
+        self.until(lambda: self.counter(exporter, queued) == 1, "an event that waits")
+        answer = self.reload(exporter, self.of(full, hooks=[{**dead, "timeout": "3s"}]))
+        self.assertEqual(answer.json["changes"], ["hook dead: timeout: 10s (default) -> 3s"])
+        self.assertIn("hook dead: reconfigured, 1 queued event is kept", exporter.log())
+        self.until(lambda: self.counter(exporter, queued) == 1, "the event that was kept")
+        self.assertEqual(self.reload(exporter, self.of(full)).json["changes"], ["hook dead: removed"])
+        self.assertIn("hook dead: removed, 1 queued event is dropped", exporter.log())
+        self.assertNotIn("until the next start", exporter.log())
 
 
 if __name__ == "__main__":

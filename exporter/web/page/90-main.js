@@ -95,7 +95,7 @@ const showNotices = () => {
   }
   if (status && !lost) {
     if (status.waiting_for.length > 0) add('warning', 'Not ready yet', status.waiting_for.slice(0, 3).join('; ') + (status.waiting_for.length > 3 ? ` and ${status.waiting_for.length - 3} more` : ''));
-    if (!status.reload.successful) add('critical', 'The last reload of the settings failed', `the old ones stay: ${status.reload.error}`);
+    if (!status.reload.successful) add('critical', 'The last reload of the settings failed', `previous settings stay in use: ${status.reload.error}`);
     if (status.page !== document.querySelector('meta[name=wal_exporter-page]').content) {
       add('warning', 'The exporter was updated', 'this page is the old one.', load());
     }

@@ -36,15 +36,19 @@ TEST(HookConfigs, OnlyAlertmanagersNeedToKnowTheTargets) {
 }
 
 TEST(CheckHooks, SaysWhereInTheFileTheTroubleIs) {
-  EXPECT_TRUE(check_hooks(read("- {name: a, type: webhook, url: http://h/}\n")).has_value());
+  EXPECT_TRUE(check_hooks(read("- {name: a, type: webhook, url: http://h/}\n")).empty());
   const auto missing =
       check_hooks(read("- {name: a, type: webhook, url: http://h/}\n"
-                       "- {name: b, type: slack, url_file: /nowhere/url}\n"));
-  EXPECT_THAT(missing.error().message, StartsWith("a.yml:4: hook b: "));
-  EXPECT_THAT(missing.error().message, HasSubstr("url_file /nowhere/url"));
-  EXPECT_THAT(missing.error().message, HasSubstr("readable by the exporter's user"));
+                       "- {name: b, type: slack, url_file: /nowhere/url}\n"
+                       "- {name: c, type: slack, url_file: /nowhere/else}\n"));
+  ASSERT_EQ(missing.size(), 2U);
+  EXPECT_THAT(missing[0], StartsWith("a.yml:4: hook b: "));
+  EXPECT_THAT(missing[0], HasSubstr("url_file /nowhere/url"));
+  EXPECT_THAT(missing[0], HasSubstr("readable by the exporter's user"));
+  EXPECT_THAT(missing[1], StartsWith("a.yml:5: hook c: "));
   const auto odd = check_hooks(read("- name: a\n  type: webhook\n  url: http://h/\n  template: '{{what}}'\n"));
-  EXPECT_THAT(odd.error().message, StartsWith("a.yml:6: hook a: template: '{{what}}' is not a name it knows"));
+  ASSERT_EQ(odd.size(), 1U);
+  EXPECT_THAT(odd[0], StartsWith("a.yml:6: hook a: template: '{{what}}' is not a name it knows"));
 }
 
 TEST(HookMemory, IsTheAuditWithSeverityAndDetail) {

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/yaml.h"
 #include "paths.h"
+#include "settings/odd.h"
 #include "support.h"
 
 namespace wal_exporter::settings {
@@ -63,6 +64,12 @@ TEST(Example, OfSeveralTargetsUsesVariablesAndOwnRequests) {
   EXPECT_EQ(settings.targets[2].rules.schedule, std::nullopt);
   EXPECT_EQ(settings.targets[3].influxdb.token_file, kConfig + "custom-token");
   EXPECT_EQ(settings.targets[3].checkpoint.http.value_or(influxdb::HttpRequest{}).path, "/admin/checkpoint");
+}
+
+TEST(Example, HoldsNothingOdd) {
+  for (const char* file : {"influxdb1.yml", "influxdb2.yml", "influxdb3.yml", "several-targets.yml"}) {
+    EXPECT_THAT(oddities(example(file), Time{}), ::testing::IsEmpty()) << file;
+  }
 }
 
 // The hooks stand as a comment, because the files they name are not there.

@@ -403,12 +403,30 @@ TEST_F(Routes, AScriptOfAPageIsToldThatALoginIsNeededWithoutABrowsersOwnQuestion
   EXPECT_EQ(header(response, "WWW-Authenticate"), R"(X-Basic realm="influxdb_wal_exporter", charset="UTF-8")");
 }
 
-TEST_F(Routes, AReloadThatFailsSaysWhy) {
-  EXPECT_EQ(post("/-/reload").status, 200);
-  world_.commands.reload_with(failure(ErrorKind::invalid, "config.yml:3: unknown key \"x\""));
+TEST_F(Routes, AReloadSaysWhatItChanged) {
+  const auto none = post("/-/reload");
+  EXPECT_EQ(none.status, 200);
+  EXPECT_EQ(json(none)["message"], "settings reloaded: nothing changed");
+  EXPECT_EQ(json(none)["changes"], Json::array());
+  world_.commands.reload_with(view::ReloadAnswer{{"target a: added", "target b: removed"}, {"config.yml:4: odd"}});
+  const auto some = json(post("/-/reload"));
+  EXPECT_EQ(some["message"], "settings reloaded: 2 changes");
+  EXPECT_EQ(some["changes"], Json({"target a: added", "target b: removed"}));
+  EXPECT_EQ(some["warnings"], Json({"config.yml:4: odd"}));
+}
+
+TEST_F(Routes, AReloadThatIsRefusedSaysEachMistakeOnce) {
+  world_.commands.reload_with(failure(ErrorKind::invalid, "config.yml:3: unknown key \"x\"\nconfig.yml:7: odd"));
   const auto response = post("/-/reload");
-  EXPECT_EQ(response.status, 500);
-  EXPECT_THAT(json(response)["error"].get<std::string>(), HasSubstr("config.yml:3"));
+  EXPECT_EQ(response.status, 400);
+  EXPECT_EQ(json(response)["message"], "reload refused, previous settings stay in use: 2 mistakes");
+  EXPECT_EQ(json(response)["error"], "invalid_settings");
+  EXPECT_EQ(json(response)["mistakes"], Json({"config.yml:3: unknown key \"x\"", "config.yml:7: odd"}));
+  EXPECT_EQ(response.body.find("config.yml:3"), response.body.rfind("config.yml:3"));
+  world_.commands.reload_with(failure(ErrorKind::not_found, "opening settings file config.yml: No such file"));
+  EXPECT_EQ(post("/-/reload").status, 400);
+  world_.commands.reload_with(failure(ErrorKind::internal, "target plant could not be started: no memory"));
+  EXPECT_EQ(post("/-/reload").status, 500);
   world_.commands.reload_with(failure(ErrorKind::conflict, "InfluxDB of target plant is being restarted"));
   EXPECT_EQ(post("/-/reload").status, 409);
 }

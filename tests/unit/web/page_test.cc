@@ -214,6 +214,8 @@ TEST_F(Page, StatusSaysWhatThePageNeedsOfTheProcess) {
   view->not_ready = {"plant: first look"};
   view->last_reload_successful = false;
   view->last_reload_error = "config.yml:3";
+  view->last_reload_changes = {"target a: added"};
+  view->settings_warnings = {"config.yml:4: odd"};
   world_.views.publish(view);
   const auto body = Json::parse(get("/api/v1/status").body);
   EXPECT_EQ(body["page"], std::string(page_version()));
@@ -222,6 +224,8 @@ TEST_F(Page, StatusSaysWhatThePageNeedsOfTheProcess) {
   EXPECT_EQ(body["ready"], false);
   EXPECT_EQ(body["waiting_for"][0], "plant: first look");
   EXPECT_EQ(body["reload"]["error"], "config.yml:3");
+  EXPECT_EQ(body["reload"]["changes"], Json({"target a: added"}));
+  EXPECT_EQ(body["reload"]["warnings"], Json({"config.yml:4: odd"}));
 }
 
 TEST_F(Page, SamplesComeOldestFirstWithNullWhereNothingWasKnown) {

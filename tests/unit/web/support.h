@@ -99,7 +99,7 @@ class FakeCommands final : public view::Commands {
     answer.message = "done";
     return answer;
   }
-  Result<void> reload() override {
+  Result<view::ReloadAnswer> reload() override {
     const MutexLock lock(mutex_);
     return reload_;
   }
@@ -108,7 +108,7 @@ class FakeCommands final : public view::Commands {
     const MutexLock lock(mutex_);
     answer_ = std::move(answer);
   }
-  void reload_with(Result<void> result) {
+  void reload_with(Result<view::ReloadAnswer> result) {
     const MutexLock lock(mutex_);
     reload_ = std::move(result);
   }
@@ -210,7 +210,7 @@ class FakeCommands final : public view::Commands {
   CondVar changed_;
   bool hold_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;
   Result<view::CheckpointAnswer> answer_ WAL_EXPORTER_GUARDED_BY(mutex_) = ended(influxdb::OutcomeKind::succeeded);
-  Result<void> reload_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  Result<view::ReloadAnswer> reload_ WAL_EXPORTER_GUARDED_BY(mutex_);
   std::vector<view::CheckpointCommand> asked_ WAL_EXPORTER_GUARDED_BY(mutex_);
 };
 

@@ -35,6 +35,20 @@ TEST(Users, TheRightPasswordLogsIn) {
   EXPECT_TRUE(users.check("alice", "secret")) << "the second time, from memory";
 }
 
+TEST(Users, ThatChangedAreToldByTheirNamesAlone) {
+  const auto before =
+      Users::parse(file_with("alice", hash_of("secret")) + "  bob: \"" + hash_of("b") + "\"\n", "w").value();
+  auto after = Users::parse(file_with("alice", hash_of("other")) + "  carol: \"" + hash_of("c") + "\"\n", "w").value();
+  EXPECT_THAT(before.changes_to(before), ::testing::IsEmpty());
+  EXPECT_THAT(before.changes_to(after),
+              ::testing::ElementsAre("login alice: password changed", "login bob: removed", "login carol: added"));
+  Users with_token = after;
+  with_token.set_alerts_token("one");
+  Users with_another = after;
+  with_another.set_alerts_token("two");
+  EXPECT_THAT(with_token.changes_to(with_another), ::testing::ElementsAre("alerts.token_file: another token"));
+}
+
 TEST(Users, AnythingElseDoesNot) {
   const auto users = Users::parse(file_with("alice", hash_of("secret")), "web.yml").value();
   EXPECT_TRUE(users.check("alice", "secret"));

@@ -1,0 +1,155 @@
+#include "app/check.h"
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <system_error>
+#include <utility>
+
+#include "app/hooks.h"
+#include "app/owners.h"
+#include "base/file.h"
+#include "base/mutex.h"
+#include "base/pool.h"
+#include "base/text.h"
+#include "settings/odd.h"
+
+namespace wal_exporter::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+// As messages begin: "FILE:LINE: checkpoint.cooldown: "; without a file the key alone.
+std::string place(const settings::Settings& settings, std::size_t group, const std::string& key) {
+  const settings::Said& said = settings.said;
+  const settings::SaidValue* value = group < said.groups.size() ? said.groups[group].find(key) : nullptr;
+  return (value == nullptr ? "" : said.at(value->line)) + key + ": ";
+}
+
+bool is_folder(const fs::path& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
+
+// Each target judges and acts by itself, so two on one WAL would checkpoint one server
+// twice as often as its cooldown, its backoff and its breaker allow.
+void look_for_shared_directories(const settings::Settings& settings, const Owners& owners,
+                                 std::vector<std::string>& mistakes) {
+  std::map<std::string, const settings::Target*> seen;
+  for (std::size_t i = 0; i < settings.targets.size(); ++i) {
+    const settings::Target& target = settings.targets[i];
+    const Owner& owner = owners.at(target.name);
+    const settings::Target* twin = nullptr;
+    // By each of its names: a link, or a mount of it elsewhere.
+    for (const std::string& name : {owner.directory, owner.resolved, owner.inode}) {
+      if (name.empty()) continue;
+      const auto [first, is_new] = seen.emplace(name, &target);
+      if (!is_new && first->second != &target) twin = first->second;
+    }
+    if (twin == nullptr) continue;
+    const std::string directory = target.wal.directory.string();
+    const std::string other = twin->wal.directory.string();
+    mistakes.push_back(place(settings, 1 + i, "wal.directory") + escape_control(directory) +
+                       (directory == other ? " is" : " leads to " + escape_control(other) + ",") +
+                       " the directory of target " + escape_control(twin->name) +
+                       " too; two targets would checkpoint one InfluxDB without regard to each other: remove one");
+  }
+}
+
+void look_at_data(const settings::Settings& settings, std::size_t i, std::vector<std::string>& warnings) {
+  const settings::Target& target = settings.targets[i];
+  const fs::path& wal = target.wal.directory;
+  if (!target.wal.data_directory.empty()) {
+    if (is_folder(target.wal.data_directory)) return;
+    warnings.push_back(place(settings, 1 + i, "influxdb.data_directory") +
+                       escape_control(target.wal.data_directory.string()) +
+                       " is not a directory that can be seen, so its free space is not known");
+    return;
+  }
+  const settings::SaidGroup* said = 1 + i < settings.said.groups.size() ? &settings.said.groups[1 + i] : nullptr;
+  const bool of_version_3 = target.influxdb.version == wal::Generation::v3 || is_folder(wal / "wal");
+  if (said == nullptr || said->find("checkpoint.min_free_size") == nullptr || of_version_3 || !is_folder(wal)) return;
+  std::error_code error;
+  const fs::path real = fs::canonical(wal, error);
+  if (is_folder((wal / "").lexically_normal().parent_path().parent_path() / "data")) return;
+  if (!error && is_folder(real.parent_path() / "data")) return;
+  warnings.push_back(place(settings, 1 + i, "checkpoint.min_free_size") +
+                     "no effect, the data's directory is not known; set influxdb.data_directory");
+}
+
+struct DataLooks {
+  Mutex mutex;
+  CondVar changed;
+  bool done WAL_EXPORTER_GUARDED_BY(mutex) = false;
+  std::vector<std::string> warnings WAL_EXPORTER_GUARDED_BY(mutex);
+};
+
+// A directory that hangs holds up nothing: what is not seen in two seconds is not warned of.
+std::vector<std::string> data_warnings(const settings::Settings& settings, Pool& pool, Clock& clock) {
+  constexpr Duration kAtMost = std::chrono::seconds(2);
+  const auto looks = std::make_shared<DataLooks>();
+  pool.submit([looks, settings](const std::stop_token&) {
+    std::vector<std::string> found;
+    for (std::size_t i = 0; i < settings.targets.size(); ++i) look_at_data(settings, i, found);
+    const MutexLock lock(looks->mutex);
+    looks->warnings = std::move(found);
+    looks->done = true;
+    looks->changed.notify_all();
+  });
+  const SteadyTime deadline = clock.steady() + kAtMost;
+  const MutexLock lock(looks->mutex);
+  while (!looks->done && clock.steady() < deadline) clock.wait_until(looks->changed, looks->mutex, deadline);
+  return looks->warnings;
+}
+
+}  // namespace
+
+Checked check(const Flags& flags, const settings::Settings& settings, const std::shared_ptr<Clock>& clock) {
+  constexpr std::size_t kAtOnce = 8;
+  Checked out;
+  Pool pool(kAtOnce, clock);
+  if (!flags.web_config_file.empty()) {
+    auto users = web::Users::load(flags.web_config_file);
+    if (users) out.users = *std::move(users);
+    if (!users) out.mistakes.push_back(users.error().message);
+  }
+  if (!settings.alerts_token_file.empty()) {
+    auto token = read_secret(settings.alerts_token_file, "alerts.token_file");
+    if (token) out.users.set_alerts_token(*std::move(token));
+    if (!token) {
+      out.mistakes.push_back(place(settings, 0, "alerts.token_file") + token.error().message +
+                             "; it names the file with the token that Alertmanager sends, which this user must be "
+                             "able to read");
+    }
+  }
+  look_for_shared_directories(settings, owners_of(settings.targets, pool, clock), out.mistakes);
+  for (std::string& line : check_hooks(settings)) out.mistakes.push_back(std::move(line));
+  for (std::size_t i = 0; i < settings.targets.size(); ++i) {
+    const std::string& file = settings.targets[i].influxdb.token_file;
+    if (!file.empty()) {
+      if (const auto token = read_secret(file, "the token file"); !token) {
+        out.tokens.push_back(place(settings, 1 + i, "influxdb.token_file") + token.error().message +
+                             "; write the token into that file, readable by the exporter's user");
+      }
+    }
+  }
+  out.warnings = settings::oddities(settings, clock->now());
+  for (std::string& line : data_warnings(settings, pool, *clock)) out.warnings.push_back(std::move(line));
+  // Without waiting for a directory that hangs.
+  static_cast<void>(pool.stop(clock->steady()));
+  return out;
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> out;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) out.push_back(std::move(line));
+  return out;
+}
+
+void log_each(const Log& log, spdlog::level::level_enum level, const std::vector<std::string>& lines) {
+  for (const std::string& line : lines) log->log(level, "{}", line);
+}
+
+}  // namespace wal_exporter::app
