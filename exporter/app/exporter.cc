@@ -51,7 +51,7 @@ void remark(std::vector<std::string>& changes, const std::map<std::string, std::
   for (std::string& line : changes) {
     for (const auto& [name, text] : remarks) {
       const std::string begin = "target " + escape_control(name) + ": ";
-      if (line == begin + "added" || line == begin + "removed") line += " " + text;
+      if (line == begin + "added" || line == begin + "removed") line += ", " + text;
     }
   }
 }
@@ -125,7 +125,9 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
                                       {(any ? "127.0.0.1" : host) + ":" + std::to_string(exporter->port()), *token})
                       : Result<void>();
   if (!controlled) return tl::unexpected(controlled.error());
-  if (const auto applied = exporter->apply(settings); !applied) return tl::unexpected(applied.error());
+  const auto applied = exporter->apply(settings);
+  if (!applied) return tl::unexpected(applied.error());
+  for (const auto& [name, text] : *applied) exporter->log_->info("target {}: {}", escape_control(name), text);
   publisher.start();
   return exporter;
 }
@@ -189,7 +191,7 @@ Result<Exporter::Remarks> Exporter::apply(const settings::Settings& settings) {
                                    [&](const settings::Target& wanted) { return wanted.name == name; });
     if (stays) continue;
     target->leave();
-    if (target->view()->health == policy::Health::critical) remarks[name] = "while critical";
+    if (target->view()->health == policy::Health::critical) remarks[name] = "while it was critical";
   }
   // First the hooks: a new target's first events are for them.
   hooks_.apply(hook_configs(settings));
@@ -208,8 +210,8 @@ Result<Exporter::Remarks> Exporter::apply(const settings::Settings& settings) {
                                                                 [this] { publisher_.mark_changed(); }, bus_}));
       const auto view = after.back()->view();
       if (view->paused_until) {
-        remarks[wanted.name] = "(actions still paused until " + format_time(*view->paused_until) +
-                               (view->paused_by.empty() ? "" : " by " + escape_control(view->paused_by)) + ")";
+        remarks[wanted.name] = "actions still paused until " + format_time(*view->paused_until) +
+                               (view->paused_by.empty() ? "" : " by " + escape_control(view->paused_by));
       }
     } catch (const std::exception& error) {
       failed = "target " + escape_control(wanted.name) + " could not be started: " + error.what();

@@ -46,19 +46,21 @@ Response post_reload(const Context& context, const Call& call) {
   const auto done = context.ask(&view::Commands::reload);
   if (!done) {
     const Error& error = done.error();
-    // 409: try again later; 500: the exporter could not; 400: fix the file.
     if (error.kind == ErrorKind::cancelled) return refuse(context, call.request, error);
+    // The reason once: in `mistakes`, a line each, or in the message; `error` is for scripts.
+    Json body{{"success", false}, {"timestamp", format_time(context.clock.now())}};
     if (error.kind == ErrorKind::conflict || error.kind == ErrorKind::internal) {
-      return refuse(context, call.request, error.kind == ErrorKind::conflict ? 409 : 500, error.message, {});
+      const bool not_now = error.kind == ErrorKind::conflict;
+      body["message"] = (not_now ? "reload refused, previous settings stay in use: " : "reload incomplete: ") +
+                        to_valid_utf8(error.message);
+      body["error"] = to_string(error.kind);
+      return json_response(not_now ? 409 : 500, body);
     }
     Json mistakes = json_lines(error.message);
-    // Each reason once: a code for scripts, and a line for each mistake.
-    const std::string what = count_of(mistakes.size(), "mistake");
-    return json_response(400, {{"success", false},
-                               {"timestamp", format_time(context.clock.now())},
-                               {"message", "reload refused, previous settings stay in use: " + what},
-                               {"error", "invalid_settings"},
-                               {"mistakes", std::move(mistakes)}});
+    body["message"] = "reload refused, previous settings stay in use: " + count_of(mistakes.size(), "mistake");
+    body["error"] = "invalid_settings";
+    body["mistakes"] = std::move(mistakes);
+    return json_response(400, body);
   }
   return json_response(200, {{"success", true},
                              {"timestamp", format_time(context.clock.now())},

@@ -520,12 +520,15 @@ class Reload(Case):
                     if event["target"] == "full"]
         self.until(lambda: told() == [("unknown", "critical", "critical")], told)
         self.assertEqual(exporter.post("/api/v1/targets/full/pause?for=1h").status, 200)
-        self.assertEqual(self.reload(exporter, self.of(a)).json["changes"], ["target full: removed while critical"])
+        self.assertEqual(self.reload(exporter, self.of(a)).json["changes"], ["target full: removed, while it was critical"])
         self.assertEqual(told()[1:], [("critical", "removed", "warning")])
         self.assertIn("target full: removed from the settings while critical (4 files, 4.0 MiB pending)", exporter.log())
         changes = self.reload(exporter, self.of(a, full)).json["changes"]
-        self.assertRegex(changes[0], r"^target full: added \(actions still paused until .*Z by loopback\)$")
+        self.assertRegex(changes[0], r"^target full: added, actions still paused until .*Z by loopback$")
         self.until(lambda: told()[2:] == [("unknown", "critical", "critical")], told)
+        exporter.stop()
+        exporter.start()
+        self.until(lambda: exporter.log().count("target full: actions still paused until") == 1, "it is said at the start")
 
     def test_events_of_a_hook_that_is_taken_out_are_said_to_be_dropped(self):
         full = {"name": "full", "wal": {"directory": self.wal("full", files=4)}, "thresholds": {"max_size": "1MiB"}}

@@ -426,9 +426,14 @@ TEST_F(Routes, AReloadThatIsRefusedSaysEachMistakeOnce) {
   world_.commands.reload_with(failure(ErrorKind::not_found, "opening settings file config.yml: No such file"));
   EXPECT_EQ(post("/-/reload").status, 400);
   world_.commands.reload_with(failure(ErrorKind::internal, "target plant could not be started: no memory"));
-  EXPECT_EQ(post("/-/reload").status, 500);
+  const auto incomplete = post("/-/reload");
+  EXPECT_EQ(incomplete.status, 500);
+  EXPECT_EQ(json(incomplete)["message"], "reload incomplete: target plant could not be started: no memory");
   world_.commands.reload_with(failure(ErrorKind::conflict, "InfluxDB of target plant is being restarted"));
-  EXPECT_EQ(post("/-/reload").status, 409);
+  const auto busy = post("/-/reload");
+  EXPECT_EQ(busy.status, 409);
+  EXPECT_EQ(json(busy)["error"], "conflict");
+  EXPECT_EQ(busy.body.find("being restarted"), busy.body.rfind("being restarted"));
 }
 
 TEST_F(Routes, APlanIsOneFlatObjectAndTakesAMode) {
