@@ -211,7 +211,7 @@ Result<Exporter::Remarks> Exporter::apply(const settings::Settings& settings) {
       const auto view = after.back()->view();
       if (view->paused_until) {
         remarks[wanted.name] = "actions still paused until " + format_time(*view->paused_until) +
-                               (view->paused_by.empty() ? "" : " by " + escape_control(view->paused_by));
+                               (view->paused_by.empty() ? "" : " " + policy::by_whom(escape_control(view->paused_by)));
       }
     } catch (const std::exception& error) {
       failed = "target " + escape_control(wanted.name) + " could not be started: " + error.what();
@@ -284,8 +284,8 @@ Result<std::shared_ptr<Target>> Exporter::find(const std::string& name) const {
     if (target->settings().name == name) return target;
     names.push_back(escape_control(target->settings().name));
   }
-  return failure(ErrorKind::not_found, "there is no target named " + escape_control(name) +
-                                           (names.empty() ? "" : "; there are " + join(names, ", ")));
+  return failure(ErrorKind::not_found,
+                 "no target named " + escape_control(name) + (names.empty() ? "" : "; known: " + join(names, ", ")));
 }
 
 // After each of the next four: who reads right after the answer sees what it says.

@@ -136,6 +136,11 @@ policy::Shortfall shortfall_of(const influxdb::Outcome& outcome) {
   return policy::Shortfall::none;
 }
 
+// In a sentence; elsewhere, and for scripts, the outcome's own name stands.
+std::string_view said_of(OutcomeKind kind) {
+  return kind == OutcomeKind::no_op ? "skipped" : influxdb::to_string(kind);
+}
+
 }  // namespace
 
 Checkpointer::Checkpointer() : duration_(view::Counters().checkpoint_duration.bounds) {
@@ -206,10 +211,10 @@ void Checkpointer::end(Parts& parts, RunEnded result, Now now) {
     if (method_of(parts).writes_points()) parts.wal.forget_growth();
     log->info("Checkpoint completed successfully: {} [{}]", outcome.message, parts.settings.name);
   } else {
-    log->log(ended.success ? spdlog::level::info : spdlog::level::err, "Checkpoint {}: {} [{}]",
-             influxdb::to_string(outcome.kind), outcome.message, parts.settings.name);
+    log->log(ended.success ? spdlog::level::info : spdlog::level::err, "Checkpoint {}: {} [{}]", said_of(outcome.kind),
+             outcome.message, parts.settings.name);
   }
-  const std::string summary = "checkpoint " + std::string(influxdb::to_string(outcome.kind)) + ": " + outcome.message;
+  const std::string summary = "checkpoint " + std::string(said_of(outcome.kind)) + ": " + outcome.message;
   outcome.shards = {};  // the book has what counts of them
   run.outcome = std::move(outcome);
   nlohmann::ordered_json detail = view::to_json(run);
@@ -230,7 +235,7 @@ void Checkpointer::end(Parts& parts, RunEnded result, Now now) {
 
 void Checkpointer::tell_no_op(Parts& parts, Reason reason, const std::string& actor, Now now) {
   ++outcomes_[{reason, OutcomeKind::no_op}];
-  parts.ledger.tell(events::Type::checkpoint, events::Severity::info, "checkpoint no_op: nothing is pending",
+  parts.ledger.tell(events::Type::checkpoint, events::Severity::info, "checkpoint skipped: nothing is pending",
                     {{"state", "ended"}, {"reason", policy::to_string(reason)}, {"outcome", "no_op"}, {"by", actor}},
                     parts.wal.sample().get(), now.wall);
 }

@@ -118,7 +118,10 @@ Result<view::PauseAnswer> Control::pause(const view::PauseCommand& command, Now 
     memory.paused_by.clear();
     answer.message = "Actions on " + name + (was_paused ? " are resumed" : " were not paused");
   }
-  parts_.ledger.log()->warn("{} (by {}) [{}]", answer.message, command.actor, name);
+  // Nothing changes for who resumes what was not paused.
+  const bool changes = command.length || answer.message.ends_with("resumed");
+  parts_.ledger.log()->log(changes ? spdlog::level::warn : spdlog::level::info, "{} ({}) [{}]", answer.message,
+                           policy::by_whom(command.actor), name);
   parts_.ledger.note(command.length ? "pause" : "resume", answer.message,
                      nlohmann::ordered_json{{"by", command.actor}}.dump(), now.wall);
   const bool kept = parts_.keep_memory();

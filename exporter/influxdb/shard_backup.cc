@@ -123,8 +123,8 @@ Outcome ShardBackup::checkpoint(const CheckpointRequest& request, const std::sto
   if (run.asked.empty()) {
     outcome.kind = OutcomeKind::no_op;
     outcome.message = small == 0 ? "nothing is pending"
-                                 : "no shard holds " + format_bytes(request.skip_below_bytes) + " or more (" +
-                                       count_of(small, "smaller one") + " left alone)";
+                                 : "all pending shards are smaller than " + format_bytes(request.skip_below_bytes) +
+                                       " (" + count_of(small, "shard") + ")";
     if (!outcome.shards.empty()) {
       outcome.message += "; " + count_of(outcome.shards.size(), "shard") + " that can't be emptied now left alone";
     }

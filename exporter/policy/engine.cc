@@ -283,7 +283,7 @@ void add_pause_and_windows(const Memory& memory, const std::vector<Window>& wind
   if (const auto until = paused_until(memory, now)) {
     situation.paused = true;
     situation.paused_detail =
-        " until " + format_time(*until) + (memory.paused_by.empty() ? "" : " by " + memory.paused_by);
+        " until " + format_time(*until) + (memory.paused_by.empty() ? "" : " " + by_whom(memory.paused_by));
   }
   if (!windows.empty() && !is_inside(windows, now)) {
     const auto next = state_of(windows, now).until;

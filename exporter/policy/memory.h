@@ -46,7 +46,7 @@ struct Memory {
 
   // A person paused all actions until then; a time that has passed means nothing.
   std::optional<Time> paused_until;
-  std::string paused_by;
+  std::string paused_by;  // see by_whom
 
   friend bool operator==(const Memory&, const Memory&) = default;
 };
@@ -55,5 +55,11 @@ struct Memory {
 // version can read what a newer one of the same schema wrote.
 [[nodiscard]] std::string to_text(const Memory& memory);
 [[nodiscard]] Result<Memory> from_text(const std::string& text);
+
+// Who did something, as the audit has it ("user alice", "loopback"), for people: "by user alice",
+// "from this machine".
+[[nodiscard]] inline std::string by_whom(const std::string& actor) {
+  return actor == "loopback" ? "from this machine" : "by " + actor;
+}
 
 }  // namespace wal_exporter::policy

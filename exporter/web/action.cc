@@ -51,11 +51,18 @@ Response refuse(const Context& context, const Call& call, const Error& error) {
   return gone ? no_such_target(context, call.request, call.target->name) : refuse(context, call.request, error);
 }
 
+constexpr std::size_t kMostNamed = 20;
+
 Response no_such_target(const Context& context, const Request& request, const std::string& name) {
   Json names = Json::array();
-  for (const auto& target : context.views.current()->targets) names.push_back(to_valid_utf8(target->name));
-  return refuse(context, request, 404, "there is no target \"" + escape_control(name) + "\"", "use one of `targets`",
-                {{"targets", std::move(names)}});
+  std::vector<std::string> known;
+  for (const auto& target : context.views.current()->targets) {
+    names.push_back(to_valid_utf8(target->name));
+    if (known.size() < kMostNamed) known.push_back(escape_control(target->name));
+  }
+  if (names.size() > kMostNamed) known.push_back("and " + std::to_string(names.size() - kMostNamed) + " more");
+  return refuse(context, request, 404, "no target named \"" + escape_control(name) + "\"",
+                names.empty() ? "see the settings" : "known: " + join(known, ", "), {{"targets", std::move(names)}});
 }
 
 std::shared_ptr<const view::TargetView> find_target(const view::View& view, const std::string& name) {

@@ -400,7 +400,7 @@ class Page(NodeCase):
         browser = self.browser
         # Of the one that nobody looks at first, so that it has to be chosen.
         self.open(exporter, "#target=busy")
-        self.wait_text("#events", "checkpoint no_op")
+        self.wait_text("#events", "checkpoint skipped")
         browser.one("#targets a[title=quiet]").click()
         self.wait_text("#events", "checkpoint succeeded")
         self.assertEqual(len(browser.all("#events li")), before)
@@ -414,7 +414,7 @@ class Page(NodeCase):
         self.assertEqual(len(browser.all("#events li")), before)
         # What happens now is told of the chosen one too.
         exporter.post("/api/v1/targets/quiet/checkpoint")
-        self.wait_text("#events", "checkpoint no_op")
+        self.wait_text("#events", "checkpoint skipped")
         self.assertEqual((count(), len(browser.all("#events li"))), (before + 1, before + 1))
         self.clean(exporter)
 
@@ -462,7 +462,7 @@ class Page(NodeCase):
         self.until(lambda: len(self.browser.all("#runs tbody tr")) == 1, "the new checkpoint alone")
         self.until(lambda: self.browser.attribute("#link", "data-link") == "live", "live again")
         self.assertEqual(post()["state"], "no_op")
-        self.wait_text("#events", "checkpoint no_op")
+        self.wait_text("#events", "checkpoint skipped")
         self.assertEqual(len(self.browser.all("#events li")), len(events) + 1)
 
     def write_user(self, path, password):

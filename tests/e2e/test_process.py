@@ -524,7 +524,7 @@ class Reload(Case):
         self.assertEqual(told()[1:], [("critical", "removed", "warning")])
         self.assertIn("target full: removed from the settings while critical (4 files, 4.0 MiB pending)", exporter.log())
         changes = self.reload(exporter, self.of(a, full)).json["changes"]
-        self.assertRegex(changes[0], r"^target full: added, actions still paused until .*Z by loopback$")
+        self.assertRegex(changes[0], r"^target full: added, actions still paused until .*Z from this machine$")
         self.until(lambda: told()[2:] == [("unknown", "critical", "critical")], told)
         exporter.stop()
         exporter.start()

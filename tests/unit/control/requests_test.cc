@@ -38,7 +38,7 @@ TEST_F(Asked, ForNothingPendingStartsNothingAndIsToldAsSuch) {
   EXPECT_EQ(said.message, "Nothing to do: no WAL data is pending");
   EXPECT_EQ(said.timestamp, kBenchStart);
   EXPECT_THAT(bench.wanted.checkpoints, IsEmpty());
-  EXPECT_EQ(bench.store->summary_of("wal.checkpoint"), "checkpoint no_op: nothing is pending");
+  EXPECT_EQ(bench.store->summary_of("wal.checkpoint"), "checkpoint skipped: nothing is pending");
   const auto told = bench.store->details("wal.checkpoint").at(0);
   EXPECT_EQ(told.at("state"), "ended");
   EXPECT_EQ(told.at("reason"), "manual");

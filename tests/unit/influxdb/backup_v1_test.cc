@@ -115,7 +115,7 @@ TEST_F(BackupV1, OnlyShardsBelowTheLimitIsNoOp) {
   wal_->add("a", 1, {kMiB - 1});
   const auto outcome = run({.skip_below_bytes = kMiB});
   EXPECT_EQ(outcome.kind, OutcomeKind::no_op);
-  EXPECT_EQ(outcome.message, "no shard holds 1.0 MiB or more (1 smaller one left alone)");
+  EXPECT_EQ(outcome.message, "all pending shards are smaller than 1.0 MiB (1 shard)");
 }
 
 TEST_F(BackupV1, FindsAServerByName) {
