@@ -21,18 +21,13 @@ Parts::Parts(settings::Target target, bool acts, bool judges_at_once, Ledger kep
     if (!read) ledger.log()->error("{} [{}]", read.error().message, settings.name);
   }
   kept_memory = memory;
+  // Of another server nothing that is known of the shards holds.
   shards.server = settings.influxdb.backup_address + " " + settings.influxdb.url;
   kept_shards = shards;
   if (const auto stored = ledger.kept(kShardsKey)) {
     auto read = policy::shard_book_from(*stored);
     if (!read) ledger.log()->error("{} [{}]", read.error().message, settings.name);
-    if (read && read->server != shards.server) {
-      // A shard that fails, or is kept open, was proven on this WAL; what that server did not know, this one may.
-      std::erase_if(read->entries, [](const auto& one) { return one.second.state == wal::ShardState::orphaned; });
-      read->server = shards.server;
-      read->server_proven = false;
-    }
-    if (read) shards = kept_shards = *std::move(read);
+    if (read && read->server == shards.server) shards = kept_shards = *std::move(read);
   }
   if (judges_at_once) {
     memory.levels.reset();

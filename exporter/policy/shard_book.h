@@ -46,7 +46,7 @@ struct ShardEntry {
 struct ShardBook {
   std::map<wal::ShardKey, ShardEntry> entries;
   // The server that was asked, as it is set, and whether it was seen to persist shards of
-  // this WAL. Whom another server does not know, this one may.
+  // this WAL. Of another server nothing here holds.
   std::string server;
   bool server_proven = false;
 
