@@ -61,7 +61,8 @@ std::shared_ptr<state::Store> copy_of_memory(const settings::Target& target, sta
     return one.from == target.name && one.keys.empty();
   });
   if (its == handovers.end() && is_others) return copy;
-  for (const char* key : {control::kMemoryKey, control::kNodeKey, control::kShardsKey, control::kVanishedKey}) {
+  for (const char* key :
+       {control::kMemoryKey, control::kNodeKey, control::kShardsKey, control::kVanishedKey, control::kLookKey}) {
     const auto value = store == nullptr ? Result<std::optional<std::string>>(std::nullopt)
                                         : store->get(its == handovers.end() ? target.name : its->from, key);
     const bool moves = its == handovers.end() || its->keys.empty() ||
@@ -83,19 +84,20 @@ std::unique_ptr<control::Control> look_once(const settings::Target& target, cont
   const control::Parts& parts = out->parts();
   WalReader reader(target, /*reads_once=*/true, clock, log);
   ServerQuestions questions(target, clock);
-  std::uint64_t wanted = 0;  // the number of the sample that is wanted; the server is asked first
+  control::TakeSample wanted;  // the server is asked first
   out->on_time(now());
   for (bool more = true; more;) {
     more = false;
     for (const control::Effect& effect : out->take_effects()) {
-      if (const auto* sample = std::get_if<control::TakeSample>(&effect)) wanted = sample->number;
+      if (const auto* sample = std::get_if<control::TakeSample>(&effect)) wanted = *sample;
       if (const auto* question = std::get_if<control::AskServer>(&effect)) {
         out->on_answer(questions.ask(*question, {}), now());
         more = true;
       }
     }
     if (!more && parts.wal.finished() == 0) {
-      out->on_sample(reader.read(wanted, parts.server.facts() ? parts.server.facts()->version : "", {}), now());
+      wanted.server_version = parts.server.last_version();
+      out->on_sample(reader.read(wanted, {}), now());
       more = true;
     }
   }

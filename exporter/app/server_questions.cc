@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "influxdb/api.h"
+#include "influxdb/debug_vars.h"
 #include "influxdb/rewrite.h"
 #include "wal/detect.h"
 
@@ -33,6 +34,14 @@ control::ServerAnswer ServerQuestions::ask(const control::AskServer& effect, con
     // Only an opinion: that it can't be had is no trouble.
     auto metrics = influxdb::ask_wal_metrics(client_, target_.influxdb.url, token, target_.influxdb.timeout, stop);
     if (metrics) answer.metrics = *std::move(metrics);
+    if (answer.metrics && answer.metrics->uptime) answer.server.started = clock_->now() - *answer.metrics->uptime;
+  }
+  if (answer.server.up && effect.wants_start && answer.server.version.starts_with("1.")) {
+    const auto vars = influxdb::ask_debug_vars(client_, {target_.influxdb.url, target_.influxdb.token_file},
+                                               target_.influxdb.timeout, stop);
+    if (vars && vars->started) {
+      answer.server.started = *vars->started - answer.server.clock_offset.value_or(Duration::zero());
+    }
   }
   if (answer.server.up) answer.rewrites = plan_rewrites(effect.kept_open, stop);
   const bool is_node = said == wal::Generation::v3 ||

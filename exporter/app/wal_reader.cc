@@ -11,7 +11,7 @@ namespace wal_exporter::app {
 WalReader::WalReader(const settings::Target& target, bool reads_once, std::shared_ptr<Clock> clock, Log log)
     : target_(target), reads_once_(reads_once), clock_(std::move(clock)), log_(std::move(log)) {}
 
-Result<void> WalReader::find_layout(const std::string& server_version, const std::stop_token& stop) {
+Result<void> WalReader::find_layout(const control::TakeSample& wanted, const std::stop_token& stop) {
   if (certain_ && !no_segments_) return {};
   const wal::Generation fixed = target_.influxdb.version;
   const bool is_fixed = fixed != wal::Generation::unknown;
@@ -40,11 +40,13 @@ Result<void> WalReader::find_layout(const std::string& server_version, const std
   } else if (!is_fixed) {
     const auto found = wal::detect(target_.wal.directory, stop);
     if (!found) return tl::unexpected(found.error());
-    const wal::Generation said = wal::generation_of(server_version);
+    const wal::Generation said = wal::generation_of(wanted.server_version);
     certain_ =
         certain_ || found->layout != wal::DetectedLayout::none || found->bucket_ids || said != wal::Generation::unknown;
     const bool node = found->layout == wal::DetectedLayout::node ||
-                      (found->layout == wal::DetectedLayout::none && said == wal::Generation::v3);
+                      (found->layout == wal::DetectedLayout::none &&
+                       (said == wal::Generation::v3 || (said == wal::Generation::unknown && wanted.before != nullptr &&
+                                                        wanted.before->layout == wal::Layout::node)));
     layout = node ? wal::Layout::node : wal::Layout::segments;
   }
   if (source_ != nullptr && layout == layout_) return {};
@@ -53,22 +55,22 @@ Result<void> WalReader::find_layout(const std::string& server_version, const std
   if (layout == wal::Layout::node) {
     wal::NodeOptions options{target_.wal};
     if (reads_once_) options.settle_time = Duration::zero();
-    source_ = wal::make_node_source(options, clock_, log_);
+    source_ = wal::make_node_source(options, clock_, log_, wanted.before);
   } else {
-    source_ = wal::make_segment_source(target_.wal, clock_);
+    source_ = wal::make_segment_source(target_.wal, clock_, wanted.before);
   }
   return {};
 }
 
-control::SampleTaken WalReader::read(std::uint64_t number, const std::string& server_version,
-                                     const std::stop_token& stop) {
+control::SampleTaken WalReader::read(const control::TakeSample& wanted, const std::stop_token& stop) {
   control::SampleTaken taken;
-  taken.number = number;
+  taken.number = wanted.number;
   taken.version = target_.influxdb.version;
   const SteadyTime begin = clock_->steady();
-  const auto layout = find_layout(server_version, stop);
+  const auto layout = find_layout(wanted, stop);
   taken.sample = layout ? source_->take_sample(stop) : tl::unexpected(layout.error());
   taken.elapsed = clock_->steady() - begin;
+  if (!last_good_ && wanted.before != nullptr) last_good_ = wanted.before->taken_at;
   if (taken.sample) {
     last_good_ = (*taken.sample)->taken_at;
   } else if (last_good_ && taken.sample.error().kind == ErrorKind::not_found) {
@@ -80,10 +82,10 @@ control::SampleTaken WalReader::read(std::uint64_t number, const std::string& se
   }
   taken.source = sources_;
   if (taken.sample) no_segments_ = layout_ == wal::Layout::segments && (*taken.sample)->shards.empty();
-  if (taken.version == wal::Generation::unknown && certain_) {
-    const bool buckets = taken.sample && (*taken.sample)->bucket_ids;
-    taken.version =
-        layout_ == wal::Layout::node ? wal::Generation::v3 : wal::generation_of_segments(server_version, buckets);
+  if (taken.version == wal::Generation::unknown && (certain_ || wanted.before != nullptr)) {
+    const bool buckets = taken.sample && ((*taken.sample)->bucket_ids || (!certain_ && wanted.before->bucket_ids));
+    taken.version = layout_ == wal::Layout::node ? wal::Generation::v3
+                                                 : wal::generation_of_segments(wanted.server_version, buckets);
   }
   return taken;
 }

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/effects.h"
 #include "control/inputs.h"
 #include "settings/settings.h"
 #include "wal/source.h"
@@ -22,15 +23,13 @@ class WalReader {
   // once.
   WalReader(const settings::Target& target, bool reads_once, std::shared_ptr<Clock> clock, Log log);
 
-  // `server_version` as the server said it, or empty. Blocks for as long as the
-  // directory takes.
-  [[nodiscard]] control::SampleTaken read(std::uint64_t number, const std::string& server_version,
-                                          const std::stop_token& stop);
+  // Blocks for as long as the directory takes.
+  [[nodiscard]] control::SampleTaken read(const control::TakeSample& wanted, const std::stop_token& stop);
   // nullptr: the layout is not known yet. Safe to use beside read().
   [[nodiscard]] const std::shared_ptr<wal::WalSource>& source() const { return source_; }
 
  private:
-  [[nodiscard]] Result<void> find_layout(const std::string& server_version, const std::stop_token& stop);
+  [[nodiscard]] Result<void> find_layout(const control::TakeSample& wanted, const std::stop_token& stop);
 
   const settings::Target target_;
   const bool reads_once_;

@@ -62,7 +62,7 @@ Workers::Workers(settings::Target settings, Machinery machinery, std::filesystem
 
 void Workers::run(const control::TakeSample& effect) {
   sample_ = shared_->machinery.pool->submit([shared = shared_, effect](const std::stop_token& stop) {
-    control::SampleTaken taken = shared->reader.read(effect.number, effect.server_version, stop);
+    control::SampleTaken taken = shared->reader.read(effect, stop);
     {
       const MutexLock lock(shared->mutex);
       shared->source = shared->reader.source();

@@ -144,7 +144,9 @@ bool Control::has_ended() const {
 
 void Control::close(Now now) {
   parts_.keep_memory();
-  if (parts_.acts_unasked) parts_.chart.keep(parts_.ledger, now);
+  if (!parts_.acts_unasked) return;
+  parts_.chart.keep(parts_.ledger, now);
+  parts_.vanish.keep_look(parts_.wal, parts_.ledger, now);
 }
 
 // Samples and asks where it is time, judges, answers, decides, acts, and keeps.
@@ -154,7 +156,8 @@ void Control::settle(Now now) {
   if (!parts_.stopping && parts_.wal.is_due(now, is_stale(parts_, now) || clock_went_back)) parts_.ask_for_sample();
   if (!parts_.stopping && parts_.server.is_due(now)) {
     parts_.server.asked(now);
-    parts_.effects.emplace_back(AskServer{parts_.server.version(), kept_open_shards(parts_)});
+    parts_.effects.emplace_back(
+        AskServer{parts_.server.version(), kept_open_shards(parts_), parts_.vanish.asks_for_start()});
   }
   judge(now);
   // Before the policy acts: who asked was first.
@@ -167,7 +170,9 @@ void Control::settle(Now now) {
     act(now);
   }
   parts_.keep_memory();
-  if (parts_.acts_unasked) parts_.chart.keep_now_and_then(parts_.ledger, now);
+  if (!parts_.acts_unasked) return;
+  parts_.chart.keep_now_and_then(parts_.ledger, now);
+  parts_.vanish.keep_look_now_and_then(parts_.wal, parts_.ledger, now);
 }
 
 void Control::judge(Now now) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -20,7 +21,8 @@ namespace wal_exporter::control {
 // At most one is under way; on_sample.
 struct TakeSample {
   std::uint64_t number = 0;
-  std::string server_version;  // as the server says it, for a directory that does not show its layout
+  std::string server_version;                   // as the server says it, for a directory that does not show its layout
+  std::shared_ptr<const wal::Sample> before{};  // the last look of an earlier process, until there is one of this
 
   friend bool operator==(const TakeSample&, const TakeSample&) = default;
 };
@@ -28,6 +30,7 @@ struct TakeSample {
 struct AskServer {
   wal::Generation layout{};                // what the directory shows, for a server that does not say its version
   std::vector<wal::ShardKey> kept_open{};  // for which a point to write again is wanted
+  bool wants_start = false;                // 1.x: since when it runs; others say that unasked
 
   friend bool operator==(const AskServer&, const AskServer&) = default;
 };

@@ -38,7 +38,7 @@ Parts::Parts(settings::Target target, bool acts, bool judges_at_once, Ledger kep
 
 std::uint64_t Parts::ask_for_sample() {
   const WalState::Asked asked = wal.ask();
-  if (asked.begins_now) effects.emplace_back(TakeSample{asked.number, server.last_version()});
+  if (asked.begins_now) effects.emplace_back(TakeSample{asked.number, server.last_version(), vanish.before()});
   return asked.number;
 }
 

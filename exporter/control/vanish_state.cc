@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "policy/gaps.h"
+#include "wal/last_look.h"
 
 namespace wal_exporter::control {
 
@@ -19,6 +20,11 @@ constexpr std::size_t kMostLost = 200;
 // A server that is written to writes each second; a stop and a start take longer.
 constexpr Duration kLeastPause = std::chrono::seconds(5);
 
+// By so much a start may seem later than it was: clocks are told in seconds.
+constexpr Duration kStartTold = std::chrono::seconds(2);
+
+constexpr Duration kKeepLookEvery = std::chrono::minutes(5);
+
 // As many files as the server keeps, where that is known.
 std::optional<std::uint64_t> kept_of(const view::NodeView& node) {
   return node.kept_files_from == "default" ? std::nullopt : std::optional(node.rules.kept_files);
@@ -28,6 +34,14 @@ std::optional<std::uint64_t> kept_of(const view::NodeView& node) {
 bool shows_newer(const wal::Sample& sample, const Vanished& vanished, bool under_server) {
   const Time than = vanished.missed;
   if (sample.layout == wal::Layout::node && under_server) return sample.snapshot && sample.snapshot->written > than;
+  if (vanished.cause == Vanished::Cause::segments) {
+    // Until those before the lost ones are gone, no checkpoint has passed them.
+    return std::none_of(sample.shards.begin(), sample.shards.end(), [&](const wal::Shard& shard) {
+      return std::any_of(vanished.shards.begin(), vanished.shards.end(), [&](const Vanished::OfShard& lost) {
+        return lost.shard == shard.key() && shard.segments.front().number < lost.last_segment;
+      });
+    });
+  }
   if (vanished.shards.empty()) return sample.newest_file && *sample.newest_file > than;
   // As wal/vanished.h has it, of a sample without the one before.
   bool all = true;
@@ -47,18 +61,28 @@ bool shows_newer(const wal::Sample& sample, const Vanished& vanished, bool under
 }  // namespace
 
 VanishState::VanishState(Ledger& ledger) {
+  // "<process>\n<look>"
+  const std::string look = ledger.kept(kLookKey).value_or("");
+  if (const std::size_t end = look.find('\n'); end != std::string::npos) {
+    process_ = look.substr(0, end);
+    knew_process_ = !process_.empty();
+    before_ = wal::last_look_from(look.substr(end + 1));
+  }
   const auto text = ledger.kept(kVanishedKey);
   const auto json = nlohmann::json::parse(text.value_or(""), nullptr, /*allow_exceptions=*/false);
   try {
     if (!json.is_object()) return;
     Vanished kept;
-    kept.cause = json.at("cause").get<int>() == 0 ? Vanished::Cause::directory : Vanished::Cause::files;
+    const int cause = json.at("cause").get<int>();
+    kept.cause = cause == 0   ? Vanished::Cause::directory
+                 : cause == 2 ? Vanished::Cause::segments
+                              : Vanished::Cause::files;
     kept.extent = {json.at("files").get<std::uint64_t>(), json.at("bytes").get<std::uint64_t>()};
     kept.last_seen = Time(Duration(json.at("last_seen").get<std::int64_t>()));
     kept.missed = Time(Duration(json.at("missed").get<std::int64_t>()));
     layout_ = json.at("node").get<bool>() ? wal::Layout::node : wal::Layout::segments;
     if (kept.cause == Vanished::Cause::files && layout_ == wal::Layout::segments) kept.cause = Vanished::Cause::folders;
-    process_ = json.at("process").get<std::string>();
+    if (process_.empty()) process_ = json.at("process").get<std::string>();
     under_server_ = json.value("under_server", true);
     for (const auto& shard : json.value("shards", nlohmann::json::array())) {
       kept.shards.push_back(
@@ -74,7 +98,9 @@ VanishState::VanishState(Ledger& ledger) {
 void VanishState::keep(Ledger& ledger) const {
   nlohmann::json json;
   if (standing_) {
-    json = {{"cause", standing_->cause == Vanished::Cause::directory ? 0 : 1},
+    json = {{"cause", standing_->cause == Vanished::Cause::directory  ? 0
+                      : standing_->cause == Vanished::Cause::segments ? 2
+                                                                      : 1},
             {"files", standing_->extent.files},
             {"bytes", standing_->extent.bytes},
             {"last_seen", standing_->last_seen.time_since_epoch().count()},
@@ -103,7 +129,22 @@ bool VanishState::may_have_started(const wal::Sample& sample, Duration flush_int
   return paused;
 }
 
+void VanishState::keep_look(const WalState& wal, Ledger& ledger, Now now) {
+  const auto& sample = wal.sample();
+  // One that misses files is kept once it is known what to make of them.
+  if (sample == nullptr || suspected_ || kept_look_ == sample->taken_at) return;
+  if (sample->vanished && sample->vanished->number != number_) return;
+  kept_look_ = sample->taken_at;
+  next_look_ = now.steady + kKeepLookEvery;
+  ledger.keep(kLookKey, to_valid_utf8(process_) + "\n" + wal::last_look_text(*sample));
+}
+
+void VanishState::keep_look_now_and_then(const WalState& wal, Ledger& ledger, Now now) {
+  if (!wal.error().empty() || now.steady >= next_look_) keep_look(wal, ledger, now);
+}
+
 bool VanishState::take(const wal::Sample& sample, const ServerState& server, Ledger& ledger) {
+  const bool is_first = std::exchange(before_, nullptr) != nullptr;
   layout_ = sample.layout;
   const std::optional<Vanished>& found = sample.vanished;
   if (!found || found->over) {
@@ -112,6 +153,7 @@ bool VanishState::take(const wal::Sample& sample, const ServerState& server, Led
       ledger.log()->info("the WAL's files are accounted for again [{}]", ledger.target());
       standing_.reset();
       keep(ledger);
+      next_look_ = {};
     }
     suspected_.reset();
     excused_ = {};
@@ -133,6 +175,8 @@ bool VanishState::take(const wal::Sample& sample, const ServerState& server, Led
   }
   number_ = found->number;
   suspected_ = found;
+  missed_before_ = is_first;
+  next_look_ = {};
   may_be_emptied_ =
       found->cause == Vanished::Cause::front && policy::leaves_what_is_kept(sample, kept_of(server.node()));
   note_newest(sample);
@@ -144,21 +188,27 @@ bool VanishState::take(const wal::Sample& sample, const ServerState& server, Led
 bool VanishState::answered(const ServerState& server, Ledger& ledger) {
   const influxdb::ServerFacts& facts = *server.facts();
   if (facts.up) {
-    const bool is_other = !process_.empty() && !facts.process_id.empty() && facts.process_id != process_;
+    const bool is_other = (!process_.empty() && !facts.process_id.empty() && facts.process_id != process_) ||
+                          (facts.started && started_ && std::chrono::abs(*facts.started - *started_) > kStartTold);
+    if (facts.started) started_ = facts.started;
     if (was_down_ || is_other) ++starts_;
     if (!facts.process_id.empty()) process_ = facts.process_id;
   }
   was_down_ = !facts.up;
-  if (standing_ && starts_ != starts_before_) {
+  const auto started_after = [&](Time time) { return facts.started && *facts.started > time + kStartTold; };
+  if (standing_ && (starts_ != starts_before_ || started_after(standing_->missed))) {
     ledger.log()->warn("InfluxDB was started again: what the vanished files alone held is lost [{}]", ledger.target());
     excused_ += standing_->extent;
     standing_.reset();
     keep(ledger);
   }
   if (!suspected_) return false;
-  if (facts.asked_at < suspected_->missed) return true;
-  if (!facts.up || starts_ != starts_before_) {
+  if (facts.asked_at < suspected_->missed || !start_asked_) return true;
+  const bool ran = facts.started && *facts.started + kStartTold < suspected_->last_seen;
+  if (!facts.up || started_after(suspected_->last_seen) || (starts_ != starts_before_ && !ran)) {
     excuse("while InfluxDB did not run", ledger);
+  } else if (missed_before_ && !ran && !knew_process_) {
+    excuse("while this exporter did not run; whether InfluxDB was started meanwhile is not known", ledger);
   } else {
     judge(server, ledger);
   }

@@ -18,6 +18,7 @@ struct ServerFacts {
   std::string version;                   // as the server says it: "1.6.7", "dev", "3.10.0"; empty: it did not say
   std::string build;                     // X-Influxdb-Build: OSS, Core; empty: it did not say
   std::string process_id;                // 3.x: changes with every start
+  std::optional<Time> started;           // of the process, by our clock; 1.x: only where it was asked for
   std::optional<Duration> clock_offset;  // server's clock minus ours, to the second
   std::string error;                     // why it is not up, for people
   // Nobody listens at the address, or the connection is closed without an answer: the server

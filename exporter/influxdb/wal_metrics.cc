@@ -14,7 +14,9 @@ namespace wal_exporter::influxdb {
 namespace {
 
 constexpr std::string_view kWalSize = "storage_wal_size";
+constexpr std::string_view kUptime = "influxdb_uptime_seconds";
 constexpr std::string_view kWrittenLines = "influxdb3_write_lines_total";
+constexpr std::uint64_t kLongestUptime = 4'000'000'000;
 constexpr std::size_t kMostBytes = 16 * kMiB;  // a line per shard and metric
 // The server's figure lags behind, so a smaller difference than this is ignored.
 constexpr std::uint64_t kGrossBytes = 16 * kMiB;
@@ -75,7 +77,10 @@ std::optional<WalMetrics> parse_wal_metrics(const std::string& text) {
   for_each_series(text, kWalSize, [&](std::string_view series, std::uint64_t value) {
     metrics.shards.push_back({label(series, "walPath"), value});
   });
-  if (metrics.shards.empty()) return std::nullopt;
+  for_each_series(text, kUptime, [&](std::string_view /*series*/, std::uint64_t seconds) {
+    if (seconds < kLongestUptime) metrics.uptime = std::chrono::seconds(seconds);
+  });
+  if (metrics.shards.empty() && !metrics.uptime) return std::nullopt;
   return metrics;
 }
 

@@ -1,7 +1,8 @@
 // What an InfluxDB 2.x or 3.x server says of its own WAL in its /metrics: a second
 // opinion on what the directory shows.
 //
-// Source: `storage_wal_size` in tests/fixtures/http/v2-metrics-excerpt.txt, recorded on a real server.
+// Source: `storage_wal_size` in tests/fixtures/http/v2-metrics-excerpt.txt, recorded on a real server;
+// `influxdb_uptime_seconds` is documented upstream.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,8 @@ struct WalMetrics {
     std::string wal_path;  // the walPath label; empty: none
     std::uint64_t bytes = 0;
   };
-  std::vector<Shard> shards;  // a series of storage_wal_size each
+  std::vector<Shard> shards;         // a series of storage_wal_size each
+  std::optional<Duration> uptime{};  // of the process
 };
 
 // Lines written to a 3.x server since it started, as its /metrics count them
@@ -31,7 +33,7 @@ struct WalMetrics {
                                                              const std::string& token, Duration timeout,
                                                              const std::stop_token& stop);
 
-// nullopt: no such series. Lines that can't be read are passed over.
+// nullopt: none of these series. Lines that can't be read are passed over.
 [[nodiscard]] std::optional<WalMetrics> parse_wal_metrics(const std::string& text);
 
 [[nodiscard]] Result<std::optional<WalMetrics>> ask_wal_metrics(http::Client& client, const std::string& url,

@@ -71,22 +71,26 @@ std::string describe(const wal::Vanished& vanished, wal::Layout layout, bool und
     case wal::Vanished::Cause::folders:
       out += "the folders of shards were removed, whose data is still there";
       break;
+    case wal::Vanished::Cause::segments:
+      out += "older files of the same shard are still there, and a checkpoint removes the oldest first";
+      break;
     case wal::Vanished::Cause::files:
     case wal::Vanished::Cause::front:
       out += "no snapshot covers them";
       break;
   }
+  const bool in_memory = layout == wal::Layout::node || vanished.cause == wal::Vanished::Cause::segments;
   if (!under_server) {
     out +=
         "; a restart does not replay them, and whether InfluxDB runs is not known without influxdb.url. If it runs, ";
     out +=
-        layout == wal::Layout::node
+        in_memory
             ? "what they held is in its memory alone: make a checkpoint before any restart"
             : "what they held is in its memory and in deleted files alone: make the missing folders of shards again, "
               "then persist with `influxd backup`, before any restart";
     return out + "; if it was stopped and somebody moved them, this ends with the next file that it writes";
   }
-  if (layout == wal::Layout::node) {
+  if (in_memory) {
     return out +
            "; their data is in InfluxDB's memory alone until its next snapshot, and a restart before that loses it: "
            "make a checkpoint, then find out who removed them";

@@ -55,8 +55,11 @@ void add_note(Sample& sample, std::string note) {
 
 class NodeSource final : public WalSource {
  public:
-  NodeSource(NodeOptions options, std::shared_ptr<Clock> clock, Log log)
-      : options_(std::move(options)), clock_(std::move(clock)), log_(std::move(log)) {
+  NodeSource(NodeOptions options, std::shared_ptr<Clock> clock, Log log, std::shared_ptr<const Sample> before)
+      : options_(std::move(options)),
+        clock_(std::move(clock)),
+        log_(std::move(log)),
+        vanish_watch_(options_.directory, {}, std::move(before)) {
     if (!options_.counter) options_.counter = std::make_shared<ReadCounter>();
   }
 
@@ -167,7 +170,7 @@ class NodeSource final : public WalSource {
   Result<void> judge_missing_wal(int root, const SnapshotsFound& snapshots, Sample& sample, const std::stop_token& stop)
       WAL_EXPORTER_REQUIRES(mutex_) {
     const std::string shown = escape_control(options_.directory.string());
-    if (index_.newest() || snapshots.files > 0) {
+    if (index_.newest() || vanish_watch_.knows_files() || snapshots.files > 0) {
       return failure(ErrorKind::not_found, shown + " has no wal/ any more, though " +
                                                (snapshots.files > 0 ? "it has snapshots" : "it had WAL files") +
                                                "; is its disk mounted? InfluxDB never deletes that folder");
@@ -300,7 +303,7 @@ class NodeSource final : public WalSource {
   Mutex mutex_;  // guards what earlier samples left behind
   NodeIndex index_ WAL_EXPORTER_GUARDED_BY(mutex_);
   NodeForeign foreign_ WAL_EXPORTER_GUARDED_BY(mutex_);
-  VanishWatch vanish_watch_ WAL_EXPORTER_GUARDED_BY(mutex_){options_.directory};
+  VanishWatch vanish_watch_ WAL_EXPORTER_GUARDED_BY(mutex_);
   NodeSnapshots snapshots_ WAL_EXPORTER_GUARDED_BY(mutex_){options_.settle_time};
   std::optional<FolderIdentity> folder_ WAL_EXPORTER_GUARDED_BY(mutex_);
   std::uint64_t last_snapshotted_ WAL_EXPORTER_GUARDED_BY(mutex_) = 0;
@@ -309,8 +312,9 @@ class NodeSource final : public WalSource {
 
 }  // namespace
 
-std::shared_ptr<WalSource> make_node_source(NodeOptions options, std::shared_ptr<Clock> clock, Log log) {
-  return std::make_shared<NodeSource>(std::move(options), std::move(clock), std::move(log));
+std::shared_ptr<WalSource> make_node_source(NodeOptions options, std::shared_ptr<Clock> clock, Log log,
+                                            std::shared_ptr<const Sample> before) {
+  return std::make_shared<NodeSource>(std::move(options), std::move(clock), std::move(log), std::move(before));
 }
 
 }  // namespace wal_exporter::wal

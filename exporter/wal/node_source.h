@@ -26,6 +26,7 @@
 
 namespace wal_exporter::wal {
 
-[[nodiscard]] std::shared_ptr<WalSource> make_node_source(NodeOptions options, std::shared_ptr<Clock> clock, Log log);
+[[nodiscard]] std::shared_ptr<WalSource> make_node_source(NodeOptions options, std::shared_ptr<Clock> clock, Log log,
+                                                          std::shared_ptr<const Sample> before = nullptr);
 
 }  // namespace wal_exporter::wal

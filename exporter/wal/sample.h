@@ -152,6 +152,7 @@ struct Vanished {
   enum class Cause {
     directory,  // the WAL's directory was removed, replaced or unmounted
     folders,    // 1.x, 2.x: folders of shards were removed whose data is still there
+    segments,   // 1.x, 2.x: single segments, though older ones of the shard stay
     files,      // 3.x: files that no snapshot covers
     front,      // 3.x: the same right behind a snapshot, where one that was empty may have taken them
   };
@@ -183,6 +184,16 @@ struct Uncounted {
     if (++folders == 1) first = std::move(what);
   }
   friend bool operator==(const Uncounted&, const Uncounted&) = default;
+};
+
+// What tells a directory from the one that had its place before.
+struct DirectoryIdentity {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::optional<Time> birth;
+  bool removed = false;  // it has no name any more
+
+  friend bool operator==(const DirectoryIdentity&, const DirectoryIdentity&) = default;
 };
 
 struct Sample {
@@ -231,7 +242,8 @@ struct Sample {
   // went between two samples is not seen, so this is a lower bound.
   Extent written;
 
-  std::optional<Vanished> vanished;  // the last time that files did
+  std::optional<DirectoryIdentity> directory;  // with the files; nullopt: not known
+  std::optional<Vanished> vanished;            // the last time that files did
 
   // What a person should know about this sample: folders that were passed
   // over or could not be counted, files that could not be judged.

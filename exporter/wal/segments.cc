@@ -60,8 +60,10 @@ struct Memory {
 
 class SegmentSource final : public WalSource {
  public:
-  SegmentSource(Options options, std::shared_ptr<Clock> clock)
-      : options_(std::move(options)), clock_(std::move(clock)) {}
+  SegmentSource(Options options, std::shared_ptr<Clock> clock, std::shared_ptr<const Sample> before)
+      : options_(std::move(options)),
+        clock_(std::move(clock)),
+        vanish_watch_(options_.directory, options_.data_directory, std::move(before)) {}
 
   Result<std::shared_ptr<const Sample>> take_sample(std::stop_token stop) override {
     const MutexLock lock(mutex_);
@@ -231,7 +233,7 @@ class SegmentSource final : public WalSource {
 
   Mutex mutex_;  // guards what earlier samples left behind
   Memory memory_ WAL_EXPORTER_GUARDED_BY(mutex_);
-  VanishWatch vanish_watch_ WAL_EXPORTER_GUARDED_BY(mutex_){options_.directory, options_.data_directory};
+  VanishWatch vanish_watch_ WAL_EXPORTER_GUARDED_BY(mutex_);
   Extent written_ WAL_EXPORTER_GUARDED_BY(mutex_);
   bool looked_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;
 };
@@ -244,8 +246,9 @@ std::optional<std::uint64_t> parse_segment_name(std::string_view name) {
   return parse_number(name.substr(1, name.size() - 1 - suffix.size()));
 }
 
-std::shared_ptr<WalSource> make_segment_source(Options options, std::shared_ptr<Clock> clock) {
-  return std::make_shared<SegmentSource>(std::move(options), std::move(clock));
+std::shared_ptr<WalSource> make_segment_source(Options options, std::shared_ptr<Clock> clock,
+                                               std::shared_ptr<const Sample> before) {
+  return std::make_shared<SegmentSource>(std::move(options), std::move(clock), std::move(before));
 }
 
 }  // namespace wal_exporter::wal

@@ -27,7 +27,9 @@
 
 namespace wal_exporter::wal {
 
-[[nodiscard]] std::shared_ptr<WalSource> make_segment_source(Options options, std::shared_ptr<Clock> clock);
+// `before`: the last look of an earlier process of ours (last_look.h); nullptr: none is known.
+[[nodiscard]] std::shared_ptr<WalSource> make_segment_source(Options options, std::shared_ptr<Clock> clock,
+                                                             std::shared_ptr<const Sample> before = nullptr);
 
 // "_00001.wal" -> 1; nullopt for any other name. Five digits or more.
 [[nodiscard]] std::optional<std::uint64_t> parse_segment_name(std::string_view name);

@@ -70,11 +70,12 @@ bool is_gone(const std::filesystem::path& path) {
 
 }  // namespace
 
-std::optional<VanishWatch::Identity> VanishWatch::identify(Layout layout) const {
+std::optional<DirectoryIdentity> VanishWatch::identify(Layout layout) const {
   const std::filesystem::path path = layout == Layout::node ? directory_ / "wal" : directory_;
   struct statx status {};
   if (::statx(AT_FDCWD, path.c_str(), 0, STATX_INO | STATX_NLINK | STATX_BTIME, &status) != 0) return std::nullopt;
-  Identity identity{makedev(status.stx_dev_major, status.stx_dev_minor), status.stx_ino, {}, status.stx_nlink == 0};
+  DirectoryIdentity identity{
+      makedev(status.stx_dev_major, status.stx_dev_minor), status.stx_ino, {}, status.stx_nlink == 0};
   if ((status.stx_mask & STATX_BTIME) != 0) identity.birth = to_time(status.stx_btime);
   return identity;
 }
@@ -104,8 +105,25 @@ std::vector<std::pair<const Shard*, Extent>> VanishWatch::missing_segments(const
   return out;
 }
 
+std::vector<std::pair<const Shard*, Extent>> VanishWatch::missing_between(const Sample& then, const Sample& now) const {
+  std::vector<std::pair<const Shard*, Extent>> out;
+  for (const Shard& shard : then.shards) {
+    const Shard* const present = find_shard(now, shard);
+    bool older_stays = false;
+    Extent missing;
+    for (const Segment& segment : shard.segments) {
+      const bool stays = find_segment(present, segment, no_births_) != nullptr;
+      older_stays = older_stays || (stays && segment.bytes > 0);
+      if (!stays && older_stays && segment.bytes > 0) missing += Extent{1, segment.bytes};
+    }
+    if (missing.files > 0) out.emplace_back(&shard, missing);
+  }
+  return out;
+}
+
 bool VanishWatch::is_over(const Sample& now) const {
   if (now.layout == Layout::node) return missing_of(gone_, now).empty();
+  if (found_->cause == Vanished::Cause::segments) return missing_between(*complete_, now).empty();
   const auto missing = missing_segments(*complete_, now, found_->cause == Vanished::Cause::directory);
   bool all = true;
   for (const Vanished::OfShard& lost : found_->shards) {
@@ -131,8 +149,11 @@ void VanishWatch::compare(Sample& sample, bool judged) {
   const auto identity = identify(sample.layout);
   no_births_ = identity && !identity->birth;
   if (judged && before_ != nullptr && before_->layout == sample.layout) {
+    // Over a start of the machine devices change their numbers.
+    if (is_of_before_ && identity_ && identity) identity_->device = identity->device;
     const bool replaced = identity_ && identity && *identity_ != *identity;
     Vanished now;
+    std::shared_ptr<const Sample> since = before_;  // the last that showed what is missing
     now.cause = Vanished::Cause::directory;
     if (sample.layout == Layout::node) {
       const auto missing = missing_of(before_->periods, sample);
@@ -147,18 +168,31 @@ void VanishWatch::compare(Sample& sample, bool judged) {
         if (missing.bytes > 0) now.shards.push_back({shard->key(), shard->segments.back().number});
       }
       if (!replaced) now.cause = Vanished::Cause::folders;
+      const auto between = replaced || doubted_ == nullptr ? std::vector<std::pair<const Shard*, Extent>>()
+                                                           : missing_between(*doubted_, sample);
+      if (!between.empty() && now.extent.files == 0) {
+        now.cause = Vanished::Cause::segments;
+        since = std::exchange(doubted_, nullptr);
+        for (const auto& [shard, missing] : between) {
+          now.extent += missing;
+          now.shards.push_back({shard->key(), shard->segments.back().number});
+        }
+      } else {
+        const bool doubtful = !replaced && !missing_between(*before_, sample).empty();
+        doubted_ = doubtful ? before_ : nullptr;
+      }
     }
     const bool stands = found_ && !found_->over;
     if (now.extent.files > 0) {
       now.number = found_ ? found_->number + 1 : 1;
-      now.last_seen = before_->taken_at;
+      now.last_seen = since->taken_at;
       now.missed = sample.taken_at;
       if (stands) {
         if (sample.layout == Layout::segments) now.extent += found_->extent;
         now.shards.insert(now.shards.end(), found_->shards.begin(), found_->shards.end());
         now.cause = std::min(now.cause, found_->cause);
       } else {
-        complete_ = before_;
+        complete_ = since;
       }
       found_ = now;
     } else if (stands && is_over(sample)) {
@@ -167,7 +201,9 @@ void VanishWatch::compare(Sample& sample, bool judged) {
       gone_.clear();
     }
   }
+  if (judged) is_of_before_ = false;
   if (judged && identity) identity_ = identity;
+  sample.directory = identity_;
   sample.vanished = found_;
 }
 

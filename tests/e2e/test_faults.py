@@ -12,7 +12,7 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from harness import MIB, PATIENCE, Case, FakeServer, main, settings, target  # noqa: E402
+from harness import MIB, PATIENCE, Case, FakeServer, get, main, settings, target  # noqa: E402
 
 
 class Faults(Case):
@@ -193,6 +193,80 @@ class Faults(Case):
         self.server.kill()
         self.server.start()
         self.assertEqual(self.server.query('SELECT count(*) FROM "plant".."pump", "plant".."m"'), counts)
+
+    def runs_for(self, seconds):
+        """Until InfluxDB has run for so long that its start is told apart from what comes now."""
+        self.until(lambda: get(self.server.url + "/debug/vars").json["system"]["uptime"] >= seconds, "an older server")
+
+    def is_told_as_vanished(self, exporter, files, size):
+        vanished = self.until(lambda: exporter.target()["vanished"], "files that vanished")
+        self.assertEqual((vanished["files"], vanished["bytes"]), (files, size))
+        self.until(lambda: exporter.target()["health"] == "warning", "a warning")
+        self.assertIn("InfluxDB still writes into the deleted files", vanished["detail"])
+        self.assertEqual(self.counter(exporter, "influxdb_wal_vanished_files"), files)
+        answer = exporter.post("/api/v1/targets/plant/prepare-restart?max_wait=5s").json
+        self.assertFalse(answer["safe"])
+        self.assertIn("vanished", answer["message"])
+
+    def test_a_directory_that_is_gone_is_remembered_by_the_next_exporter(self):
+        exporter = self.start()
+        self.runs_for(4)
+        files, size = len(self.server.wal_files()), self.server.wal_bytes()
+        count = self.counter(exporter, "influxdb_wal_samples_total")
+        self.until(lambda: self.counter(exporter, "influxdb_wal_samples_total") > count + 1, "a later sample")
+        shutil.rmtree(self.server.wal)
+
+        def since():
+            return (exporter.target()["error"] or "").partition("it was there until ")[2].partition(";")[0]
+        told = self.until(since, "since when it is gone")
+        for end in (exporter.kill, exporter.stop):
+            end()
+            exporter.start()
+            self.assertEqual(self.until(since, "since when it is gone"), told)
+        exporter.kill()
+        os.mkdir(self.server.wal)
+        exporter.start()
+        self.is_told_as_vanished(exporter, files, size)
+
+    def test_what_vanished_while_no_exporter_ran_is_told_if_influxdb_ran_on(self):
+        exporter = self.start()
+        self.runs_for(4)
+        count = self.counter(exporter, "influxdb_wal_samples_total")
+        self.until(lambda: self.counter(exporter, "influxdb_wal_samples_total") > count + 1, "a later sample")
+        files, size = len(self.server.wal_files()), self.server.wal_bytes()
+        self.assertEqual(exporter.stop(), 0)
+        shutil.rmtree(self.server.wal)
+        os.mkdir(self.server.wal)
+        exporter.start()
+        self.is_told_as_vanished(exporter, files, size)
+        # Where it was stopped for that, nobody lost anything.
+        self.server.kill()
+        self.server.start()
+        self.until(lambda: exporter.target()["vanished"] is None, "a start of InfluxDB")
+        self.server.write("plant", b"m,t=a v=1")
+        self.until(lambda: exporter.target()["pending"]["files"] == 1, "a file of the server's own")
+        self.assertEqual(exporter.stop(), 0)
+        self.server.stop()
+        shutil.rmtree(self.server.wal)
+        os.mkdir(self.server.wal)
+        self.server.start()
+        exporter.start().wait_good_sample()
+        self.until(lambda: "of the WAL vanished, while" in exporter.log(), "a line in the log")
+        self.assertIsNone(exporter.target()["vanished"])
+        self.assertEqual(exporter.target()["health"], "healthy")
+
+    def test_a_segment_taken_from_between_is_told_until_a_checkpoint_has_passed_it(self):
+        self.server = self.influxd(databases=("plant",), grow=25 * MIB)
+        exporter = self.exporter(settings(target(self.server)))
+        taken = sorted(name for name, size in self.server.wal_files().items() if size > MIB)[1]
+        size = self.server.wal_files()[taken]
+        os.remove(os.path.join(self.server.wal, taken))
+        vanished = self.until(lambda: exporter.target()["vanished"], "a segment that vanished")
+        self.assertEqual((vanished["files"], vanished["bytes"]), (1, size))
+        self.assertIn("older files of the same shard are still there", vanished["detail"])
+        self.assertEqual(exporter.target()["health"], "warning")
+        self.assertEqual(exporter.post("/wal-management/checkpoint?wait=20s", timeout=40).status, 200)
+        self.until(lambda: exporter.target()["vanished"] is None, "the end of it")
 
     def test_what_influxdb_removes_itself_has_not_vanished(self):
         exporter = self.start()

@@ -32,12 +32,12 @@ class WalRead : public testing::Test {
 
 TEST_F(WalRead, AnEmptyWalBecomesOneWithSegments) {
   WalReader reader = this->reader();
-  const auto empty = reader.read(1, "1.8.10", {});
+  const auto empty = reader.read({1, "1.8.10"}, {});
   ASSERT_TRUE(empty.sample.has_value());
   EXPECT_EQ(empty.number, 1U);
   EXPECT_EQ(empty.version, wal::Generation::v1);
   write("plant/autogen/1/_00001.wal", std::string("\1\0\0\0\1x", 6));
-  const auto filled = reader.read(2, "1.8.10", {});
+  const auto filled = reader.read({2, "1.8.10"}, {});
   ASSERT_TRUE(filled.sample.has_value());
   EXPECT_EQ(filled.number, 2U);
   EXPECT_EQ((*filled.sample)->pending.files, 1U);
@@ -47,21 +47,21 @@ TEST_F(WalRead, AnEmptyWalBecomesOneWithSegments) {
 // As where InfluxDB is started for the first time together with the exporter.
 TEST_F(WalRead, AWrongFolderThatWasEmptyIsToldOnceItIsNot) {
   WalReader reader = this->reader();
-  ASSERT_TRUE(reader.read(1, "2.7.12", {}).sample.has_value());
+  ASSERT_TRUE(reader.read({1, "2.7.12"}, {}).sample.has_value());
   write("data/0123456789abcdef/autogen/1/000000001-000000001.tsm", "x");
   std::filesystem::create_directories(root() / "wal/0123456789abcdef");
-  const auto taken = reader.read(2, "2.7.12", {});
+  const auto taken = reader.read({2, "2.7.12"}, {});
   ASSERT_FALSE(taken.sample.has_value());
   EXPECT_THAT(taken.sample.error().message, HasSubstr("perhaps it is " + (root() / "wal").string()));
 }
 
 TEST_F(WalRead, AnEmptyDirectoryHasNoVersionUntilTheServerSaysOne) {
   WalReader reader = this->reader();
-  const auto unknown = reader.read(1, "", {});
+  const auto unknown = reader.read({1, ""}, {});
   ASSERT_TRUE(unknown.sample.has_value());
   EXPECT_EQ(unknown.version, wal::Generation::unknown);
   EXPECT_EQ(unknown.source, 1U);
-  const auto known = reader.read(2, "3.10.0", {});
+  const auto known = reader.read({2, "3.10.0"}, {});
   EXPECT_EQ(known.version, wal::Generation::v3);
   EXPECT_EQ(known.source, 2U) << "a reader for another layout";
 }
@@ -70,7 +70,7 @@ TEST_F(WalRead, ANodesFolderIsNotTakenForAWalOf1x) {
   write("wal/00000000001.wal", "x");
   std::filesystem::create_directories(root() / "snapshots");
   WalReader reader = this->reader(wal::Generation::v1);
-  const auto taken = reader.read(1, "", {});
+  const auto taken = reader.read({1, ""}, {});
   ASSERT_FALSE(taken.sample.has_value());
   EXPECT_THAT(taken.sample.error().message, HasSubstr("is a node's folder of InfluxDB 3, but influxdb.version is 1"));
   EXPECT_EQ(taken.source, 0U) << "there is no reader yet";
@@ -81,7 +81,7 @@ TEST_F(WalRead, ANodesFolderIsNotTakenForAWalOf1x) {
 TEST_F(WalRead, ADirectoryThatCanNotBeReadHasNoSample) {
   WalReader reader = this->reader();
   std::filesystem::remove_all(root());
-  const auto taken = reader.read(1, "1.8.10", {});
+  const auto taken = reader.read({1, "1.8.10"}, {});
   ASSERT_FALSE(taken.sample.has_value());
   EXPECT_THAT(taken.sample.error().message, HasSubstr(root().string()));
 }

@@ -69,11 +69,82 @@ TEST_F(VanishTold, NothingIsSaidOfHealthWhileTheServersWordIsAwaited) {
   bench.answers.questions = false;
   bench.pass_until([&] { return bench.parts().vanish.suspects(); }, 1min);
   EXPECT_EQ(bench.store->healths().size(), 1U);
-  bench.give_answer();
-  // That one was asked before the files were missed.
+  // That one was asked before the files were missed, and not since when InfluxDB runs.
+  EXPECT_FALSE(bench.open().question->wants_start);
   bench.answers.questions = true;
+  bench.give_answer();
   pass();
   EXPECT_EQ(bench.view()->health, Health::warning);
+}
+
+class VanishedBeforeThis : public VanishTold {
+ protected:
+  // The exporter ends while three files are there; when the next one begins they are gone.
+  void over_an_end(bool killed = false) {
+    bench.wal = segments(3);
+    bench.start();
+    bench.pass(1h);
+    last_seen_ = bench.parts().wal.sample()->taken_at;
+    killed ? bench.kill() : bench.end();
+    if (!next_process_.empty()) bench.server.process_id = next_process_;
+    bench.wal = segments(0);
+    bench.during = [&](const Effect& effect) {
+      const auto* look = std::get_if<TakeSample>(&effect);
+      if (look == nullptr || look->before == nullptr) return;
+      before_ = look->before;
+      bench.wal->vanished =
+          wal::Vanished{1, wal::Vanished::Cause::directory, {3, 3000}, before_->taken_at, bench.now().wall, false};
+    };
+    bench.start();
+    pass();
+  }
+  Time last_seen_{};
+  std::string next_process_;  // of InfluxDB, if it is another one then
+  std::shared_ptr<const wal::Sample> before_;
+};
+
+TEST_F(VanishedBeforeThis, IsToldWhereInfluxdbRanAllTheTime) {
+  bench.server.started = kBenchStart - 1h;
+  over_an_end();
+  ASSERT_NE(before_, nullptr);
+  EXPECT_EQ(before_->taken_at, last_seen_);
+  EXPECT_EQ(bench.view()->health, Health::warning);
+  EXPECT_THAT(bench.view()->vanished_detail, HasSubstr("InfluxDB still writes into the deleted files"));
+}
+
+TEST_F(VanishedBeforeThis, IsToldAfterAKillByALookOfFiveMinutesBefore) {
+  bench.server.started = kBenchStart - 1h;
+  over_an_end(/*killed=*/true);
+  ASSERT_NE(before_, nullptr);
+  EXPECT_GE(before_->taken_at, last_seen_ - 6min);
+  EXPECT_EQ(bench.view()->health, Health::warning);
+}
+
+TEST_F(VanishedBeforeThis, IsNothingWhereInfluxdbWasStartedMeanwhile) {
+  bench.server.started = kBenchStart + 2h;
+  over_an_end();
+  EXPECT_EQ(bench.view()->health, Health::healthy);
+  EXPECT_EQ(bench.logged("vanished, while InfluxDB did not run"), 1U);
+}
+
+TEST_F(VanishedBeforeThis, CanNotBeProvenWhereInfluxdbDoesNotSaySinceWhenItRuns) {
+  over_an_end();
+  EXPECT_EQ(bench.view()->health, Health::healthy);
+  EXPECT_EQ(bench.logged("whether InfluxDB was started meanwhile is not known"), 1U);
+}
+
+TEST_F(VanishedBeforeThis, ByTheProcessWhereThatIsSaid) {
+  bench.server.process_id = "4711";
+  over_an_end();
+  EXPECT_EQ(bench.view()->health, Health::warning);
+}
+
+TEST_F(VanishedBeforeThis, AnotherProcessHasLostNothingThere) {
+  bench.server.process_id = "4711";
+  next_process_ = "4712";
+  over_an_end();
+  EXPECT_EQ(bench.view()->health, Health::healthy);
+  EXPECT_EQ(bench.logged("vanished, while InfluxDB did not run"), 1U);
 }
 
 TEST_F(VanishTold, WithTheServerDownAPersonMayMoveThem) {

@@ -11,6 +11,13 @@ namespace {
 
 using ::testing::HasSubstr;
 
+TEST(WalMetrics, SayForHowLongTheServerRuns) {
+  const auto metrics = parse_wal_metrics("influxdb_uptime_seconds{id=\"0b56a13f\"} 73.58912\n");
+  ASSERT_TRUE(metrics.has_value());
+  EXPECT_EQ(metrics->uptime, std::chrono::seconds(73));
+  EXPECT_EQ(parse_wal_metrics("influxdb_uptime_seconds{id=\"0b56a13f\"} 1e18\n"), std::nullopt);
+}
+
 TEST(WalMetrics, OfTheRecordedAnswerAreOneShard) {
   const auto text = read_file(std::string(tests::kFixtures) + "/http/v2-metrics-excerpt.txt", 1 << 20, "fixture");
   const auto metrics = parse_wal_metrics(text.value());

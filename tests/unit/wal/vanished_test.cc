@@ -9,6 +9,7 @@
 #include "temporary_tree.h"
 #include "unit/wal/node_tree.h"
 #include "unit/wal/without_rights.h"
+#include "wal/last_look.h"
 #include "wal/segments.h"
 
 namespace wal_exporter::wal {
@@ -70,6 +71,93 @@ TEST_F(VanishedSegments, ADirectoryReplacedUnderTheServerTakesAllWithItUntilANew
   write("office/weekly/12/_00008.wal", 0);
   EXPECT_TRUE(look()->over);
   EXPECT_EQ(look()->number, 1U);
+}
+
+// As by a process of ours that begins now and knows what the last one saw.
+TEST_F(VanishedSegments, ADirectoryReplacedWhileNobodyLookedIsMissedByTheNext) {
+  ASSERT_EQ(look(), std::nullopt);
+  const std::string kept = last_look_text(*source_->take_sample({}).value());
+  const auto begin = [&] {
+    source_ = make_segment_source({wal(), Integrity::off}, std::make_shared<SystemClock>(), last_look_from(kept));
+  };
+  begin();
+  EXPECT_EQ(look(), std::nullopt) << "nothing changed";
+  checkpoint();
+  begin();
+  EXPECT_EQ(look(), std::nullopt) << "a checkpoint was made";
+  fs::remove_all(wal());
+  fs::create_directory(wal());
+  begin();
+  const auto vanished = look();
+  ASSERT_TRUE(vanished.has_value());
+  EXPECT_EQ(vanished->cause, Cause::directory);
+  EXPECT_EQ(vanished->extent, (Extent{3, 340}));
+  EXPECT_EQ(vanished->last_seen, last_look_from(kept)->taken_at);
+  write("plant/autogen/3/_00003.wal", 0);
+  write("office/weekly/12/_00008.wal", 0);
+  EXPECT_TRUE(look()->over);
+}
+
+TEST_F(VanishedSegments, AFolderTakenAwayWhileNobodyLookedIsMissedByTheNext) {
+  const std::string kept = last_look_text(*source_->take_sample({}).value());
+  fs::remove_all(wal() / "office");
+  source_ = make_segment_source({wal(), Integrity::off}, std::make_shared<SystemClock>(), last_look_from(kept));
+  const auto vanished = look();
+  ASSERT_TRUE(vanished.has_value());
+  EXPECT_EQ(vanished->cause, Cause::folders);
+  EXPECT_EQ(vanished->extent, (Extent{1, 200}));
+}
+
+TEST_F(VanishedSegments, ASegmentThatIsGoneThoughAnOlderOneStaysWentBySomebodyElse) {
+  write("plant/autogen/3/_00003.wal", 30);
+  write("plant/autogen/3/_00004.wal", 20);
+  ASSERT_EQ(look(), std::nullopt);
+  fs::remove(wal() / "plant/autogen/3/_00002.wal");
+  EXPECT_EQ(look(), std::nullopt) << "one sample may have begun before a checkpoint and ended after it";
+  const auto vanished = look();
+  ASSERT_TRUE(vanished.has_value());
+  EXPECT_EQ(vanished->cause, Cause::segments);
+  EXPECT_EQ(vanished->extent, (Extent{1, 40}));
+  write("plant/autogen/3/_00004.wal", 50);
+  write("plant/autogen/3/_00005.wal", 10);
+  EXPECT_FALSE(look()->over) << "that the server goes on persists nothing";
+  for (int number = 1; number <= 5; ++number) {
+    fs::remove(wal() / ("plant/autogen/3/_0000" + std::to_string(number) + ".wal"));
+  }
+  write("plant/autogen/3/_00006.wal", 0);
+  EXPECT_TRUE(look()->over) << "a checkpoint has passed it";
+}
+
+TEST_F(VanishedSegments, TheOpenSegmentGoesNoOtherWay) {
+  ASSERT_EQ(look(), std::nullopt);
+  fs::remove(wal() / "plant/autogen/3/_00002.wal");
+  EXPECT_EQ(look(), std::nullopt);
+  ASSERT_TRUE(look().has_value());
+  EXPECT_EQ(look()->extent, (Extent{1, 40}));
+}
+
+TEST_F(VanishedSegments, AnyStepOfACheckpointOrAStartIsNone) {
+  write("plant/autogen/3/_00003.wal", 30);
+  write("plant/autogen/3/_00004.wal", 0);
+  const auto seen_twice = [&] {
+    EXPECT_EQ(look(), std::nullopt);
+    EXPECT_EQ(look(), std::nullopt);
+  };
+  seen_twice();
+  fs::remove(wal() / "plant/autogen/3/_00004.wal");  // the empty one, as a start does
+  seen_twice();
+  for (const char* file : {"_00001.wal", "_00002.wal", "_00003.wal"}) {
+    fs::remove(wal() / "plant/autogen/3" / file);
+    seen_twice();
+  }
+  // A sample that saw the first file just before it went, and not the second.
+  write("plant/autogen/3/_00005.wal", 10);
+  write("plant/autogen/3/_00006.wal", 10);
+  seen_twice();
+  fs::remove(wal() / "plant/autogen/3/_00006.wal");
+  EXPECT_EQ(look(), std::nullopt);
+  fs::remove(wal() / "plant/autogen/3/_00005.wal");
+  seen_twice();
 }
 
 TEST_F(VanishedSegments, WhatACheckpointDoesToAnotherShardDoesNotBringThemBack) {
