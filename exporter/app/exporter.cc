@@ -194,7 +194,7 @@ Result<Exporter::Remarks> Exporter::apply(const settings::Settings& settings) {
     if (target->view()->health == policy::Health::critical) remarks[name] = "while it was critical";
   }
   // First the hooks: a new target's first events are for them.
-  hooks_.apply(hook_configs(settings));
+  hooks_.apply(hook_configs(settings, own_instance(port())));
   stop_all(leaving, clock_->steady() + kTargetsEndWithin);
   settle_owners(*store_, owners_of(settings.targets, *machinery_.pool, clock_), log_);
   std::vector<std::shared_ptr<Target>> after;

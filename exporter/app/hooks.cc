@@ -1,5 +1,8 @@
 #include "app/hooks.h"
 
+#include <unistd.h>
+
+#include <array>
 #include <utility>
 
 #include "app/event_feed.h"
@@ -37,10 +40,19 @@ class StoreMemory final : public events::HookMemory {
 
 }  // namespace
 
-std::vector<events::HookConfig> hook_configs(const settings::Settings& settings) {
+std::vector<events::HookConfig> hook_configs(const settings::Settings& settings, const std::string& instance) {
   std::vector<events::HookConfig> out;
-  for (const settings::Hook& hook : settings.hooks) out.push_back(hook.config);
+  for (const settings::Hook& hook : settings.hooks) {
+    out.push_back(hook.config);
+    if (hook.config.type == events::HookType::alertmanager) out.back().labels.emplace("instance", instance);
+  }
   return out;
+}
+
+std::string own_instance(int port) {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) name = {"localhost"};
+  return std::string(name.data()) + ":" + std::to_string(port);
 }
 
 std::vector<std::string> check_hooks(const settings::Settings& settings) {
@@ -68,10 +80,10 @@ events::HookServices hook_services(std::shared_ptr<Clock> clock, Log log, std::s
 
 std::vector<events::HookStatus> hooks_before_start(const settings::Settings& settings) {
   std::vector<events::HookStatus> out;
-  for (const events::HookConfig& config : hook_configs(settings)) {
+  for (const settings::Hook& hook : settings.hooks) {
     events::HookStatus& one = out.emplace_back();
-    one.name = config.name;
-    one.type = config.type;
+    one.name = hook.config.name;
+    one.type = hook.config.type;
   }
   return out;
 }

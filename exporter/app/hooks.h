@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -14,7 +15,11 @@
 
 namespace wal_exporter::app {
 
-[[nodiscard]] std::vector<events::HookConfig> hook_configs(const settings::Settings& settings);
+// `instance`: what alerts call this exporter where their labels don't.
+[[nodiscard]] std::vector<events::HookConfig> hook_configs(const settings::Settings& settings,
+                                                           const std::string& instance);
+// The machine's name and `port`: two exporters never have the same.
+[[nodiscard]] std::string own_instance(int port);
 
 // Every template, and every file that a hook names: a line for each hook that can't work,
 // which says where in the settings. Reads files, so only for whoever will use the hooks.

@@ -57,7 +57,9 @@ class MessageChannel final : public Channel {
 
 class AlertChannel final : public Channel {
  public:
-  explicit AlertChannel(const HookConfig& config) : config_(config), book_(config.labels, config.resend) {
+  explicit AlertChannel(const HookConfig& config)
+      : config_(config), book_(config.labels, config.resend, config.watchdog) {
+    if (!config_.known_targets.empty()) book_.keep_targets(config_.known_targets, {});
     for (std::size_t i = 0; i < config_.urls.size(); ++i) senders_.push_back(std::make_unique<Sender>(config_));
   }
 
@@ -65,10 +67,7 @@ class AlertChannel final : public Channel {
 
   [[nodiscard]] bool take(const Event& event) override {
     if (!concerns(config_.filter, event)) return false;
-    // What comes late of a target that left ends an alert, and begins none that nothing would end.
-    const auto& known = config_.known_targets;
-    const bool stays = known.empty() || std::find(known.begin(), known.end(), event.target) != known.end();
-    const bool changed = book_.apply(event, stays && severe_enough(config_.filter, event.severity));
+    const bool changed = book_.apply(event, severe_enough(config_.filter, event.severity));
     news_ = news_ || changed;
     return changed;
   }
@@ -79,6 +78,7 @@ class AlertChannel final : public Channel {
                                  const std::stop_token& stop) override {
     Delivery out;
     out.events = queue.size();
+    now_ = now;
     const Payload payload = book_.payload(now);
     bool delivered = false;
     bool failed = false;
@@ -104,7 +104,7 @@ class AlertChannel final : public Channel {
   [[nodiscard]] bool has_news() const override { return news_; }
 
   [[nodiscard]] std::optional<Duration> resend() const override {
-    return book_.alerts().empty() ? std::nullopt : std::optional<Duration>(config_.resend);
+    return book_.tells(now_) ? std::optional<Duration>(config_.resend) : std::nullopt;
   }
 
   [[nodiscard]] bool tells_a_state() const override { return true; }
@@ -112,13 +112,24 @@ class AlertChannel final : public Channel {
 
   void restore(const nlohmann::ordered_json& memory, Time now) override {
     book_.restore(memory);
-    book_.keep_concerned(config_.filter, now);
-    if (!config_.known_targets.empty()) book_.keep_targets(config_.known_targets, now);
-    // Alertmanager may have been restarted too, so active alerts are sent again.
-    news_ = !book_.alerts().empty();
+    follow_settings(now);
+  }
+
+  void begin(Time now) override {
+    follow_settings(now);
+    book_.begin(now);
+    news_ = book_.tells(now);
   }
 
  private:
+  void follow_settings(Time now) {
+    now_ = now;
+    book_.keep_concerned(config_.filter, now);
+    if (!config_.known_targets.empty()) book_.keep_targets(config_.known_targets, now);
+    // Alertmanager may have been restarted too, so active alerts are sent again.
+    news_ = book_.tells(now);
+  }
+
   [[nodiscard]] std::vector<Attempt> tell_all(const Payload& payload, Time now, Duration timeout,
                                               const std::stop_token& stop) {
     std::vector<Attempt> attempts(senders_.size());
@@ -149,6 +160,7 @@ class AlertChannel final : public Channel {
   const HookConfig config_;
   std::vector<std::unique_ptr<Sender>> senders_;  // one per Alertmanager
   AlertBook book_;
+  Time now_{};  // of the last delivery
   bool news_ = false;
 };
 
@@ -157,6 +169,8 @@ class AlertChannel final : public Channel {
 nlohmann::ordered_json Channel::memory() const {
   return nullptr;
 }
+
+void Channel::begin(Time /*now*/) {}
 
 void Channel::restore(const nlohmann::ordered_json& /*memory*/, Time /*now*/) {}
 

@@ -42,6 +42,9 @@ class Channel {
   [[nodiscard]] virtual std::optional<Duration> resend() const { return std::nullopt; }
   // True if a state is delivered rather than events: it is made from all events so far.
   [[nodiscard]] virtual bool tells_a_state() const { return false; }
+  // Nobody was told anything by this hook before: called once what happened before has been
+  // taken. Otherwise restore() is.
+  virtual void begin(Time now);
   // What has to survive a restart; null: nothing.
   [[nodiscard]] virtual nlohmann::ordered_json memory() const;
   virtual void restore(const nlohmann::ordered_json& memory, Time now);

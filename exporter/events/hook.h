@@ -63,6 +63,7 @@ struct HookConfig {
   Duration resend = std::chrono::minutes(1);
   std::map<std::string, std::string> labels;
   std::vector<std::string> known_targets;  // alerts of others are resolved
+  bool watchdog = false;                   // an alert that always fires
 
   Duration timeout = std::chrono::seconds(10);  // of one request
   std::size_t max_queue = 1000;                 // queued events; beyond it the oldest are dropped

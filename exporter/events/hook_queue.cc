@@ -68,7 +68,7 @@ Result<void> HookQueue::begin_new(Time now) {
     for (const Event& event : *events) static_cast<void>(event.id <= *newest && channel_.take(event));
     id = events->size() < kBatch ? *newest : events->back().id;
   }
-  if (channel_.tells_a_state()) channel_.restore(channel_.memory(), now);
+  channel_.begin(now);
   read_ = *newest;
   return {};
 }

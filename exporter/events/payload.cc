@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/text.h"
 
 namespace wal_exporter::events {
@@ -91,6 +92,18 @@ std::vector<std::string> advice(const Event& event) {
     if (line.is_string()) out.push_back(line.get<std::string>());
   }
   return out;
+}
+
+Outlook outlook_of(const Event& event) {
+  const Json detail = Json::parse(event.detail, nullptr, /*allow_exceptions=*/false);
+  if (!detail.is_object()) return {};
+  return {text_of(detail.value("replay", Json::object()), "text"), text_of(detail, "next")};
+}
+
+std::string format_minute(Time time) {
+  std::string text = format_time(time).substr(0, std::string_view("2026-01-30T10:30").size());
+  std::replace(text.begin(), text.end(), 'T', ' ');
+  return text + " UTC";
 }
 
 Payload webhook_payload(const Event& event, const HookConfig& config, const std::optional<Template>& body_template) {

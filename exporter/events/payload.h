@@ -28,6 +28,17 @@ struct Payload {
 // The lines that help whoever is told: why the WAL does not shrink, what to do.
 [[nodiscard]] std::vector<std::string> advice(const Event& event);
 
+// What a restart would replay ("75 files, 3.5 GiB, about 2m 30s"), and what the exporter does
+// next, as the event says it; empty: it does not.
+struct Outlook {
+  std::string replay;
+  std::string next;
+};
+[[nodiscard]] Outlook outlook_of(const Event& event);
+
+// "2026-01-30 10:30 UTC": for texts that stand for hours.
+[[nodiscard]] std::string format_minute(Time time);
+
 // At most `limit` characters (code points) of valid UTF-8, "…" as the last one
 // where something was cut off.
 [[nodiscard]] std::string shortened(std::string_view text, std::size_t limit);

@@ -227,6 +227,8 @@ void read_hook(const Section& section, const std::vector<std::string>& targets, 
       read_login(section, hook, folder);
       section.duration("resend", hook.resend, {std::chrono::milliseconds(100), std::chrono::hours(1)});
       hook.known_targets = targets;
+      hook.watchdog = true;
+      section.boolean("watchdog", hook.watchdog);
       hook.labels = section.pairs("labels", {.what = "labels"}, check_label);
       break;
   }

@@ -3,12 +3,14 @@
 was down, in their order, signed, without a secret in anything that can be read;
 and the WAL is looked at on time all the while."""
 
+import datetime
 import hashlib
 import hmac
 import http.server
 import json
 import os
 import shutil
+import socket
 import socketserver
 import sys
 import threading
@@ -54,7 +56,7 @@ class Alertmanager(Process):
         return self
 
     def firing(self):
-        return {(alert["labels"]["alertname"], alert["labels"]["target"]): alert
+        return {(alert["labels"]["alertname"], alert["labels"].get("target")): alert
                 for alert in get(self.url + "/api/v2/alerts").json}
 
 
@@ -191,6 +193,13 @@ class Hooks(Case):
         self.assertEqual({key: alert["labels"][key] for key in ("severity", "team", "source")},
                          {"severity": "critical", "team": "db", "source": "influxdb_wal_exporter"})
         self.assertIn("Immediate checkpoint required", alert["annotations"]["description"])
+        self.assertEqual(alert["labels"]["instance"], f"{socket.gethostname()}:{exporter.port}")
+        # The exporter may die: nothing that it told ends within the day, but its own sign of life.
+        ends = {name: datetime.datetime.fromisoformat(one["endsAt"].replace("Z", "+00:00")).timestamp()
+                for (name, _), one in alertmanager.firing().items()}
+        self.assertGreater(ends["InfluxDBWALHealth"], time.time() + 23 * 3600)
+        self.assertLess(ends["InfluxDBWALWatchdog"], time.time() + 4 * 30 + 5)
+        self.assertIn("No news from the exporter since", alert["annotations"]["resolved"])
         self.assertIn(("InfluxDBWALCheckpointFailed", broken), alertmanager.firing())
 
         # All that happened before the kill, once and in its order.

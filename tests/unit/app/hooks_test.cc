@@ -9,7 +9,9 @@ namespace wal_exporter::app {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::Pair;
 using ::testing::StartsWith;
 
 settings::Settings read(const std::string& hooks) {
@@ -22,7 +24,8 @@ TEST(HookConfigs, EveryEventAndSeverityThatSettingsKnowIsOne) {
   using events::Type;
   const auto configs = hook_configs(
       read("- {name: a, type: webhook, url: http://h/, severities: [info, warning, critical], events: [wal.health, "
-           "wal.checkpoint, wal.restart_consideration, wal.restart]}\n"));
+           "wal.checkpoint, wal.restart_consideration, wal.restart]}\n"),
+      "");
   EXPECT_THAT(configs.at(0).filter.types,
               ElementsAre(Type::health, Type::checkpoint, Type::restart_consideration, Type::restart));
   EXPECT_THAT(configs[0].filter.severities, ElementsAre(Severity::info, Severity::warning, Severity::critical));
@@ -30,9 +33,23 @@ TEST(HookConfigs, EveryEventAndSeverityThatSettingsKnowIsOne) {
 
 TEST(HookConfigs, OnlyAlertmanagersNeedToKnowTheTargets) {
   const auto configs = hook_configs(
-      read("- {name: a, type: webhook, url: http://h/}\n- {name: b, type: alertmanager, urls: http://h}\n"));
+      read("- {name: a, type: webhook, url: http://h/}\n- {name: b, type: alertmanager, urls: http://h}\n"), "");
   EXPECT_TRUE(configs.at(0).known_targets.empty());
   EXPECT_THAT(configs.at(1).known_targets, ElementsAre("plant"));
+}
+
+TEST(HookConfigs, AlertsNameTheExporterUnlessTheirLabelsDo) {
+  const auto configs = hook_configs(read("- {name: a, type: alertmanager, urls: http://h}\n"
+                                         "- {name: b, type: alertmanager, urls: http://h, labels: {instance: db1}, "
+                                         "watchdog: false}\n"
+                                         "- {name: c, type: webhook, url: http://h/}\n"),
+                                    "host:3002");
+  EXPECT_THAT(configs.at(0).labels, ElementsAre(Pair("instance", "host:3002")));
+  EXPECT_TRUE(configs[0].watchdog);
+  EXPECT_THAT(configs.at(1).labels, ElementsAre(Pair("instance", "db1")));
+  EXPECT_FALSE(configs[1].watchdog);
+  EXPECT_TRUE(configs.at(2).labels.empty());
+  EXPECT_THAT(own_instance(3002), EndsWith(":3002"));
 }
 
 TEST(CheckHooks, SaysWhereInTheFileTheTroubleIs) {

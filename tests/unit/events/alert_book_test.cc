@@ -13,6 +13,7 @@ namespace {
 using namespace std::chrono_literals;
 using Json = nlohmann::ordered_json;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAreArray;
 
@@ -30,7 +31,7 @@ Event checkpoint_event(std::int64_t id, const std::string& outcome, Time time = 
 
 Event other_event(Type type, Severity severity) {
   Event event;
-  event.id = 9;
+  event.id = 0;  // applied however often
   event.time = kNow;
   event.target = "plant";
   event.type = type;
@@ -53,15 +54,125 @@ std::vector<std::string> shown(const AlertBook& book, Time now = kNow) {
 TEST(Alerts, AreSentAsAlertmanagerTakesThem) {
   AlertBook book({{"team", "db"}}, 1min);
   Event event = health_event(7, "critical", Severity::critical);
-  event.detail = R"({"to":"critical","recommendations":["Immediate checkpoint required"]})";
+  event.detail = R"({"to":"critical","replay":{"files":75,"text":"75 files, 3.5 GiB, about 2m 30s"},)"
+                 R"("next":"Checkpoint held: paused","recommendations":["Immediate checkpoint required"]})";
   EXPECT_TRUE(book.apply(event, true));
   const Payload payload = book.payload(kNow + 30s);
   EXPECT_EQ(payload.method + " " + payload.path, "POST /api/v2/alerts");
-  EXPECT_EQ(payload.body,
-            R"([{"labels":{"team":"db","alertname":"InfluxDBWALHealth","target":"plant","severity":"critical",)"
-            R"("source":"influxdb_wal_exporter"},"annotations":{"summary":"The WAL of InfluxDB is critical",)"
-            R"("description":"health -> critical\nImmediate checkpoint required"},)"
-            R"("startsAt":"2026-01-30T10:30:00.000Z","endsAt":"2026-01-30T10:34:30.000Z"}])");
+  EXPECT_EQ(
+      payload.body,
+      R"([{"labels":{"team":"db","alertname":"InfluxDBWALHealth","target":"plant","severity":"critical",)"
+      R"("source":"influxdb_wal_exporter"},"annotations":{"summary":"The WAL of InfluxDB is critical",)"
+      R"("description":"health -> critical\nImmediate checkpoint required","replay":"75 files, 3.5 GiB, about 2m 30s",)"
+      R"("next":"Checkpoint held: paused","resolved":"No news from the exporter since 2026-01-30 10:30 UTC: the alert )"
+      R"(has run out, and nobody knows whether its cause is over.","runbook_url":"/rules/runbooks/InfluxDBWALCritical.md",)"
+      R"("dashboard_url":"/d/influxdb-wal-target?var-target=plant"},)"
+      R"("startsAt":"2026-01-30T10:30:00.000Z","endsAt":"2026-01-31T10:30:30.000Z"}])");
+}
+
+std::string resolved(const AlertBook& book, Time now) {
+  return Json::parse(book.payload(now).body).at(0)["annotations"]["resolved"];
+}
+
+TEST(Alerts, TheTextOfAnEndNeverSaysThatAllIsWell) {
+  AlertBook book({}, 1min);
+  EXPECT_TRUE(book.apply(health_event(1, "critical", Severity::critical), true));
+  EXPECT_THAT(resolved(book, kNow + 3h), HasSubstr("No news from the exporter since 2026-01-30 13:30 UTC"));
+  EXPECT_TRUE(book.apply(health_event(2, "healthy", Severity::info, kNow + 4h), true));
+  EXPECT_EQ(resolved(book, kNow + 4h), "The WAL of InfluxDB was critical.");
+}
+
+// Each minute critical and healthy again: an alert, its end, and then one that stays.
+TEST(Alerts, OneThatComesAndGoesIsHeld) {
+  AlertBook book({}, 1min);
+  std::vector<std::string> told;
+  std::string before;
+  for (int minute = 0; minute < 60; ++minute) {
+    const Time now = kNow + minute * 1min;
+    const bool critical = minute % 2 == 0;
+    book.apply(health_event(minute + 1, critical ? "critical" : "healthy",
+                            critical ? Severity::critical : Severity::info, now),
+               true);
+    book.forget(now);
+    const std::string shows = shown(book, now).at(0);
+    if (shows != before) told.push_back(shows);
+    before = shows;
+  }
+  EXPECT_THAT(told,
+              ElementsAre("InfluxDBWALHealth/critical+", "InfluxDBWALHealth/critical", "InfluxDBWALHealth/critical+"));
+  const Json sent = Json::parse(book.payload(kNow + 1h).body);
+  EXPECT_THAT(sent[0]["annotations"]["description"].get<std::string>(),
+              HasSubstr("It has fired 30 times since 2026-01-30 10:30 UTC"));
+  EXPECT_EQ(sent[0]["endsAt"], "2026-01-30T11:59:00.000Z");  // half an hour after the last end
+  EXPECT_EQ(resolved(book, kNow + 1h),
+            "The WAL of InfluxDB was critical. It fired 30 times since 2026-01-30 10:30 UTC.");
+  EXPECT_THAT(shown(book, kNow + 89min), ElementsAre("InfluxDBWALHealth/critical"));
+  // More than an hour later it is another trouble.
+  EXPECT_TRUE(book.apply(health_event(99, "critical", Severity::critical, kNow + 150min), true));
+  EXPECT_EQ(book.alerts().front().times, 1U);
+}
+
+TEST(Alerts, AHeldOneIsTakenUpAgainWhileTheOtherSeverityEnds) {
+  AlertBook book({}, 1min);
+  for (int round = 0; round < 3; ++round) {
+    const Time now = kNow + round * 3min;
+    book.apply(health_event(3 * round + 1, "warning", Severity::warning, now), true);
+    book.apply(health_event(3 * round + 2, "critical", Severity::critical, now + 1min), true);
+    book.apply(health_event(3 * round + 3, "healthy", Severity::info, now + 2min), true);
+  }
+  EXPECT_TRUE(book.apply(health_event(10, "warning", Severity::warning, kNow + 9min), true));
+  // Critical ends half an hour after it was so, the warning not before something ends it.
+  for (const Alert& alert : book.alerts()) {
+    EXPECT_EQ(alert.ends.has_value(), alert.severity == Severity::critical);
+    if (alert.ends) EXPECT_LE(*alert.ends, kNow + 39min);
+  }
+}
+
+TEST(Alerts, TheWatchdogIsToldAllTheTimeAndEndsSoon) {
+  AlertBook book({{"instance", "host:3002"}}, 1min, /*watchdog=*/true);
+  EXPECT_TRUE(book.tells(kNow));
+  static_cast<void>(book.payload(kNow));
+  const Json sent = Json::parse(book.payload(kNow + 1h).body);
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_EQ(
+      sent[0]["labels"].dump(),
+      R"({"instance":"host:3002","alertname":"InfluxDBWALWatchdog","severity":"none","source":"influxdb_wal_exporter"})");
+  EXPECT_EQ(sent[0]["startsAt"], "2026-01-30T10:30:00.000Z");
+  EXPECT_EQ(sent[0]["endsAt"], "2026-01-30T11:34:00.000Z");
+  EXPECT_THAT(sent[0]["annotations"]["resolved"].get<std::string>(),
+              HasSubstr("No news from the exporter since 2026-01-30 11:30 UTC"));
+}
+
+TEST(Alerts, ATargetThatLeavesIsToldAsLeavingAndComesBackWithItsAlert) {
+  AlertBook book({}, 1min);
+  EXPECT_TRUE(book.apply(health_event(1, "critical", Severity::critical), true));
+  EXPECT_TRUE(book.keep_targets({"lab"}, kNow + 1min));
+  EXPECT_THAT(resolved(book, kNow + 1min),
+              HasSubstr("was removed from the exporter's settings while this alert was active: nothing has cured it"));
+  // What comes only now begins nothing; that it left is told once.
+  EXPECT_FALSE(book.apply(checkpoint_event(2, "failed", kNow + 2min), true));
+  EXPECT_FALSE(book.apply(health_event(3, "removed", Severity::warning, kNow + 2min), true));
+  EXPECT_FALSE(book.tells(kNow + 1h));
+  book.forget(kNow + 48h);
+  AlertBook again({}, 1min);
+  again.restore(book.memory());
+  EXPECT_TRUE(again.keep_targets({"lab", "plant"}, kNow + 48h));
+  EXPECT_THAT(shown(again, kNow + 48h), ElementsAre("InfluxDBWALHealth/critical+"));
+  EXPECT_EQ(again.alerts().front().starts, kNow + 48h);
+  // One whose cause ended meanwhile stays away.
+  EXPECT_TRUE(again.keep_targets({"lab"}, kNow + 49h));
+  again.apply(health_event(4, "healthy", Severity::info, kNow + 49h), true);
+  EXPECT_FALSE(again.keep_targets({"plant"}, kNow + 50h));
+  EXPECT_THAT(shown(again, kNow + 50h), ElementsAre("InfluxDBWALHealth/critical"));
+}
+
+TEST(Alerts, AFirstContactTellsOnlyWhatIsActive) {
+  AlertBook book({}, 1min);
+  EXPECT_TRUE(book.apply(checkpoint_event(1, "failed"), true));
+  EXPECT_TRUE(book.apply(checkpoint_event(2, "succeeded", kNow + 1min), true));
+  EXPECT_TRUE(book.apply(health_event(3, "critical", Severity::critical, kNow + 2min), true));
+  book.begin(kNow + 3min);
+  EXPECT_THAT(shown(book, kNow + 3min), ElementsAre("InfluxDBWALHealth/critical+"));
 }
 
 TEST(Alerts, HealthyResolvesAtTheTimeOfItsEvent) {
@@ -183,9 +294,13 @@ TEST(Alerts, EndedOnesAreToldForAQuarterOfAnHour) {
   AlertBook book({}, 1min);
   EXPECT_TRUE(book.apply(health_event(1, "warning", Severity::warning), true));
   EXPECT_TRUE(book.apply(health_event(2, "healthy", Severity::info), true));
-  book.forget(kNow + 15min);
+  EXPECT_TRUE(book.tells(kNow + 15min));
+  EXPECT_FALSE(book.tells(kNow + 15min + 1s));
+  EXPECT_EQ(book.payload(kNow + 16min).body, "[]");
+  // Whether it comes back is seen for an hour.
+  book.forget(kNow + 1h);
   EXPECT_EQ(book.alerts().size(), 1U);
-  book.forget(kNow + 15min + 1s);
+  book.forget(kNow + 1h + 1s);
   EXPECT_THAT(book.alerts(), IsEmpty());
 }
 
