@@ -35,7 +35,7 @@ def worst_first():
     # (column, query, what the column looks like)
     columns = [
         ("health", health_code(SEL), dict(unit="none", mappings=HEALTH_WORDS, **cell_colour(), custom__width=95)),
-        ("a restart would replay for", f"influxdb_wal_replay_estimate_seconds{{{SEL}}}", dict(unit="s", decimals=1)),
+        ("replay time after a restart", f"influxdb_wal_replay_estimate_seconds{{{SEL}}}", dict(unit="s", decimals=1)),
         ("pending files", f'influxdb_wal_files{{{SEL},state="pending"}}', dict(unit="none", decimals=0)),
         ("pending size", f'influxdb_wal_bytes{{{SEL},state="pending"}}', dict(unit="bytes", decimals=1)),
         ("of warning limit", share_of_limit("files", SEL) + " > " + share_of_limit("bytes", SEL) + " or "

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/text.h"
 
 namespace wal_exporter::control {
 namespace {
@@ -125,8 +126,7 @@ void HealthState::tell(const Judged& judged, const WalState& wal, const VanishSt
   std::string text =
       "health " + std::string(policy::to_string(judged.from)) + " -> " + std::string(policy::to_string(health_));
   if (sample != nullptr) {
-    text +=
-        ": " + std::to_string(sample->pending.files) + " files, " + format_bytes(sample->pending.bytes) + " pending";
+    text += ": " + wal::extent_text(sample->pending) + " pending";
   }
   if (health_ && policy::judge(findings_) > by_limits_) text += "; " + wal::summary(findings_.front(), server_);
   if (!health_) text += ": no fresh sample" + (wal.error().empty() ? std::string() : ": " + wal.error());

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/text.h"
+
 namespace wal_exporter::policy {
 namespace {
 
@@ -44,8 +46,9 @@ NotShrinking too_few_files(const wal::Sample& sample, const wal::NodeRules& rule
   const std::uint64_t goal = rules.row_goal();
   NotShrinking out;
   if (!growth || growth->files_per_second <= 0) {
-    out.detail = std::to_string(periods.size()) + " of " + std::to_string(goal) + " files make the server snapshot, " +
-                 std::to_string(goal - periods.size()) + " missing" + no_write_since(periods.back(), now);
+    out.detail = count_of(periods.size(), "file") + " of the " + std::to_string(goal) +
+                 " at which the server snapshots, " + std::to_string(goal - periods.size()) + " missing" +
+                 no_write_since(periods.back(), now);
     return out;
   }
   const Due due = next_snapshot(periods, rules, now, growth->files_per_second);
@@ -95,7 +98,7 @@ std::optional<NotShrinking> not_shrinking(const wal::Sample& sample, const wal::
     out.detail = wal::node_wal_name(future->number) + " holds data dated " + format_time(*future->max_time) + ", " +
                  format_duration_rough(*future->max_time - now) +
                  " ahead: until newer data comes than that, the server keeps it and all after it, up to " +
-                 std::to_string(rules.all_goal()) + " files (" + std::to_string(periods.size()) + " now)";
+                 count_of(rules.all_goal(), "file") + " (" + std::to_string(periods.size()) + " now)";
     return out;
   }
   const std::uint64_t goal = rules.row_goal();

@@ -5,6 +5,7 @@
 
 #include "base/backoff.h"
 #include "base/bytes.h"
+#include "base/text.h"
 
 namespace wal_exporter::policy {
 namespace {
@@ -57,7 +58,7 @@ std::string size_of(const wal::Extent& pending) {
 
 std::string limits_of(const Thresholds& thresholds, Health level) {
   const bool critical = level == Health::critical;
-  return std::to_string(critical ? thresholds.critical_files : thresholds.warning_files) + " files or " +
+  return count_of(critical ? thresholds.critical_files : thresholds.warning_files, "file") + " or " +
          format_bytes(critical ? thresholds.critical_bytes : thresholds.warning_bytes);
 }
 
@@ -102,9 +103,9 @@ Blockers common_blockers(const Rules& rules, const Memory& memory, const Situati
   if (!situation.outside_window.empty()) add(out, {Blocker::outside_window, situation.outside_window});
   if (!situation.maintenance.empty()) add(out, {Blocker::maintenance, situation.maintenance});
   add_timed(out, Blocker::backoff, backoff_left(rules, memory, situation.now),
-            std::to_string(memory.failures) + (memory.failures == 1 ? " failure" : " failures in a row"));
+            count_of(memory.failures, "failure") + (memory.failures == 1 ? "" : " in a row"));
   add_timed(out, Blocker::breaker_open, left_until(memory.breaker_until, rules.breaker_open_for, situation.now),
-            std::to_string(memory.failures) + " failures in a row, so the breaker is open; see what fails");
+            count_of(memory.failures, "failure") + " in a row, so the breaker is open; see what fails");
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/bytes.h"
+#include "base/text.h"
 #include "policy/budget.h"
 
 namespace wal_exporter::policy {
@@ -47,7 +48,7 @@ std::vector<std::string> odd_rules(const wal::NodeRules& rules) {
   }
   if (const Duration late = time_of(rules, rules.row_goal()); late > kLateSnapshot) {
     out.push_back(
-        both + "it takes " + std::to_string(rules.row_goal()) + " files, and so " + format_duration_rough(late) +
+        both + "it takes " + count_of(rules.row_goal(), "file") + ", and so " + format_duration_rough(late) +
         " at least, until the server snapshots, and a restart replays all of them; lower --wal-snapshot-size");
   }
   return out;

@@ -141,7 +141,7 @@ void NodeForeign::judge(const NodeIndex& index, std::uint64_t last, Sample& samp
   }
   for (std::size_t i = 0; i < std::min(folders_.size(), kMostNamed); ++i) {
     sample.notes.push_back("a folder in wal/: " + escape_control(folders_[i]) +
-                           "; InfluxDB passes over it, and nothing in it is counted");
+                           "; InfluxDB skips it, and nothing in it is counted");
   }
   for (std::size_t i = 0; i < std::min(others_.size(), kMostNamed); ++i) {
     sample.notes.push_back("neither a file nor a folder in wal/: " + escape_control(others_[i]) +

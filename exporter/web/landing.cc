@@ -42,8 +42,8 @@ std::string pending(const view::TargetView& target) {
   if (target.sample == nullptr) return "not known yet";
   const auto& pending = target.sample->pending;
   const auto& limits = target.thresholds;
-  return std::to_string(pending.files) + " files of " + std::to_string(limits.warning_files) + ", " +
-         format_bytes(pending.bytes) + " of " + format_bytes(limits.warning_bytes);
+  return count_of(pending.files, "file") + " (limit " + std::to_string(limits.warning_files) + "), " +
+         format_bytes(pending.bytes) + " (limit " + format_bytes(limits.warning_bytes) + ")";
 }
 
 std::string replay(const view::TargetView& target) {

@@ -230,7 +230,7 @@ class Page(NodeCase):
         table = self.browser.one("#static table").text
         files, size = (exporter.target()["pending"][key] for key in ("files", "bytes"))
         self.assertIn("critical", table)
-        self.assertIn(f"{files} files of 30, {size / MIB:.1f} MiB of 1.0 MiB", table)
+        self.assertIn(f"{files} files (limit 30), {size / MIB:.1f} MiB (limit 1.0 MiB)", table)
         self.assertIn("method_disabled", table)
         self.assertIn("none yet", table)
         self.assertFalse(self.browser.one("#app").is_displayed())

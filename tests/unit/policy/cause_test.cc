@@ -43,7 +43,7 @@ TEST(NotShrinking, TwelvePendingAreTooFew) {
   const auto found = not_shrinking(*fixture("twelve-pending"), kRules, at("2026-11-23T01:41:00Z"), {}, {}, kLimits);
   ASSERT_TRUE(found.has_value());
   EXPECT_EQ(found->cause, Cause::too_few_files);
-  EXPECT_THAT(found->detail, HasSubstr("12 of 30"));
+  EXPECT_THAT(found->detail, HasSubstr("12 files of the 30"));
   EXPECT_THAT(found->detail, HasSubstr("18 missing"));
 }
 
@@ -130,7 +130,7 @@ TEST(NotShrinking, WithoutWritesTooFewIsNotSaidToComeByItself) {
   const auto found = not_shrinking(periods(10, at("2026-11-23T01:39:30Z")), kRules, now, {}, Growth{0, 0}, kLimits);
   EXPECT_FALSE(found->expected);
   EXPECT_EQ(advice(*found),
-            "The WAL waits for more files (too_few_files): 10 of 30 files make the server snapshot, 20 missing, "
+            "The WAL waits for more files (too_few_files): 10 files of the 30 at which the server snapshots, 20 missing, "
             "the last write was 1m 21s ago");
 }
 

@@ -89,7 +89,7 @@ TEST_F(Page, SaysWithoutScriptsWhatIsKnown) {
   publish(target);
   const auto body = get("/").body;
   EXPECT_THAT(body, HasSubstr("<span class=\"chip healthy\">healthy</span>"));
-  EXPECT_THAT(body, HasSubstr("15 files of 30, 512.0 MiB of 1.0 GiB"));
+  EXPECT_THAT(body, HasSubstr("15 files (limit 30), 512.0 MiB (limit 1.0 GiB)"));
   EXPECT_THAT(body, HasSubstr("about 1m 7s"));
   EXPECT_THAT(body, HasSubstr("<time datetime=\"2026-11-23T09:30:00.000Z\">2026-11-23 09:30:00 UTC</time>"));
   EXPECT_THAT(body, HasSubstr("does not shrink (idle): nothing came for 2h; paused; watch degraded: no inotify"));
