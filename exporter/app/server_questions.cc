@@ -58,7 +58,8 @@ control::ServerAnswer ServerQuestions::ask(const control::AskServer& effect, con
     return answer;
   }
   const auto ask = [&](const std::string& node_id) {
-    return influxdb::ask_node(client_, target_.influxdb.url, token, node_id, target_.influxdb.timeout, stop);
+    return influxdb::ask_node(client_, target_.influxdb.url, token, node_id, target_.influxdb.timeout, stop,
+                              answer.server);
   };
   const std::filesystem::path plain = wal::made_plain(target_.wal.directory);
   const std::string& set_id = target_.influxdb.node_id;
@@ -68,6 +69,10 @@ control::ServerAnswer ServerQuestions::ask(const control::AskServer& effect, con
     std::error_code error;
     const std::string real = std::filesystem::canonical(plain, error).filename().string();
     if (!error && real != plain.filename().string()) answer.node = ask(real);
+  }
+  // Enterprise keeps its catalog in the cluster's folder, whatever node was set for that.
+  if (answer.server.build == "Enterprise" && answer.node->takes_writes == true && wal::holds_catalog(plain)) {
+    answer.node->takes_writes.reset();
   }
   asked_process_ = answer.server.process_id;
   asks_until_retry_ = answer.node->problems.empty() ? -1 : kAsksUntilRetry;

@@ -128,6 +128,7 @@ void HealthState::tell(const Judged& judged, const WalState& wal, const VanishSt
   if (sample != nullptr) {
     text += ": " + wal::extent_text(sample->pending) + " pending";
   }
+  if (health_ && sample->uncounted.folders > 0) text += "; not counted: " + sample->uncounted.first;
   if (health_ && policy::judge(findings_) > by_limits_) text += "; " + wal::summary(findings_.front(), server_);
   if (!health_) text += ": no fresh sample" + (wal.error().empty() ? std::string() : ": " + wal.error());
   if (vanish.standing()) {

@@ -54,6 +54,7 @@ std::string to_text(const std::optional<influxdb::NodeFacts>& said, const HeardO
   if (heard.writes_seen) json["writes_seen"] = true;
   const influxdb::NodeFacts facts = said.value_or(influxdb::NodeFacts{});
   if (facts.other_engine) json["other_engine"] = true;
+  if (facts.engine_known) json["engine_known"] = true;
   if (facts.takes_writes) json["takes_writes"] = *facts.takes_writes;
   if (facts.fails_on_error) json["fails_on_error"] = *facts.fails_on_error;
   if (facts.snapshot_size) json["snapshot_size"] = *facts.snapshot_size;
@@ -87,6 +88,7 @@ std::optional<influxdb::NodeFacts> node_facts_from(const std::string& text) {
     facts.fails_on_error = json["fails_on_error"].get<bool>();
   }
   facts.other_engine = json.contains("other_engine") && json["other_engine"] == true;
+  facts.engine_known = json.contains("engine_known") && json["engine_known"] == true;
   if (json.contains("takes_writes") && json["takes_writes"].is_boolean()) {
     facts.takes_writes = json["takes_writes"].get<bool>();
   }

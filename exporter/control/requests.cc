@@ -78,6 +78,9 @@ std::string remarks(const wal::Sample* sample, const wal::ServerTraits& server) 
 // Why nobody can say what a restart would replay; empty: all was counted.
 std::string uncounted(const wal::Sample* sample) {
   if (sample == nullptr || sample->uncounted.folders == 0) return {};
+  if (sample->uncounted.all) {
+    return "what a restart would replay is not known: " + sample->uncounted.first;
+  }
   const std::uint64_t folders = sample->uncounted.folders;
   return count_of(folders, "folder") +
          " of the WAL could not be counted, and a restart replays what lies there: " + sample->uncounted.first;

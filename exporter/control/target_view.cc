@@ -74,6 +74,9 @@ std::vector<std::string> recommendations(const Parts& parts, const view::TargetV
       out.insert(out.end(), more.begin(), more.end());
     }
   }
+  if (view.sample != nullptr && view.sample->uncounted.folders > 0) {
+    out.push_back("Not counted: " + view.sample->uncounted.first);
+  }
   if (parts.vanish.standing()) out.push_back(parts.vanish.text());
   if (view.failing_shards > 0) {
     out.push_back(count_of(view.failing_shards, "shard") + " can't be persisted, first " + view.shards.front().name +

@@ -12,20 +12,24 @@ namespace {
 constexpr Duration kYoung = std::chrono::hours(1);
 // How long written lines may take to show in the WAL: so many flushes, but at least this.
 constexpr int kFlushes = 5;
-constexpr Duration kAtLeast = std::chrono::minutes(1);
+constexpr Duration kAtLeast = std::chrono::seconds(10);
 
 constexpr const char* kOtherEngine =
-    "InfluxDB Enterprise runs its upgraded storage engine (--upgrade-pacha-tree), whose WAL does not lie in "
+    "InfluxDB Enterprise runs its upgraded storage engine (--upgrade-pacha-tree, or a new cluster), whose WAL does not "
+    "lie in "
     "<node-id>/wal: this engine's WAL is not measured";
 constexpr const char* kPerhapsOtherEngine =
     "InfluxDB Enterprise 3.11 and later gives new clusters the upgraded storage engine, whose WAL does not lie in "
-    "<node-id>/wal and is not measured. No file of this WAL has been seen to appear yet, so whether this node has that "
-    "engine is not known; the first file that does settles it";
+    "<node-id>/wal and is not measured. The server does not say which one it runs and no file of this WAL has been "
+    "seen "
+    "to appear yet, so whether this node has that engine is not known; the first file that does settles it, or "
+    "influxdb.token_file with a token that may read the system tables";
 constexpr const char* kNoWriter =
     "the server says that this node takes no writes (--mode), so it has no WAL; set wal.directory to the folder of the "
     "node that takes the writes";
 constexpr const char* kNoFolder =
-    "there is no wal/ yet, so this is a node that nothing was written to, or the folder of a cluster, a compactor or a "
+    "there is no wal/ yet, or an empty one and nothing beside it, so this is a node that nothing was written to, or "
+    "the folder of a cluster, a compactor or a "
     "query node, which never has one; set wal.directory to the folder of the node that takes the writes, or "
     "influxdb.url, so that the server tells";
 
@@ -80,7 +84,9 @@ std::string WalMatch::why_not(const std::optional<influxdb::NodeFacts>& facts, c
            "not measured, or wal.directory is another node's; check that influxdb.url and wal.directory belong to the "
            "same server";
   }
-  if (is_enterprise_with_two_engines(version, build) && !writes_seen_) return kPerhapsOtherEngine;
+  if (is_enterprise_with_two_engines(version, build) && !writes_seen_ && !(facts && facts->engine_known)) {
+    return kPerhapsOtherEngine;
+  }
   return {};
 }
 

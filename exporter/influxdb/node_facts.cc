@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -75,7 +76,7 @@ constexpr std::array kUnits = {
       api_request(url, "/api/v3/query_sql?db=_internal&format=json&q=" + percent_encode(sql), "Bearer", token, timeout);
   if (!request) return tl::unexpected<Error>(request.error());
   request->max_response_bytes = kMaxLongAnswerBytes;
-  const std::string what = "asking the server for its settings (" + sql.substr(sql.find("system.")) + "): ";
+  const std::string what = "asking the server for its settings (" + sql.substr(sql.find(" FROM ") + 6) + "): ";
   const auto response = client.send(*request, stop);
   if (!response) {
     std::string message = what + response.error().message;
@@ -217,7 +218,31 @@ void read_flags(const Json& row, NodeFacts& facts) {
   reader.read({"gen1-lookback-duration"}, defaults.lookback, "", facts.lookback);
   facts.fails_on_error = reader.is_set("wal-replay-fail-on-error");
   if (row.contains("is_ours")) facts.takes_writes = takes_writes(row);
-  facts.other_engine = reader.is_set("upgrade-pacha-tree") || reader.is_set("upgrade_pacha_tree");
+  // The last two are what the first was called in the preview, and still taken.
+  for (const char* flag : {"upgrade-pacha-tree", "upgrade_pacha_tree", "use-pacha-tree", "use_pacha_tree"}) {
+    facts.other_engine = facts.other_engine || reader.is_set(flag);
+  }
+  facts.engine_known = facts.other_engine;
+}
+
+// Enterprise from 3.10 on, or what hides whether it is.
+bool may_have_other_engine(const ServerFacts& server) {
+  int major = 0;
+  int minor = 0;
+  return server.build != "Core" && std::sscanf(server.version.c_str(), "%d.%d", &major, &minor) == 2 && major == 3 &&
+         minor >= 10;
+}
+
+// New clusters have it without a flag. With it, and with it alone, there are tables of its own.
+Result<bool> has_tables_of_other_engine(http::Client& client, const std::string& url, const std::string& token,
+                                        Duration timeout, const std::stop_token& stop) {
+  const auto rows = query(client, url, token,
+                          "SELECT table_name FROM information_schema.tables WHERE table_schema = 'system' AND "
+                          "table_name LIKE 'pt_%'",
+                          timeout, stop);
+  if (!rows) return tl::unexpected(rows.error());
+  return std::any_of(rows->begin(), rows->end(),
+                     [](const Json& row) { return text_of(row, "table_name").starts_with("pt_"); });
 }
 
 void read_generations(const Json& rows, NodeFacts& facts) {
@@ -240,7 +265,7 @@ void read_generations(const Json& rows, NodeFacts& facts) {
 }  // namespace
 
 NodeFacts ask_node(http::Client& client, const std::string& url, const std::string& token, const std::string& node_id,
-                   Duration timeout, const std::stop_token& stop) {
+                   Duration timeout, const std::stop_token& stop, const ServerFacts& server) {
   NodeFacts facts;
   const auto nodes =
       query(client, url, token, "SELECT node_id, mode, state, cli_params FROM system.nodes", timeout, stop);
@@ -259,6 +284,13 @@ NodeFacts ask_node(http::Client& client, const std::string& url, const std::stri
     read_generations(*generations, facts);
   } else {
     facts.problems.push_back(generations.error().message);
+  }
+  if (facts.engine_known || !may_have_other_engine(server)) return facts;
+  if (const auto found = has_tables_of_other_engine(client, url, token, timeout, stop)) {
+    facts.other_engine = *found;
+    facts.engine_known = true;
+  } else {
+    facts.problems.push_back(found.error().message);
   }
   return facts;
 }

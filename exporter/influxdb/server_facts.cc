@@ -74,6 +74,10 @@ void take_facts(const Answer& answer, ServerFacts& facts) {
   // 2.x /health and 3.x /ping; 1.x has no body, and 3.x /health is plain text.
   const auto json = nlohmann::json::parse(answer.response.body, nullptr, false);
   if (facts.version.empty()) facts.version = printable_fact(text_of(json, "version"));
+  // "InfluxDB 3 Core", where something on the way takes headers off.
+  if (const auto product = printable_fact(text_of(json, "product_name")); facts.build.empty() && !product.empty()) {
+    facts.build = product.substr(product.rfind(' ') + 1);
+  }
   if (const auto id = printable_fact(text_of(json, "process_id")); !id.empty()) facts.process_id = id;
 }
 

@@ -251,13 +251,14 @@ constexpr std::array kWalFamilies{
                out.add(static_cast<double>(*sample->data_filesystem_avail_bytes));
              }
            }},
-    Family{"influxdb_wal_uncounted_folders",
-           "Folders and links of the WAL that InfluxDB follows and the last sample could not: the numbers of files and "
-           "bytes are too small by what lies there.",
-           MetricType::Gauge,
-           [](const TargetView& target, Collector& out) {
-             if (const auto* sample = sample_of(target)) out.add(static_cast<double>(sample->uncounted.folders));
-           }},
+    Family{
+        "influxdb_wal_uncounted_folders",
+        "Folders and links of the WAL that InfluxDB follows and the last sample could not, and the whole WAL where it "
+        "is not, or may not be, in the directory: the numbers of files and bytes are too small by what lies there.",
+        MetricType::Gauge,
+        [](const TargetView& target, Collector& out) {
+          if (sample_of(target) != nullptr) out.add(static_cast<double>(target.uncounted_folders()));
+        }},
     Family{"influxdb_wal_health",
            "1 for the health the target has, 0 for the others; all 0 while it is unknown because there is no "
            "current sample.",

@@ -290,7 +290,7 @@ Json to_json(const TargetView& target, Time now) {
   out["data_filesystem_avail_bytes"] = known([](const auto& s) {
     return s.data_filesystem_avail_bytes ? Json(*s.data_filesystem_avail_bytes) : Json(nullptr);
   });
-  out["uncounted_folders"] = known([](const auto& s) { return Json(s.uncounted.folders); });
+  out["uncounted_folders"] = sample != nullptr ? Json(target.uncounted_folders()) : Json(nullptr);
   out["notes"] = known([](const auto& s) { return texts(s.notes); });
   out["emptied_gaps"] = target.emptied_gaps;
   out["vanished"] = vanished(target);

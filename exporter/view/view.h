@@ -187,6 +187,11 @@ struct TargetView {
   bool dry_run = false;
 
   Counters counters;
+
+  // What a restart replays and is in no number: folders, and the whole of a WAL that is not the one sampled.
+  [[nodiscard]] std::uint64_t uncounted_folders() const {
+    return (sample != nullptr ? sample->uncounted.folders : 0) + (node && !node->not_measured.empty() ? 1 : 0);
+  }
 };
 
 // The newest WAL file ends the server at one of its next writes.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "wal/folders.h"
 #include "wal/listing.h"
 
 namespace wal_exporter::wal {
@@ -55,7 +56,42 @@ void look_for_twins(const fs::path& data, Sample& sample) {
   }
 }
 
+// The folder of a shard in the data directory; empty: there is none.
+fs::path shard_in(const fs::path& data) {
+  constexpr int kMostEntries = 10'000;
+  std::error_code error;
+  int entries = 0;
+  for (auto entry = fs::recursive_directory_iterator(data, fs::directory_options::skip_permission_denied, error);
+       !error && entry != fs::recursive_directory_iterator() && ++entries < kMostEntries; entry.increment(error)) {
+    std::error_code none;
+    if (!entry->is_directory(none)) continue;
+    if (entry.depth() + 1 < kShardLevel) continue;
+    if (parse_shard_name(entry->path().filename().string())) return entry->path();
+    entry.disable_recursion_pending();
+  }
+  return {};
+}
+
 }  // namespace
+
+std::string why_unwritten(const Options& options) {
+  std::error_code error;
+  fs::path data = options.data_directory;
+  const fs::path wal = (options.directory / "").lexically_normal().parent_path();
+  if (data.empty() && wal.filename() == "wal") {
+    for (const fs::path& candidate : beside(options.directory)) {
+      if (data.empty() && fs::is_directory(candidate, error)) data = candidate;
+    }
+  }
+  const fs::path shard = data.empty() ? fs::path() : shard_in(data);
+  if (!data.empty() && shard.empty() && fs::is_directory(data, error)) return {};
+  return escape_control(options.directory.string()) + " holds no shard" +
+         (shard.empty() ? ", and no data of InfluxDB lies beside it: it can be the WAL of a server that has not "
+                          "written yet, or a wrong directory"
+                        : ", but there is " + escape_control(shard.string()) +
+                              ", whose WAL InfluxDB keeps elsewhere, or it was not started since that was put there") +
+         "; set wal.directory to wal-dir (1.x), engine/wal (2.x) or the node's folder (3.x)";
+}
 
 void find_data_disk(int root, const Options& options, Sample& sample) {
   fs::path data = options.data_directory;

@@ -13,4 +13,9 @@ namespace wal_exporter::wal {
 // be found gets a note; data that was not set and is not found is not known.
 void find_data_disk(int root, const Options& options, Sample& sample);
 
+// For a WAL without the folder of a shard: what else than the WAL of a server that has not written
+// yet it can be, for people. Empty: nothing, because the data that was set, or that lies beside it
+// as InfluxDB makes it, has no shard either. A start makes the folder of each shard in the WAL.
+[[nodiscard]] std::string why_unwritten(const Options& options);
+
 }  // namespace wal_exporter::wal

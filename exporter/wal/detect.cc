@@ -75,9 +75,9 @@ std::optional<fs::path> foreign_entry(const fs::path& directory) {
   return odd;
 }
 
-// Whether it is the folder of an InfluxDB 3 node that has a wal/; `alone`: also one that has
-// nothing else, and nothing in it. nullopt: we may not look.
-std::optional<bool> is_node_with_wal(const fs::path& folder, bool alone) {
+// Whether it is the folder of an InfluxDB 3 node that has a wal/, an empty one too: InfluxDB 1.x
+// and 2.x keep folders in theirs and `data` beside it, 2.x in `engine`. nullopt: we may not look.
+std::optional<bool> is_node_with_wal(const fs::path& folder) {
   std::error_code error;
   auto file = fs::directory_iterator(folder / "wal", error);
   if (error == std::errc::permission_denied) return std::nullopt;
@@ -86,12 +86,35 @@ std::optional<bool> is_node_with_wal(const fs::path& folder, bool alone) {
   for (const char* name : {"snapshots", "catalog", "catalogs"}) {
     if (fs::is_directory(folder / name, none)) return true;
   }
-  // 1.x and 2.x have a data/ beside theirs.
-  if (file == fs::directory_iterator()) return alone && !fs::exists(folder / "data", none);
+  bool folders = folder.filename() == "engine" || fs::is_directory(folder / "data", none);
   for (; !error && file != fs::directory_iterator(); file.increment(error)) {
     if (is_node_wal_name(file->path().filename().string())) return true;
+    folders = folders || file->is_directory(none);
   }
-  return false;
+  return !folders;
+}
+
+// The folders in `directory` that a node's wal/ lies in, and those that we may not look into.
+struct Nodes {
+  std::vector<std::string> found;
+  std::vector<std::string> closed;
+};
+Nodes nodes_in(const fs::path& directory) {
+  constexpr int kMostEntries = 1000;
+  constexpr std::size_t kMostNamed = 5;
+  Nodes out;
+  std::error_code error;
+  int entries = 0;
+  for (auto child = fs::directory_iterator(directory, error);
+       !error && child != fs::directory_iterator() && ++entries < kMostEntries && out.found.size() < kMostNamed;
+       child.increment(error)) {
+    if (is_stray_name(child->path().filename().string())) continue;
+    const auto node = is_node_with_wal(child->path());
+    if (!node || *node) (node ? out.found : out.closed).push_back(escape_control(child->path().string()));
+  }
+  std::sort(out.found.begin(), out.found.end());
+  std::sort(out.closed.begin(), out.closed.end());
+  return out;
 }
 
 // A hint at the directory that was probably meant: the one around a segment that was found,
@@ -101,13 +124,10 @@ std::string meant(const fs::path& directory, const fs::path& found) {
     return "; perhaps it is " + found.parent_path().parent_path().parent_path().parent_path().string();
   }
   std::error_code error;
-  int entries = 0;
-  for (auto child = fs::directory_iterator(directory, error);
-       !error && child != fs::directory_iterator() && ++entries < 1000; child.increment(error)) {
-    std::error_code none;
-    if (child->symlink_status(none).type() != fs::file_type::directory) continue;
-    const auto node = is_node_with_wal(child->path(), /*alone=*/false);
-    if (node && *node) return "; the node's folder of InfluxDB 3 seems to be " + child->path().string();
+  if (const auto nodes = nodes_in(directory).found; !nodes.empty()) {
+    return (nodes.size() == 1 ? "; the node's folder of InfluxDB 3 seems to be "
+                              : "; nodes of InfluxDB 3 seem to be, each a target of its own, ") +
+           join(nodes, ", ");
   }
   for (const char* below : {"wal", "engine/wal"}) {
     if (fs::is_directory(directory / below, error)) return "; perhaps it is " + (directory / below).string();
@@ -148,10 +168,7 @@ Result<Detected> no_layout(const fs::path& directory, bool bucket_ids) {
     if (const std::string why = why_no_wal(directory); !why.empty()) {
       return failure(ErrorKind::not_found, escape_control(directory.string()) + why);
     }
-    for (const char* name : {"catalog", "catalogs"}) {
-      if (fs::is_directory(directory / name, error)) return Detected{DetectedLayout::node, false};
-    }
-    return Detected{DetectedLayout::none, bucket_ids};
+    return Detected{holds_catalog(directory) ? DetectedLayout::node : DetectedLayout::none, bucket_ids};
   }
   auto foreign = foreign_entry(directory);
   if (!foreign && has_wal && fs::is_directory(directory / "data", error)) foreign = directory / "data";
@@ -169,38 +186,40 @@ std::filesystem::path made_plain(const std::filesystem::path& path) {
   return (path / "").lexically_normal().parent_path();
 }
 
+bool holds_catalog(const std::filesystem::path& directory) {
+  constexpr int kMostEntries = 100;
+  std::error_code error;
+  if (fs::exists(directory / "_catalog_checkpoint", error)) return true;
+  for (const char* name : {"catalog", "catalogs"}) {
+    int entries = 0;
+    for (auto entry = fs::recursive_directory_iterator(directory / name, error);
+         !error && entry != fs::recursive_directory_iterator() && ++entries < kMostEntries; entry.increment(error)) {
+      std::error_code none;
+      if (entry->is_regular_file(none)) return true;
+    }
+  }
+  return false;
+}
+
 std::string why_no_wal(const std::filesystem::path& directory) {
-  constexpr int kMostEntries = 1000;
-  constexpr std::size_t kMostNamed = 5;
   constexpr std::string_view kRemedy =
       "; set wal.directory to the folder of the node that takes the writes (a cluster's folder, a compactor's or a "
       "query node's has no WAL)";
   std::error_code error;
   const fs::path plain = made_plain(fs::absolute(directory, error));
   if (fs::exists(plain / "wal", error)) return {};
-  std::vector<std::string> found;
-  std::vector<std::string> closed;
-  int entries = 0;
-  for (auto child = fs::directory_iterator(plain.parent_path(), error);
-       !error && child != fs::directory_iterator() && ++entries < kMostEntries && found.size() < kMostNamed;
-       child.increment(error)) {
-    if (is_stray_name(child->path().filename().string())) continue;
-    const auto node = is_node_with_wal(child->path(), /*alone=*/true);
-    if (!node || *node) (node ? found : closed).push_back(escape_control(child->path().string()));
-  }
+  const auto [found, closed] = nodes_in(plain.parent_path());
   if (!found.empty()) {
-    std::sort(found.begin(), found.end());
     return " has no wal/, but beside it there is one: " + join(found, ", ") + std::string(kRemedy);
   }
   for (const char* name : {"cs", "cd"}) {
     if (fs::is_directory(plain / name, error))
       return " has no wal/ and seems to be a compactor's" + std::string(kRemedy);
   }
-  for (const char* name : {"commercial_license", "trial_or_home_license"}) {
+  for (const char* name : {"commercial_license", "trial_or_home_license", "enterprise"}) {
     if (fs::exists(plain / name, error)) return " has no wal/ and seems to be a cluster's" + std::string(kRemedy);
   }
   if (closed.empty()) return {};
-  std::sort(closed.begin(), closed.end());
   return " has no wal/, and whether the folder beside it has one can't be told, because the exporter's user may not "
          "look into " +
          closed.front() + ": let it read that" + std::string(kRemedy);

@@ -12,7 +12,7 @@ namespace wal_exporter::wal {
 enum class DetectedLayout {
   none,      // nothing in it tells
   segments,  // <db>/<rp>/<shard>/_NNNNN.wal
-  node,      // wal/NNNNNNNNNNN.wal or snapshots/NNNNNNNNNNNNNNNNNNNN.info.json, or a catalog and no wal/ yet
+  node,      // wal/NNNNNNNNNNN.wal or snapshots/NNNNNNNNNNNNNNNNNNNN.info.json, or a catalog alone
 };
 
 struct Detected {
@@ -22,6 +22,9 @@ struct Detected {
 
 // Without a slash at its end, `//`, `.` and `..`.
 [[nodiscard]] std::filesystem::path made_plain(const std::filesystem::path& path);
+
+// Whether InfluxDB 3 keeps its catalog there: Core in the node's folder, Enterprise in the cluster's.
+[[nodiscard]] bool holds_catalog(const std::filesystem::path& directory);
 
 // For the folder of InfluxDB 3 without wal/: " has no wal/, ..." and the remedy, where it is
 // none of a node that will have one (of the folders beside it that do, at most five are

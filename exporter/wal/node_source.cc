@@ -105,6 +105,9 @@ class NodeSource final : public WalSource {
       auto fine = judge_missing_wal(root->get(), *snapshots, sample, stop);
       if (!fine) return fine;
     }
+    if (*folder && listed.empty() && snapshots->files == 0 && !index_.newest() && !is_a_nodes_folder()) {
+      sample.has_wal_folder = false;
+    }
     sample.snapshot = snapshots->newest;
     sample.snapshot_files = snapshots->files;
     sample.snapshot_times = snapshots->times;
@@ -163,6 +166,12 @@ class NodeSource final : public WalSource {
     std::sort(listed.begin(), listed.end());
     listed.erase(std::unique(listed.begin(), listed.end()), listed.end());
     return {};
+  }
+
+  // By what lies beside wal/.
+  [[nodiscard]] bool is_a_nodes_folder() const {
+    std::error_code error;
+    return std::filesystem::is_directory(options_.directory / "snapshots", error) || holds_catalog(options_.directory);
   }
 
   // A node that was never written to has no wal/ yet; anything else without one is

@@ -175,10 +175,12 @@ struct Vanished {
 };
 
 // What a server would replay and the sample could not look into: folders that may not be
-// read, links that lead nowhere. The counts are too small by what lies there.
+// read, links that lead nowhere, and the whole WAL where nothing shows that this is it. The
+// counts are too small by what lies there.
 struct Uncounted {
   std::uint64_t folders = 0;
   std::string first;  // which, why, and the remedy
+  bool all = false;   // the directory itself may be the wrong one
 
   void add(std::string what) {
     if (++folders == 1) first = std::move(what);
@@ -225,7 +227,9 @@ struct Sample {
   bool bucket_ids = false;          // every database folder with a shard (without any: every one) is 16 hex digits
 
   // 3.x
-  bool has_wal_folder = true;   // false: nothing was written to this node yet, or it is none that takes writes
+  // false: nothing was written to this node yet, or it is none that takes writes. So is an empty
+  // wal/ that nothing of a node lies beside.
+  bool has_wal_folder = true;
   std::vector<Period> periods;  // by number
   std::optional<Snapshot> snapshot;
   std::uint64_t snapshot_files = 0;

@@ -96,12 +96,21 @@ class SegmentSource final : public WalSource {
     Memory now;
     now.checked.reserve(before.checked.size());
     now.seen.reserve(before.seen.size());
+    bool met = false;
     auto result = for_each_shard(root->get(), options_.directory, sample, stop, [&](int fd, const ShardFolder& folder) {
+      met = true;
       return shard(fd, folder, sample, before, now, stop);
     });
     if (!result) {
       memory_ = std::move(before);  // a sample that failed forgets nothing
       return result;
+    }
+    met_shard_ = met_shard_ || met;
+    if (!met_shard_) {
+      if (std::string why = why_unwritten(options_); !why.empty()) {
+        sample.uncounted.all = true;
+        sample.uncounted.add(std::move(why));
+      }
     }
     find_data_disk(root->get(), options_, sample);
     if (sample.uncounted.folders > 0) now.seen.merge(before.seen);  // what comes back is not written anew
@@ -236,6 +245,7 @@ class SegmentSource final : public WalSource {
   VanishWatch vanish_watch_ WAL_EXPORTER_GUARDED_BY(mutex_);
   Extent written_ WAL_EXPORTER_GUARDED_BY(mutex_);
   bool looked_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;
+  bool met_shard_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;  // ever
 };
 
 }  // namespace

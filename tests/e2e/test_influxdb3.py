@@ -209,10 +209,11 @@ class Shown(Node):
         self.assertIn("Not safe: the server says that this node takes no writes", refused.stdout)
 
     def test_enterprise_with_two_engines_is_measured_once_a_file_is_seen_to_appear(self):
-        node = self.node(version="3.11.2", build="Enterprise", mode=("all",))
+        # To this token it does not say which one it runs.
+        node = self.node(token="operator", open_routes=("ping",), version="3.11.2", build="Enterprise", mode=("all",))
         node.write(3)
         self.age(node)
-        exporter = self.begin(node)
+        exporter = self.begin(node, influxdb={"url": node.url, "token_file": self.file("token", "limited")})
         self.until(lambda: exporter.target()["health"] == "warning", lambda: f"a warning:\n{exporter.tail()}")
         self.assertIn("whether this node has that engine is not known", "\n".join(exporter.target()["recommendations"]))
         prepared = exporter.post("/api/v1/targets/plant/prepare-restart?max_wait=5s", timeout=30)

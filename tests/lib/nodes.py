@@ -57,6 +57,8 @@ class Node3:
         version = options.pop("version", "3.10.0-nightly")
         routes = options.pop("open_routes", ())
         identity = {name: options.pop(name) for name in ("build", "mode") if name in options}
+        if options.get("cluster_id"):
+            identity = {"build": "Enterprise", "mode": ("all",)} | identity
         self.clock_ahead = int(options.pop("clock_ahead", 0) * SECOND)  # of ours
         storage = Options(self.data, "n1", snapshot_size=size, flush_ns=flush * 10**6, gen1_ns=self.gen1 * SECOND,
                           put_retries=0, **options)
@@ -96,7 +98,7 @@ class Node3:
         """{number: bytes} of the WAL files there are."""
         folder = os.path.join(self.node, "wal")
         files = {}
-        for name in os.listdir(folder):
+        for name in os.listdir(folder) if os.path.isdir(folder) else []:
             if not CLOSED.fullmatch(name):
                 continue
             try:
@@ -108,7 +110,8 @@ class Node3:
     def snapshot(self):
         """The fields of the newest snapshot file, or None."""
         folder = os.path.join(self.node, "snapshots")
-        names = sorted(name for name in os.listdir(folder) if name.endswith(".info.json"))
+        listed = os.listdir(folder) if os.path.isdir(folder) else []
+        names = sorted(name for name in listed if name.endswith(".info.json"))
         if not names:
             return None
         with open(os.path.join(folder, names[0]), encoding="utf-8") as file:
@@ -155,6 +158,7 @@ class NodeCase(Case):
         """What a node has that made snapshots `ages` seconds ago; before it is started."""
         folder = os.path.join(self.folder, "data", "n1", "snapshots")
         os.makedirs(folder)
+        os.makedirs(os.path.join(self.folder, "data", "n1", "wal"))
         now = time.time()
         for sequence, age in enumerate(sorted(ages, reverse=True), 1):
             path = os.path.join(folder, snapshot_name(sequence))

@@ -39,6 +39,8 @@ class WriteFailed(Exception):
 class Options:
     data_dir: str
     node_id: str = "node0"
+    cluster_id: str = ""  # of Enterprise, whose catalog lies there; Core has it in the node's folder
+    upgraded: bool = False  # Enterprise's other storage engine, which keeps its WAL and snapshots elsewhere
     snapshot_size: int = 600
     flush_ns: int = 10**9
     kept_files: int = 300
@@ -94,8 +96,10 @@ class Engine:
     def __init__(self, options, clock, on_end=lambda: None):
         self.options, self.clock, self._on_end = options, clock, on_end
         self.node_dir = os.path.join(options.data_dir, options.node_id)
-        self.wal_dir = os.path.join(self.node_dir, "wal")
-        self.snapshot_dir = os.path.join(self.node_dir, "snapshots")
+        files = os.path.join(options.data_dir, "pt", options.node_id) if options.upgraded else self.node_dir
+        self.wal_dir = os.path.join(files, "wal")
+        self.snapshot_dir = os.path.join(files, "snapshots")
+        self._has_folders = False
         self._changed = threading.Condition()
         self._buffer = _Buffer()
         self._state = "starting"  # then accepting, closing or taken
@@ -114,15 +118,16 @@ class Engine:
     # --- start ---------------------------------------------------------------
 
     def open(self):
-        for directory in (self.wal_dir, self.snapshot_dir):
-            os.makedirs(directory, exist_ok=True)
-        path = os.path.join(self.node_dir, "catalog", "test_server_catalog.json")
+        home = os.path.join(self.options.data_dir, self.options.cluster_id) if self.options.cluster_id else self.node_dir
+        path = os.path.join(home, "catalog", "test_server_catalog.json")
         self.catalog = Catalog(path, self.options.max_databases)
         last_sequence, last_wal = self._newest_snapshot()
         self._last_persisted_sequence = last_sequence
         self._periods = Periods(self.options.snapshot_size, self.options.gen1_ns, last_sequence)
         self._next_number = last_wal + 1
-        files = [entry.name for entry in os.scandir(self.wal_dir) if entry.is_file() and wal3.is_listed(entry.name)]
+        files = []
+        if os.path.isdir(self.wal_dir):
+            files = [entry.name for entry in os.scandir(self.wal_dir) if entry.is_file() and wal3.is_listed(entry.name)]
         self._oldest = min(filter(None, map(wal3.wal_number, files)), default=1)
         # Whatever its name.
         for name in sorted(files, key=os.fsencode):
@@ -141,7 +146,8 @@ class Engine:
         thread.start()
 
     def _newest_snapshot(self):
-        sequences = sorted(filter(None, map(wal3.snapshot_sequence, os.listdir(self.snapshot_dir))))
+        listed = os.listdir(self.snapshot_dir) if os.path.isdir(self.snapshot_dir) else []
+        sequences = sorted(filter(None, map(wal3.snapshot_sequence, listed)))
         if not sequences:
             return 0, 0
         path = os.path.join(self.snapshot_dir, wal3.snapshot_name(sequences[-1]))
@@ -293,6 +299,10 @@ class Engine:
             waiter.finish()
 
     def _put_wal(self, contents):
+        if not self._has_folders:
+            for directory in (self.wal_dir, self.snapshot_dir):
+                os.makedirs(directory, exist_ok=True)
+            self._has_folders = True
         path = os.path.join(self.wal_dir, wal3.wal_name(contents.number))
         data = wal3.encode_file(contents)
         for attempt in range(self.options.put_retries + 1):

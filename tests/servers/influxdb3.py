@@ -32,6 +32,9 @@ RENAMED = {
     "force-snapshot-mem-threshold": "force-snapshot-mem-size",
     "wal-max-write-buffer-size": "wal-max-buffered-writes",
 }
+TABLES_OF_THE_UPGRADED_ENGINE = (
+    "select table_name from information_schema.tables where table_schema = 'system' and table_name like 'pt_%'"
+)
 NODE_COLUMNS = ("node_id", "node_catalog_id", "instance_id", "mode", "core_count", "state", "updated_at", "cli_params")
 
 
@@ -298,6 +301,10 @@ class InfluxDB3:
             found = words[0] if words else "EOF"
             text = f'SQL error: ParserError("Expected: an SQL statement, found: {found} at Line: 1, Column: 1")'
             return self._error(400, "Bad Request", text.encode())
+        if database == "_internal" and " ".join(words).lower() == TABLES_OF_THE_UPGRADED_ENGINE:
+            names = ("pt_ingest_files", "pt_ingest_wal") if self.options.upgraded else ()
+            rows = [json.dumps({"table_name": name}, separators=(",", ":")).encode() for name in names]
+            return self._ok("application/json", b"[" + b",".join(rows) + b"]", chunked=True)
         match = re.fullmatch(r"select\s+(.+?)\s+from\s+([\w.]+)\s*;?", sql.strip(), re.IGNORECASE | re.DOTALL)
         rows = self._system_table(match.group(2).lower()) if match and database == "_internal" else None
         if rows is None:
@@ -359,6 +366,9 @@ def arguments():
     ours = parser.add_argument_group("of this test server, not of InfluxDB")
     ours.add_argument("--token", help="the only token that is taken; without it and --without-auth all is refused")
     ours.add_argument("--version", default="3.10.0-nightly", help="from 3.11 on system.nodes shows the new flag names")
+    ours.add_argument("--enterprise", metavar="CLUSTER", help="the edition, and the folder of its catalog")
+    ours.add_argument("--mode", help="of the node, as system.nodes shows it: ingest,query; all")
+    ours.add_argument("--upgraded-engine", action="store_true", help="that of new Enterprise clusters: no WAL in NODE/wal")
     ours.add_argument("--clock-file", help="a file that holds an offset in ns, added to the real time")
     ours.add_argument("--admin-bind", help="where to serve the tests' side: POST /stall, /hang, ...; GET /counters")
     ours.add_argument("--force-snapshot-mem-bytes", type=int, help="snapshot all when this much is buffered")
@@ -391,7 +401,9 @@ def given_flags(args):
 
 def main():
     args = arguments()
-    options = Options(args.data_dir, args.node_id)
+    options = Options(args.data_dir, args.node_id, args.enterprise or "", args.upgraded_engine)
+    build = "Enterprise" if args.enterprise else "Core"
+    mode = (args.mode or ("all" if args.enterprise else "core")).split(",")
     options.snapshot_size = args.wal_snapshot_size or options.snapshot_size
     if args.snapshotted_wal_files_to_keep is not None:
         options.kept_files = args.snapshotted_wal_files_to_keep
@@ -409,7 +421,7 @@ def main():
             raise ValueError(f"--disable-authz takes {', '.join(OPEN_ROUTES)}")
         server = InfluxDB3(
             options, args.token, args.without_auth, open_routes, args.version, given_flags(args),
-            args.http_bind, Clock(args.clock_file),
+            args.http_bind, Clock(args.clock_file), build, mode,
         )  # fmt: skip
         server.start(args.admin_bind)
     except Panicked as panic:

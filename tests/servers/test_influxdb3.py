@@ -489,13 +489,42 @@ class Damage(Case3):
     def test_a_wal_that_cannot_be_written_gets_500_and_the_number_is_lost(self):
         server = self.server()
         client = self.client(server.port)
+        self.write(client)
+        os.unlink(os.path.join(self.wal_dir(), wal3.wal_name(1)))
         os.rmdir(self.wal_dir())
         answer = client.request("POST", "/api/v3/write_lp", "m v=1", db="plant")
         self.assertEqual(answer.status, 500)
         self.assertIn("error writing wal file", answer.body.decode())
         os.mkdir(self.wal_dir())
         self.write(client)
-        self.assertEqual(self.wal(), [wal3.wal_name(2)])
+        self.assertEqual(self.wal(), [wal3.wal_name(3)])
+
+
+class Enterprise(Case3):
+    COLUMNS = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'system' AND table_name LIKE 'pt_%'"
+
+    def tables(self, client):
+        answer = client.request("GET", "/api/v3/query_sql", db="_internal", format="json", q=self.COLUMNS)
+        return [row["table_name"] for row in json.loads(answer.body)]
+
+    def test_core_has_its_catalog_in_the_nodes_folder_and_no_wal_until_the_first_write(self):
+        server = self.server()
+        client = self.client(server.port)
+        self.assertEqual(sorted(os.listdir(os.path.join(self.directory, "n1"))), ["catalog"])
+        self.assertEqual(self.tables(client), [])
+        self.write(client)
+        self.assertEqual(sorted(os.listdir(os.path.join(self.directory, "n1"))), ["catalog", "snapshots", "wal"])
+
+    def test_the_upgraded_engine_keeps_its_wal_elsewhere_and_has_tables_of_its_own(self):
+        for upgraded in (False, True):
+            server = self.server(cluster_id=f"c{upgraded}", upgraded=upgraded)
+            client = self.client(server.port)
+            self.write(client)
+            self.assertEqual(self.tables(client), ["pt_ingest_files", "pt_ingest_wal"] if upgraded else [])
+            self.assertTrue(os.path.isdir(os.path.join(self.directory, f"c{upgraded}", "catalog")))
+            self.assertEqual(self.wal(), [wal3.wal_name(1)], "of the engine that writes there")
+            self.assertIn('influxdb3_write_lines_total{db="plant"} 1', client.request("GET", "/metrics").body.decode())
+            server.close()
 
 
 class Faults(Case3):

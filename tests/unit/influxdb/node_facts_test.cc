@@ -89,6 +89,7 @@ TEST_F(AskNode, TheUpgradedEngineOfEnterpriseIsKnownByItsFlag) {
   };
   EXPECT_TRUE(is_other(R"({"upgrade-pacha-tree":"true"})"));
   EXPECT_TRUE(is_other(R"({"upgrade_pacha_tree":true})"));
+  EXPECT_TRUE(is_other(R"({"use-pacha-tree":""})"));  // as it was called in the preview
   EXPECT_FALSE(is_other(R"({"upgrade-pacha-tree":"false"})"));
   EXPECT_FALSE(is_other(R"({"wal-snapshot-size":"50"})"));
 }
@@ -107,6 +108,56 @@ TEST_F(AskNode, WhetherItTakesWritesIsItsModeAndOnlyOurOwnRowTells) {
   EXPECT_EQ(takes(R"(["compact","process"])"), false);
   EXPECT_EQ(takes(""), std::nullopt);
   EXPECT_EQ(takes(R"(["query"])", "n2"), std::nullopt);
+}
+
+// New clusters have it without a flag.
+TEST_F(AskNode, TheUpgradedEngineOfEnterpriseIsKnownByItsTables) {
+  struct Known {
+    bool other_engine = false;
+    bool known = false;
+    std::size_t requests = 0;
+  };
+  const auto ask_with = [&](const std::string& build, const std::string& version, const std::string& tables,
+                            const std::string& flags = "{}") {
+    requests_.clear();
+    ServerFacts said;
+    said.build = build;
+    said.version = version;
+    NodeFacts facts;
+    {
+      FakeServer server([&](Peer& peer) {
+        while (true) {
+          peer.forget();
+          const std::string request = peer.read_request();
+          if (request.empty()) return;
+          requests_.push_back(request);
+          peer.send(request.find("system.nodes") != std::string::npos ? answer("[" + node("n1", "running", flags) + "]")
+                    : request.find("information_schema") != std::string::npos ? tables
+                                                                              : answer("[]"));
+        }
+      });
+      http::Client client;
+      facts = ask_node(client, server.url(), "t", "n1", seconds(5), {}, said);
+    }
+    return Known{facts.other_engine, facts.engine_known, requests_.size()};
+  };
+  const std::string some = answer(R"([{"table_name":"pt_ingest_wal"},{"table_name":"pt_shards"}])");
+  const auto expect = [](const Known& known, bool other_engine, bool engine_known, std::size_t requests) {
+    EXPECT_EQ(known.other_engine, other_engine);
+    EXPECT_EQ(known.known, engine_known);
+    EXPECT_EQ(known.requests, requests);
+  };
+  expect(ask_with("Enterprise", "3.11.2", some), true, true, 3);
+  EXPECT_THAT(requests_[2], HasSubstr("table_name%20LIKE%20%27pt_%25%27"));
+  expect(ask_with("Enterprise", "3.12.0", answer("[]")), false, true, 3);
+  expect(ask_with("Enterprise", "3.10.0", some), true, true, 3);
+  expect(ask_with("", "3.11.0", some), true, true, 3);
+  expect(ask_with("Enterprise", "3.11.2", answer("no", "400 Bad Request")), false, false, 3);
+  expect(ask_with("Enterprise", "3.10.6", answer("no", "400 Bad Request")), false, false, 3);
+  // Nothing to ask.
+  expect(ask_with("Core", "3.12.1", some), false, false, 2);
+  expect(ask_with("Enterprise", "3.9.13", some), false, false, 2);
+  expect(ask_with("Enterprise", "3.11.2", some, R"({"upgrade-pacha-tree":"true"})"), true, true, 2);
 }
 
 TEST_F(AskNode, WhetherAStartFailsOnErrorsIsAFlag) {

@@ -82,6 +82,9 @@ TEST_F(Detect, AClustersOrACompactorsFolderIsToldByItsContent) {
   file("a/catalog/v2/logs/1.catalog");
   file("a/commercial_license");
   EXPECT_THAT(refusal("a"), HasSubstr("has no wal/ and seems to be a cluster's"));
+  file("c/catalog/v2/logs/1.catalog");
+  file("c/enterprise");
+  EXPECT_THAT(refusal("c"), HasSubstr("has no wal/ and seems to be a cluster's"));
   fs::create_directories(root() / "b/catalog");
   fs::create_directories(root() / "b/cs");
   EXPECT_THAT(refusal("b"), HasSubstr("has no wal/ and seems to be a compactor's"));
@@ -94,6 +97,30 @@ TEST_F(Detect, ANodeBesideMayHaveAnEmptyWal) {
   fs::create_directories(root() / "writer/wal");
   fs::create_directories(root() / "writer/snapshots");
   EXPECT_THAT(refusal("cluster"), HasSubstr("beside it there is one: " + (root() / "writer").string()));
+}
+
+// A node that has not written anything that a snapshot covers: it was healthy with 0 files.
+TEST_F(Detect, ANodeBesideMayHaveNothingButAnEmptyWal) {
+  file("cluster/catalog/v2/logs/00000000000000000004.catalog");
+  fs::create_directories(root() / "ingest-b/wal");
+  EXPECT_THAT(refusal("cluster"), HasSubstr("beside it there is one: " + (root() / "ingest-b").string()));
+  // Not those of 1.x and 2.x, which keep folders in their WAL and data beside it.
+  fs::rename(root() / "ingest-b", root() / "engine");
+  EXPECT_EQ(refusal("cluster"), "taken");
+  fs::create_directories(root() / "old/wal/plant");
+  fs::create_directories(root() / "older/wal");
+  fs::create_directories(root() / "older/data");
+  EXPECT_EQ(refusal("cluster"), "taken");
+}
+
+TEST_F(Detect, ACatalogIsANodesWhateverElseIsThere) {
+  file("n1/catalog/v2/logs/00000000000000000001.catalog");
+  EXPECT_EQ(detect(root() / "n1", {})->layout, DetectedLayout::node);
+  EXPECT_TRUE(holds_catalog(root() / "n1"));
+  fs::create_directories(root() / "x/catalog/autogen");  // a database of that name, without a shard
+  EXPECT_EQ(detect(root() / "x", {})->layout, DetectedLayout::none);
+  file("x/_catalog_checkpoint");
+  EXPECT_TRUE(holds_catalog(root() / "x"));
 }
 
 TEST_F(Detect, ANodeBesideThatMayNotBeReadIsSaid) {
@@ -126,7 +153,10 @@ TEST_F(Detect, AFolderAboveAnEmptyWalIsNoWal) {
   fs::create_directories(root() / "three/n1/wal");
   fs::create_directories(root() / "three/n1/snapshots");
   fs::create_directories(root() / "three/n2/wal");
-  EXPECT_THAT(refusal("three"), EndsWith("seems to be " + (root() / "three/n1").string()));
+  EXPECT_THAT(refusal("three"), EndsWith("nodes of InfluxDB 3 seem to be, each a target of its own, " +
+                                         (root() / "three/n1").string() + ", " + (root() / "three/n2").string()));
+  fs::remove_all(root() / "three/n1");  // all of the other is an empty wal/
+  EXPECT_THAT(refusal("three"), EndsWith("seems to be " + (root() / "three/n2").string()));
   fs::create_directories(root() / "two/engine/wal");
   EXPECT_THAT(refusal("two"), EndsWith("perhaps it is " + (root() / "two/engine/wal").string()));
   fs::create_directories(root() / "two/engine/data");

@@ -175,6 +175,42 @@ TEST_F(Segments, TheDataBesideTheWalOrTheOneSetIsWhereACheckpointWrites) {
   EXPECT_THAT(look_at("/nonexistent")->notes, ::testing::Contains(HasSubstr("set influxdb.data_directory")));
 }
 
+// A wrong directory that is empty, or holds folders, was a healthy WAL with 0 files.
+TEST_F(Segments, WithoutAShardItIsAWalOnlyWhereTheDataBesideItHasNoneEither) {
+  const auto unwritten = [&](const std::string& wal, const std::string& data = "") {
+    Options options{tree_.root() / wal, Integrity::header};
+    if (!data.empty()) options.data_directory = tree_.root() / data;
+    return make_segment_source(options, std::make_shared<SystemClock>())->take_sample({}).value()->uncounted.first;
+  };
+  const auto make = [&](const std::string& folder) { std::filesystem::create_directories(tree_.root() / folder); };
+  make("one/wal/plant/autogen");
+  EXPECT_THAT(unwritten("one/wal"), HasSubstr("no data of InfluxDB lies beside it"));
+  make("one/data/plant/autogen");
+  EXPECT_EQ(unwritten("one/wal"), "");
+  make("one/other");
+  EXPECT_THAT(unwritten("one/other"), HasSubstr("no data of InfluxDB lies beside it"));
+  EXPECT_EQ(unwritten("one/other", "one/data"), "") << "as it was set";
+  make("one/data/plant/_series/00");
+  EXPECT_EQ(unwritten("one/wal"), "");
+  make("one/data/plant/autogen/0815");  // no number that InfluxDB gives
+  EXPECT_EQ(unwritten("one/wal"), "");
+  make("one/data/plant/autogen/19");
+  EXPECT_THAT(unwritten("one/wal"),
+              HasSubstr("there is " + (tree_.root() / "one/data/plant/autogen/19").string() + ", whose WAL"));
+  EXPECT_THAT(unwritten("one/other", "one/data"), HasSubstr("autogen/19, whose WAL"));
+  make("one/wal/plant/autogen/19");  // made by a start, and empty after a checkpoint
+  EXPECT_EQ(unwritten("one/wal"), "");
+}
+
+TEST_F(Segments, OnceItHadAShardItIsAWal) {
+  tree_.write("plant/autogen/1/_00001.wal", entry(100));
+  const auto reader = source();
+  EXPECT_EQ(reader->take_sample({}).value()->uncounted.first, "");
+  std::filesystem::remove_all(tree_.root() / "plant");
+  EXPECT_EQ(reader->take_sample({}).value()->uncounted.first, "");
+  EXPECT_NE(look()->uncounted.first, "");
+}
+
 TEST_F(Segments, OtherNamesAreNotSegments) {
   for (const char* name : {"_1.wal", "_00001.wal.tmp", "00001.wal", "_0000a.wal", "_.wal", "_00001.WAL", "x_00001.wal",
                            "_99999999999999999999999.wal"}) {
