@@ -184,7 +184,8 @@ void Control::judge(Now now) {
     // What is told of the change says what holds a checkpoint back now, not a step ago.
     parts_.decision = policy::decide(parts_.server.rules(), parts_.memory,
                                      situation_of(parts_, Asker::nobody, influxdb::NudgeMode::patient, now));
-    parts_.health.tell(*judged, parts_.wal, parts_.vanish, advice_of(parts_), parts_.ledger, now);
+    parts_.health.tell(*judged, parts_.wal, parts_.vanish, advice_of(parts_), foresight_of(parts_, now), parts_.ledger,
+                       now);
   }
   // Nobody looks any more, which is no news.
   if (!stale || parts_.stopping) return;
@@ -192,7 +193,7 @@ void Control::judge(Now now) {
   if (!judged) return;
   parts_.ledger.log()->error("no successful sample of the WAL for {}; health is unknown [{}]",
                              format_duration_rough(now.wall - parts_.wal.sample()->taken_at), parts_.settings.name);
-  parts_.health.tell(*judged, parts_.wal, parts_.vanish, {}, parts_.ledger, now);
+  parts_.health.tell(*judged, parts_.wal, parts_.vanish, {}, foresight_of(parts_, now), parts_.ledger, now);
 }
 
 void Control::decide(Now now) {
@@ -225,6 +226,7 @@ void Control::consider_restart(Now now) {
     detail["blockers"] = names;
   }
   detail["recommendations"] = advice_of(parts_);
+  detail.update(foresight_of(parts_, now));
   parts_.ledger.log()->warn("Restart consideration: {} [{}]", summary, parts_.settings.name);
   parts_.ledger.tell(events::Type::restart_consideration, events::Severity::critical, summary, std::move(detail),
                      parts_.wal.sample().get(), now.wall);

@@ -100,7 +100,8 @@ void HealthState::log_findings(const Ledger& ledger) {
 }
 
 void HealthState::tell(const Judged& judged, const WalState& wal, const VanishState& vanish,
-                       const std::vector<std::string>& advice, Ledger& ledger, Now now) {
+                       const std::vector<std::string>& advice, const nlohmann::ordered_json& outlook, Ledger& ledger,
+                       Now now) {
   const std::string vanished = vanish.text();
   const bool vanished_now = !vanished.empty() && vanished != told_vanished_;
   const bool changed = judged.from != health_ || vanished_now;
@@ -124,13 +125,13 @@ void HealthState::tell(const Judged& judged, const WalState& wal, const VanishSt
     for (const wal::Finding& finding : findings_) detail["findings"].push_back(describe(finding, server_));
   }
   std::string text =
-      "health " + std::string(policy::to_string(judged.from)) + " -> " + std::string(policy::to_string(health_));
+      "health: " + std::string(policy::to_string(judged.from)) + " -> " + std::string(policy::to_string(health_));
   if (sample != nullptr) {
-    text += ": " + wal::extent_text(sample->pending) + " pending";
+    text += " (" + wal::extent_text(sample->pending) + " pending" + (health_ ? ")" : " at the last sample)");
   }
   if (health_ && sample->uncounted.folders > 0) text += "; not counted: " + sample->uncounted.first;
   if (health_ && policy::judge(findings_) > by_limits_) text += "; " + wal::summary(findings_.front(), server_);
-  if (!health_) text += ": no fresh sample" + (wal.error().empty() ? std::string() : ": " + wal.error());
+  if (!health_) text += "; no fresh sample" + (wal.error().empty() ? std::string() : ": " + wal.error());
   if (vanish.standing()) {
     const wal::Vanished& what = *vanish.standing();
     detail["vanished"] = {{"files", what.extent.files},
@@ -143,8 +144,13 @@ void HealthState::tell(const Judged& judged, const WalState& wal, const VanishSt
     detail["not_shrinking"] = {{"cause", policy::to_string(not_shrinking_->cause)}, {"detail", not_shrinking_->detail}};
   }
   detail["recommendations"] = advice;
-  ledger.log()->info("event {}: {} [{}]", events::to_string(events::Type::health), text, ledger.target());
-  ledger.tell(events::Type::health, severity_of(health_), text, std::move(detail), sample, now.wall);
+  detail.update(outlook);
+  const events::Severity severity = severity_of(health_);
+  ledger.log()->log(severity == events::Severity::critical  ? spdlog::level::err
+                    : severity == events::Severity::warning ? spdlog::level::warn
+                                                            : spdlog::level::info,
+                    "{} [{}]", text, ledger.target());
+  ledger.tell(events::Type::health, severity, text, std::move(detail), sample, now.wall);
 }
 
 void HealthState::leave(const WalState& wal, Ledger& ledger, Now now) const {

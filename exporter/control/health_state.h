@@ -2,6 +2,7 @@
 // time.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,9 +43,10 @@ class HealthState {
                const policy::ForecastRules& rules, bool stale, Now now);
 
   // Writes the older service's line to the log where it is time for one, and tells of
-  // a change, and of files that vanished. `advice`: what to do, for people.
+  // a change, and of files that vanished. `advice`: what to do, for people. `outlook`: joins
+  // the event's detail.
   void tell(const Judged& judged, const WalState& wal, const VanishState& vanish,
-            const std::vector<std::string>& advice, Ledger& ledger, Now now);
+            const std::vector<std::string>& advice, const nlohmann::ordered_json& outlook, Ledger& ledger, Now now);
 
   // The target leaves the settings: tells of it unless it was healthy, so that one that comes
   // back tells anew.

@@ -1,9 +1,11 @@
 #include "control/situation.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "control/parts.h"
+#include "policy/forecast.h"
 #include "policy/recommend.h"
 
 namespace wal_exporter::control {
@@ -105,6 +107,43 @@ bool is_fresh(const Parts& parts, Now now) {
 bool awaits_sample(const Parts& parts, std::uint64_t number) {
   return parts.wal.finished() < number || parts.server.unanswered() ||
          (parts.server.version() == wal::Generation::unknown && parts.wal.change_seen());
+}
+
+nlohmann::ordered_json foresight_of(const Parts& parts, Now now) {
+  nlohmann::ordered_json out;
+  const wal::Sample* sample = parts.wal.sample().get();
+  if (sample != nullptr) {
+    const wal::Extent extent = sample->replayed();
+    const double seconds = policy::replay_estimate(parts.settings.forecast, extent.bytes);
+    out["replay"] = {{"files", extent.files},
+                     {"bytes", extent.bytes},
+                     {"seconds", seconds},
+                     {"text", wal::extent_text(extent) + ", " + policy::replay_text(seconds)}};
+  }
+  if (is_stale(parts, now)) {
+    out["next"] = "The exporter makes no checkpoint until it can read the WAL again.";
+    return out;
+  }
+  const policy::Decision& decision = parts.decision;
+  if (!decision.reason) return out;
+  if (decision.blockers.empty()) {
+    out["next"] = "The exporter makes a checkpoint now.";
+    return out;
+  }
+  std::string next = "The exporter holds back its next checkpoint: ";
+  bool timed = false;
+  for (const policy::Blocked& blocked : decision.blockers) {
+    const bool ends = policy::traits(blocked.blocker).ends_by_itself;
+    timed = timed || ends;
+    if (&blocked != decision.blockers.data()) next += "; ";
+    next += policy::to_string(blocked.blocker);
+    if (!ends) next += " (" + blocked.why + ")";
+  }
+  auto until = policy::next_allowed(parts.server.rules(), parts.memory, now.wall);
+  if (const auto shards = shards_wait_until(parts, now)) until = std::max(until.value_or(*shards), *shards);
+  if (timed && until) next += "; not before " + format_time(*until);
+  out["next"] = next + ".";
+  return out;
 }
 
 std::vector<wal::ShardKey> kept_open_shards(const Parts& parts) {

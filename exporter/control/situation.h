@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,6 +47,10 @@ inline constexpr Duration kFreshSampleWithin = std::chrono::seconds(10);
 
 // What an event advises: what is about the server's settings is for the view alone.
 [[nodiscard]] std::vector<std::string> advice_of(const Parts& parts);
+
+// For the detail of an event: what a restart would replay ("replay"), and what this exporter
+// does next ("next"), with points in time and no spans, because it is read hours later.
+[[nodiscard]] nlohmann::ordered_json foresight_of(const Parts& parts, Now now);
 
 // 1.x, where it is allowed: the shards that InfluxDB keeps a file of open, and, of the plans for
 // them, those that still hold.

@@ -127,6 +127,11 @@ Payload slack_payload(const Event& event) {
   const std::string lead = "*" + severity + "* · " + mrkdwn(event.target, kSlackLead) + " · " + type;
   Json blocks = Json::array();
   blocks.push_back(section(lead + "\n" + mrkdwn(event.summary, kSlackText - 4 * kSlackLead)));
+  const Outlook outlook = outlook_of(event);
+  std::string facts;
+  if (!outlook.replay.empty()) facts = "A restart would replay " + outlook.replay + ".";
+  if (!outlook.next.empty()) facts += (facts.empty() ? "" : "\n") + outlook.next;
+  if (!facts.empty()) blocks.push_back(section(mrkdwn(facts, kSlackText)));
   std::string lines;
   for (const std::string& line : advice(event)) lines += (lines.empty() ? "• " : "\n• ") + line;
   if (!lines.empty()) blocks.push_back(section(mrkdwn(lines, kSlackText)));

@@ -236,7 +236,7 @@ class Hooks(Case):
         self.assertEqual((path, headers["X-Team"], headers["Authorization"], headers["Content-Type"]),
                          ("/signed", "ops", "Bearer " + TOKEN, "application/json"))
         told = json.loads(body)
-        self.assertTrue(told["text"].startswith(f"critical {name}: health unknown -> critical"), told)
+        self.assertTrue(told["text"].startswith(f"critical {name}: health: unknown -> critical"), told)
         self.assertEqual((told["to"], type(told["bytes"])), ("critical", int))
         timestamp = headers["X-Influxdb-Wal-Timestamp"]
         self.assertLess(abs(int(timestamp) - time.time()), 2 * PATIENCE)

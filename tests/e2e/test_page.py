@@ -98,7 +98,7 @@ class Page(NodeCase):
         self.browser.run("window.stillHere = true")
         self.server.grow("plant", 5 * MIB)
         self.wait_text("#health", "warning")
-        self.wait_text("#events", "health healthy -> warning")
+        self.wait_text("#events", "health: healthy -> warning")
         self.wait_text("#announce", "plant is now warning")
         self.wait_text("#decision", "method_disabled")
         self.assertEqual(self.browser.text("#exporter .big"), "is held back")
@@ -203,7 +203,7 @@ class Page(NodeCase):
         self.until(lambda: self.browser.attribute("#link", "data-link") == "polling", "it polls")
         self.server.grow("plant", 5 * MIB)
         self.wait_text("#health", "warning")
-        self.wait_text("#events", "health healthy -> warning")
+        self.wait_text("#events", "health: healthy -> warning")
         while streams:
             streams.pop().close()
         self.until(lambda: self.browser.attribute("#link", "data-link") == "live", "there is a place again", 120)

@@ -12,6 +12,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 class HealthTold : public ::testing::Test {
  protected:
@@ -104,6 +105,29 @@ TEST_F(HealthTold, IsToldWithWhatHoldsACheckpointBackNow) {
   EXPECT_THAT(advised(), HasSubstr("limit for critical"));
 }
 
+TEST_F(HealthTold, SaysWhatARestartWouldReplayAndWhatComesNext) {
+  bench.start();
+  const nlohmann::json told = bench.store->details("wal.health").back();
+  EXPECT_EQ(told.at("replay").at("files"), 5);
+  EXPECT_EQ(told.at("replay").at("text"), "5 files, 4.9 KiB, less than a second");
+  EXPECT_EQ(
+      told.at("next"),
+      "The exporter holds back its next checkpoint: method_disabled (checkpoint.method is none: this target is only "
+      "watched).");
+  EXPECT_EQ(bench.logged("error: health: unknown -> critical (5 files, 4.9 KiB pending) [plant]"), 1U);
+}
+
+TEST_F(HealthTold, NamesWhatHoldsTheCheckpointBackWithPointsInTime) {
+  bench.wal = segments(0);
+  bench.start();
+  EXPECT_TRUE(bench.pause(1h).value().until.has_value());
+  bench.wal = segments(5);
+  bench.pass(1min);
+  const std::string next = bench.store->details("wal.health").back().at("next");
+  EXPECT_THAT(next, StartsWith("The exporter holds back its next checkpoint: paused ("));
+  EXPECT_THAT(next, Not(HasSubstr("to go")));
+}
+
 TEST_F(HealthTold, ThatIsLostSaysWhyAndAdvisesNothing) {
   bench.start();
   bench.wal = failure(ErrorKind::permission, "opening /var/lib/influxdb/wal: Permission denied");
@@ -112,8 +136,9 @@ TEST_F(HealthTold, ThatIsLostSaysWhyAndAdvisesNothing) {
   EXPECT_EQ(lost.at("severity"), "warning");
   EXPECT_THAT(lost.at("recommendations"), IsEmpty());
   EXPECT_EQ(bench.store->summary_of("wal.health"),
-            "health critical -> unknown: 5 files, 4.9 KiB pending: no fresh sample: opening /var/lib/influxdb/wal: "
-            "Permission denied");
+            "health: critical -> unknown (5 files, 4.9 KiB pending at the last sample); no fresh sample: opening "
+            "/var/lib/influxdb/wal: Permission denied");
+  EXPECT_EQ(lost.at("next"), "The exporter makes no checkpoint until it can read the WAL again.");
   EXPECT_EQ(bench.logged("no successful sample of the WAL for 2m 0s; health is unknown [plant]") +
                 bench.logged("no successful sample of the WAL for 2m; health is unknown [plant]"),
             1U);
@@ -218,9 +243,10 @@ TEST_F(HealthOfFindings, IsCriticalWhereTheServerEndsAndSaysWhy) {
   bench.start();
   EXPECT_EQ(bench.view()->health, Health::critical);
   EXPECT_EQ(bench.parts().memory.levels->worse(), Health::healthy) << "the limits decide on actions";
-  EXPECT_THAT(bench.store->summary_of("wal.health"),
-              HasSubstr("5 files, 500 B pending; 1 file with impossible data times: 00000000003.wal; InfluxDB will not "
-                        "start again"));
+  EXPECT_THAT(
+      bench.store->summary_of("wal.health"),
+      HasSubstr("5 files, 500 B pending); 1 file with impossible data times: 00000000003.wal; InfluxDB will not "
+                "start again"));
   EXPECT_THAT(bench.store->details("wal.health").back().at("findings").at(0).get<std::string>(), HasSubstr("cure"));
   EXPECT_THAT(bench.log(), HasSubstr("CRITICAL WAL status: 5 files, 0.00GB [plant]: 1 file with impossible data"));
   EXPECT_FALSE(bench.parts().memory.restart_considered);

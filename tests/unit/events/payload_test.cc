@@ -19,7 +19,7 @@ using ::testing::Pair;
 
 Event critical() {
   Event event = health_event(7, "critical", Severity::critical);
-  event.summary = "health warning -> critical: 75 files, 3.5 GiB pending";
+  event.summary = "health: warning -> critical (75 files, 3.5 GiB pending)";
   event.detail =
       R"({"from":"warning","to":"critical","not_shrinking":{"cause":"idle","detail":"nothing came for 12 min"},)"
       R"("recommendations":["Immediate checkpoint required","Review write patterns and batch size"]})";
@@ -37,7 +37,7 @@ TEST(Webhook, SendsTheEventWhereThereIsNoTemplate) {
   EXPECT_THAT(payload.headers, ElementsAre(Pair("Content-Type", "application/json")));
   EXPECT_EQ(payload.body,
             R"({"id":7,"time":"2026-01-30T10:30:00.000Z","target":"plant","type":"wal.health","severity":"critical",)"
-            R"("summary":"health warning -> critical: 75 files, 3.5 GiB pending","detail":{"from":"warning",)"
+            R"~("summary":"health: warning -> critical (75 files, 3.5 GiB pending)","detail":{"from":"warning",)~"
             R"("to":"critical","not_shrinking":{"cause":"idle","detail":"nothing came for 12 min"},)"
             R"("recommendations":["Immediate checkpoint required","Review write patterns and batch size"]}})");
 }
@@ -66,18 +66,26 @@ TEST(Webhook, HostileTextIsJsonThatMeansTheSame) {
 
 TEST(Slack, SaysWhatHappenedTheCauseAndTheRemedy) {
   const Payload payload = slack_payload(critical());
-  EXPECT_EQ(nlohmann::ordered_json::parse(payload.body).dump(1, ' '), nlohmann::ordered_json::parse(R"({
- "text": "critical: plant: health warning -&gt; critical: 75 files, 3.5 GiB pending",
+  EXPECT_EQ(nlohmann::ordered_json::parse(payload.body).dump(1, ' '), nlohmann::ordered_json::parse(R"~({
+ "text": "critical: plant: health: warning -&gt; critical (75 files, 3.5 GiB pending)",
  "attachments": [{
   "color": "#cf222e",
   "blocks": [
-   {"type": "section", "text": {"type": "mrkdwn", "text": "*critical* · plant · wal.health\nhealth warning -&gt; critical: 75 files, 3.5 GiB pending", "verbatim": true}},
+   {"type": "section", "text": {"type": "mrkdwn", "text": "*critical* · plant · wal.health\nhealth: warning -&gt; critical (75 files, 3.5 GiB pending)", "verbatim": true}},
    {"type": "section", "text": {"type": "mrkdwn", "text": "• nothing came for 12 min\n• Immediate checkpoint required\n• Review write patterns and batch size", "verbatim": true}},
    {"type": "context", "elements": [{"type": "mrkdwn", "text": "2026-01-30T10:30:00.000Z · event 7"}]}
   ]
  }]
-})")
+})~")
                                                                           .dump(1, ' '));
+}
+
+TEST(Slack, SaysWhatARestartWouldReplayAndWhatComesNext) {
+  Event event = critical();
+  event.detail = R"({"replay":{"text":"75 files, 3.5 GiB, about 2m 30s"},"next":"It waits for a < b."})";
+  const auto body = nlohmann::json::parse(slack_payload(event).body);
+  EXPECT_EQ(body["attachments"][0]["blocks"][1]["text"]["text"],
+            "A restart would replay 75 files, 3.5 GiB, about 2m 30s.\nIt waits for a &lt; b.");
 }
 
 TEST(Slack, TheColourIsThatOfTheSeverity) {

@@ -174,7 +174,7 @@ class FakeCommands final : public view::Commands {
     out.id = id;
     out.time = kNow;
     out.target = "plant";
-    out.summary = "health healthy -> warning\nsecond line";
+    out.summary = "health: healthy -> warning\nsecond line";
     out.detail = R"({"to":"warning"})";
     return out;
   }
