@@ -1,5 +1,9 @@
 #include "http/connection.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -94,6 +98,16 @@ tl::unexpected<Error> Connection::failed(CURLcode code, const char* operation) c
   return failure(kind, std::string(operation) + ": " + text);
 }
 
+// What is sent to a side that has closed is answered with a reset, which after the orderly
+// end is told by the socket's error alone.
+bool Connection::is_taken() const {
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (::getsockopt(socket_, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0) return false;
+  int not_acknowledged = 0;
+  return ::ioctl(socket_, SIOCOUTQ, &not_acknowledged) != 0 || not_acknowledged == 0;
+}
+
 Result<void> Connection::send(std::string_view bytes, const Patience& patience) {
   while (!bytes.empty()) {
     std::size_t sent = 0;
@@ -112,6 +126,9 @@ Result<std::size_t> Connection::receive(char* buffer, std::size_t size, const Pa
   while (true) {
     std::size_t count = 0;
     const CURLcode code = curl_easy_recv(curl_.easy.get(), buffer, size, &count);
+    if (code == CURLE_OK && count == 0 && !is_taken()) {
+      return failure(ErrorKind::reset, "receiving: closed before the question was taken");
+    }
     if (code == CURLE_OK) return count;
     if (code != CURLE_AGAIN) return failed(code, "receiving");
     if (auto waited = wait(CURL_WAIT_POLLIN, patience); !waited) return tl::unexpected<Error>(waited.error());

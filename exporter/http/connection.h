@@ -31,7 +31,8 @@ class Connection {
   [[nodiscard]] static Result<Connection> open(const std::string& host, std::uint16_t port, const Patience& patience);
 
   [[nodiscard]] Result<void> send(std::string_view bytes, const Patience& patience);
-  // At least one byte; 0: the other side closed in an orderly way.
+  // At least one byte; 0: the other side closed in an orderly way. One that closed without
+  // taking what was sent, such as a proxy with nobody behind it: ErrorKind::reset.
   [[nodiscard]] Result<std::size_t> receive(char* buffer, std::size_t size, const Patience& patience);
 
  private:
@@ -39,6 +40,7 @@ class Connection {
   [[nodiscard]] Result<void> connect(const Patience& patience);
   // A short while, or until one of `events` shows on the socket.
   [[nodiscard]] Result<void> wait(short events, const Patience& patience);
+  [[nodiscard]] bool is_taken() const;  // all that was sent, by the other side's kernel
   [[nodiscard]] tl::unexpected<Error> failed(CURLcode code, const char* operation) const;
 
   Curl curl_;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <future>
 
 #include "unit/http/fake_server.h"
 
@@ -36,6 +37,25 @@ TEST_F(ConnectionTest, CarriesBytesBothWaysUntilTheOtherSideCloses) {
     received.append(buffer.data(), *count);
   }
   EXPECT_EQ(received, std::string("> \x03\0 a\n", 7));
+}
+
+// As the proxy of a container does where nobody listens in there. Whether the question comes
+// before its end or after it must make no difference.
+TEST_F(ConnectionTest, AnEndBeforeTheQuestionIsNoAnswer) {
+  std::promise<void> closed;
+  FakeServer server([&](Peer& peer) {
+    peer.close();
+    closed.set_value();
+  });
+  auto connection =
+      Connection::open("127.0.0.1", static_cast<std::uint16_t>(server.port()), patience(std::chrono::hours(1)));
+  ASSERT_TRUE(connection) << connection.error().message;
+  ASSERT_EQ(closed.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  ASSERT_TRUE(connection->send("question\n", patience(std::chrono::hours(1))));
+  std::array<char, 100> buffer{};
+  const auto answer = connection->receive(buffer.data(), buffer.size(), patience(std::chrono::hours(1)));
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().kind, ErrorKind::reset);
 }
 
 TEST_F(ConnectionTest, RefusedIsUnavailableAndSaysSo) {

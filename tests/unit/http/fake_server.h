@@ -76,6 +76,8 @@ class Peer {
     ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
     socket_ = Fd();
   }
+  // An orderly end, whatever was sent to it.
+  void close() { socket_ = Fd(); }
   void forget() { received_.clear(); }
 
  private:
