@@ -1,10 +1,8 @@
 #include "wal/watch.h"
 
-#include <linux/magic.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <array>
@@ -23,6 +21,7 @@
 #include "base/text.h"
 #include "wal/folders.h"
 #include "wal/listing.h"
+#include "wal/remote.h"
 
 namespace wal_exporter::wal {
 namespace {
@@ -31,35 +30,7 @@ constexpr std::uint32_t kAppeared = IN_CREATE | IN_MOVED_TO;
 constexpr std::uint32_t kLost = IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT;
 constexpr std::uint32_t kMask = kAppeared | kLost | IN_ONLYDIR;
 
-std::string_view without_events(int fd) {
-  struct statfs status {};
-  return ::fstatfs(fd, &status) == 0 ? kind_without_events(status.f_type) : std::string_view();
-}
-
 }  // namespace
-
-std::string_view kind_without_events(std::int64_t magic) {
-  constexpr std::array<std::pair<std::uint32_t, std::string_view>, 16> kinds{{{NFS_SUPER_MAGIC, "NFS"},
-                                                                              {SMB_SUPER_MAGIC, "SMB"},
-                                                                              {0xFF534D42, "CIFS"},
-                                                                              {0xFE534D42, "SMB2"},
-                                                                              {FUSE_SUPER_MAGIC, "FUSE"},
-                                                                              {V9FS_MAGIC, "9p"},
-                                                                              {0x00C36400, "Ceph"},
-                                                                              {0x0BD00BD0, "Lustre"},
-                                                                              {0x47504653, "GPFS"},
-                                                                              {0x786F4256, "vboxsf"},
-                                                                              {0x5346414F, "AFS"},
-                                                                              {0x7461636F, "OCFS2"},
-                                                                              {0x01161970, "GFS2"},
-                                                                              {0x19830326, "BeeGFS"},
-                                                                              {0xAAD7AAEA, "PanFS"},
-                                                                              {0xBACBACBC, "vmhgfs"}}};
-  for (const auto& [kind, name] : kinds) {
-    if (static_cast<std::uint32_t>(magic) == kind) return name;
-  }
-  return {};
-}
 
 // All watches of the instance. Paths are opened, listed and watched without the lock,
 // so that a directory that hangs holds up nobody who waits for it.
@@ -279,8 +250,8 @@ class WatchHub::Watches {
   void watch_below(Id id, const Subject& subject, const std::filesystem::path& path, int fd, int level)
       WAL_EXPORTER_EXCLUDES(mutex_) {
     if (!watch_one(id, path, level)) return;
-    if (const std::string_view kind = without_events(fd); !kind.empty()) {
-      degrade(id, escape_control(path.string()) + " lies on " + std::string(kind) +
+    if (const std::string kind = kind_without_events_at(fd); !kind.empty()) {
+      degrade(id, escape_control(path.string()) + " lies on " + kind +
                       ", which may give no events for changes made elsewhere");
     }
     if (level >= subject.depth()) return;

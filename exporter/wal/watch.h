@@ -15,22 +15,16 @@
 // Safe from any thread.
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <thread>
 
 #include "base/pool.h"
 #include "wal/sample.h"
 
 namespace wal_exporter::wal {
-
-// The filesystem of that magic (statfs), if another machine's changes make no events here;
-// empty: they do, or it is not known.
-[[nodiscard]] std::string_view kind_without_events(std::int64_t magic);
 
 class DirectoryWatch {
  public:

@@ -142,16 +142,6 @@ TEST_F(Watch, ALinkThatLeadsNowhereIsDegradedUntilItDoes) {
   EXPECT_TRUE(changes.wait_beyond(0));
 }
 
-TEST_F(Watch, FilesystemsWithoutEventsAreKnown) {
-  EXPECT_EQ(kind_without_events(0x00C36400), "Ceph");
-  EXPECT_EQ(kind_without_events(0x0BD00BD0), "Lustre");
-  EXPECT_EQ(kind_without_events(0x47504653), "GPFS");
-  EXPECT_EQ(kind_without_events(0x786F4256), "vboxsf");
-  EXPECT_EQ(kind_without_events(0xFE534D42), "SMB2");
-  EXPECT_EQ(kind_without_events(static_cast<std::int32_t>(0xFE534D42)), "SMB2") << "f_type is signed on some machines";
-  EXPECT_EQ(kind_without_events(0xEF53), "") << "ext4";
-}
-
 TEST_F(Watch, AMissingDirectoryIsDegradedUntilItIsThere) {
   const TemporaryTree tree;
   Changes changes;
