@@ -1,171 +1,32 @@
 #!/usr/bin/env python3
-"""Situations that people met and reported, each laid out on disk, with the verdict of the program from outside:
-its exit code, its JSON, its words. Nothing here knows how the program is built."""
+"""Situations that people met with InfluxDB 1.x and 2.x and reported, each laid out on disk, with the verdict of the program from outside:
+its exit code, its JSON, its words."""
 
-import http.server
 import json
 import os
+import shutil
+import subprocess
 import sys
-import threading
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from harness import Case, FakeServer, main, run  # noqa: E402
-import nodes  # noqa: E402,F401  (puts the test servers' folder on the path)
-
-from wal2 import encode_entry  # noqa: E402
-from wal3 import MAGIC, encode_header, snapshot_name, wal_name  # noqa: E402
-import zlib  # noqa: E402
-
-HEALTHY, WARNING, CRITICAL, NO_SAMPLE = range(4)
-MIB = 1 << 20
+from harness import PROGRAM, FakeServer, main, run  # noqa: E402
+from laid import CRITICAL, HEALTHY, NO_SAMPLE, WARNING, Fake3, Fake8088, Laid  # noqa: E402
 
 
-def wal_file(number, magic=MAGIC, payload=None):
-    now = time.time_ns()
-    if payload is None:
-        payload = encode_header(now // 10**6, now - 10**9, now, number) + b"\0" * 24
-    return magic + zlib.crc32(payload).to_bytes(4, "big") + payload
-
-
-class Fake3(http.server.ThreadingHTTPServer):
-    """An InfluxDB 3 that says of itself what a test wants, and has no storage."""
-
-    def __init__(self, version="3.10.0", rows=None, build="Core"):
-        self.version, self.rows, self.build = version, rows or [], build
-        super().__init__(("127.0.0.1", 0), self.Handler)
-        self.url = "http://127.0.0.1:%d" % self.server_address[1]
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    def end(self):
-        self.shutdown()
-        self.server_close()
-
-    def handle_error(self, request, client_address):
-        pass  # whoever hung up
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            rows = []
-            if "system.nodes" in self.path:
-                rows = self.server.rows
-            elif "generation" in self.path:
-                rows = [{"level": 1, "duration_seconds": 600}]
-            elif "/ping" in self.path:
-                rows = {"version": self.server.version, "process_id": "1"}
-            body = json.dumps(rows).encode()
-            self.send_response(200)
-            self.send_header("x-influxdb-version", self.server.version)
-            self.send_header("x-influxdb-build", self.server.build)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-
-class Fake8088(FakeServer):
-    """The backup port of a 1.x that empties shards after `delay`, in `folder`, and knows all of them."""
-
-    def __init__(self, folder, delay=0.0, pause=0.0):
-        self.folder, self.delay, self.pause, self.asked = folder, delay, pause, []
-        super().__init__(self.reply)
-
-    def reply(self, connection):
-        kind = connection.recv(2)
-        line = b""
-        while not line.endswith(b"\n"):
-            got = connection.recv(4096)
-            if not got:
-                return
-            line += got
-        if kind != b"\x03\x00":
-            return  # a 1.x that does not know the question
-        shard = json.loads(line)
-        self.asked.append(shard["ShardID"])
-        time.sleep(self.pause)
-        folder = os.path.join(self.folder, shard["BackupDatabase"], shard["BackupRetentionPolicy"], str(shard["ShardID"]))
-
-        def empty():
-            names = sorted(os.listdir(folder))
-            open(os.path.join(folder, "_%05d.wal" % (int(names[-1][1:6]) + 1)), "wb").close()
-            for name in names:
-                os.remove(os.path.join(folder, name))
-
-        if self.delay:
-            threading.Timer(self.delay, empty).start()
-        else:
-            empty()
-        connection.sendall(b"\0" * 1024)
-
-
-class Cases(Case):
-    def path(self, *parts):
-        return os.path.join(self.folder, *parts)
-
-    def lay(self, path, data=b""):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as file:
-            file.write(data)
-
-    def node(self, name, numbers):
-        for number in numbers:
-            self.lay(self.path(name, "wal", wal_name(number)), wal_file(number))
-        return self.path(name)
-
-    def snapshot(self, name, sequence, covers, extra=b""):
-        fields = {"writer_id": "n", "snapshot_sequence_number": sequence, "wal_file_sequence_number": covers,
-                  "row_count": 1, "parquet_size_bytes": 1, "min_time": 1, "max_time": 2, "databases": []}
-        text = json.dumps(fields).encode()[:-2]
-        self.lay(self.path(name, "snapshots", snapshot_name(sequence)), text + extra + b"]}")
-
-    def segments(self, shard, count, root="wal"):
-        entry = encode_entry([("pump,site=a", "float", [(time.time_ns(), 1.5)])])
-        for number in range(1, count + 1):
-            self.lay(self.path(root, shard, "_%05d.wal" % number), entry * 4)
-        return self.path(root)
-
-    def once(self, directory, *more):
-        self.result = run("--once", "--format=json", f"--wal.directory={directory}", f"--state.directory={self.path('none')}",
-                          *more)
-        try:
-            return json.loads(self.result.stdout)["targets"][0]
-        except (ValueError, KeyError):
-            return {"health": None, "error": self.result.stdout + self.result.stderr}
-
-    def prepare(self, directory, *more):
-        result = run("--prepare-restart", f"--wal.directory={directory}", f"--state.directory={self.path('own')}",
-                     "--max-wait=3s", *more)
-        return result.returncode, result.stdout + result.stderr
-
-    def daemon(self, **sections):
-        target = {"name": "plant", "wal": {"directory": self.path("wal")}, "sampling": {"interval": "200ms"},
-                  "checkpoint": {"schedule": "off"}}
-        for name, values in sections.items():
-            target[name] = {**target.get(name, {}), **values}
-        return self.exporter(json.dumps({"targets": [target]}))
-
-    def checkpoint(self, exporter):
-        exporter.post("/wal-management/checkpoint", timeout=60)
-        return exporter.target("plant")["checkpoint"]["last_run"]
-
-
-class OfOneX(Cases):
+class OfOneX(Laid):
     def test_a_linked_shard_folder_is_counted_as_the_server_reads_it(self):
         self.segments("energy/autogen/4", 2)
         self.segments("linked", 70, root="ssd")
         os.symlink(self.path("ssd", "linked"), self.path("wal", "energy", "autogen", "9"))
-        shown = self.once(self.path("wal"))
-        self.assertEqual((shown["pending"]["files"], self.result.returncode), (72, CRITICAL))
+        self.assertEqual(self.verdict(self.path("wal")), (72, CRITICAL))
 
     def test_a_linked_retention_policy_is_counted_too(self):
         self.segments("energy/autogen/4", 2)
         self.segments("week/11", 33, root="ssd")
         os.symlink(self.path("ssd", "week"), self.path("wal", "energy", "week"))
-        shown = self.once(self.path("wal"))
-        self.assertEqual((shown["pending"]["files"], self.result.returncode), (35, WARNING))
+        self.assertEqual(self.verdict(self.path("wal")), (35, WARNING))
 
     def test_shards_with_an_empty_open_segment_raise_no_limit(self):
         for shard in range(200):
@@ -179,15 +40,18 @@ class OfOneX(Cases):
         for folder in ("plant", "plant-before-upgrade"):
             self.segments(f"{folder}/autogen/12", 17)
         os.makedirs(self.path("data", "plant", "autogen", "12"))
-        shown = self.once(self.path("wal"))
-        self.assertEqual((shown["pending"]["files"], self.result.returncode), (17, HEALTHY))
+        self.assertEqual(self.verdict(self.path("wal")), (17, HEALTHY))
 
-    def test_stray_folders_do_not_hide_the_databases(self):
+    def test_stray_folders_that_may_not_be_read_do_not_hide_the_databases(self):
         self.segments("plant/autogen/3", 5)
+        root = os.getuid() == 0
+        # As another user, who may not be able to go where the checkout lies.
+        command = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--",
+                   shutil.copy(PROGRAM, self.path("program"))) if root else (PROGRAM,)
         for stray in ("@eaDir", ".snapshot", ".Trash-1000"):
             os.makedirs(self.path("wal", stray, "thumbs"))
-        shown = self.once(self.path("wal"))
-        self.assertEqual((shown["pending"]["files"], self.result.returncode), (5, HEALTHY))
+            os.chmod(self.path("wal", stray), 0o700 if root else 0)
+        self.assertEqual(self.verdict(self.path("wal"), command=command), (5, HEALTHY))
 
     def test_a_stray_folder_does_not_turn_2_into_1(self):
         self.segments("a1b2c3d4e5f60718/autogen/3", 2)
@@ -210,12 +74,48 @@ class OfOneX(Cases):
         ended = self.checkpoint(exporter)
         self.assertEqual(ended["outcome"], "succeeded", ended)
 
+    def test_a_shard_whose_snapshots_fail_is_asked_once_a_run_and_three_times_in_all(self):
+        """Each question costs it a segment."""
+        self.segments("plant/autogen/8", 20)
+        port = Fake8088(self.path("wal"), fails=True)
+        self.addCleanup(port.close)
+        exporter = self.daemon(influxdb={"version": 1, "backup_address": port.address}, checkpoint={"timeout": "1s"})
+        for turn in range(1, 6):
+            ended = self.checkpoint(exporter)
+            self.assertEqual(len(port.asked), min(turn, 3), ended)
+        self.assertEqual(len(os.listdir(self.path("wal", "plant", "autogen", "8"))), 23)
+        shard, = exporter.target("plant")["shards"]
+        self.assertEqual((shard["shard"], shard["state"]), ("plant/autogen/8", "failing"))
+        self.assertIn("free space and file-size limit of its data directory", shard["why"])
+
+    def test_the_folder_of_a_dropped_shard_holds_up_no_other(self):
+        self.segments("cellar/autogen/71", 25)
+        self.segments("plant/autogen/3", 2)
+        port = Fake8088(self.path("wal"), unknown=(71,))
+        self.addCleanup(port.close)
+        exporter = self.daemon(influxdb={"version": 1, "backup_address": port.address})
+        for _ in range(6):  # one more than opens the breaker
+            self.until(lambda: exporter.target("plant")["pending"]["files"] in (2, 27), "what was written")
+            ended = self.checkpoint(exporter)
+            self.assertEqual((ended["outcome"], ended["reclaimed"]["files"]), ("succeeded", 2), ended)
+            self.segments("plant/autogen/3", 2)
+        self.assertEqual((exporter.target("plant")["health"], port.asked.count(71)), ("healthy", 1))
+
+    def test_a_directory_replaced_under_the_server_is_not_healthy(self):
+        self.segments("plant/autogen/3", 3)
+        exporter = self.daemon(influxdb={"version": 1})
+        shutil.rmtree(self.path("wal"))
+        os.makedirs(self.path("wal"))
+        before = self.counter(exporter, "influxdb_wal_samples_total")
+        self.until(lambda: self.counter(exporter, "influxdb_wal_samples_total") > before + 2, "samples of the new one")
+        self.assertEqual((exporter.target("plant")["health"], exporter.target("plant")["pending"]["files"]), ("warning", 0))
+
     def test_what_was_done_counts_where_the_time_was_too_short(self):
         for shard in range(1, 61):
             self.segments(f"plant/autogen/{shard}", 2)
-        port = Fake8088(self.path("wal"), pause=0.1)
+        port = Fake8088(self.path("wal"), pause=0.04)
         self.addCleanup(port.close)
-        exporter = self.daemon(influxdb={"version": 1, "backup_address": port.address}, checkpoint={"timeout": "3s"})
+        exporter = self.daemon(influxdb={"version": 1, "backup_address": port.address}, checkpoint={"timeout": "1s"})
         ended = self.checkpoint(exporter)
         self.assertEqual(ended["outcome"], "succeeded", ended)
         self.assertIn("left for the next checkpoint", ended["message"])
@@ -225,6 +125,17 @@ class OfOneX(Cases):
             self.checkpoint(exporter)
         self.assertEqual(len(set(port.asked)), 60)
         self.assertEqual(self.outcomes(exporter)["failed"], 0)
+
+    def test_times_of_files_that_no_clock_holds_overflow_nothing(self):
+        self.segments("plant/autogen/3", 4)
+        first = self.path("wal", "plant", "autogen", "3", "_00002.wal")
+        os.utime(first, ns=((2390 - 1970) * 31_556_952 * 10**9,) * 2)
+        if os.stat(first).st_mtime_ns < 2**63:
+            self.skipTest("the filesystem does not hold a time after 2262")
+        shown = self.once(self.path("wal"))
+        now = time.strftime("%Y-%m-%d")
+        self.assertEqual((shown["pending"]["oldest_time"][:10], self.result.returncode), (now, HEALTHY))
+        self.assertGreater(shown["newest_file_time"][:10], now)
 
     def test_a_containers_proxy_that_hangs_up_is_named(self):
         self.segments("plant/autogen/3", 2)
@@ -248,127 +159,100 @@ class OfOneX(Cases):
         exporter = self.daemon(influxdb={"version": 1, "backup_address": server.url[7:]})
         self.assertIn("that is an HTTP port", self.checkpoint(exporter)["message"])
 
+    def test_a_url_of_https_at_a_port_of_http_is_named(self):
+        self.segments("a1b2c3d4e5f60718/autogen/3", 2)
+        self.lay(self.path("token"), b"x")
+        server = Fake3(version="2.7.11")
+        self.addCleanup(server.end)
+        exporter = self.daemon(influxdb={"version": 2, "url": "https" + server.url[4:], "token_file": self.path("token")})
+        self.assertIn("does not speak TLS; write http://", self.checkpoint(exporter)["message"])
+
+    def test_a_token_file_that_is_not_there_fails_the_check_of_the_settings(self):
+        config = self.path("c.yml")
+        self.lay(config, json.dumps({"targets": [{"wal": {"directory": self.folder}, "influxdb": {
+            "version": 2, "url": "http://127.0.0.1:8086", "token_file": self.path("no-token")}}]}).encode())
+        result = run("--config.check", f"--config.file={config}")
+        self.assertEqual(result.returncode, 1, result.stdout + result.stderr)
+        self.assertIn(self.path("no-token"), result.stdout + result.stderr)
+
     def test_a_wal_that_is_not_there_yet_may_be_one_of_a_new_server(self):
         shown = self.once(self.path("influxdb", "wal"))
         self.assertEqual(self.result.returncode, NO_SAMPLE)
         self.assertIn("may not have written yet", shown["error"])
 
 
-class OfThree(Cases):
-    def row(self, name, **flags):
-        return {"node_id": name, "mode": ["core"], "state": "running",
-                "cli_params": json.dumps({key.replace("_", "-"): value for key, value in flags.items()})}
+class OfKernels(Laid):
+    """Filesystems that are not at hand: what the kernel says of them is put before libc."""
 
-    def server(self, *rows, **arguments):
-        server = Fake3(rows=list(rows), **arguments)
-        self.addCleanup(server.end)
-        return f"--influxdb.url={server.url}"
+    SAYS = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 
-    def test_a_large_manifest_is_read_by_its_head(self):
-        node = self.node("n", range(1201, 1261))
-        self.snapshot("n", 21, 1210)
-        self.snapshot("n", 22, 1225, extra=b" " * (258 * MIB))
-        start = time.monotonic()
-        shown = self.once(node)
-        self.assertEqual((shown["pending"]["files"], shown["sequence_gaps"]), (35, 0))
-        self.assertLess(time.monotonic() - start, 2)
+int statx(int at, const char* path, int flags, unsigned mask, struct statx* out) {
+  if (getenv("REFUSES") && (flags & AT_STATX_DONT_SYNC)) return errno = EINVAL, -1;
+  return ((int (*)(int, const char*, int, unsigned, struct statx*))dlsym(RTLD_NEXT, "statx"))(at, path, flags, mask, out);
+}
+static int as_said(int result, struct statfs* out) {
+  if (getenv("SAID") && out->f_type != 0x794c7630) out->f_type = strtol(getenv("SAID"), NULL, 16);
+  return result;
+}
+int fstatfs(int fd, struct statfs* out) {
+  return as_said(((int (*)(int, struct statfs*))dlsym(RTLD_NEXT, "fstatfs"))(fd, out), out);
+}
+int statfs(const char* path, struct statfs* out) {
+  return as_said(((int (*)(const char*, struct statfs*))dlsym(RTLD_NEXT, "statfs"))(path, out), out);
+}
+"""
 
-    def test_a_manifest_that_covers_what_no_file_has_is_not_believed(self):
-        node = self.node("n", range(40, 80))
-        self.snapshot("n", 4, 2**63)
-        shown = self.once(node)
-        self.assertNotEqual(self.result.returncode, HEALTHY)
-        self.assertEqual(shown["pending"]["files"], 40)
-        self.assertNotEqual(self.prepare(node)[0], 0)
+    def preload(self, **environment):
+        compiler = shutil.which("cc") or shutil.which("clang-14")
+        if not compiler:
+            self.skipTest("no C compiler is here")
+        self.lay(self.path("says.c"), self.SAYS.encode())
+        subprocess.run([compiler, "-shared", "-fPIC", "-o", self.path("says.so"), self.path("says.c"), "-ldl"], check=True)
+        return {"LD_PRELOAD": self.path("says.so"), **environment}
 
-    def test_a_later_format_is_no_damage(self):
-        node = self.node("n", range(1, 4))
-        for number in (4, 5, 6):
-            self.lay(os.path.join(node, "wal", wal_name(number)), wal_file(number, magic=b"idb3.007"))
-        shown = self.once(node, self.server(self.row("n"), version="3.14.0"))
-        self.assertEqual((shown["invalid"], self.result.returncode), ([], HEALTHY))
-        self.assertEqual(shown["pending"]["files"], 6)
-        self.assertFalse(shown["newest_file_damaged"])
+    def degraded(self, exporter):
+        return exporter.target("plant")["watch_detail"] if self.counter(exporter, "influxdb_wal_watch_degraded") else ""
 
-    def test_json_of_an_alpha_is_an_older_format(self):
-        node = self.node("n", range(2, 5))
-        self.lay(os.path.join(node, "wal", wal_name(1)), wal_file(1, payload=b'{"persist_timestamp_ms":1,"ops":[]}'))
-        shown = self.once(node)
-        self.assertEqual([one["reason"] for one in shown["invalid"]], ["older"])
-        self.assertEqual(self.result.returncode, WARNING)
+    def test_a_kernel_without_the_flag_for_old_sizes_counts_all_the_same(self):
+        self.segments("plant/autogen/3", 41)
+        self.node("n", range(1, 8))
+        environment = self.preload(REFUSES="1")
+        for folder, files in (("wal", 41), ("n", 7)):
+            result = run("--once", "--format=json", f"--wal.directory={self.path(folder)}",
+                         f"--state.directory={self.path('none')}", environment=environment)
+            shown = json.loads(result.stdout)["targets"][0]
+            self.assertEqual((shown["error"], shown["pending"] and shown["pending"]["files"]), (None, files))
 
-    def test_impossible_times_stop_a_start(self):
-        node = self.node("n", range(1, 5))
-        void = encode_header(time.time_ns() // 10**6, 2**63 - 1, -2**63, 2) + b"\0" * 24
-        self.lay(os.path.join(node, "wal", wal_name(2)), wal_file(2, payload=void))
-        shown = self.once(node)
-        self.assertEqual(([one["reason"] for one in shown["invalid"]], self.result.returncode), (["times"], CRITICAL))
-        code, said = self.prepare(node)
-        self.assertEqual(code, 1)
-        self.assertIn("will not start", said)
+    def test_a_filesystem_of_the_network_is_said_to_give_no_events(self):
+        self.segments("plant/autogen/3", 2)
+        for said, name in (("0x00c36400", "Ceph"), ("0x786f4256", "vboxsf")):
+            exporter = self.daemon(environment=self.preload(SAID=said))
+            self.assertIn(f"lies on {name}", self.degraded(exporter))
+            self.end(exporter)
 
-    def test_a_file_of_another_name_that_holds_a_number_twice_stops_a_start(self):
-        node = self.node("n", range(11, 16))
-        self.lay(os.path.join(node, "wal", "00000000013.wal~"), wal_file(13))
-        shown = self.once(node)
-        self.assertEqual(([one["reason"] for one in shown["invalid"]], self.result.returncode), (["foreign"], CRITICAL))
-
-    def test_a_clusters_folder_is_refused_with_the_node_beside_it(self):
-        self.lay(self.path("data", "plant-cluster", "catalog", "v2", "logs", "1.catalog"))
-        self.node("data/writer-7", range(1, 41))
-        shown = self.once(self.path("data", "plant-cluster"))
-        self.assertEqual(self.result.returncode, NO_SAMPLE)
-        self.assertIn(self.path("data", "writer-7"), shown["error"])
-
-    def test_a_clusters_folder_beside_a_node_that_wrote_nothing_is_refused_too(self):
-        self.lay(self.path("data", "plant-cluster", "catalog", "v2", "logs", "1.catalog"))
-        os.makedirs(self.path("data", "writer-7", "wal"))
-        shown = self.once(self.path("data", "plant-cluster"))
-        self.assertEqual(self.result.returncode, NO_SAMPLE)
-        self.assertIn(self.path("data", "writer-7"), shown["error"])
-        self.assertEqual(self.prepare(self.path("data", "plant-cluster"))[0], 1)
-
-    def test_a_catalog_alone_is_never_healthy(self):
-        self.lay(self.path("data", "reader", "catalog", "v2", "logs", "1.catalog"))
-        self.once(self.path("data", "reader"))
-        self.assertIn(self.result.returncode, (WARNING, NO_SAMPLE))
-        self.assertEqual(self.prepare(self.path("data", "reader"))[0], 1)
-
-    def test_the_upgraded_engine_is_not_measured(self):
-        node = self.node("n", range(1, 31))
-        self.snapshot("n", 1, 30)
-        for flags in ({"upgrade_pacha_tree": "true"}, {}):
-            url = self.server(self.row("n", **flags), version="3.12.1", build="Enterprise")
-            for name in os.listdir(os.path.join(node, "wal")):
-                os.utime(os.path.join(node, "wal", name), (time.time() - 90_000,) * 2)
-            self.once(node, url)
-            self.assertEqual(self.result.returncode, WARNING, flags)
-            self.assertIn("is not measured", self.prepare(node, url)[1])
-
-    def test_a_hole_behind_a_snapshot_of_a_server_before_the_fix_is_no_loss(self):
-        node = self.node("n", [*range(301, 451), *range(700, 750)])
-        self.snapshot("n", 3, 450)
-        self.assertEqual(self.once(node, self.server(self.row("n"), version="3.10.5"))["sequence_gaps"], 0)
-        self.assertEqual(self.once(node, self.server(self.row("n"), version="3.10.6"))["sequence_gaps"], 249)
-
-    def test_the_flag_that_makes_damage_end_a_start_is_known(self):
-        node = self.node("n", range(1, 8))
-        self.lay(os.path.join(node, "wal", wal_name(3)), wal_file(3)[:-5])
-        self.once(node, self.server(self.row("n", wal_replay_fail_on_error="true")))
-        self.assertEqual(self.result.returncode, CRITICAL)
-
-    def test_a_slash_at_the_end_keeps_the_nodes_name(self):
-        node = self.node("writer-b", range(1, 20))
-        url = self.server(self.row("writer-a", wal_snapshot_size="600"), self.row("writer-b", wal_snapshot_size="40"))
-        for way in (node, node + "/", self.path("writer-b", "..", "writer-b", ".")):
-            self.assertEqual(self.once(way, url)["thresholds"]["warning_files"], 60, way)
-
-    def test_odd_settings_of_the_server_are_said_with_their_value(self):
-        node = self.node("n", range(1, 4))
-        for flags, value in (({"wal_snapshot_size": "0"}, '"0"'), ({"wal_flush_interval": "2h"}, "2h"),
-                             ({"wal_flush_interval": "5ms"}, "5ms")):
-            shown = self.once(node, self.server(self.row("n", **flags)))
-            self.assertIn(value, "\n".join(shown["recommendations"]) + "\n".join((shown.get("node") or {}).get("warnings", [])))
+    def test_so_is_an_overlay_over_one(self):
+        mounts = ('mount -t tmpfs none "$0" && mkdir "$0/lower" "$0/upper" "$0/work" && '
+                  'mount -t overlay -o "lowerdir=$0/lower,upperdir=$0/upper,workdir=$0/work" none "$0/../wal" && '
+                  'mkdir -p "$0/../wal/plant/autogen/3" && : > "$0/../wal/plant/autogen/3/_00001.wal" && exec "$@"')
+        for folder in ("layers", "wal"):
+            os.makedirs(self.path(folder))
+        wrapper = ("unshare", "-rm", "sh", "-c", mounts, self.path("layers"))
+        tried = run(*wrapper[1:], "true", program=wrapper[0])
+        if tried.returncode != 0:
+            self.skipTest("no overlay can be mounted here: " + tried.stderr.strip())
+        for said, text in (("0x0bd00bd0", "an overlay over Lustre"), ("0xef53", "")):
+            exporter = self.daemon(influxdb={"version": 1}, wrapper=wrapper, environment=self.preload(SAID=said))
+            shown = self.degraded(exporter)
+            self.assertIn(text, shown)
+            self.assertEqual(bool(text), bool(shown))
+            self.end(exporter)
 
 
 if __name__ == "__main__":
