@@ -198,8 +198,8 @@ void explain_text(const view::TargetView& target, const std::optional<control::N
     out << "  budget   " << target.node->budget->remaining << " of " << target.node->budget->limit
         << " snapshots left until old data goes unseen after a restart\n";
   }
-  for (const auto& [blocker, why] : outlook->blockers) {
-    out << "  plan blocked by " << policy::to_string(blocker) << ": " << escape_control(why) << "\n";
+  for (const policy::Blocked& blocked : outlook->blockers) {
+    out << "  plan blocked by " << policy::to_string(blocked.blocker) << ": " << escape_control(blocked.why) << "\n";
   }
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/text.h"
 #include "control/parts.h"
 #include "control/situation.h"
 #include "view/json.h"
@@ -148,7 +149,7 @@ Checkpointer::Checkpointer() : duration_(view::Counters().checkpoint_duration.bo
 }
 
 std::int64_t Checkpointer::begin(Parts& parts, Reason reason, Asker asker, influxdb::NudgeMode mode,
-                                 const std::string& actor, Now now) {
+                                 const std::string& actor, const std::vector<policy::Blocked>& passed_over, Now now) {
   const Log& log = parts.ledger.log();
   parts.memory = policy::after_start(std::move(parts.memory), now.wall);
   view::CheckpointRun run;
@@ -161,6 +162,11 @@ std::int64_t Checkpointer::begin(Parts& parts, Reason reason, Asker asker, influ
   if (const auto planned = outlook_of(parts, asker, mode, now); planned && planned->plan) {
     summary += ": " + planned->plan->explanation;
     log->info("{} [{}]", planned->plan->explanation, parts.settings.name);
+  }
+  if (!passed_over.empty()) {
+    const std::vector<std::string_view> names = policy::names(passed_over);
+    detail["passed_over"] = names;
+    summary += ", asked for by " + actor + ", passing over " + join(names, ", ");
   }
   run.id = parts.ledger.tell(events::Type::checkpoint, events::Severity::info, summary, std::move(detail),
                              parts.wal.sample().get(), now.wall);

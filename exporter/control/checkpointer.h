@@ -22,9 +22,10 @@ class Checkpointer {
   Checkpointer();
 
   // Starts one and asks for it to be run. Only where none is running and the method
-  // can be used. `actor`: who asks, for the audit. Returns its id.
+  // can be used. `actor`: who asks, and `passed_over`: what did not hold them back, for the audit.
+  // Returns its id.
   std::int64_t begin(Parts& parts, policy::Reason reason, Asker asker, influxdb::NudgeMode mode,
-                     const std::string& actor, Now now);
+                     const std::string& actor, const std::vector<policy::Blocked>& passed_over, Now now);
   // The running one ended: counts and tells it, and remembers what follows from it.
   void end(Parts& parts, RunEnded ended, Now now);
   // Nothing is pending, so nothing was started: counts and tells that.

@@ -255,7 +255,7 @@ void Control::act(Now now) {
       parts_.restarter.holds_checkpoints(Asker::nobody) || parts_.requests.awaits_checkpoint()) {
     return;
   }
-  parts_.checkpointer.begin(parts_, *parts_.decision.reason, Asker::nobody, influxdb::NudgeMode::patient, "policy",
+  parts_.checkpointer.begin(parts_, *parts_.decision.reason, Asker::nobody, influxdb::NudgeMode::patient, "policy", {},
                             now);
 }
 

@@ -19,6 +19,7 @@ using CheckpointState = view::CheckpointAnswer::State;
 using AlertState = view::AlertAnswer::State;
 
 constexpr const char* kAlertsKey = "alerts";
+constexpr const char* kNotStarted = "No checkpoint was started";
 
 view::CheckpointAnswer checkpoint_answer(CheckpointState state, std::string message, Now now) {
   view::CheckpointAnswer answer;
@@ -84,6 +85,16 @@ std::string uncounted(const wal::Sample* sample) {
   const std::uint64_t folders = sample->uncounted.folders;
   return count_of(folders, "folder") +
          " of the WAL could not be counted, and a restart replays what lies there: " + sample->uncounted.first;
+}
+
+// When all that holds it back is over; nullopt: not by time alone.
+std::optional<SteadyTime> end_of_waits(const std::vector<policy::Blocked>& blockers, Now now) {
+  SteadyTime end = now.steady;
+  for (const policy::Blocked& blocked : blockers) {
+    if (!blocked.until) return std::nullopt;
+    end = std::max(end, now.steady + (*blocked.until - now.wall));
+  }
+  return end;
 }
 
 bool is_running(const Parts& parts, std::int64_t id) {
@@ -166,7 +177,7 @@ void Requests::answer(Parts& parts, Now now) {
 
 bool Requests::awaits_checkpoint() const {
   return std::any_of(waiting_.begin(), waiting_.end(), [](const Waiting& waiting) {
-    return waiting.phase == Phase::sample && std::holds_alternative<view::CheckpointCommand>(waiting.command);
+    return waiting.phase == Phase::sample && waiting.asker != Asker::own_restart;
   });
 }
 
@@ -205,14 +216,19 @@ bool Requests::advance_checkpoint(Parts& parts, Waiting& waiting, const view::Ch
       return true;
     }
     if (running || decision.action != policy::Action::checkpoint) {
-      parts.ledger.note("decision", "refused: " + decision.explanation(),
-                        nlohmann::ordered_json{{"by", command.actor}}.dump(), now.wall);
-      auto answer = checkpoint_answer(CheckpointState::blocked, "No checkpoint was started: " + decision.why, now);
+      auto blockers = policy::without_why(decision.blockers);
+      if (waiting.alerts.empty() || std::exchange(alert_refused_by_, blockers) != blockers) {
+        parts.ledger.note("decision", "refused: " + decision.explanation(),
+                          nlohmann::ordered_json{{"by", command.actor}}.dump(), now.wall);
+      }
+      auto answer = checkpoint_answer(CheckpointState::blocked, kNotStarted, now);
       answer.blockers = decision.blockers;
       reply(parts, waiting, std::move(answer), now);
       return true;
     }
-    waiting.run = parts.checkpointer.begin(parts, command.reason, waiting.asker, mode, command.actor, now);
+    if (!waiting.alerts.empty()) alert_refused_by_.clear();
+    waiting.run =
+        parts.checkpointer.begin(parts, command.reason, waiting.asker, mode, command.actor, decision.passed_over, now);
     waiting.phase = Phase::own_run;
     waiting.deadline = now.steady + command.wait;
   }
@@ -237,8 +253,9 @@ bool Requests::advance_checkpoint(Parts& parts, Waiting& waiting, const view::Ch
 
 bool Requests::advance_preparation(Parts& parts, Waiting& waiting, const view::PrepareRestartCommand& command,
                                    Now now) {
-  if (waiting.phase == Phase::other_run) {
-    if (is_running(parts, waiting.run) && now.steady < waiting.deadline) return false;
+  if (waiting.phase == Phase::other_run || waiting.phase == Phase::wait) {
+    const bool waits = waiting.phase == Phase::wait || is_running(parts, waiting.run);
+    if (waits && !parts.stopping && now.steady < waiting.deadline) return false;
     await_sample(parts, waiting, std::max(waiting.max_until, now.steady + kFreshSampleWithin));
   }
   if (waiting.phase == Phase::sample) {
@@ -247,6 +264,7 @@ bool Requests::advance_preparation(Parts& parts, Waiting& waiting, const view::P
       reply(parts, waiting, *std::move(answer), now);
       return true;
     }
+    if (waiting.phase != Phase::own_run) return false;
   }
   if (is_running(parts, waiting.run)) {
     if (now.steady < waiting.deadline) return false;
@@ -288,8 +306,14 @@ std::optional<view::PrepareRestartAnswer> Requests::prepare(Parts& parts, Waitin
     return out;
   };
   if (parts.stopping) return answer(false, "Not safe: the exporter is shutting down", nullptr);
-  if (parts.checkpointer.running()) {
-    return answer(false, "Not safe: a checkpoint is still running", sample, {Blocker::in_flight});
+  if (const auto& running = parts.checkpointer.running()) {
+    if (now.steady >= waiting.max_until) {
+      return answer(false, "Not safe: a checkpoint is still running", sample, {Blocker::in_flight});
+    }
+    waiting.phase = Phase::other_run;
+    waiting.run = running->id;
+    waiting.deadline = waiting.max_until;
+    return std::nullopt;
   }
   if (!is_fresh(parts, now)) {
     return answer(
@@ -339,13 +363,20 @@ std::optional<view::PrepareRestartAnswer> Requests::prepare(Parts& parts, Waitin
   const policy::Decision decision = policy::decide_on_request(parts.server.rules(), parts.memory, situation,
                                                               Reason::pre_restart, command.override_soft);
   if (decision.action != policy::Action::checkpoint) {
-    parts.ledger.note("decision", "restart not prepared: " + decision.explanation(), "{}", now.wall);
+    if (const auto end = end_of_waits(decision.blockers, now); end && *end < waiting.max_until) {
+      waiting.phase = Phase::wait;
+      waiting.deadline = *end;
+      return std::nullopt;
+    }
+    parts.ledger.note("decision", "restart not prepared: " + decision.explanation(),
+                      nlohmann::ordered_json{{"by", command.actor}}.dump(), now.wall);
     return answer(false,
-                  "Not safe: " + decision.explanation() + (found ? "; " + describe(*found, server) : std::string()),
+                  policy::explain("Not safe: no checkpoint was started", decision.blockers) +
+                      (found ? "; " + describe(*found, server) : std::string()),
                   sample, policy::without_why(decision.blockers));
   }
-  waiting.run =
-      parts.checkpointer.begin(parts, Reason::pre_restart, waiting.asker, NudgeMode::at_once, command.actor, now);
+  waiting.run = parts.checkpointer.begin(parts, Reason::pre_restart, waiting.asker, NudgeMode::at_once, command.actor,
+                                         decision.passed_over, now);
   waiting.phase = Phase::own_run;
   waiting.deadline = waiting.max_until;
   return std::nullopt;

@@ -35,7 +35,7 @@ class Requests {
   void answer(Parts& parts, Now now);
 
   [[nodiscard]] bool empty() const { return waiting_.empty(); }
-  // Somebody's checkpoint begins with the next sample, so the policy begins none.
+  // Somebody's checkpoint, or preparation, begins with the next sample, so the policy begins none.
   [[nodiscard]] bool awaits_checkpoint() const;
   // The first of all deadlines.
   [[nodiscard]] SteadyTime next() const;
@@ -43,6 +43,7 @@ class Requests {
  private:
   enum class Phase {
     other_run,  // another checkpoint is to end first
+    wait,       // what holds a preparation back ends by itself, and in time
     sample,     // a sample that began after the request
     own_run,    // the checkpoint that was started for it
   };
@@ -76,6 +77,7 @@ class Requests {
   std::uint64_t last_ = 0;
   std::vector<Waiting> waiting_;
   AlertLedger alerts_;
+  std::vector<policy::Blocker> alert_refused_by_;  // as the audit has it: an alert is sent again and again
 };
 
 }  // namespace wal_exporter::control

@@ -57,9 +57,10 @@ policy::Situation situation_of(const Parts& parts, Asker asker, influxdb::NudgeM
         {policy::Blocker::server_unreachable, "its settings, which the plan rests on, are not known yet" +
                                                   (server.error().empty() ? std::string() : ": " + server.error())});
   } else if (const auto until = shards_wait_until(parts, now)) {
-    situation.blockers.push_back(
-        {policy::Blocker::backoff, "all that is pending lies in shards whose snapshots fail (" + failing_text(parts) +
-                                       "); they are asked again in " + format_duration_rough(*until - now.wall)});
+    situation.blockers.push_back({policy::Blocker::backoff,
+                                  "all that is pending lies in shards whose snapshots fail (" + failing_text(parts) +
+                                      "); they are asked again in " + format_duration_rough(*until - now.wall),
+                                  until});
   } else if (auto nudge = outlook_of(parts, asker, mode, now)) {
     situation.interval_binds_requests = true;
     situation.blockers.insert(situation.blockers.end(), nudge->blockers.begin(), nudge->blockers.end());

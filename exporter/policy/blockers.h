@@ -6,11 +6,13 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/table.h"
+#include "base/time.h"
 
 namespace wal_exporter::policy {
 
@@ -39,8 +41,8 @@ struct BlockerRow {
   Blocker value{};
   std::string_view name;         // in metrics, the API, events and texts
   bool ends_by_itself = false;   // when a time is over that is known: a list of a while ago may be out of date
-  bool worth_a_retry = false;    // soon over: Alertmanager is told to send its alert again
   bool lifted_by_login = false;  // whoever is logged in may override it
+  bool passed_over = false;      // holds back the policy and alerts, not a person who asks
   bool unasked_only = false;     // holds back only what nobody asked for
   bool holds_a_restart = false;  // says something about InfluxDB, not only about checkpoints
   bool passing = false;          // comes and goes, and is told elsewhere: no news for a restart that waits
@@ -50,37 +52,24 @@ inline constexpr std::array kBlockers{
     BlockerRow{.value = Blocker::in_flight,
                .name = "in_flight",
                .ends_by_itself = true,
-               .worth_a_retry = true,
                .holds_a_restart = true,
                .passing = true},
-    BlockerRow{.value = Blocker::cooldown,
-               .name = "cooldown",
-               .ends_by_itself = true,
-               .worth_a_retry = true,
-               .unasked_only = true},
+    BlockerRow{.value = Blocker::cooldown, .name = "cooldown", .ends_by_itself = true, .unasked_only = true},
     // Binds a request only where the method has such a floor of its own.
-    BlockerRow{.value = Blocker::min_interval, .name = "min_interval", .ends_by_itself = true, .worth_a_retry = true},
-    BlockerRow{.value = Blocker::backoff,
-               .name = "backoff",
-               .ends_by_itself = true,
-               .worth_a_retry = true,
-               .lifted_by_login = true},
-    BlockerRow{.value = Blocker::breaker_open, .name = "breaker_open", .ends_by_itself = true, .lifted_by_login = true},
+    BlockerRow{.value = Blocker::min_interval, .name = "min_interval", .ends_by_itself = true},
+    BlockerRow{.value = Blocker::backoff, .name = "backoff", .ends_by_itself = true, .passed_over = true},
+    BlockerRow{.value = Blocker::breaker_open, .name = "breaker_open", .ends_by_itself = true, .passed_over = true},
     BlockerRow{
         .value = Blocker::outside_window, .name = "outside_window", .lifted_by_login = true, .holds_a_restart = true},
     BlockerRow{.value = Blocker::maintenance, .name = "maintenance", .lifted_by_login = true, .holds_a_restart = true},
     BlockerRow{.value = Blocker::paused, .name = "paused", .holds_a_restart = true},
     // A closed port holds back a restart for a while: judge_restart() adds that itself.
-    BlockerRow{.value = Blocker::server_unreachable, .name = "server_unreachable", .worth_a_retry = true},
-    BlockerRow{.value = Blocker::sample_stale,
-               .name = "sample_stale",
-               .worth_a_retry = true,
-               .holds_a_restart = true,
-               .passing = true},
+    BlockerRow{.value = Blocker::server_unreachable, .name = "server_unreachable"},
+    BlockerRow{.value = Blocker::sample_stale, .name = "sample_stale", .holds_a_restart = true, .passing = true},
     BlockerRow{.value = Blocker::disk_headroom, .name = "disk_headroom", .holds_a_restart = true},
     BlockerRow{.value = Blocker::snapshot_budget, .name = "snapshot_budget"},
     BlockerRow{.value = Blocker::clocks_differ, .name = "clocks_differ"},
-    BlockerRow{.value = Blocker::gen1_boundary, .name = "gen1_boundary", .worth_a_retry = true, .unasked_only = true},
+    BlockerRow{.value = Blocker::gen1_boundary, .name = "gen1_boundary", .unasked_only = true},
     BlockerRow{.value = Blocker::too_long, .name = "too_long"},
     BlockerRow{.value = Blocker::method_disabled, .name = "method_disabled"},
     BlockerRow{.value = Blocker::dry_run, .name = "dry_run"}};
@@ -99,6 +88,7 @@ static_assert(is_complete(kBlockers));
 struct Blocked {
   Blocker blocker{};
   std::string why;
+  std::optional<Time> until{};  // when time alone ends it; nullopt: nobody knows
 
   friend bool operator==(const Blocked&, const Blocked&) = default;
   friend bool operator==(const Blocked& one, Blocker other) { return one.blocker == other; }
@@ -111,8 +101,12 @@ void add(std::vector<Blocked>& blockers, Blocked more);
 [[nodiscard]] std::vector<std::string_view> names(const std::vector<Blocker>& blockers);
 [[nodiscard]] std::vector<std::string_view> names(const std::vector<Blocked>& blockers);
 
-// For people: what it is about, then each blocker by its name with its why. The one
-// place that makes this text.
+// The one of them (there is at least one) that a person has to know of: what does not end by
+// itself, else what runs, else the wait that ends last.
+[[nodiscard]] const Blocked& deciding(const std::vector<Blocked>& blockers);
+
+// For people: what it is about, then the deciding blocker by its name with its why, and the
+// names of others that do not end by themselves either. The one place that makes this text.
 [[nodiscard]] std::string explain(std::string about, const std::vector<Blocked>& blockers);
 
 }  // namespace wal_exporter::policy

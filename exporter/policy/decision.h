@@ -43,6 +43,8 @@ struct Decision {
   std::optional<Reason> reason;   // also where blockers keep the action from being taken
   std::string why;                // for people: the reason with its numbers, or why there is none
   std::vector<Blocked> blockers;  // in the order of the enum
+  // What would hold back others, and does not whoever asked; likewise.
+  std::vector<Blocked> passed_over{};
 
   // Both in one text.
   [[nodiscard]] std::string explanation() const { return explain(why, blockers); }

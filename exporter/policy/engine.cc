@@ -64,8 +64,14 @@ std::string limits_of(const Thresholds& thresholds, Health level) {
 
 using Blockers = std::vector<Blocked>;
 
-void add_timed(Blockers& blockers, Blocker blocker, Duration left, const std::string& why) {
-  if (left > Duration::zero()) add(blockers, {blocker, why + ", " + format_duration_rough(left) + " to go"});
+void add_timed(Blockers& blockers, Blocker blocker, Duration left, Time now, const std::string& why) {
+  if (left <= Duration::zero()) return;
+  add(blockers, {blocker, "waiting " + format_duration_rough(left) + " more " + why, now + left});
+}
+
+std::string after_failures(const Memory& memory) {
+  if (memory.failures == 1) return "after a failed checkpoint";
+  return "after " + count_of(memory.failures, "failed checkpoint") + " in a row";
 }
 
 constexpr const char* kStale = "there is no current sample of the WAL; see why it cannot be read";
@@ -88,8 +94,8 @@ void add_headroom(Blockers& blockers, const Rules& rules, const wal::Sample& sam
 // What holds back every checkpoint, whoever asks for it.
 Blockers common_blockers(const Rules& rules, const Memory& memory, const Situation& situation) {
   Blockers out;
-  if (situation.in_flight) add(out, {Blocker::in_flight, "a checkpoint of this target is running; wait for its end"});
   for (const Blocked& blocked : situation.blockers) add(out, blocked);
+  if (situation.in_flight) add(out, {Blocker::in_flight, "a checkpoint is already running"});
   if (situation.paused) {
     add(out, {Blocker::paused, "actions are paused" + situation.paused_detail + "; resume them first"});
   }
@@ -102,16 +108,15 @@ Blockers common_blockers(const Rules& rules, const Memory& memory, const Situati
   if (situation.dry_run) add(out, {Blocker::dry_run, "dry_run is set for this target"});
   if (!situation.outside_window.empty()) add(out, {Blocker::outside_window, situation.outside_window});
   if (!situation.maintenance.empty()) add(out, {Blocker::maintenance, situation.maintenance});
-  add_timed(out, Blocker::backoff, backoff_left(rules, memory, situation.now),
-            count_of(memory.failures, "failure") + (memory.failures == 1 ? "" : " in a row"));
+  add_timed(out, Blocker::backoff, backoff_left(rules, memory, situation.now), situation.now, after_failures(memory));
   add_timed(out, Blocker::breaker_open, left_until(memory.breaker_until, rules.breaker_open_for, situation.now),
-            count_of(memory.failures, "failure") + " in a row, so the breaker is open; see what fails");
+            situation.now, after_failures(memory) + " (the breaker is open); see why they fail");
   return out;
 }
 
 void add_interval(Blockers& blockers, const Rules& rules, const Memory& memory, Time now) {
-  add_timed(blockers, Blocker::min_interval, left_of(memory.last_start, rules.min_interval, now),
-            "at most one start per " + format_duration(rules.min_interval));
+  add_timed(blockers, Blocker::min_interval, left_of(memory.last_start, rules.min_interval, now), now,
+            "after the last start, at most one per " + format_duration(rules.min_interval));
 }
 
 Decision blocked_or_go(std::optional<Reason> reason, std::string why, Blockers blockers) {
@@ -245,8 +250,8 @@ Decision decide(const Rules& rules, const Memory& memory, const Situation& situa
   }
   Blockers blockers = common_blockers(rules, memory, situation);
   if (*reason != Reason::critical) {
-    add_timed(blockers, Blocker::cooldown, left_of(memory.last_end, rules.cooldown, now),
-              "the last checkpoint is recent");
+    add_timed(blockers, Blocker::cooldown, left_of(memory.last_end, rules.cooldown, now), now,
+              "after the last checkpoint");
   }
   add_interval(blockers, rules, memory, now);
   if (situation.server_unreachable) {
@@ -260,13 +265,18 @@ Decision decide_on_request(const Rules& rules, const Memory& memory, const Situa
                            bool override_soft) {
   Blockers blockers = common_blockers(rules, memory, situation);
   if (situation.interval_binds_requests) add_interval(blockers, rules, memory, situation.now);
+  Blockers passed_over;
   std::erase_if(blockers, [&](const Blocked& blocked) {
     const BlockerRow& row = traits(blocked.blocker);
-    return row.unasked_only || (override_soft && row.lifted_by_login);
+    const bool passes = (row.passed_over && reason != Reason::alert) || (override_soft && row.lifted_by_login);
+    if (passes) passed_over.push_back(blocked);
+    return passes || row.unasked_only;
   });
   std::string why = "asked for (" + std::string(to_string(reason)) + ")";
   if (situation.sample != nullptr) why += ", " + size_of(situation.sample->pending);
-  return blocked_or_go(reason, std::move(why), std::move(blockers));
+  Decision decision = blocked_or_go(reason, std::move(why), std::move(blockers));
+  decision.passed_over = std::move(passed_over);
+  return decision;
 }
 
 Rules rules_for(Rules set, wal::Generation generation, const wal::NodeRules& node) {

@@ -72,8 +72,9 @@ inline constexpr Duration kLongestPause = std::chrono::hours(24 * 30);
 void add_pause_and_windows(const Memory& memory, const std::vector<Window>& windows,
                            const std::vector<Window>& maintenance, Situation& situation);
 
-// A person, an alert or a planned restart asks. `override_soft` lifts what a login
-// may lift; see blockers.h.
+// A person, an alert or a planned restart asks. A person, and who plans a restart, is not held back
+// by the waits after failures; an alert is, or one that fires again and again would beat the breaker.
+// `override_soft` lifts what a login may lift; see blockers.h.
 [[nodiscard]] Decision decide_on_request(const Rules& rules, const Memory& memory, const Situation& situation,
                                          Reason reason, bool override_soft);
 

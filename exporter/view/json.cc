@@ -364,8 +364,10 @@ Json to_json(const SamplePoint& point) {
 
 Json to_json(const std::vector<policy::Blocked>& blockers) {
   Json out = Json::array();
-  for (const auto& [blocker, why] : blockers) {
-    out.push_back({{"blocker", policy::to_string(blocker)}, {"why", text(why)}});
+  for (const policy::Blocked& blocked : blockers) {
+    Json one{{"blocker", policy::to_string(blocked.blocker)}, {"why", text(blocked.why)}};
+    if (blocked.until) one["until"] = time(blocked.until);
+    out.push_back(std::move(one));
   }
   return out;
 }

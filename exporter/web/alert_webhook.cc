@@ -95,16 +95,10 @@ Result<std::vector<ReceivedAlert>> parse_alerts(const std::string& body) {
 
 namespace {
 
-// Alertmanager sends it again: what blocks is soon over, or nothing could be asked.
-bool is_worth_a_retry(const Result<view::AlertAnswer>& asked) {
-  if (!asked) return true;
-  const view::AlertAnswer& answer = *asked;
-  return answer.state == AlertState::blocked && !answer.blockers.empty() &&
-         std::all_of(answer.blockers.begin(), answer.blockers.end(),
-                     [](policy::Blocker blocker) { return policy::traits(blocker).worth_a_retry; });
-}
-
-// One checkpoint per target, whatever the number of its alerts.
+// One checkpoint per target, whatever the number of its alerts. Where none can be made now, or the
+// target has left, the answer is 200 with the reason: Alertmanager asks again within a second after a
+// 5xx, and counts a 4xx as a failed notification. The alert counts as not served, so it is tried
+// again when it is repeated; until then the policy acts as soon as it may.
 Response post_alerts(const Context& context, const Call& call) {
   const auto alerts = parse_alerts(call.request.body);
   if (!alerts) return refuse(context, call.request, alerts.error());
@@ -119,8 +113,10 @@ Response post_alerts(const Context& context, const Call& call) {
   std::map<std::string, view::AlertCommand> commands;
   std::map<std::string, std::vector<std::string>> names;
   Json unknown = Json::array();
+  bool names_a_target = false;
   for (const ReceivedAlert& alert : *alerts) {
     if (!alert.firing) continue;
+    names_a_target = names_a_target || !alert.target.empty();
     if (alert.target.empty() || find_target(*view, alert.target) == nullptr) {
       unknown.push_back({{"alert", to_valid_utf8(alert.name)}, {"target", to_valid_utf8(alert.target)}});
       continue;
@@ -134,35 +130,38 @@ Response post_alerts(const Context& context, const Call& call) {
   Json extra;
   extra["results"] = Json::array();
   extra["unknown"] = unknown;
-  if (commands.empty() && !unknown.empty()) {
+  if (!unknown.empty() && commands.empty()) {
     Json known = Json::array();
     for (const auto& target : view->targets) known.push_back(to_valid_utf8(target->name));
     extra["targets"] = std::move(known);
-    return refuse(context, call.request, 404, "no alert in it names a target that is watched here",
-                  "give the alerts the label target, with one of `targets`", extra);
+    if (!names_a_target) {
+      return refuse(context, call.request, 404, "no alert in it has the label target",
+                    "give the alerts the label target, with one of `targets`", extra);
+    }
   }
-  bool retry = false;
+  std::string unasked;
   std::string blocked;
   const SteadyTime deadline = context.clock.steady() + kLongestMessage;
   for (const auto& [target, command] : commands) {
     Result<view::AlertAnswer> answer = failure(ErrorKind::timeout, "there was no time for it; send it again");
     if (context.clock.steady() < deadline) answer = context.ask(&view::Commands::alert, command);
     if (context.abandoned) return refuse(context, call, answer.error());
-    retry = retry || is_worth_a_retry(answer);
-    if (!answer) blocked = answer.error().message;
+    if (!answer) unasked = answer.error().message;
     if (answer && answer->state == AlertState::blocked) blocked = answer->message;
     extra["results"].push_back(result_json(target, names[target], answer));
   }
-  if (!blocked.empty()) {
-    auto response = refuse(context, call.request, retry ? 503 : 409, blocked, {}, extra);
-    if (retry) response.headers.emplace_back("Retry-After", "30");
+  if (!unasked.empty()) {
+    auto response = refuse(context, call.request, 503, unasked, {}, extra);
+    response.headers.emplace_back("Retry-After", "30");
     return response;
   }
   Json body;
   body["success"] = true;
   body["timestamp"] = format_time(context.clock.now());
-  body["message"] = commands.empty() ? "no alert in it is firing: nothing to do"
-                                     : count_of(commands.size(), "target") + " looked after";
+  body["message"] = !blocked.empty()    ? to_valid_utf8(blocked)
+                    : !commands.empty() ? count_of(commands.size(), "target") + " looked after"
+                    : !unknown.empty()  ? "no alert in it names a target that is watched here: nothing to do"
+                                        : "no alert in it is firing: nothing to do";
   body.update(extra);
   return json_response(200, body);
 }

@@ -15,6 +15,7 @@ using CheckpointState = view::CheckpointAnswer::State;
 using influxdb::OutcomeKind;
 
 constexpr Duration kLongestWait = std::chrono::minutes(30);
+constexpr const char* kBlocked = "blocked";  // the error of what a blocker forbids; `message` says which and why
 constexpr const char* kTriggered = "Checkpoint triggered successfully";
 
 struct Told {
@@ -174,13 +175,13 @@ Response checkpoint_response(const view::CheckpointAnswer& answer, const std::st
   body["message"] = to_valid_utf8(told.message);
   if (seed && told.status == 200) return json_response(200, body);
 
-  if (told.status >= 400) body["error"] = body["message"];
+  if (told.status >= 400) body["error"] = answer.state == CheckpointState::blocked ? Json(kBlocked) : body["message"];
   body["target"] = to_valid_utf8(target);
   body["state"] = told.state;
   if (answer.state == CheckpointState::blocked) {
-    const auto names = policy::names(answer.blockers);
-    body["blocker"] = names.empty() ? Json(nullptr) : Json(names.front());
-    body["blockers"] = names;
+    const auto& blockers = answer.blockers;
+    body["blocker"] = blockers.empty() ? Json(nullptr) : Json(policy::to_string(policy::deciding(blockers).blocker));
+    body["blockers"] = policy::names(blockers);
     body["why"] = to_valid_utf8(answer.message);
     body["blocked_by"] = view::to_json(answer.blockers);
   }
@@ -240,7 +241,7 @@ Response post_prepare_restart(const Context& context, const Call& call) {
   if (!answer) return refuse(context, call, answer.error());
   Json body = view::to_json(*answer);
   if (answer->safe) return json_response(200, body);
-  body["error"] = body["message"];
+  body["error"] = answer->blockers.empty() ? body["message"] : Json(kBlocked);
   return json_response(answer->blockers.empty() ? 502 : 409, body);
 }
 

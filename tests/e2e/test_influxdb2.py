@@ -149,14 +149,19 @@ class Backup(Case):
         self.assertEqual(self.server.segments(), {})
         self.assert_since_was_never_omitted()
 
-    def test_a_server_that_is_gone_fails_and_backs_off(self):
+    def test_a_server_that_is_gone_fails_and_is_tried_again_for_who_asks(self):
         self.two_shards()
         exporter = self.begin()
         self.server.stop()
         answer = self.post(exporter)
         self.assertEqual((answer.status, answer.json["outcome"]), (502, "failed"), answer.text)
         self.assertIn("influxdb.url", answer.json["message"])
-        self.assertEqual(self.post(exporter).json["blockers"], ["backoff"])
+        answer = self.post(exporter)
+        self.assertEqual((answer.status, answer.json["outcome"]), (502, "failed"), answer.text)
+        history = exporter.get(f"/api/v1/targets/{exporter.target()['name']}/history").json["entries"]
+        started = [entry for entry in history if entry["summary"].startswith("checkpoint started")]
+        self.assertTrue(started[0]["summary"].endswith("asked for by loopback, passing over backoff"), started)
+        self.assertNotIn("passing over", started[1]["summary"])
 
 
 class OwnRequest(NodeCase):

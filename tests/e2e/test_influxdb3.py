@@ -651,8 +651,8 @@ class Nudge(Node):
         self.assertRegex(answers[0].json["message"], r"\d+ of 27 points written, \d+ files pending")
         self.assertGreaterEqual(answers[0].json["run"]["steps"], 3)
         self.assertLess(node.points(), 27)
-        # And it stays away for a while.
-        self.assertIn("backoff", self.post(exporter, "mode=at_once").json["blockers"])
+        # And G between two nudges holds, whoever asks.
+        self.assertIn("min_interval", self.post(exporter, "mode=at_once").json["blockers"])
 
     def test_a_sixth_database_says_what_to_do(self):
         node = self.node()

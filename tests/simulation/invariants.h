@@ -104,7 +104,7 @@ class Invariants {
  private:
   struct Asked {
     policy::Reason reason = policy::Reason::manual;
-    bool lifts_soft = false;  // backoff, the breaker
+    bool lifts_soft = false;  // windows and maintenance
     bool in_any_window = false;
     bool at_once = false;
     SteadyTime deadline{};
@@ -122,7 +122,7 @@ class Invariants {
 
   // invariants_acting.cc: 1, 2, 3
   void check_start(const control::Control& control, const control::RunCheckpoint& run);
-  void check_waits(const control::RunCheckpoint& run, bool lifts_soft) const;
+  void check_waits(const control::RunCheckpoint& run) const;
   void check_restart(const control::Control& control);
   void account_end(const control::Control& control);
   // invariants_said.cc: 4, 5, 6

@@ -76,7 +76,7 @@ void Invariants::check_start(const control::Control& control, const RunCheckpoin
       broken(I::nudges_keep_to_their_plan, "a nudge takes a snapshot of those that must be left");
     }
   }
-  check_waits(run, lifts_soft);
+  check_waits(run);
   if (!runs_.insert(run.id).second) {
     broken(I::events_are_told_once, "two checkpoints with the number " + std::to_string(run.id));
   }
@@ -88,7 +88,7 @@ void Invariants::check_start(const control::Control& control, const RunCheckpoin
 // 2: broken by after_start() that keeps no time; by memory that is not kept before the
 // act; by a wait that takes a time from the future for long ago; by failures that are
 // not counted.
-void Invariants::check_waits(const RunCheckpoint& run, bool lifts_soft) const {
+void Invariants::check_waits(const RunCheckpoint& run) const {
   const auto passed = [&](const std::optional<Moment>& then, Duration wait) {
     return !then || clocks_.at_most_since(*then, now()) >= wait;
   };
@@ -101,7 +101,8 @@ void Invariants::check_waits(const RunCheckpoint& run, bool lifts_soft) const {
   if ((unasked || nudges) && !passed(holds_start_, spacing)) {
     broken(Invariant::waits_hold, "two starts too close to each other");
   }
-  if (lifts_soft) return;
+  // Who asks by hand is not held back by failures; an alert that fires again and again is.
+  if (!unasked && run.reason != Reason::alert) return;
   for (const auto& [shard, one] : shards_.failing()) {
     const bool left = std::find(run.leave_alone.begin(), run.leave_alone.end(), shard) != run.leave_alone.end();
     if (left || clocks_.at_most_since(one.last, now()) >= rest_after(one.least)) continue;

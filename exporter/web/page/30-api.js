@@ -2,7 +2,8 @@
 
 class Refusal extends Error {
   constructor(status, body, where) {
-    super((body && (body.error || body.message)) || `the exporter answered ${status} to ${where}`);
+    const said = body && (body.error === 'blocked' ? body.message : body.error || body.message);
+    super(said || `the exporter answered ${status} to ${where}`);
     this.status = status;
     this.body = body || {};
   }

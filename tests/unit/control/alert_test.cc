@@ -60,6 +60,28 @@ TEST_F(AlertFires, AndIsNotServedByACheckpointThatWasBlocked) {
   EXPECT_EQ(state({"a"}), State::started) << "when it is sent again";
 }
 
+// A person is let through; an alert that fires again and again would beat the breaker.
+TEST_F(AlertFires, AndIsHeldBackAfterFailuresWithOneEntryForEachBlocker) {
+  bench.checkpoint_does = [](const RunCheckpoint&) { return influxdb::Outcome{}; };
+  bench.start();
+  EXPECT_EQ(state({"a"}), State::started);
+  const auto refused = [&] { return bench.store->entries("decision").size(); };
+  const auto before = refused();
+  for (const std::string instance : {"b", "c", "b"}) {
+    const auto said = answer(bench.alert({instance})).value();
+    EXPECT_EQ(said.state, State::blocked);
+    EXPECT_THAT(said.blockers, ElementsAre(Blocker::backoff));
+    EXPECT_THAT(said.message, HasSubstr("blocked by backoff: waiting 30s more after a failed checkpoint"));
+  }
+  EXPECT_EQ(refused(), before + 1);
+  bench.pause(1h);
+  EXPECT_EQ(state({"b"}), State::blocked);
+  EXPECT_EQ(refused(), before + 2);
+  bench.pause(std::nullopt);
+  bench.pass(31s);
+  EXPECT_EQ(state({"b"}), State::started) << "when it is repeated";
+}
+
 TEST_F(AlertFires, AndIsServedWhereNothingIsPending) {
   bench.wal = segments(0);
   bench.start();

@@ -34,6 +34,9 @@ class Prepared : public ::testing::Test {
   std::optional<view::PrepareRestartAnswer> answer(std::uint64_t request) const {
     return bench.answer_to<view::PrepareRestartAnswer>(request);
   }
+  std::optional<view::CheckpointAnswer> asked(std::uint64_t request) const {
+    return bench.answer_to<view::CheckpointAnswer>(request);
+  }
 
   Bench bench;
 };
@@ -286,12 +289,66 @@ TEST_F(Prepared, WhatIsLeftAndWouldBeSkippedIsNotSafe) {
   EXPECT_THAT(said.message, HasSubstr("Not safe: 5 shards are empty; 1 file with a wrong checksum"));
 }
 
+TEST_F(Prepared, AfterFailuresIsTriedAtOnce) {
+  bench.checkpoint_does = [](const RunCheckpoint&) { return influxdb::Outcome{}; };
+  bench.start();
+  for (int i = 0; i < 6; ++i) static_cast<void>(bench.checkpoint({}));
+  ASSERT_TRUE(bench.parts().memory.breaker_until.has_value());
+  bench.checkpoint_does = [this](const RunCheckpoint&) {
+    bench.wal = segments(0);
+    influxdb::Outcome outcome;
+    outcome.kind = OutcomeKind::succeeded;
+    return outcome;
+  };
+  EXPECT_TRUE(answer(bench.prepare_restart({.actor = "command line"}))->safe);
+  const auto told = bench.store->details("wal.checkpoint");
+  EXPECT_EQ(told.at(told.size() - 2).at("by"), "command line");
+  EXPECT_EQ(told.at(told.size() - 2).at("passed_over"), (nlohmann::json{"backoff", "breaker_open"}));
+}
+
+// G between two nudges holds for everybody.
+TEST_F(Prepared, WaitsForWhatEndsWithinItsTime) {
+  of_3x();
+  bench.settings.influxdb.gen1_duration = 1min;
+  bench.start();
+  EXPECT_TRUE(asked(bench.checkpoint({.at_once = true})).has_value());
+  ASSERT_THAT(bench.wanted.checkpoints, ::testing::SizeIs(1));
+  const Time start = bench.parts().memory.last_start.value();
+  bench.pass(20s);
+  bench.wal = periods_until(bench.now().wall, 10);
+  const auto soon = answer(bench.prepare_restart({.max_wait = 39s})).value();
+  EXPECT_THAT(soon.blockers, ElementsAre(Blocker::min_interval)) << "it would not end in time";
+  EXPECT_THAT(soon.message, HasSubstr("blocked by min_interval: waiting 40s more after the last start"));
+  const auto request = bench.prepare_restart({.max_wait = 2min});
+  bench.pass(40s - 1ms);
+  EXPECT_FALSE(answer(request).has_value());
+  bench.pass(1ms);
+  ASSERT_THAT(bench.wanted.checkpoints, ::testing::SizeIs(2));
+  EXPECT_EQ(bench.wanted.checkpoints.at(1).started, start + 1min);
+  EXPECT_EQ(bench.wanted.checkpoints.at(1).reason, Reason::pre_restart);
+  EXPECT_TRUE(answer(request).has_value());
+}
+
+TEST_F(Prepared, AtTheStopNobodyWaits) {
+  of_3x();
+  bench.settings.influxdb.gen1_duration = 1min;
+  bench.start();
+  static_cast<void>(bench.checkpoint({.at_once = true}));
+  bench.pass(20s);
+  bench.wal = periods_until(bench.now().wall, 10);
+  const auto request = bench.prepare_restart({.max_wait = 2min});
+  EXPECT_FALSE(answer(request).has_value());
+  bench.stop();
+  EXPECT_THAT(answer(request)->message, HasSubstr("shutting down"));
+  EXPECT_TRUE(bench.control().has_ended());
+}
+
 TEST_F(Prepared, WhatIsBlockedIsNotSafeAndNoted) {
   bench.start();
   bench.pause(1h);
   const auto said = answer(bench.prepare_restart({})).value();
   EXPECT_FALSE(said.safe);
-  EXPECT_THAT(said.message, HasSubstr("Not safe: asked for (pre_restart)"));
+  EXPECT_THAT(said.message, HasSubstr("Not safe: no checkpoint was started; blocked by paused"));
   EXPECT_THAT(said.blockers, ElementsAre(Blocker::paused));
   EXPECT_EQ(said.pending, (wal::Extent{5, 5000}));
   EXPECT_THAT(bench.store->entries("decision").back().summary, HasSubstr("restart not prepared: asked for"));
@@ -376,7 +433,7 @@ TEST_F(Prepared, DuringACheckpointAtTheStopHearsOfTheStopWhenThatEnds) {
   EXPECT_TRUE(bench.control().has_ended());
 }
 
-TEST_F(Prepared, ByTwoAtOnceRunsOneCheckpointAndTheOtherIsBlocked) {
+TEST_F(Prepared, ByTwoAtOnceRunsOneCheckpointAndTheOtherWaitsForIt) {
   bench.answers.checkpoints = false;
   bench.start();
   bench.answers.samples = false;
@@ -385,10 +442,13 @@ TEST_F(Prepared, ByTwoAtOnceRunsOneCheckpointAndTheOtherIsBlocked) {
   bench.give_sample();
   if (bench.open().sample) bench.give_sample();
   EXPECT_FALSE(answer(first).has_value());
-  EXPECT_THAT(answer(second)->blockers, ElementsAre(Blocker::in_flight));
+  EXPECT_FALSE(answer(second).has_value());
   bench.wal = segments(0);
   bench.end_checkpoint(OutcomeKind::succeeded);
   EXPECT_TRUE(answer(first)->safe);
+  bench.give_sample();
+  EXPECT_TRUE(answer(second)->safe);
+  EXPECT_THAT(bench.wanted.checkpoints, ::testing::SizeIs(1));
 }
 
 }  // namespace

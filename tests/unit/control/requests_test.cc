@@ -63,8 +63,7 @@ TEST_F(Asked, WhatIsForbiddenIsBlockedAndNoted) {
   EXPECT_EQ(said.state, State::blocked);
   EXPECT_THAT(said.blockers, ElementsAre(Blocker::paused));
   EXPECT_THAT(policy::explain(said.message, said.blockers),
-              HasSubstr("No checkpoint was started: asked for (manual), 5 files, 4.9 KiB pending; "
-                        "blocked by paused: actions are paused until 2026-01-01T01:00:00"));
+              HasSubstr("No checkpoint was started; blocked by paused: actions are paused until 2026-01-01T01:00:00"));
   EXPECT_THAT(bench.wanted.checkpoints, IsEmpty());
   const auto noted = bench.store->entries("decision").back();
   EXPECT_THAT(noted.summary, HasSubstr("refused: asked for (manual)"));
@@ -236,12 +235,24 @@ TEST_F(Asked, ComesBeforeThePolicyAlsoWhileItWaitsForItsSample) {
   EXPECT_EQ(bench.wanted.checkpoints.at(1).reason, Reason::manual);
 }
 
-TEST_F(Asked, ABackoffHoldsBackUnlessItIsOverridden) {
+TEST_F(Asked, ByHandPassesOverBackoffAndBreakerAndTheAuditSaysWhoDidSo) {
   bench.checkpoint_does = [](const RunCheckpoint&) { return influxdb::Outcome{}; };
   bench.start();
-  EXPECT_EQ(answer(bench.checkpoint({}))->state, State::ended);
-  EXPECT_THAT(answer(bench.checkpoint({}))->blockers, ElementsAre(Blocker::backoff));
-  EXPECT_EQ(answer(bench.checkpoint({.override_soft = true}))->state, State::ended);
+  EXPECT_EQ(answer(bench.checkpoint({.actor = "user alice"}))->state, State::ended);
+  EXPECT_FALSE(bench.store->details("wal.checkpoint").at(0).contains("passed_over"));
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_TRUE(bench.parts().memory.backoff_until.has_value());
+    EXPECT_THAT(bench.view()->request_blockers, IsEmpty());
+    EXPECT_EQ(answer(bench.checkpoint({.actor = "user alice"}))->state, State::ended);
+  }
+  ASSERT_TRUE(bench.parts().memory.breaker_until.has_value());
+  const auto told = bench.store->details("wal.checkpoint");
+  const auto& started = told.at(told.size() - 2);
+  EXPECT_EQ(started.at("by"), "user alice");
+  EXPECT_EQ(started.at("passed_over"), (nlohmann::json{"backoff", "breaker_open"}));
+  const auto entries = bench.store->entries("wal.checkpoint");
+  EXPECT_EQ(entries.at(entries.size() - 2).summary,
+            "checkpoint started (reason: manual), asked for by user alice, passing over backoff, breaker_open");
 }
 
 TEST_F(Asked, BeforeTheServerHasAnsweredWaitsForThat) {

@@ -409,7 +409,7 @@ TEST_F(Restart, OfAnInfluxdbThatComesUpLateIsReadyOnlyThen) {
   ASSERT_TRUE(answer.has_value());
   EXPECT_EQ(answer->state, view::CheckpointAnswer::State::blocked);
   EXPECT_THAT(answer->blockers, Contains(Blocker::in_flight));
-  EXPECT_THAT(policy::explain(answer->message, answer->blockers), HasSubstr("InfluxDB is being restarted"));
+  EXPECT_THAT(answer->blockers.front().why, HasSubstr("InfluxDB is being restarted"));
   bench.server = server_up("1.6.7");
   bench.pass_until_step("ready");
   EXPECT_GE(told().back().at("took_seconds"), 300);

@@ -52,7 +52,7 @@ TEST(Backoff, BlocksUntilItsEnd) {
   target.fail(1, seconds(0), Reason::critical);
   const Decision decision = target.decide(seconds(30) - nanoseconds(1));
   EXPECT_THAT(decision.blockers, ElementsAre(Blocker::backoff));
-  EXPECT_THAT(decision.explanation(), HasSubstr("1 failure, "));
+  EXPECT_THAT(decision.explanation(), HasSubstr("more after a failed checkpoint"));
   EXPECT_EQ(target.decide(seconds(30)).action, Action::checkpoint);
 }
 
@@ -175,7 +175,7 @@ TEST(Breaker, BindsCriticalUntilItsEndAndThenLetsOneThrough) {
   const Decision decision = target.decide(minutes(30) - nanoseconds(1));
   EXPECT_EQ(decision.reason, Reason::critical);
   EXPECT_THAT(decision.blockers, ElementsAre(Blocker::breaker_open));
-  EXPECT_THAT(decision.explanation(), HasSubstr("5 failures in a row"));
+  EXPECT_THAT(decision.explanation(), HasSubstr("after 5 failed checkpoints in a row"));
   EXPECT_EQ(target.decide(minutes(30)).action, Action::checkpoint);
 }
 

@@ -36,30 +36,61 @@ TEST(Request, SkipsTheCooldownAndTheSpacing) {
   EXPECT_EQ(target.request(seconds(1)).action, Action::checkpoint);
 }
 
-TEST(Request, IsBoundByBackoffAndBreaker) {
+// Or one that fires again and again would beat the breaker.
+TEST(Request, OfAnAlertIsBoundByBackoffAndBreaker) {
   HandDriven target;
+  const auto asks = [&](Duration now) { return target.request(now, false, Reason::alert); };
   target.take_sample(kWarning, seconds(0));
   target.fail(1, seconds(0));
-  EXPECT_THAT(target.request(seconds(30) - nanoseconds(1)).blockers, ElementsAre(Blocker::backoff));
-  EXPECT_EQ(target.request(seconds(30)).action, Action::checkpoint);
+  EXPECT_THAT(asks(seconds(30) - nanoseconds(1)).blockers, ElementsAre(Blocker::backoff));
+  EXPECT_EQ(asks(seconds(30)).action, Action::checkpoint);
   target.fail(4, seconds(30));
-  EXPECT_THAT(target.request(seconds(31)).blockers, ElementsAre(Blocker::backoff, Blocker::breaker_open));
+  EXPECT_THAT(asks(seconds(31)).blockers, ElementsAre(Blocker::backoff, Blocker::breaker_open));
+  EXPECT_THAT(asks(seconds(31)).passed_over, IsEmpty());
 }
 
-TEST(Request, OverrideLiftsBackoffAndBreaker) {
+TEST(Request, OfAPersonPassesOverBackoffAndBreakerAndSaysSo) {
   HandDriven target;
   target.take_sample(kWarning, seconds(0));
   target.fail(5, seconds(0));
-  EXPECT_EQ(target.request(seconds(1), true).action, Action::checkpoint);
+  for (const Reason reason : {Reason::manual, Reason::pre_restart}) {
+    const Decision decision = target.request(seconds(1), false, reason);
+    EXPECT_EQ(decision.action, Action::checkpoint);
+    EXPECT_THAT(decision.passed_over, ElementsAre(Blocker::backoff, Blocker::breaker_open));
+  }
+  EXPECT_THAT(target.decide(seconds(1)).blockers, testing::Contains(Blocker::breaker_open));
 }
 
-TEST(Request, AnOverriddenSuccessClosesTheBreaker) {
+TEST(Request, OverrideLiftsTheWindowAndMaintenance) {
+  HandDriven target;
+  target.take_sample(kWarning, seconds(0));
+  target.situation.outside_window = "the next begins at two";
+  target.situation.maintenance = "until four";
+  EXPECT_THAT(target.request(seconds(1)).blockers, ElementsAre(Blocker::outside_window, Blocker::maintenance));
+  EXPECT_EQ(target.request(seconds(1), true).action, Action::checkpoint);
+  EXPECT_THAT(target.request(seconds(1), true).passed_over, ElementsAre(Blocker::outside_window, Blocker::maintenance));
+}
+
+TEST(Request, OfAPersonIsBoundByTheSpacingThatTheMethodNeeds) {
+  HandDriven target;
+  target.rules.min_interval = minutes(10);
+  target.situation.interval_binds_requests = true;
+  target.take_sample(kWarning, seconds(0));
+  target.start(seconds(0));
+  target.take_sample(kWarning, minutes(9));
+  const Decision decision = target.request(minutes(9));
+  ASSERT_THAT(decision.blockers, ElementsAre(Blocker::min_interval));
+  EXPECT_EQ(decision.blockers.front().until, kStart + minutes(10));
+  EXPECT_EQ(decision.blockers.front().why, "waiting 1m more after the last start, at most one per 10m");
+}
+
+TEST(Request, ASuccessByHandClosesTheBreaker) {
   HandDriven target;
   target.take_sample(kWarning, seconds(0));
   target.fail(5, seconds(0));
   target.start(seconds(1));
   target.end({.reason = Reason::manual, .success = true}, seconds(2));
-  EXPECT_EQ(target.request(seconds(3)).action, Action::checkpoint);
+  EXPECT_THAT(target.request(seconds(3)).passed_over, IsEmpty());
 }
 
 class Hard : public testing::TestWithParam<bool> {
@@ -68,8 +99,10 @@ class Hard : public testing::TestWithParam<bool> {
   std::vector<Blocker> blockers(Duration now = seconds(0)) {
     const Decision decision = target_.request(now, GetParam());
     EXPECT_EQ(decision.action, decision.blockers.empty() ? Action::checkpoint : Action::none);
-    for (const auto& [blocker, why] : decision.blockers) {
-      EXPECT_THAT(decision.explanation(), HasSubstr("; blocked by " + std::string(to_string(blocker)) + ": " + why));
+    if (!decision.blockers.empty()) {
+      const Blocked& first = deciding(decision.blockers);
+      EXPECT_THAT(decision.explanation(),
+                  HasSubstr("; blocked by " + std::string(to_string(first.blocker)) + ": " + first.why));
     }
     return without_why(decision.blockers);
   }

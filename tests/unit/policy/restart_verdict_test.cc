@@ -142,7 +142,7 @@ INSTANTIATE_TEST_SUITE_P(
              [](World& w) { w.target.situation.in_flight = true; },
              Kind::wait,
              {Blocker::in_flight},
-             "wait for its end"},
+             "already running"},
         Case{"another restart",
              [](World& w) {
                w.target.situation.blockers = {{Blocker::in_flight, "InfluxDB is being restarted"}};

@@ -94,29 +94,42 @@ TEST_F(Alerts, ThatAreResolvedAskForNothing) {
   EXPECT_THAT(world_.commands.alerts, IsEmpty());
 }
 
-TEST_F(Alerts, ThatNameNoTargetOfOursAreToldWithTheNames) {
+// A target that left the settings; Alertmanager would count a 404 as a failed notification.
+TEST_F(Alerts, ThatNameNoTargetOfOursNeedNothingAndAreToldWithTheNames) {
   body_ = message(alert("office") + "," + alert(""));
   const auto response = send();
-  EXPECT_EQ(response.status, 404);
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(json(response)["success"], true);
+  EXPECT_EQ(json(response)["message"], "no alert in it names a target that is watched here: nothing to do");
   EXPECT_THAT(json(response)["targets"].get<std::vector<std::string>>(), ElementsAre("plant", "a/b \"c\""));
   body_ = message(alert("office") + "," + alert("plant"));
   EXPECT_EQ(send().status, 200);
   EXPECT_EQ(json(send())["unknown"][0]["target"], "office");
 }
 
-TEST_F(Alerts, ABlockerThatEndsSoonIsAnsweredSoThatAlertmanagerTriesAgain) {
-  world_.commands.alert_answer =
-      view::AlertAnswer{State::blocked, "blocked by in_flight", {policy::Blocker::in_flight}, std::nullopt};
+TEST_F(Alerts, WithoutTheLabelTargetAreAMistakeOfTheSettings) {
+  body_ = message(alert(""));
   const auto response = send();
-  EXPECT_EQ(response.status, 503);
-  EXPECT_EQ(header(response, "Retry-After"), "30");
-  EXPECT_EQ(json(response)["results"][0]["blockers"][0], "in_flight");
+  EXPECT_EQ(response.status, 404);
+  EXPECT_EQ(json(response)["error"], "no alert in it has the label target");
 }
 
-TEST_F(Alerts, ABlockerThatLastsIsAConflict) {
-  world_.commands.alert_answer = view::AlertAnswer{
-      State::blocked, "blocked", {policy::Blocker::in_flight, policy::Blocker::dry_run}, std::nullopt};
-  EXPECT_EQ(send().status, 409);
+// It would ask again within a second, at each group interval, and log a warning each time.
+TEST_F(Alerts, ThatAreHeldBackAreAnsweredSoThatAlertmanagerDoesNotAskAgain) {
+  for (const policy::Blocker blocker : {policy::Blocker::in_flight, policy::Blocker::backoff, policy::Blocker::paused,
+                                        policy::Blocker::server_unreachable}) {
+    const std::string why = "No checkpoint was started; blocked by " + std::string(policy::to_string(blocker));
+    world_.commands.alert_answer = view::AlertAnswer{State::blocked, why, {blocker}, std::nullopt};
+    const auto response = send();
+    EXPECT_EQ(response.status, 200);
+    EXPECT_EQ(header(response, "Retry-After"), "(absent)");
+    EXPECT_EQ(json(response)["message"], why);
+    EXPECT_EQ(json(response)["results"][0]["action"], "blocked");
+    EXPECT_EQ(json(response)["results"][0]["blockers"][0], policy::to_string(blocker));
+  }
+}
+
+TEST_F(Alerts, ThatCouldNotBeAskedForAreSentAgain) {
   world_.commands.alert_answer = failure(ErrorKind::cancelled, "shutting down");
   EXPECT_EQ(send().status, 503);
   EXPECT_EQ(json(send())["results"][0]["action"], "gone");
