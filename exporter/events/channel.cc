@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -10,6 +11,7 @@
 
 #include "base/text.h"
 #include "events/alert_book.h"
+#include "events/damper.h"
 
 namespace wal_exporter::events {
 namespace {
@@ -21,11 +23,14 @@ BodyFormat format_of(const HookConfig& config) {
   return BodyFormat::json;
 }
 
-// Webhook and Slack: one event, one request.
+// Webhook and Slack: one event, one request; damped, several in one.
 class MessageChannel final : public Channel {
  public:
   MessageChannel(const HookConfig& config, std::optional<Template> body)
-      : config_(config), template_(std::move(body)), sender_(config) {}
+      : config_(config), template_(std::move(body)), sender_(config) {
+    // What waits is neither too old nor too much in the end.
+    if (config.damping) damper_.emplace(config.max_age / 2, config.max_queue / 2);
+  }
 
   [[nodiscard]] Result<void> check() const override { return sender_.check(); }
 
@@ -36,23 +41,41 @@ class MessageChannel final : public Channel {
   [[nodiscard]] Delivery deliver(const std::deque<Event>& queue, Time now, Duration longest,
                                  const std::stop_token& stop) override {
     Delivery out;
-    if (queue.empty()) return out;
-    const Event& event = queue.front();
+    std::vector<const Event*> told;
+    out.events = damper_ ? damper_->pick(queue, now) : std::vector<std::size_t>(queue.empty() ? 0 : 1, 0);
+    for (const std::size_t i : out.events) told.push_back(&queue[i]);
+    if (told.empty()) {
+      out.verdict = Attempt::Verdict::delivered;  // nothing is due
+      return out;
+    }
+    const Event event = summed_up(told);
     const Payload payload =
         config_.type == HookType::slack ? slack_payload(event) : webhook_payload(event, config_, template_);
     Attempt attempt = sender_.send(0, payload, now, std::min(longest, config_.timeout), stop);
     out.verdict = attempt.verdict;
-    out.events = 1;
+    if (damper_ && out.verdict == Attempt::Verdict::delivered) damper_->told(told, now);
     out.failures = attempt.verdict == Attempt::Verdict::delivered ? 0 : 1;
     out.message = std::move(attempt.message);
     out.retry_after = attempt.retry_after;
     return out;
   }
 
+  [[nodiscard]] Time due(const std::deque<Event>& queue, Time now) const override {
+    return damper_ ? damper_->due(queue, now).value_or(now) : now;
+  }
+
+  [[nodiscard]] nlohmann::ordered_json memory() const override {
+    return damper_ ? damper_->memory() : nlohmann::ordered_json(nullptr);
+  }
+  void restore(const nlohmann::ordered_json& memory, Time /*now*/) override {
+    if (damper_) damper_->restore(memory);
+  }
+
  private:
   const HookConfig config_;
   const std::optional<Template> template_;
   Sender sender_;
+  std::optional<Damper> damper_;
 };
 
 class AlertChannel final : public Channel {
@@ -77,7 +100,8 @@ class AlertChannel final : public Channel {
   [[nodiscard]] Delivery deliver(const std::deque<Event>& queue, Time now, Duration longest,
                                  const std::stop_token& stop) override {
     Delivery out;
-    out.events = queue.size();
+    out.events.resize(queue.size());
+    std::iota(out.events.begin(), out.events.end(), std::size_t{0});
     now_ = now;
     const Payload payload = book_.payload(now);
     bool delivered = false;
@@ -165,6 +189,10 @@ class AlertChannel final : public Channel {
 };
 
 }  // namespace
+
+Time Channel::due(const std::deque<Event>& /*queue*/, Time now) const {
+  return now;
+}
 
 nlohmann::ordered_json Channel::memory() const {
   return nullptr;

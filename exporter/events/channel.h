@@ -10,6 +10,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "events/hook.h"
 #include "events/sender.h"
@@ -18,9 +19,9 @@ namespace wal_exporter::events {
 
 struct Delivery {
   Attempt::Verdict verdict = Attempt::Verdict::failed;
-  std::size_t events = 0;    // how many, from the front of the queue, the delivery covers
-  std::size_t failures = 0;  // failed requests, also if one to another receiver succeeded
-  std::string message;       // what went wrong in those
+  std::vector<std::size_t> events;  // of the queue, that the delivery covers: ascending indices
+  std::size_t failures = 0;         // failed requests, also if one to another receiver succeeded
+  std::string message;              // what went wrong in those
   std::optional<Duration> retry_after;
 };
 
@@ -36,6 +37,8 @@ class Channel {
   // takes longer than `longest`.
   [[nodiscard]] virtual Delivery deliver(const std::deque<Event>& queue, Time now, Duration longest,
                                          const std::stop_token& stop) = 0;
+  // When the next of these are due, the queue not being empty.
+  [[nodiscard]] virtual Time due(const std::deque<Event>& queue, Time now) const;
   // True if there is something to deliver although no event is queued.
   [[nodiscard]] virtual bool has_news() const { return false; }
   // The time between two deliveries while nothing happens; nullopt: no repetition is needed.

@@ -52,6 +52,8 @@ struct HookConfig {
   HookLogin login;
   HookFilter filter;
 
+  bool damping = false;  // webhook, slack: what happens often is summed up
+
   // webhook
   std::string method = "POST";
   std::string path;  // comes after the URL; for Unix sockets

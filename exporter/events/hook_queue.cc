@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <utility>
 
 namespace wal_exporter::events {
@@ -54,6 +55,9 @@ Result<void> HookQueue::begin(Time now) {
   if (read.is_number_integer() && waiting.is_number_unsigned()) {
     backlog_ = Backlog{read_, read.get<std::int64_t>(), waiting.get<std::uint64_t>(), 0, std::nullopt};
   }
+  for (const Json& id : memory.value("done", Json::array())) {
+    if (id.is_number_integer()) done_.insert(id.get<std::int64_t>());
+  }
   if (memory.contains("channel")) channel_.restore(memory["channel"], now);
   return {};
 }
@@ -85,7 +89,7 @@ void HookQueue::read_audit(Time now) {
     reading_fails_ = false;
     last = events->size() < kBatch;
     for (Event& event : *events) {
-      const bool taken = channel_.take(event);
+      const bool taken = channel_.take(event) && !done_.contains(event.id);
       if (backlog_ && !backlog_->trimmed) backlog_->trimmed = event.id > backlog_->cursor + 1;
       if (backlog_ && taken && event.id <= backlog_->read) ++backlog_->found;
       read_ = std::max(read_, event.id);
@@ -131,23 +135,32 @@ void HookQueue::drop(std::size_t count, const std::string& why) {
     log_->warn("hook {}: {} dropped, because {}; hook_dropped_total counts what follows", config_.name,
                count_of(count, "event"), why);
   }
-  refused(count);
+  std::vector<std::size_t> oldest(count);
+  std::iota(oldest.begin(), oldest.end(), std::size_t{0});
+  refused(oldest);
 }
 
-void HookQueue::refused(std::size_t count) {
-  dropped_ += count;
-  dropped_in_row_ += count;
-  take_off(count);
+void HookQueue::refused(const std::vector<std::size_t>& which) {
+  dropped_ += which.size();
+  dropped_in_row_ += which.size();
+  take_off(which);
 }
 
-std::uint64_t HookQueue::delivered(std::size_t count) {
-  take_off(count);
+std::uint64_t HookQueue::delivered(const std::vector<std::size_t>& which) {
+  take_off(which);
   return std::exchange(dropped_in_row_, 0);
 }
 
-void HookQueue::take_off(std::size_t count) {
+void HookQueue::take_off(const std::vector<std::size_t>& which) {
   save_at_once_ = true;
-  events_.erase(events_.begin(), events_.begin() + static_cast<std::ptrdiff_t>(count));
+  for (auto index = which.rbegin(); index != which.rend(); ++index) {
+    const auto event = events_.begin() + static_cast<std::ptrdiff_t>(*index);
+    if (in_audit(*event)) done_.insert(event->id);
+    events_.erase(event);
+  }
+  // What no waiting event precedes is behind the cursor.
+  const auto kept = std::find_if(events_.begin(), events_.end(), in_audit);
+  done_.erase(done_.begin(), done_.lower_bound(kept == events_.end() ? read_ + 1 : kept->id));
 }
 
 std::deque<Event> HookQueue::unkept() const {
@@ -167,6 +180,7 @@ void HookQueue::remember(SteadyTime now, bool at_once) {
     memory["read"] = read_;
     memory["waiting"] = std::count_if(kept, events_.end(), in_audit);
   }
+  if (!done_.empty()) memory["done"] = done_;
   if (Json channel = channel_.memory(); !channel.is_null()) memory["channel"] = std::move(channel);
   std::string text = memory.dump(-1, ' ', false, Json::error_handler_t::replace);
   if (text != saved_) {

@@ -11,8 +11,10 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "base/time.h"
@@ -41,10 +43,10 @@ class HookQueue {
   // delivered or dropped; otherwise only every 30 s.
   void remember(SteadyTime now, bool at_once);
 
-  // The first `count` events were delivered. Returns how many were dropped since the last call.
-  std::uint64_t delivered(std::size_t count);
-  // The first `count` events are dropped, because they were refused.
-  void refused(std::size_t count);
+  // These (ascending indices) were delivered. Returns how many were dropped since the last call.
+  std::uint64_t delivered(const std::vector<std::size_t>& which);
+  // These are dropped, because they were refused.
+  void refused(const std::vector<std::size_t>& which);
 
   [[nodiscard]] const std::deque<Event>& events() const { return events_; }
   // Those that are not in the audit.
@@ -69,7 +71,7 @@ class HookQueue {
   [[nodiscard]] Result<void> begin_new(Time now);
   void settle_backlog();
   void drop(std::size_t count, const std::string& why);
-  void take_off(std::size_t count);
+  void take_off(const std::vector<std::size_t>& which);
 
   const HookConfig& config_;
   Channel& channel_;
@@ -81,6 +83,7 @@ class HookQueue {
   std::int64_t read_ = 0;           // events up to this id have been read
   std::optional<Backlog> backlog_;  // nullopt: all of it has been read again, or was dropped
   std::deque<Event> events_;
+  std::set<std::int64_t> done_;  // delivered or dropped, though one with a smaller id still waits
   std::string saved_;
   SteadyTime last_saved_{};
   bool save_at_once_ = false;

@@ -141,7 +141,13 @@ void HookRunner::collect(bool look) {
 // When the next delivery is due; nullopt: not before something happens.
 std::optional<SteadyTime> HookRunner::due() const {
   if (!queue_.restored()) return not_before_;
-  if (!queue_.events().empty() || channel_->has_news()) return not_before_.value_or(SteadyTime::min());
+  if (channel_->has_news()) return not_before_.value_or(SteadyTime::min());
+  if (!queue_.events().empty()) {
+    const Time now = services_.clock->now();
+    const Duration wait = channel_->due(queue_.events(), now) - now;
+    const SteadyTime due = wait > Duration::zero() ? services_.clock->steady() + wait : SteadyTime::min();
+    return std::max(due, not_before_.value_or(SteadyTime::min()));
+  }
   const auto resend = channel_->resend();
   if (!resend) return std::nullopt;
   const SteadyTime next = last_told_ ? *last_told_ + *resend : SteadyTime::min();
@@ -174,7 +180,7 @@ void HookRunner::attempt(Duration longest, const std::stop_token& stop) {
     failed_in_row_ = 0;
     refused_in_row_ = 0;
     update([&](HookStatus& status) {
-      status.deliveries += delivery.events;
+      status.deliveries += delivery.events.size();
       status.failures += delivery.failures;
       status.queue_length = queue_.events().size();
       status.last_success = services_.clock->now();
@@ -189,7 +195,7 @@ void HookRunner::attempt(Duration longest, const std::stop_token& stop) {
   if (delivery.verdict == Verdict::failed) refused_in_row_ = 0;
   if (gives_up) {
     refused_in_row_ = 0;
-    for (std::size_t i = 0; i < delivery.events; ++i) {
+    for (const std::size_t i : delivery.events) {
       const Event& event = queue_.events()[i];
       services_.log->error("hook {}: event {} ({} of {}) is dropped, its receiver refuses it: {}", config_.name,
                            event.id, to_string(event.type), event.target, delivery.message);

@@ -218,9 +218,12 @@ void read_hook(const Section& section, const std::vector<std::string>& targets, 
       section.set_kind("a hook of type webhook");
       read_login(section, hook, folder);
       read_webhook(section, hook, folder);
+      section.boolean("damping", hook.damping);
       break;
     case HookType::slack:
       section.set_kind("a hook of type slack");
+      hook.damping = true;
+      section.boolean("damping", hook.damping);
       break;
     case HookType::alertmanager:
       section.set_kind("a hook of type alertmanager");

@@ -81,7 +81,7 @@ TEST_F(Queue, StoresWhatWaitsAndBeginsThereAgain) {
   begin();
   for (int id = 1; id <= 4; ++id) add(id, id == 2 ? Severity::info : Severity::warning);
   queue_->read_audit(kNow);
-  EXPECT_EQ(queue_->delivered(1), 0U);
+  EXPECT_EQ(queue_->delivered({0}), 0U);
   queue_->remember({}, /*at_once=*/false);
   EXPECT_EQ(stored(), R"({"cursor":2,"read":4,"waiting":2})");
   begin();
@@ -129,11 +129,11 @@ TEST_F(Queue, DropsTheOldestBeyondItsLengthAndAge) {
   queue_->drop_surplus(kNow + 64min);
   EXPECT_THAT(waiting(), ElementsAre(4, 5)) << "exactly as old as max_age stays";
   EXPECT_EQ(queue_->take_dropped(), 1U);
-  queue_->refused(1);
+  queue_->refused({0});
   EXPECT_THAT(waiting(), ElementsAre(5));
   EXPECT_EQ(queue_->take_dropped(), 1U);
-  EXPECT_EQ(queue_->delivered(1), 4U) << "all since the last success";
-  EXPECT_EQ(queue_->delivered(0), 0U);
+  EXPECT_EQ(queue_->delivered({0}), 4U) << "all since the last success";
+  EXPECT_EQ(queue_->delivered({}), 0U);
 }
 
 TEST_F(Queue, WhatIsNotInTheAuditMovesNoCursor) {
@@ -165,7 +165,7 @@ TEST_F(Queue, WhileTheMemoryFailsNothingIsLost) {
   begin();
   add(1);
   queue_->read_audit(kNow);
-  EXPECT_EQ(queue_->delivered(1), 0U);
+  EXPECT_EQ(queue_->delivered({0}), 0U);
   memory_->fail(true);
   add(2);
   queue_->read_audit(kNow);

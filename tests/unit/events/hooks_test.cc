@@ -140,6 +140,29 @@ TEST_F(HooksOverHttp, FiltersByEventSeverityAndTarget) {
   EXPECT_EQ(inbox_.taken()[0]["id"], 4);
 }
 
+// One target's events wait while another's are delivered; then the process ends.
+TEST_F(HooksOverHttp, WhatWasToldAheadOfWhatWaitsIsNotToldAgainAfterARestart) {
+  HookConfig config = webhook("damped", inbox_.url());
+  config.damping = true;
+  hooks_.apply({config});
+  happen(1, "critical", Severity::critical);
+  ASSERT_TRUE(until_delivered("damped", 1));
+  happen(2, "healthy", Severity::info);  // waits
+  Event other = health_event(3, "warning", Severity::warning);
+  other.target = "lab";
+  bench_.happens(other);
+  ASSERT_TRUE(until_delivered("damped", 2));
+  EXPECT_EQ(status("damped").queue_length, 1U);
+  hooks_.stop(Duration::zero());
+  Hooks again(bench_.services());
+  again.apply({config});
+  bench_.clock->advance(1min);
+  ASSERT_TRUE(bench_.until([&] { return again.status()[0].deliveries == 1; }));
+  std::vector<int> ids;
+  for (const auto& event : inbox_.taken()) ids.push_back(event["id"]);
+  EXPECT_THAT(ids, ElementsAre(1, 3, 2));
+}
+
 TEST_F(HooksOverHttp, AReloadLeavesAloneWhatIsUnchangedAndGoesOnWithWhatChanged) {
   inbox_.status(503);
   hooks_.apply({webhook("same", inbox_.url()), webhook("changed", inbox_.url()), webhook("gone", inbox_.url())});

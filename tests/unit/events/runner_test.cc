@@ -48,7 +48,7 @@ class ScriptedChannel final : public Channel {
     const MutexLock lock(script_->mutex);
     Delivery out;
     out.verdict = script_->verdict;
-    out.events = 1;
+    out.events = {0};
     script_->tried.push_back(queue.front().id);
     if (script_->throws > 0) {
       --script_->throws;
