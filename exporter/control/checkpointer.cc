@@ -37,12 +37,12 @@ std::uint64_t skip_below(const Parts& parts, Reason reason) {
   return any_large ? kSmallShard : 0;
 }
 
-std::vector<wal::ShardKey> left_alone(const Parts& parts, Now now) {
+std::vector<wal::ShardKey> left_alone(const Parts& parts, Asker asker, Now now) {
   const wal::Sample* sample = parts.wal.sample().get();
   if (sample == nullptr) return {};
   std::vector<wal::ShardKey> out = policy::left_alone(parts.shards, *sample, now.wall);
-  // Whoever may override the wait of failing shards does so.
-  if (shards_wait_until(parts, now)) {
+  // A person may have repaired what fails; and whoever may override the wait of failing shards does so.
+  if (asker == Asker::somebody || shards_wait_until(parts, now)) {
     std::erase_if(out, [&](const wal::ShardKey& shard) {
       const auto found = parts.shards.entries.find(shard);
       return found != parts.shards.entries.end() && found->second.state == wal::ShardState::pending;
@@ -176,7 +176,7 @@ std::int64_t Checkpointer::begin(Parts& parts, Reason reason, Asker asker, influ
   parts.effects.emplace_back(
       RunCheckpoint{run.id, reason, now.wall, parts.server.version(), mode, asker == Asker::nobody,
                     parts.server.node().rules, parts.server.clock_offset(now), skip_below(parts, reason),
-                    left_alone(parts, now), parts.shards.server_proven, planned_rewrites(parts)});
+                    left_alone(parts, asker, now), parts.shards.server_proven, planned_rewrites(parts)});
   return run.id;
 }
 

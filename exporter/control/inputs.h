@@ -30,7 +30,8 @@ struct Now {
 // Who wants a checkpoint.
 enum class Asker {
   nobody,       // the policy
-  somebody,     // a person, an alert, a planned restart
+  somebody,     // a person, also for a restart that one plans
+  alert,        // the way back from Alertmanager
   own_restart,  // the preparation of a restart that the exporter makes itself
 };
 

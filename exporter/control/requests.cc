@@ -167,6 +167,7 @@ std::uint64_t Requests::alert(Parts& parts, const view::AlertCommand& command, N
   wanted.wait = Duration::zero();
   wanted.actor = "alert " + escape_control(command.alert);
   const std::uint64_t number = checkpoint(parts, std::move(wanted), now);
+  waiting_.back().asker = Asker::alert;
   waiting_.back().alerts = std::move(unserved);
   return number;
 }

@@ -2,7 +2,8 @@
 // runs and restarts of this process, and what follows for a sample and for the next run.
 //
 // A shard whose snapshot fails is asked at most three times in a row, because each question
-// may leave one more segment; then it is left alone for a while that doubles. What the server
+// may leave one more segment; then it is left alone for a while that doubles, but for one
+// question with each request of a person, who may have repaired it. What the server
 // does not know, or has persisted and keeps open, is set apart: it is not pending. Each entry
 // holds only as long as the segments that it was proven on are there.
 //

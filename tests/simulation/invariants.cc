@@ -125,17 +125,25 @@ void Invariants::paused(std::optional<Duration> length) {
 }
 
 void Invariants::asked_for_checkpoint(std::uint64_t number, const view::CheckpointCommand& command) {
-  asked_[number] = {command.reason, command.override_soft, command.override_soft, command.at_once,
+  asked_[number] = {command.reason,
+                    command.override_soft,
+                    command.override_soft,
+                    command.at_once,
+                    true,
                     now() + control::kFreshSampleWithin + command.wait};
 }
 
 void Invariants::asked_for_preparation(std::uint64_t number, const view::PrepareRestartCommand& command) {
-  asked_[number] = {policy::Reason::pre_restart, command.override_soft, command.in_any_window || command.override_soft,
-                    true, now() + command.max_wait + control::kFreshSampleWithin};
+  asked_[number] = {policy::Reason::pre_restart,
+                    command.override_soft,
+                    command.in_any_window || command.override_soft,
+                    true,
+                    true,
+                    now() + command.max_wait + control::kFreshSampleWithin};
 }
 
 void Invariants::asked_by_alert(std::uint64_t number) {
-  asked_[number] = {policy::Reason::alert, false, false, false, now() + control::kFreshSampleWithin};
+  asked_[number] = {policy::Reason::alert, false, false, false, false, now() + control::kFreshSampleWithin};
 }
 
 void Invariants::sampled(const control::SampleTaken& taken) {

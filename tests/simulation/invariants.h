@@ -107,7 +107,9 @@ class Invariants {
     bool lifts_soft = false;  // windows and maintenance
     bool in_any_window = false;
     bool at_once = false;
+    bool person = false;
     SteadyTime deadline{};
+    bool asked_resting = false;  // a shard that rests, for this one
   };
   struct Said {
     Time next_allowed{};
@@ -122,7 +124,7 @@ class Invariants {
 
   // invariants_acting.cc: 1, 2, 3
   void check_start(const control::Control& control, const control::RunCheckpoint& run);
-  void check_waits(const control::RunCheckpoint& run) const;
+  void check_waits(const control::RunCheckpoint& run, bool own);
   void check_restart(const control::Control& control);
   void account_end(const control::Control& control);
   // invariants_said.cc: 4, 5, 6

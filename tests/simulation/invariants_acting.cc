@@ -76,7 +76,7 @@ void Invariants::check_start(const control::Control& control, const RunCheckpoin
       broken(I::nudges_keep_to_their_plan, "a nudge takes a snapshot of those that must be left");
     }
   }
-  check_waits(run);
+  check_waits(run, own);
   if (!runs_.insert(run.id).second) {
     broken(I::events_are_told_once, "two checkpoints with the number " + std::to_string(run.id));
   }
@@ -88,7 +88,7 @@ void Invariants::check_start(const control::Control& control, const RunCheckpoin
 // 2: broken by after_start() that keeps no time; by memory that is not kept before the
 // act; by a wait that takes a time from the future for long ago; by failures that are
 // not counted.
-void Invariants::check_waits(const RunCheckpoint& run) const {
+void Invariants::check_waits(const RunCheckpoint& run, bool own) {
   const auto passed = [&](const std::optional<Moment>& then, Duration wait) {
     return !then || clocks_.at_most_since(*then, now()) >= wait;
   };
@@ -101,12 +101,25 @@ void Invariants::check_waits(const RunCheckpoint& run) const {
   if ((unasked || nudges) && !passed(holds_start_, spacing)) {
     broken(Invariant::waits_hold, "two starts too close to each other");
   }
-  // Who asks by hand is not held back by failures; an alert that fires again and again is.
-  if (!unasked && run.reason != Reason::alert) return;
+  bool asks_resting = false;
   for (const auto& [shard, one] : shards_.failing()) {
     const bool left = std::find(run.leave_alone.begin(), run.leave_alone.end(), shard) != run.leave_alone.end();
     if (left || clocks_.at_most_since(one.last, now()) >= rest_after(one.least)) continue;
+    asks_resting = true;
+    if (!unasked && run.reason != Reason::alert) continue;
     broken(Invariant::waits_hold, "a shard that failed " + std::to_string(one.least) + " times in a row is asked");
+  }
+  // Who asks by hand is not held back by failures; an alert that fires again and again is. A
+  // person may have repaired a shard that rests: each asks for it once.
+  if (!unasked && run.reason != Reason::alert) {
+    const auto person = std::find_if(asked_.begin(), asked_.end(), [&](const auto& one) {
+      return one.second.person && one.second.reason == run.reason && !one.second.asked_resting;
+    });
+    if (asks_resting && !own && person == asked_.end()) {
+      broken(Invariant::waits_hold, "a shard at rest is asked more often than people asked");
+    }
+    if (asks_resting && person != asked_.end()) person->second.asked_resting = true;
+    return;
   }
   if (holds_failures_ == 0) return;
   if (!passed(holds_failure_, least_backoff(holds_failures_))) {

@@ -169,6 +169,39 @@ TEST_F(Shards, ThatAreBusyForEverAreAFailureAndThenABackoff) {
   EXPECT_THAT(bench.wanted.checkpoints.back().leave_alone, IsEmpty());
 }
 
+// Who has repaired a shard does not wait until its rest ends, whatever else is pending.
+TEST_F(Shards, ThatRestAreAskedOnceByAPersonAndByNobodyElse) {
+  bench.settings.rules.thresholds.max_files = 1;
+  for (int asked = 1; asked <= 3; ++asked) {
+    bench.wal = shards(2);
+    asked == 1 ? bench.start() : bench.pass_until([&] { return bench.open().checkpoint.has_value(); });
+    end_with_first(ShardEnd::failed, "its snapshot fails");
+  }
+  const auto asks = [&](const std::function<void()>& how) {
+    bench.wal = shards(2);
+    how();
+    const bool rests = bench.open().checkpoint.value().leave_alone == std::vector<wal::ShardKey>{kFirst};
+    end_with_first(rests ? ShardEnd::left_alone : ShardEnd::failed, "its snapshot fails");
+    return !rests;
+  };
+  EXPECT_FALSE(asks([&] { static_cast<void>(bench.alert({"a"})); }));
+  EXPECT_TRUE(asks([&] { static_cast<void>(bench.checkpoint({})); }));
+  EXPECT_EQ(bench.parts().shards.entries.at(kFirst).failures, 4U);
+  EXPECT_FALSE(asks([&] { bench.pass_until([&] { return bench.open().checkpoint.has_value(); }); }));
+  // Alone it is asked as well.
+  bench.wal = shards(1);
+  EXPECT_THAT(bench.view()->request_blockers, IsEmpty());
+  static_cast<void>(bench.checkpoint({}));
+  ASSERT_TRUE(bench.open().checkpoint.has_value());
+  EXPECT_THAT(bench.open().checkpoint->leave_alone, IsEmpty());
+  bench.wal = segments(0);
+  influxdb::Outcome repaired;
+  repaired.kind = OutcomeKind::succeeded;
+  repaired.shards = {{kFirst, ShardEnd::persisted, ""}};
+  bench.end_checkpoint(repaired);
+  EXPECT_THAT(bench.parts().shards.entries, IsEmpty());
+}
+
 TEST_F(Shards, ThatFailMakeARestartUnsafeThoughTheOthersArePersisted) {
   bench.wal = shards(2);
   bench.settings.rules.thresholds.max_files = 100;
