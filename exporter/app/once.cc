@@ -163,8 +163,11 @@ void print_text(const view::TargetView& target, Time now, std::ostream& out) {
   }
   out << "  decision       " << policy::to_string(target.decision.action) << ": "
       << escape_control(target.decision.explanation()) << "\n";
-  if (target.health == Health::healthy) return;  // the older service's two lines for a healthy WAL advise nothing
-  for (const std::string& line : target.recommendations) out << "  advice         " << escape_control(line) << "\n";
+  for (const std::string& line : target.recommendations) {
+    // The older service's two lines for a healthy WAL advise nothing.
+    if (line != policy::kOptimal && line != policy::kContinue)
+      out << "  advice         " << escape_control(line) << "\n";
+  }
 }
 
 void print(const view::View& view, bool json, Time now, std::ostream& out) {

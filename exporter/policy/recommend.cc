@@ -12,7 +12,7 @@ std::vector<std::string> recommend(Health health, const wal::Sample& sample, con
   switch (health) {
     case Health::healthy:
       if (findings.empty() && told == Health::healthy && sample.sequence_gaps == emptied_gaps(sample, server.version))
-        out = {"WAL health is optimal", "Continue current write patterns"};
+        out = {std::string(kOptimal), std::string(kContinue)};
       break;
     case Health::warning:
       out = {"Schedule checkpoint soon", "Monitor WAL growth rate", "Optimize write batching"};

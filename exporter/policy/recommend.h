@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "policy/cause.h"
@@ -12,6 +13,10 @@
 #include "wal/sample.h"
 
 namespace wal_exporter::policy {
+
+// All that there is to say where nothing is wrong.
+inline constexpr std::string_view kOptimal = "WAL health is optimal";
+inline constexpr std::string_view kContinue = "Continue current write patterns";
 
 // `health`: by the limits alone; what else was found in the WAL speaks for itself. `told`:
 // the health that is told of the target.
