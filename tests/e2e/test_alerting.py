@@ -372,6 +372,31 @@ class Alerting(Case):
         wanted |= {(f"{name} {cause}", "cause") for cause, listed in CONSEQUENCES.items() for name in listed}
         self.assertEqual(silent, wanted)
 
+    def test_the_exporters_own_alerts_are_silent_beside_those_of_prometheus(self):
+        alertmanager = self.alertmanager("db1:3002", wait="1h")
+        pairs = {  # Prometheus' alert: what a hook of the exporter says of the same
+            "Warning": {"Health warning"}, "Critical": {"Health warning", "Health critical", "RestartConsidered critical"},
+            "CriticalForLong": {"Health warning", "Health critical", "RestartConsidered critical"},
+            "SampleStale": {"HealthUnknown warning"},
+            "CheckpointFailing": {"CheckpointFailed warning", "CheckpointUnverified warning"},
+            "CheckpointUnverified": {"CheckpointFailed warning", "CheckpointUnverified warning"},
+            "RestartFailed": {"Restart warning"}, "ActionsPaused": set()}
+        own = set().union(*pairs.values())
+        for prometheus in pairs:
+            place = {"instance": prometheus, "target": "plant"}
+            alertmanager.post({"labels": {"alertname": "InfluxDBWAL" + prometheus, "severity": "critical", "job": "influxdb_wal"} | place},
+                              *({"labels": {"alertname": "InfluxDBWAL" + name.split()[0], "severity": name.split()[1],
+                                            "source": "influxdb_wal_exporter"} | place | more}
+                                for name in own for more in ({}, {"target": "office"})))
+        silent = {}
+        for alert in alertmanager.alerts():
+            labels = alert["labels"]
+            if not alert["status"]["inhibitedBy"]:
+                continue
+            self.assertEqual((labels.get("source"), labels["target"]), ("influxdb_wal_exporter", "plant"))
+            silent.setdefault(labels["instance"], set()).add(f"{labels['alertname'].removeprefix('InfluxDBWAL')} {labels['severity']}")
+        self.assertEqual(silent, {name: told for name, told in pairs.items() if told})
+
 
 if __name__ == "__main__":
     main()
