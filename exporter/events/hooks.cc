@@ -9,12 +9,11 @@ namespace wal_exporter::events {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Runners = std::vector<std::shared_ptr<HookRunner>>;
 
 constexpr const char* kNamesKey = "hooks";
 constexpr Duration kFlushStep = std::chrono::milliseconds(20);
 
-std::shared_ptr<HookRunner> find(const Runners& runners, const std::string& name) {
+std::shared_ptr<HookRunner> find(const std::vector<std::shared_ptr<HookRunner>>& runners, const std::string& name) {
   const auto found =
       std::find_if(runners.begin(), runners.end(), [&](const auto& runner) { return runner->config().name == name; });
   return found == runners.end() ? nullptr : *found;
@@ -69,6 +68,7 @@ void Hooks::apply(std::vector<HookConfig> configs) {
     runner->stop(named ? Queued::handed_on : Queued::dropped);
   }
   forget_others(configs);
+  std::vector<HookStatus> gone = gone_after(before, configs);
   Runners after;
   for (HookConfig& config : configs) {
     const auto same = find(before, config.name);
@@ -84,13 +84,36 @@ void Hooks::apply(std::vector<HookConfig> configs) {
     const std::string name = config.name;
     try {
       after.push_back(std::make_shared<HookRunner>(std::move(config), *std::move(channel), services_,
-                                                   same != nullptr ? same->hand_over() : HookHandover{}));
+                                                   same != nullptr ? same->hand_over() : before_it_left(name)));
     } catch (const std::system_error& error) {
       services_.log->error("hook {} has no thread ({}); a reload tries again", name, error.what());
     }
   }
   const MutexLock lock(mutex_);
   runners_ = std::move(after);
+  gone_ = std::move(gone);
+}
+
+// A counter that vanished with what it has just counted would tell nobody.
+std::vector<HookStatus> Hooks::gone_after(const Runners& before, const std::vector<HookConfig>& configs) const {
+  std::vector<HookStatus> out;
+  const auto add = [&](HookStatus status) {
+    const bool back = std::any_of(configs.begin(), configs.end(),
+                                  [&](const HookConfig& config) { return config.name == status.name; });
+    if (back || status.dropped == 0) return;
+    status.receivers.clear();
+    out.push_back(std::move(status));
+  };
+  const MutexLock lock(mutex_);
+  for (const HookStatus& status : gone_) add(status);
+  for (const auto& runner : before) add(runner->status());
+  return out;
+}
+
+HookHandover Hooks::before_it_left(const std::string& name) const {
+  const MutexLock lock(mutex_);
+  const auto found = std::find_if(gone_.begin(), gone_.end(), [&](const HookStatus& one) { return one.name == name; });
+  return found == gone_.end() ? HookHandover{} : HookHandover{*found, {}};
 }
 
 void Hooks::stop(Duration flush) {
@@ -119,6 +142,7 @@ std::vector<HookStatus> Hooks::status() const {
   std::vector<HookStatus> out;
   out.reserve(runners_.size());
   for (const auto& runner : runners_) out.push_back(runner->status());
+  out.insert(out.end(), gone_.begin(), gone_.end());
   return out;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/mutex.h"
@@ -30,15 +31,21 @@ class Hooks {
   // left is delivered after the next start.
   void stop(Duration flush) WAL_EXPORTER_EXCLUDES(mutex_);
 
-  // In the order of the settings.
+  // In the order of the settings; then those that were taken out and dropped events.
   [[nodiscard]] std::vector<HookStatus> status() const WAL_EXPORTER_EXCLUDES(mutex_);
 
  private:
+  using Runners = std::vector<std::shared_ptr<HookRunner>>;
+
+  [[nodiscard]] std::vector<HookStatus> gone_after(const Runners& before, const std::vector<HookConfig>& configs) const
+      WAL_EXPORTER_EXCLUDES(mutex_);
+  [[nodiscard]] HookHandover before_it_left(const std::string& name) const WAL_EXPORTER_EXCLUDES(mutex_);
   void forget_others(const std::vector<HookConfig>& configs);
 
   const HookServices services_;
   mutable Mutex mutex_;  // guards the list
-  std::vector<std::shared_ptr<HookRunner>> runners_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  Runners runners_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  std::vector<HookStatus> gone_ WAL_EXPORTER_GUARDED_BY(mutex_);  // taken out, having dropped events
 };
 
 }  // namespace wal_exporter::events

@@ -305,6 +305,10 @@ void HookRunner::work(const std::stop_token& stop) {
   const char* are = queue_.events().size() == 1 ? "is" : "are";
   if (becomes == Queued::dropped) {
     services_.log->warn("hook {}: removed, {} {} dropped", config_.name, queued, are);
+    update([&](HookStatus& status) {
+      status.dropped += queue_.events().size();
+      status.queue_length = 0;
+    });
   } else if (becomes == Queued::handed_on) {
     services_.log->info("hook {}: reconfigured, {} {} kept", config_.name, queued, are);
   } else {

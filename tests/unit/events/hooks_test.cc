@@ -167,6 +167,7 @@ TEST_F(HooksOverHttp, AReloadLeavesAloneWhatIsUnchangedAndGoesOnWithWhatChanged)
   inbox_.status(503);
   hooks_.apply({webhook("same", inbox_.url()), webhook("changed", inbox_.url()), webhook("gone", inbox_.url())});
   happen(1, "warning", Severity::warning);
+  ASSERT_TRUE(until_failed("gone", 1));
   ASSERT_TRUE(until_failed("same", 1));
   ASSERT_TRUE(until_failed("changed", 1));
   Inbox second;
@@ -175,10 +176,18 @@ TEST_F(HooksOverHttp, AReloadLeavesAloneWhatIsUnchangedAndGoesOnWithWhatChanged)
   EXPECT_EQ(second.taken()[0]["id"], 1);
   EXPECT_EQ(status("changed").failures, 1U);  // counters go on, too
   EXPECT_EQ(status("same").queue_length, 1U);
-  EXPECT_EQ(hooks_.status().size(), 2U);
+  // What waited for the third is lost, and counted.
+  ASSERT_EQ(hooks_.status().size(), 3U);
+  EXPECT_EQ(status("gone").dropped, 1U);
+  EXPECT_EQ(status("gone").queue_length, 0U);
+  EXPECT_TRUE(status("gone").receivers.empty());
   inbox_.status(200);
   bench_.clock->advance(1min);
   ASSERT_TRUE(until_delivered("same", 1));
+  // It goes on counting where it is put back.
+  hooks_.apply({webhook("same", inbox_.url()), webhook("changed", second.url()), webhook("gone", inbox_.url())});
+  EXPECT_EQ(hooks_.status().size(), 3U);
+  EXPECT_EQ(status("gone").dropped, 1U);
 }
 
 TEST_F(HooksOverHttp, OneThatWasTakenOutStartsAnewWhenItComesBack) {
