@@ -15,6 +15,7 @@
 #include "control/situation.h"
 #include "control/target_view.h"
 #include "http/client.h"
+#include "policy/recommend.h"
 #include "state/database.h"
 #include "state/store.h"
 #include "view/json.h"
