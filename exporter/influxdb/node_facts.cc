@@ -121,9 +121,9 @@ constexpr std::array kUnits = {
                  "the server lists " +
                      (names.empty() ? std::string("no node") : "the nodes " + join(names, ", ") + ", not one") +
                      (node_id.empty() ? "" : " named " + escape_control(to_valid_utf8(node_id))) +
-                     " that could be told to be ours: check that influxdb.url and wal.directory belong to the same "
-                     "server, or " +
-                     kSetByHand);
+                     " that could be told to be ours: " +
+                     (names.empty() ? "" : "set influxdb.node_id to the one that writes this WAL, or ") +
+                     "check that influxdb.url and wal.directory belong to the same server, or " + kSetByHand);
 }
 
 // The flags that a node was started with. Values are texts; secrets are masked.

@@ -167,11 +167,15 @@ void ShardBackup::ask_each(Run& run) {
       looked = clock_->steady();
       if (files_left(asked.shard, run.observer.latest()) == 0) continue;  // persisted or dropped meanwhile
     }
+    const Duration allowed = run.observer.left();
     question(run, asked);
     const auto kind = asked.answer->kind;
     if (kind == Answer::Kind::broken || kind == Answer::Kind::ends_run) {
-      // The answer that was cut off by the end of the run tells nothing.
-      if (is_interrupted(run, asked.shard)) return;
+      if (is_interrupted(run, asked.shard)) {
+        // An answer that the end of the run cut off short tells nothing of the shard.
+        if (allowed < limit_ / 2) asked.answer.reset();
+        return;
+      }
       const bool others_answered = run.steps > 0;
       if (kind == Answer::Kind::ends_run || (++broken == kMostBroken && !others_answered)) {
         run.ended_by =
@@ -398,16 +402,25 @@ Outcome ShardBackup::conclude(Run& run, Outcome outcome) const {
   for (const wal::Shard& shard : run.observer.latest().shards) {
     all_unknown = all_unknown && is_known(run, shard.key()) != true;
   }
-  outcome.reclaimed = prove(shards, run.observer.latest().shards).reclaimed;
-
-  // What was left alone because another folder has its number. One that lost files itself is no copy.
+  // What was left alone because another folder has its number. One that lost files itself is no
+  // copy: it is the one that the server was asked for by its number.
+  std::uint64_t done = 0;
   for (ShardOutcome& one : outcome.shards) {
     const wal::Shard* then = find_shard(*run.first, one.shard);
-    const auto twin = emptied_twin(run, one.shard);
-    if (!twin || then == nullptr || files_left(*then, run.observer.latest()) < then->pending.files) continue;
-    one = {one.shard, ShardEnd::orphaned, copy_of(*twin)};
+    if (then == nullptr) continue;
+    if (files_left(*then, run.observer.latest()) < then->pending.files) {
+      const bool meant = std::any_of(run.asked.begin(), run.asked.end(), [&](const Asked& asked) {
+        return asked.shard.id == then->id && asked.answer && asked.answer->kind == Answer::Kind::yes;
+      });
+      if (!meant) continue;
+      one = {one.shard, ShardEnd::persisted, ""};
+      shards.push_back(*then);
+      ++done;
+    } else if (const auto twin = emptied_twin(run, one.shard)) {
+      one = {one.shard, ShardEnd::orphaned, copy_of(*twin)};
+    }
   }
-  std::uint64_t done = 0;
+  outcome.reclaimed = prove(shards, run.observer.latest().shards).reclaimed;
   std::uint64_t apart = 0;
   std::uint64_t left = 0;
   wal::Extent kept_open;

@@ -489,6 +489,27 @@ TEST_F(BackupV1, RunningOutOfTimeAfterSomeShardsIsNoFailure) {
                                          "next checkpoint (out of time: checkpoint.timeout is 2m), first a/autogen/7"));
 }
 
+// Left for the next one, and not called a shard whose snapshot fails.
+TEST_F(BackupV1, AShardWhoseAnswerIsCutOffShortByTheEndOfTheRunHasNotFailed) {
+  for (std::uint64_t id = 1; id <= 3; ++id) wal_->add("a", id, {100 - id});
+  int asked = 0;
+  port_.next(
+      [&](Peer& peer, std::uint64_t id) {
+        clock_->advance(seconds(50));
+        if (++asked == 3) return peer.hang();
+        wal_->snapshot(id);
+        peer.send(FakeBackupPort::empty_archive());
+      },
+      3);
+  auto with = options(port_.address());
+  with.total_timeout = minutes(2);
+  const auto outcome = run(with, {}, Duration::zero());
+  EXPECT_EQ(outcome.kind, OutcomeKind::succeeded) << outcome.message;
+  EXPECT_THAT(ends(outcome), ElementsAre(ShardEnd::persisted, ShardEnd::persisted, ShardEnd::not_asked));
+  EXPECT_THAT(outcome.message, HasSubstr("1 shard left for the next checkpoint"));
+  EXPECT_THAT(outcome.message, ::testing::Not(HasSubstr("hangs")));
+}
+
 TEST_F(BackupV1, OfTwoFoldersWithOneNumberTheOneThatIsNotEmptiedIsACopy) {
   wal_->add("plant", 7, {50, 5});
   wal_->add("plant.bak", 7, {50, 60});
@@ -507,6 +528,10 @@ TEST_F(BackupV1, AnEmptiedTwinShowsTheCopy) {
   const auto outcome = run({.leave_alone = {{"plant", "autogen", 7}}});
   EXPECT_EQ(outcome.shards.back().end, ShardEnd::orphaned);
   EXPECT_EQ(outcome.shards.back().shard.database, "plant.bak");
+  // What the server emptied in its place is gone from the WAL all the same.
+  EXPECT_EQ(outcome.kind, OutcomeKind::succeeded) << outcome.message;
+  EXPECT_EQ(outcome.shards.front().end, ShardEnd::persisted);
+  EXPECT_EQ(outcome.reclaimed, (wal::Extent{2, 55}));
 }
 
 // The folder that counts was asked for and emptied, so the other one, which was left alone, is the copy.

@@ -13,6 +13,7 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -195,7 +196,8 @@ TEST_F(AskNode, SeveralRunningNodesAndNoneOfOursIsAProblemThatNamesThem) {
                          answer(R"([{"level":1,"duration_seconds":600}])"), "c");
   EXPECT_EQ(facts.snapshot_size, std::nullopt);
   EXPECT_EQ(facts.gen1_duration, minutes(10));
-  EXPECT_THAT(facts.problems, ElementsAre(HasSubstr("the nodes a, b, not one named c")));
+  EXPECT_THAT(facts.problems, ElementsAre(AllOf(HasSubstr("the nodes a, b, not one named c"),
+                                                HasSubstr("set influxdb.node_id to the one that writes this WAL"))));
 }
 
 TEST_F(AskNode, ValuesThatAreNotUnderstoodAreProblemsAndTheOthersStillCount) {
