@@ -9,7 +9,7 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from harness import SANITIZED, main  # noqa: E402
+from harness import SANITIZED, main, run  # noqa: E402
 from laid import CRITICAL, HEALTHY, MIB, NO_SAMPLE, WARNING, Fake3, Laid, wal_file  # noqa: E402
 
 from wal3 import encode_header, snapshot_name, wal_name  # noqa: E402  (laid has put its folder on the path)
@@ -119,8 +119,8 @@ class OfThree(Laid):
     def test_the_upgraded_engine_is_not_measured(self):
         node = self.node("n", range(1, 31))
         self.snapshot("n", 1, 30)
-        for flags in ({"upgrade_pacha_tree": "true"}, {}):
-            url = self.server(self.row("n", **flags), version="3.12.1", build="Enterprise")
+        for flags, tables in (({"upgrade_pacha_tree": "true"}, ()), ({}, ("pt_ingest_wal",))):
+            url = self.server(self.row("n", **flags), version="3.12.1", build="Enterprise", tables=tables)
             for name in os.listdir(os.path.join(node, "wal")):
                 os.utime(os.path.join(node, "wal", name), (time.time() - 90_000,) * 2)
             self.once(node, url)
@@ -144,6 +144,26 @@ class OfThree(Laid):
         url = self.server(self.row("writer-a", wal_snapshot_size="600"), self.row("writer-b", wal_snapshot_size="40"))
         for way in (node, node + "/", self.path("writer-b", "..", "writer-b", ".")):
             self.assertEqual(self.once(way, url)["thresholds"]["warning_files"], 60, way)
+
+    def test_a_volume_mounted_under_another_name_is_the_node_that_the_settings_say(self):
+        self.node("volume", range(1, 20))
+        server = Fake3(rows=[self.row("writer-a", wal_snapshot_size="600"), self.row("writer-b", wal_snapshot_size="50")])
+        self.addCleanup(server.end)
+        config = self.path("c.yml")
+        for node_id, limit in (("writer-b", 75), (None, 900)):
+            influxdb = {"version": 3, "url": server.url, **({"node_id": node_id} if node_id else {})}
+            self.lay(config, json.dumps({"targets": [{"wal": {"directory": self.path("volume")},
+                                                      "influxdb": influxdb}]}).encode())
+            result = run("--once", "--format=json", f"--config.file={config}", f"--state.directory={self.path('none')}")
+            shown = json.loads(result.stdout)["targets"][0]
+            self.assertEqual(shown["thresholds"]["warning_files"], limit)
+        self.assertIn("node_id", "\n".join(shown["node"]["warnings"]))
+
+    def test_what_is_no_file_under_a_snapshots_name_is_said(self):
+        node = self.node("n", range(1, 4))
+        os.makedirs(os.path.join(node, "snapshots"))
+        os.mkfifo(os.path.join(node, "snapshots", snapshot_name(9)))
+        self.assertIn(snapshot_name(9) + " is not a regular file", "\n".join(self.once(node)["notes"]))
 
     def test_odd_settings_of_the_server_are_said_with_their_value(self):
         node = self.node("n", range(1, 4))

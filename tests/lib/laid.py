@@ -33,8 +33,8 @@ def wal_file(number, magic=MAGIC, payload=None):
 class Fake3(http.server.ThreadingHTTPServer):
     """An InfluxDB 3 that says of itself what a test wants, and has no storage."""
 
-    def __init__(self, version="3.10.0", rows=None, build="Core"):
-        self.version, self.rows, self.build = version, rows or [], build
+    def __init__(self, version="3.10.0", rows=None, build="Core", tables=()):
+        self.version, self.rows, self.build, self.tables = version, rows or [], build, tables
         super().__init__(("127.0.0.1", 0), self.Handler)
         self.url = "http://127.0.0.1:%d" % self.server_address[1]
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -51,6 +51,8 @@ class Fake3(http.server.ThreadingHTTPServer):
             rows = []
             if "system.nodes" in self.path:
                 rows = self.server.rows
+            elif "information_schema" in self.path:
+                rows = [{"table_name": name} for name in self.server.tables]
             elif "generation" in self.path:
                 rows = [{"level": 1, "duration_seconds": 600}]
             elif "/ping" in self.path:
@@ -69,10 +71,12 @@ class Fake3(http.server.ThreadingHTTPServer):
 
 class Fake8088(FakeServer):
     """The backup port of a 1.x that empties shards of the WAL in `folder` after `delay`, or that `fails` to. It
-    answers after `pause`, but for the shards that it does not know, where it hangs up."""
+    answers after `pause`, but for the shards that it does not know, where it hangs up. `databases`: those of
+    shards by number, where a question may name another one: a server goes by the number."""
 
-    def __init__(self, folder, delay=0.0, pause=0.0, fails=False, unknown=()):
-        self.folder, self.delay, self.pause, self.fails, self.unknown, self.asked = folder, delay, pause, fails, unknown, []
+    def __init__(self, folder, delay=0.0, pause=0.0, fails=False, unknown=(), databases=None):
+        self.folder, self.delay, self.pause, self.fails = folder, delay, pause, fails
+        self.unknown, self.databases, self.asked = unknown, databases or {}, []
         super().__init__(self.reply)
 
     def reply(self, connection):
@@ -90,7 +94,8 @@ class Fake8088(FakeServer):
         if shard["ShardID"] in self.unknown:
             return
         time.sleep(self.pause)
-        folder = os.path.join(self.folder, shard["BackupDatabase"], shard["BackupRetentionPolicy"], str(shard["ShardID"]))
+        database = self.databases.get(shard["ShardID"], shard["BackupDatabase"])
+        folder = os.path.join(self.folder, database, shard["BackupRetentionPolicy"], str(shard["ShardID"]))
 
         if self.delay:
             threading.Timer(self.delay, self.snapshot, (folder,)).start()
