@@ -18,14 +18,34 @@ namespace {
 constexpr Duration kTargetsEndWithin = std::chrono::seconds(14);
 constexpr Duration kHookFlush = std::chrono::seconds(3);
 constexpr Duration kJobsEndWithin = std::chrono::seconds(1);
+// A process that is being killed still holds its port for a moment.
+constexpr Duration kPortFreeWithin = std::chrono::seconds(2);
+constexpr Duration kPortRetry = std::chrono::milliseconds(100);
+constexpr std::size_t kHistoryWithoutState = 200;
+
+// What time, room or rights may mend is no reason to watch nothing; a file of somebody else's, of a
+// newer version or with damage is for a person to look at before anything is written.
+bool needs_a_person(const Error& error) {
+  return error.kind == ErrorKind::invalid || error.kind == ErrorKind::corrupt || error.kind == ErrorKind::internal;
+}
+
+void wait_for(Clock& clock, Duration length) {
+  const SteadyTime end = clock.steady() + length;
+  Mutex mutex;
+  CondVar nobody;
+  const MutexLock lock(mutex);
+  while (clock.steady() < end) clock.wait_until(nobody, mutex, end);
+}
 
 // What is known of the targets before any of them runs, for whoever asks in the
 // first moments after the port is open.
-std::shared_ptr<const view::View> first_view(const settings::Settings& settings, Time now) {
+std::shared_ptr<const view::View> first_view(const settings::Settings& settings, const std::string& state_problem,
+                                             Time now) {
   auto view = std::make_shared<view::View>();
   view->started = now;
   view->last_reload_success = now;
   view->hooks = hooks_before_start(settings);
+  view->state_problem = state_problem;
   for (const settings::Target& target : settings.targets) {
     auto known = std::make_shared<view::TargetView>();
     known->name = target.name;
@@ -65,13 +85,14 @@ void stop_all(const std::vector<std::shared_ptr<Target>>& targets, SteadyTime de
 }  // namespace
 
 Exporter::Exporter(Flags flags, settings::Environment environment, std::shared_ptr<Clock> clock, Log log,
-                   std::shared_ptr<state::Store> store, std::optional<state::TargetLock> state_lock,
+                   std::shared_ptr<state::KeptStore> store, std::optional<state::TargetLock> state_lock,
                    std::string control_token)
     : flags_(std::move(flags)),
       environment_(std::move(environment)),
       clock_(std::move(clock)),
       log_(std::move(log)),
       store_(std::move(store)),
+      watch_only_(store_->problem()),
       feed_(store_, bus_, clock_),
       lock_(std::move(state_lock)),
       control_token_(std::move(control_token)),
@@ -96,13 +117,26 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
   if (!token) return tl::unexpected(token.error());
   options.users.set_control_token(*token);
   auto lock = state::TargetLock::acquire_daemon(flags.state_directory);
-  if (!lock && lock.error().kind != ErrorKind::conflict) return tl::unexpected(lock.error());
-  if (!lock) log->warn("{}; each decides by itself, and --prepare-restart asks the other one", lock.error().message);
-  auto store = state::open_store(flags.state_directory, settings.history_limit);
-  if (!store) return tl::unexpected(store.error());
-  std::unique_ptr<Exporter> exporter(new Exporter(
-      std::move(flags), std::move(environment), clock, log, std::shared_ptr<state::Store>(*std::move(store)),
-      lock ? std::optional<state::TargetLock>(*std::move(lock)) : std::nullopt, *token));
+  // The targets have locks of their own, so they never act at once.
+  const bool shared = !lock && lock.error().kind == ErrorKind::conflict;
+  if (shared) log->error("{}", lock.error().message);
+  auto opened = lock || shared ? state::open_store(flags.state_directory, settings.history_limit)
+                               : Result<std::unique_ptr<state::Store>>(tl::unexpected(lock.error()));
+  std::string problem;
+  if (!opened) {
+    if (needs_a_person(opened.error())) return tl::unexpected(opened.error());
+    problem = opened.error().message;
+    log->error(
+        "{}. Watching and alerting go on WITHOUT STATE, checkpoints and restarts are off: cooldowns, failures and "
+        "pauses of before are not known. Fix that and restart the exporter",
+        problem);
+    opened = state::memory_store(kHistoryWithoutState);
+  }
+  const bool owns = lock && problem.empty();
+  std::unique_ptr<Exporter> exporter(
+      new Exporter(std::move(flags), std::move(environment), clock, log,
+                   std::make_shared<state::KeptStore>(*std::move(opened), clock, log, std::move(problem)),
+                   owns ? std::optional<state::TargetLock>(*std::move(lock)) : std::nullopt, *token));
   {
     const MutexLock reloading(exporter->reload_mutex_);
     exporter->said_ = settings.said;
@@ -111,9 +145,17 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
     exporter->reload_answer_.warnings = warnings;
   }
   Publisher& publisher = exporter->publisher_;
-  publisher.begin(first_view(settings, publisher.started()));
-  auto server = web::Server::start(std::move(options),
-                                   {publisher.views(), *exporter, publisher.page(), *exporter->clock_, exporter->log_});
+  publisher.begin(first_view(settings, exporter->watch_only_, publisher.started()));
+  const SteadyTime port_free_by = clock->steady() + kPortFreeWithin;
+  const web::Dependencies parts{publisher.views(), *exporter, publisher.page(), *exporter->clock_, exporter->log_};
+  auto server = web::Server::start(options, parts);
+  if (!server && server.error().kind == ErrorKind::conflict) {
+    log->info("{} is in use; trying for {}", options.listen_address, format_duration(kPortFreeWithin));
+  }
+  while (!server && server.error().kind == ErrorKind::conflict && clock->steady() < port_free_by) {
+    wait_for(*clock, kPortRetry);
+    server = web::Server::start(options, parts);
+  }
   if (!server) return tl::unexpected(server.error());
   exporter->server_ = *std::move(server);
   const std::string& address = exporter->flags_.listen_address;
@@ -163,7 +205,11 @@ void Exporter::stop() {
 
 // Targets whose settings are unchanged go on undisturbed. Nothing has changed where
 // this is refused; where a target can't be started, the others are there.
-Result<Exporter::Remarks> Exporter::apply(const settings::Settings& settings) {
+Result<Exporter::Remarks> Exporter::apply(settings::Settings settings) {
+  for (settings::Target& target : settings.targets) {
+    target.watch_only = watch_only_;
+    target.rules.restart.enabled = target.rules.restart.enabled && watch_only_.empty();
+  }
   std::vector<std::shared_ptr<Target>> before;
   {
     const MutexLock lock(targets_mutex_);
@@ -366,6 +412,7 @@ void Exporter::fill(view::View& view) {
     targets = targets_;
   }
   view.hooks = hooks_.status();
+  view.state_problem = store_->problem();
   for (const auto& target : targets) {
     // In this order: whoever is told that a target is ready sees its sample.
     std::string missing = target->not_ready();

@@ -20,6 +20,7 @@
 #include "events/bus.h"
 #include "events/hooks.h"
 #include "settings/load.h"
+#include "state/kept_store.h"
 #include "state/lock.h"
 #include "state/store.h"
 #include "view/commands.h"
@@ -63,11 +64,12 @@ class Exporter final : public view::Commands {
 
  private:
   Exporter(Flags flags, settings::Environment environment, std::shared_ptr<Clock> clock, Log log,
-           std::shared_ptr<state::Store> store, std::optional<state::TargetLock> state_lock, std::string control_token);
+           std::shared_ptr<state::KeptStore> store, std::optional<state::TargetLock> state_lock,
+           std::string control_token);
 
   // What is to be said of targets that came or went, by their names.
   using Remarks = std::map<std::string, std::string>;
-  [[nodiscard]] Result<Remarks> apply(const settings::Settings& settings) WAL_EXPORTER_EXCLUDES(targets_mutex_);
+  [[nodiscard]] Result<Remarks> apply(settings::Settings settings) WAL_EXPORTER_EXCLUDES(targets_mutex_);
   // Not there: an error of kind not_found that names those that are.
   [[nodiscard]] Result<std::shared_ptr<Target>> find(const std::string& name) const
       WAL_EXPORTER_EXCLUDES(targets_mutex_);
@@ -78,7 +80,8 @@ class Exporter final : public view::Commands {
   const settings::Environment environment_;
   const std::shared_ptr<Clock> clock_;
   const Log log_;
-  const std::shared_ptr<state::Store> store_;
+  const std::shared_ptr<state::KeptStore> store_;
+  const std::string watch_only_;  // why nothing is acted on; empty: it is
   const std::shared_ptr<events::Bus> bus_ = std::make_shared<events::Bus>();
   EventFeed feed_;
   // Of the state directory: whoever has it owns the control file. Targets have

@@ -48,6 +48,12 @@ policy::Situation situation_of(const Parts& parts, Asker asker, influxdb::NudgeM
   }
   const influxdb::MethodChoice choice = method_of(parts);
   situation.method_disabled = choice.disabled;
+  if (!parts.settings.watch_only.empty()) {
+    situation.method_disabled =
+        "the exporter runs without its state (" + parts.settings.watch_only +
+        "), so what must hold back a checkpoint could be forgotten; restart it once that is fixed";
+    return situation;
+  }
   if (choice.writes_points() && !server.node().not_measured.empty()) {
     situation.method_disabled = server.node().not_measured;
   }

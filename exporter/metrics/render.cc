@@ -23,6 +23,12 @@ void add_settings(const view::View& view, TextWriter& out) {
       "influxdb_wal_exporter_targets", "Targets in the settings in use, sampled or not.", MetricType::Gauge, {}};
   targets.metric.emplace_back().gauge.value = static_cast<double>(view.targets.size());
   out.write(targets);
+  MetricFamily kept{"influxdb_wal_exporter_state_kept",
+                    "1 if what must outlive a restart of the exporter is written to its state directory, else 0.",
+                    MetricType::Gauge,
+                    {}};
+  kept.metric.emplace_back().gauge.value = view.state_problem.empty() ? 1 : 0;
+  out.write(kept);
   MetricFamily success{"influxdb_wal_exporter_config_last_reload_successful",
                        "1 if the settings in use are those of the file as last read, 0 if the last reload was refused.",
                        MetricType::Gauge,

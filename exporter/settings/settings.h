@@ -33,6 +33,7 @@ struct Target {
   policy::ForecastRules forecast;
   Checkpoint checkpoint;
   bool dry_run = false;             // decide and say so, never act
+  std::string watch_only;           // why nothing acts, set by the process, not by a person; empty: it may
   std::vector<Window> maintenance;  // nothing acts inside these
   actions::RestartOptions restart;  // how; when, rules.restart says
 

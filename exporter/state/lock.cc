@@ -97,8 +97,10 @@ Result<TargetLock> TargetLock::acquire(const fs::path& directory, const std::str
 }
 
 Result<TargetLock> TargetLock::acquire_daemon(const fs::path& directory) {
-  return acquire_file(directory, "daemon.lock", "the state directory " + shown(directory) + " is in use by",
-                      "give each exporter a --state.directory of its own, or end one of them");
+  return acquire_file(
+      directory, "daemon.lock", "state directory " + shown(directory) + " is in use by",
+      "two exporters would checkpoint the same targets: stop one, or give it a --state.directory of its "
+      "own where its targets are others");
 }
 
 Result<TargetLock> TargetLock::acquire_file(const fs::path& directory, const std::string& name,

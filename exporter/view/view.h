@@ -202,6 +202,7 @@ struct View {
   std::vector<std::shared_ptr<const TargetView>> targets;  // in the order of the settings
   std::vector<events::HookStatus> hooks;                   // in the order of the settings
   std::vector<std::string> not_ready;                      // what readiness still waits for, named; empty: ready
+  std::string state_problem;                               // why what is remembered is not kept; empty: it is
   bool last_reload_successful = true;
   Time last_reload_success{};
   std::string last_reload_error;                 // one mistake a line

@@ -21,7 +21,12 @@ Response get_ready(const Context& context, const Call&) {
   const auto view = context.views.current();
   auto missing = view->not_ready;
   if (missing.empty() && view->targets.empty()) missing.emplace_back("the first sample of any target");
-  if (missing.empty()) return text_response(200, "text/plain; charset=utf-8", "ready\n");
+  if (missing.empty()) {
+    const std::string& problem = view->state_problem;
+    return text_response(
+        200, "text/plain; charset=utf-8",
+        problem.empty() ? "ready\n" : "ready, but state is not kept: " + to_valid_utf8(problem) + "\n");
+  }
   Json waiting = Json::array();
   for (const auto& what : missing) waiting.push_back(to_valid_utf8(what));
   return error_response(503, "not ready: waiting for " + join(missing, ", "), "ask again in a moment",
@@ -81,6 +86,9 @@ Response get_status(const Context& context, const Call&) {
   body["now"] = format_time(context.clock.now());
   body["ready"] = view->not_ready.empty() && !view->targets.empty();
   body["waiting_for"] = std::move(waiting);
+  const std::string& problem = view->state_problem;
+  body["state"] = {{"kept", problem.empty()},
+                   {"error", problem.empty() ? Json(nullptr) : Json(to_valid_utf8(problem))}};
   body["reload"] = {{"successful", reloaded},
                     {"last_success", format_time(view->last_reload_success)},
                     {"error", reloaded ? Json(nullptr) : Json(to_valid_utf8(view->last_reload_error))},

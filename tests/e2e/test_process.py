@@ -2,6 +2,7 @@
 """The program as a process: exit codes, signals, what survives being killed, and
 what it says when it can't start."""
 
+import ctypes
 import glob
 import hashlib
 import json
@@ -23,6 +24,8 @@ from harness import MIB, PROGRAM, Case, FakeServer, main, run, settings, target 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     import crypt
+
+CLONE_NEWNS = 0x20000
 
 
 class StartTime(Case):
@@ -325,6 +328,82 @@ class Process(Case):
         self.assertIn(str(exporter.port), second.log())
         self.assertIn("--web.listen-address", second.log())
         self.assertEqual(exporter.get("/-/healthy").status, 200)
+
+    def test_a_port_that_is_still_held_is_waited_for(self):
+        """As by the one before that is being killed."""
+        self.server = self.influxd(databases=("plant",))
+        with socket.create_server(("127.0.0.1", 0)) as holder:
+            exporter = self.exporter(settings(target(self.server)), start=False,
+                                     listen=f"127.0.0.1:{holder.getsockname()[1]}")
+            exporter.spawn(exporter.command())
+            self.until(lambda: "is in use; trying for 2s" in exporter.log() or not exporter.running(), "a first try")
+        self.until(lambda: "listening on" in exporter.log() or not exporter.running(), "its port")
+        self.assertTrue(exporter.running(), exporter.log())
+
+    def small_state(self, options, max_size):
+        """A state directory on a filesystem of its own, in a mount namespace of this process and those it starts."""
+        state = os.path.join(self.folder, "state")
+        os.mkdir(state)
+        if os.getuid() != 0 or ctypes.CDLL(None).unshare(CLONE_NEWNS) != 0:
+            self.skipTest("a mount takes root with CAP_SYS_ADMIN")
+        for command in (["mount", "--make-rprivate", "/"], ["mount", "-t", "tmpfs", "-o", options, "tmpfs", state]):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                self.skipTest(f"no mount is allowed here: {done.stderr.strip()}")
+        self.addCleanup(subprocess.run, ["umount", "-l", state], check=False)
+        self.server = self.influxd(databases=("plant",))
+        exporter = self.exporter(settings(target(self.server, thresholds={"max_size": max_size})), start=False)
+        exporter.state = state
+        return exporter
+
+    def is_kept(self, exporter):
+        kept = self.counter(exporter, "influxdb_wal_exporter_state_kept") == 1
+        ready, state = exporter.get("/-/ready"), exporter.get("/api/v1/status").json["state"]
+        self.assertEqual((ready.status, state["kept"], state["error"] is None), (200, kept, kept))
+        self.assertEqual(ready.text == "ready\n", kept, ready.text)
+        return kept
+
+    def test_a_full_state_disk_is_told_and_so_is_its_end(self):
+        exporter = self.small_state("size=1m", "1GiB")
+        exporter.start().wait_good_sample()
+        self.assertTrue(self.is_kept(exporter))
+        filler = os.path.join(exporter.state, "filler")
+        with open(filler, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(4096))
+            except OSError:
+                pass
+
+        def pause(length):
+            return exporter.post(f"/api/v1/targets/plant/pause?for={length}").status
+        self.until(lambda: pause("1h") == 503, "a pause that can't be kept")
+        self.assertFalse(self.is_kept(exporter))
+        self.assertIn("no space left", exporter.get("/-/ready").text)
+        # It goes on: waits are in its memory, and a checkpoint makes room.
+        exporter.post("/api/v1/targets/plant/resume")
+        self.assertEqual(exporter.post("/wal-management/checkpoint").status, 200)
+        self.assertEqual(self.server.wal_bytes(), 0)
+        os.remove(filler)
+        self.until(lambda: pause("1h") == 200 and self.is_kept(exporter), "state that is kept again")
+        self.assertEqual(exporter.log().count("state is not kept: "), 1)
+        self.assertEqual(exporter.log().count("state is kept again"), 1)
+
+    def test_a_state_directory_that_can_not_be_written_ends_the_acting_alone(self):
+        exporter = self.small_state("ro", "2MiB")
+        exporter.start().wait_good_sample()
+        self.assertFalse(self.is_kept(exporter))
+        self.assertIn("WITHOUT STATE, checkpoints and restarts are off", exporter.log())
+        self.until(lambda: exporter.target()["health"] == "critical", "critical, which is told")
+        self.until(lambda: exporter.target()["decision"]["blockers"] == ["method_disabled"], "nothing is done")
+        self.assertIn("runs without its state", exporter.target()["decision"]["explanation"])
+        refused = exporter.post("/wal-management/checkpoint")
+        self.assertEqual((refused.status, refused.json["blocker"]), (409, "method_disabled"), refused.text)
+        self.assertIn("restart it once that is fixed", refused.json["message"])
+        self.assertEqual(sum(self.outcomes(exporter).values()), 0)
+        exporter.configure(settings(target(self.server, thresholds={"max_size": "3MiB"})))
+        self.assertEqual(exporter.post("/-/reload").status, 200)
+        self.assertEqual(exporter.post("/wal-management/checkpoint").status, 409)
 
     def state_file(self, exporter):
         files = [path for path in glob.glob(exporter.state + "/*") if open(path, "rb").read(15) == b"SQLite format 3"]

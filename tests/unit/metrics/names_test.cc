@@ -41,6 +41,7 @@ Names always() {
           {"influxdb_wal_sample_duration_seconds", "histogram"},
           {"influxdb_wal_checkpoint_duration_seconds", "histogram"},
           {"influxdb_wal_exporter_targets", "gauge"},
+          {"influxdb_wal_exporter_state_kept", "gauge"},
           {"influxdb_wal_exporter_config_last_reload_successful", "gauge"}};
 }
 

@@ -256,6 +256,13 @@ TEST(Render, CountsTheTargetsOfTheSettings) {
   EXPECT_THAT(values_of(render(view), "influxdb_wal_exporter_targets"), ElementsAre("influxdb_wal_exporter_targets 2"));
 }
 
+TEST(Render, SaysWhetherStateIsKept) {
+  view::View view;
+  view.state_problem = "writing to state file /s: no space left on its filesystem";
+  EXPECT_THAT(values_of(render(view), "influxdb_wal_exporter_state_kept"),
+              ElementsAre("influxdb_wal_exporter_state_kept 0"));
+}
+
 TEST(Render, WithoutTargetsOnlyTheSettingsAreSaid) {
   view::View view;
   view.last_reload_successful = false;
@@ -263,6 +270,10 @@ TEST(Render, WithoutTargetsOnlyTheSettingsAreSaid) {
             "# HELP influxdb_wal_exporter_targets Targets in the settings in use, sampled or not.\n"
             "# TYPE influxdb_wal_exporter_targets gauge\n"
             "influxdb_wal_exporter_targets 0\n"
+            "# HELP influxdb_wal_exporter_state_kept 1 if what must outlive a restart of the exporter is written to its "
+            "state directory, else 0.\n"
+            "# TYPE influxdb_wal_exporter_state_kept gauge\n"
+            "influxdb_wal_exporter_state_kept 1\n"
             "# HELP influxdb_wal_exporter_config_last_reload_successful 1 if the settings in use are those of the file "
             "as last read, 0 if the last reload was refused.\n"
             "# TYPE influxdb_wal_exporter_config_last_reload_successful gauge\n"
