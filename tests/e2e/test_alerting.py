@@ -8,14 +8,17 @@ import itertools
 import json
 import os
 import re
+import shlex
 import signal
+import subprocess
 import sys
 import urllib.parse
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from alerting import AWS, SECRETS, Alertmanager, Inbox, Mailbox, bundled, read_rules  # noqa: E402
-from harness import Case, Prometheus, get, main, settings, target  # noqa: E402
+from harness import ROOT, Case, Prometheus, get, main, settings, target  # noqa: E402
+from servers import program  # noqa: E402
 
 # The slowest way: a scrape, an evaluation, a group's wait, all on a busy machine.
 LONG = 90
@@ -23,17 +26,20 @@ LONG = 90
 
 ALERT_SUMMARY = dict(re.findall(r"^ +- alert: (\w+)\n.*?^ +summary: (.+?)$", "\n".join(read_rules().values()), re.M | re.S))
 ALERTS = re.findall(r"^ +- alert: (\w+)", "\n".join(read_rules().values()), re.M)
-WITHOUT_TARGET = {"ExporterDown", "ExporterRestarting", "HookFailing", "HookDropping", "ConfigReloadFailed"}
-CHECKPOINTS = {"CheckpointFailing", "CheckpointUnverified", "CheckpointBlocked", "NoSuccessfulCheckpoint"}
+WITHOUT_TARGET = {"ExporterDown", "ExporterRestarting", "HookFailing", "HookDropping", "ConfigReloadFailed", "StateNotKept"}
+CHECKPOINTS = {"CheckpointFailing", "CheckpointUnverified", "CheckpointPartial", "CheckpointBlocked", "CheckpointHeld",
+               "NoSuccessfulCheckpoint"}
 # What is not told while the first one fires. All else is.
 CONSEQUENCES = {
     "ExporterDown": {name.removeprefix("InfluxDBWAL") for name in ALERTS} - {"ExporterDown"},
-    "SampleStale": CHECKPOINTS | {"Warning", "Critical", "CriticalForLong", "TimeToCritical", "SnapshotStalled",
+    "TargetLeft": {name.removeprefix("InfluxDBWAL") for name in ALERTS} - {"TargetLeft"} - WITHOUT_TARGET,
+    "SampleStale": CHECKPOINTS | {"Warning", "Critical", "CriticalForLong", "CriticalAgain", "TimeToCritical", "ReplayLong", "SnapshotStalled",
                                   "SnapshotBlockedByFutureData", "SnapshotBudgetLow", "DamagedFile", "ForeignFile", "NewerFormat",
                                   "SequenceGap", "FilesVanished", "FilesMissing", "Uncounted", "ShardFailing", "ShardOrphaned",
                                   "FilesystemWillFill", "FilesystemFull", "WatchDegraded"},
-    "CriticalForLong": {"Critical", "Warning", "TimeToCritical", "NoSuccessfulCheckpoint"},
-    "Critical": {"Warning", "TimeToCritical", "NoSuccessfulCheckpoint"},
+    "CriticalForLong": {"Critical", "CriticalAgain", "Warning", "TimeToCritical", "NoSuccessfulCheckpoint", "CheckpointHeld", "ReplayLong"},
+    "Critical": {"CriticalAgain", "Warning", "TimeToCritical", "NoSuccessfulCheckpoint", "CheckpointHeld", "ReplayLong"},
+    "CriticalAgain": {"Warning", "TimeToCritical"},
     "FilesVanished": {"Warning", "SequenceGap"},
     "FilesMissing": {"Warning", "SequenceGap"},
     "ServerWillNotStart": {"NewestFileDamaged", "DamagedFile", "ForeignFile", "NewerFormat", "ServerUnreachable",
@@ -44,10 +50,12 @@ CONSEQUENCES = {
     "CheckpointFailing": {"Warning", "NoSuccessfulCheckpoint"},
     "CheckpointUnverified": {"Warning", "NoSuccessfulCheckpoint"},
     "CheckpointBlocked": {"Warning", "NoSuccessfulCheckpoint"},
+    "CheckpointPartial": {"Warning", "NoSuccessfulCheckpoint"},
+    "CheckpointHeld": {"Warning", "NoSuccessfulCheckpoint"},
     "SnapshotStalled": {"Warning", "NoSuccessfulCheckpoint"},
     "SnapshotBlockedByFutureData": {"Warning", "NoSuccessfulCheckpoint"},
     "Uncounted": {"Warning"},
-    "ShardFailing": {"Warning", "CheckpointFailing", "CheckpointUnverified", "NoSuccessfulCheckpoint"},
+    "ShardFailing": {"Warning", "CheckpointFailing", "CheckpointUnverified", "CheckpointPartial", "NoSuccessfulCheckpoint"},
     "SnapshotBudgetLow": {"CheckpointBlocked"},
     "HookDropping": {"HookFailing"},
 }
@@ -94,12 +102,13 @@ class Alerting(Case):
         return server.start(AWS)
 
     def rules(self, alert, wait):
-        """A copy of the rules in which `alert` waits no longer than `wait`."""
+        """A copy of the rules in which `alert` waits no longer than `wait`, at its end neither."""
         folder = os.path.join(self.folder, "rules")
         os.makedirs(folder)
         count = 0
         for name, text in read_rules().items():
-            text, changed = re.subn(rf"(alert: {alert}\n.*?\n +for: )\w+", rf"\g<1>{wait}", text, count=1, flags=re.S)
+            text, changed = re.subn(rf"(alert: {alert}\n.*?\n +for: )\w+(\n +keep_firing_for: )\w+", rf"\g<1>{wait}\g<2>{wait}", text,
+                                    count=1, flags=re.S)
             count += changed
             with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
                 file.write(text)
@@ -272,6 +281,18 @@ class Alerting(Case):
             if kind == "quotes":
                 self.assertIn(text, part(mail, "plain"))
                 self.assertIn(text, slack["text"])
+
+    def test_the_runbook_silences_an_exporter_that_was_taken_away_on_purpose(self):
+        with open(os.path.join(ROOT, "rules", "runbooks", "InfluxDBWALExporterDown.md"), encoding="utf-8") as file:
+            command = re.search(r"^amtool .*$", file.read(), re.M)[0]
+        alertmanager = self.alertmanager("db1:3002")
+        for instance in ("db1:3002", "db2:3002"):
+            alertmanager.post({"labels": {"alertname": "InfluxDBWALExporterDown", "severity": "warning", "job": instance,
+                                          "instance": instance}})
+        words = shlex.split(command.replace("http://127.0.0.1:9093", alertmanager.url))
+        subprocess.run([program("amtool"), *words[1:]], check=True, capture_output=True, timeout=30)
+        silenced = {alert["labels"]["instance"]: len(alert["status"]["silencedBy"]) for alert in alertmanager.alerts()}
+        self.assertEqual(silenced, {"db1:3002": 1, "db2:3002": 0})
 
     def test_an_alert_of_others_is_told_as_a_warning(self):
         self.alertmanager("db1:3002").post({"labels": {"alertname": "DiskFull"}})

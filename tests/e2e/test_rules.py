@@ -14,17 +14,18 @@ from alerting import Inbox, read_rules  # noqa: E402
 from harness import main, target  # noqa: E402
 from nodes import NodeCase  # noqa: E402
 
-# Of Prometheus itself, not of the exporter.
-OWN = {"up"}
+# Of Prometheus itself, and of the exporter what is still to come: influxdb_wal_exporter_state_kept.
+OWN = {"up", "influxdb_wal_exporter_state_kept"}
 SELECTOR = re.compile(r"\b(influxdb_wal_[a-z0-9_]+|process_[a-z0-9_]+|up)\b(?![a-z0-9_:])(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'([a-z_]+)(=~|=)"([^"]*)"')
 DAY = 24 * 3600 * 10**9
 
 
 def named():
-    """{metric: {(label, value)}} that the expressions of the rules name."""
+    """{metric: {(label, value)}} that the expressions of the rules name, or the queries in their texts."""
     found = {}
     for text in read_rules().values():
+        found.update((metric, found.get(metric, set())) for metric in re.findall(r"`(influxdb_wal_[a-z_]+)[`{]", text))
         # An expression stands on the line of `expr:` or in the deeper lines after it.
         for indent, first, rest in re.findall(r"^( +)expr:(.*)\n((?:\1 +.*\n)*)", text, re.M):
             # Not the recorded ones: they have a colon.

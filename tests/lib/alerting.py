@@ -63,7 +63,8 @@ class Alertmanager(Process):
             raise Failure(f"Alertmanager did not take alerts: {answer.status} {answer.text}")
 
     def alerts(self):
-        return get(self.url + "/api/v2/alerts").json
+        # Thousands of them, each held against each rule of inhibition.
+        return get(self.url + "/api/v2/alerts", timeout=60).json
 
 
 class Mailbox:
