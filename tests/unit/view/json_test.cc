@@ -147,7 +147,7 @@ TEST(TargetJson, NamesThatAreNotUtf8NeverThrow) {
   target.name = target.wal_directory = target.method = target.error = target.watch_detail = bad;
   target.recommendations = {bad};
   target.decision.why = bad;
-  target.server = influxdb::ServerFacts{true, bad, bad, bad, std::nullopt, bad, false, kNow};
+  target.server = influxdb::ServerFacts{true, bad, bad, bad, std::nullopt, std::nullopt, bad, false, kNow};
   influxdb::Outcome outcome;
   outcome.message = bad;
   target.running = target.last_run = CheckpointRun{1, policy::Reason::manual, kNow, kNow, outcome};
