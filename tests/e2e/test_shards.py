@@ -30,7 +30,7 @@ class Shards(Case):
         return os.path.join(policy, os.listdir(policy)[0])
 
     def test_a_shard_that_cant_be_persisted_is_left_alone_and_holds_up_no_other(self):
-        exporter = self.start(("good", "lost"))
+        exporter = self.start(("good", "lost"), checkpoint={"timeout": "4s"})
         shutil.rmtree(os.path.join(self.server.folder, "data", "lost", "autogen"))
         lost = self.shard_folder("lost")
         before = len(os.listdir(lost))
