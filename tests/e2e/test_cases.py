@@ -30,7 +30,7 @@ class OfOneX(Laid):
 
     def test_what_lies_behind_a_link_is_replayed_by_a_restart(self):
         self.segments("linked/autogen/9", 3, root="ssd")
-        os.makedirs(self.path("wal"))
+        self.lay(self.path("wal", "plant", "autogen", "1", "_00004.wal"))
         os.symlink(self.path("ssd", "linked"), self.path("wal", "energy"))
         code, said = self.prepare(self.path("wal"))
         self.assertEqual(code, 1, said)
