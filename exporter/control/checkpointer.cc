@@ -1,6 +1,7 @@
 #include "control/checkpointer.h"
 
 #include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -178,6 +179,27 @@ std::int64_t Checkpointer::begin(Parts& parts, Reason reason, Asker asker, influ
                     parts.server.node().rules, parts.server.clock_offset(now), skip_below(parts, reason),
                     left_alone(parts, asker, now), parts.shards.server_proven, planned_rewrites(parts)});
   return run.id;
+}
+
+void Checkpointer::take_up(Parts& parts, Now now) {
+  if (!parts.acts_unasked) return;
+  const auto last = parts.ledger.last_event(events::Type::checkpoint);
+  const auto told = nlohmann::json::parse(last.value_or(""), nullptr, /*allow_exceptions=*/false);
+  if (!told.is_object() || told.value("state", "") != "started") return;
+  const std::optional<Time>& start = parts.memory.last_start;
+  if (start && parts.memory.last_end && *parts.memory.last_end >= *start) return;  // the end could not be told
+  const Reason reason = policy::parse_reason(told.value("reason", "")).value_or(Reason::manual);
+  ++outcomes_[{reason, OutcomeKind::failed}];
+  if (parts.memory.failed < std::numeric_limits<std::uint32_t>::max()) ++parts.memory.failed;
+  const std::string message = "the exporter ended while it ran, so what came of it is not known";
+  parts.ledger.log()->warn("Checkpoint failed: {} [{}]", message, parts.settings.name);
+  parts.ledger.tell(events::Type::checkpoint, events::Severity::warning, "checkpoint failed: " + message,
+                    {{"state", "ended"},
+                     {"reason", policy::to_string(reason)},
+                     {"outcome", influxdb::to_string(OutcomeKind::failed)},
+                     {"message", message}},
+                    nullptr, now.wall);
+  parts.keep_memory();
 }
 
 void Checkpointer::end(Parts& parts, RunEnded result, Now now) {

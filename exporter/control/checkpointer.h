@@ -26,6 +26,9 @@ class Checkpointer {
   // Returns its id.
   std::int64_t begin(Parts& parts, policy::Reason reason, Asker asker, influxdb::NudgeMode mode,
                      const std::string& actor, const std::vector<policy::Blocked>& passed_over, Now now);
+  // One that the process before was killed in: counts and tells it as failed, so that an exporter which
+  // dies in each checkpoint is seen.
+  void take_up(Parts& parts, Now now);
   // The running one ended: counts and tells it, and remembers what follows from it.
   void end(Parts& parts, RunEnded ended, Now now);
   // Nothing is pending, so nothing was started: counts and tells that.

@@ -20,6 +20,7 @@ Control::Control(const settings::Target& settings, Purpose purpose, std::shared_
              Ledger(settings.name, std::move(store), std::move(bus), log), now) {
   decide(now);
   told_decision_ = parts_.decision;  // that nothing is known at the start is no news
+  parts_.checkpointer.take_up(parts_, now);
   parts_.restarter.take_up(parts_);
 }
 

@@ -115,17 +115,18 @@ void HealthState::tell(const Judged& judged, const WalState& wal, const VanishSt
     log_findings(ledger);
   }
   if (!changed) return;
-  // A start of the exporter is no change of the health that hooks were told of.
-  if (std::exchange(told_before_start_, {}) == policy::to_string(health_) && !vanished_now) return;
+  // A start of the exporter is no change of the health that was told last.
+  std::string from = std::exchange(told_before_start_, {});
+  if (from == policy::to_string(health_) && !vanished_now) return;
+  if (from.empty() || from == "removed") from = policy::to_string(judged.from);
   nlohmann::ordered_json detail;
-  detail["from"] = policy::to_string(judged.from);
+  detail["from"] = from;
   detail["to"] = policy::to_string(health_);
   if (!findings_.empty()) {
     detail["findings"] = nlohmann::ordered_json::array();
     for (const wal::Finding& finding : findings_) detail["findings"].push_back(describe(finding, server_));
   }
-  std::string text =
-      "health: " + std::string(policy::to_string(judged.from)) + " -> " + std::string(policy::to_string(health_));
+  std::string text = "health: " + from + " -> " + std::string(policy::to_string(health_));
   if (sample != nullptr) {
     text += " (" + wal::extent_text(sample->pending) + " pending" + (health_ ? ")" : " at the last sample)");
   }

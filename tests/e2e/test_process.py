@@ -405,6 +405,27 @@ class Process(Case):
         self.assertEqual(exporter.post("/-/reload").status, 200)
         self.assertEqual(exporter.post("/wal-management/checkpoint").status, 409)
 
+    def test_an_exporter_that_dies_in_each_checkpoint_is_seen(self):
+        """Its counters begin at 0 each time, and none of its checkpoints has an end."""
+        self.server = self.influxd(databases=("plant",))
+        hanging = FakeServer()
+        self.addCleanup(hanging.close)
+        watched = target(self.server, influxdb={"backup_address": hanging.address})
+        exporter = self.exporter(settings(watched))
+        for deaths in range(1, 4):
+            self.assertEqual(exporter.post("/api/v1/targets/plant/checkpoint?wait=0s").status, 202)
+            exporter.kill()
+            exporter.start().wait_good_sample()
+            self.assertEqual(self.counter(exporter, "influxdb_wal_checkpoint_consecutive_failures", outcome="failed"), deaths)
+            self.assertEqual(self.outcomes(exporter)["failed"], 1)
+        told = exporter.get("/api/v1/events?type=wal.checkpoint").json["events"]
+        self.assertEqual([event["detail"]["state"] for event in told], ["ended", "started"] * 3)
+        exporter.configure(settings(target(self.server)))
+        self.assertEqual(exporter.post("/-/reload").status, 200)
+        exporter.wait_good_sample()
+        self.assertEqual(exporter.post("/api/v1/targets/plant/checkpoint").status, 200)
+        self.assertEqual(self.counter(exporter, "influxdb_wal_checkpoint_consecutive_failures", outcome="failed"), 0)
+
     def state_file(self, exporter):
         files = [path for path in glob.glob(exporter.state + "/*") if open(path, "rb").read(15) == b"SQLite format 3"]
         self.assertEqual(len(files), 1, files)

@@ -84,6 +84,7 @@ void Invariants::killed(bool saved, Cut cut) {
     // Of what was told in that step nobody knows whether the audit had it, and the memory
     // not yet.
     told_health_.clear();
+    may_be_interrupted_ = true;
     considered_ = false;
     // A sample in it told the time to nobody who remembers.
     reverted_ = true;

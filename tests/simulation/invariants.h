@@ -175,8 +175,9 @@ class Invariants {
   // 5
   std::int64_t last_event_ = 0;
   std::string told_health_;
-  std::int64_t end_told_ = 0;    // of which checkpoint
-  std::set<std::int64_t> runs_;  // of this process, by their numbers
+  std::int64_t end_told_ = 0;        // of which checkpoint
+  std::set<std::int64_t> runs_;      // of this process, by their numbers
+  bool may_be_interrupted_ = false;  // the last start that was told has no end yet
   bool considered_ = false;
 
   // 6

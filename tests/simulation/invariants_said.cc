@@ -154,7 +154,17 @@ void Invariants::told_of_health(const events::Event& event) {
 
 void Invariants::told_of_checkpoint(const events::Event& event) {
   const auto detail = nlohmann::json::parse(event.detail);
-  if (detail.at("state") == "started" || !detail.contains("id")) return;  // or nothing was pending
+  if (detail.at("state") == "started") {
+    may_be_interrupted_ = true;
+    return;
+  }
+  if (!detail.contains("id")) {
+    if (detail.at("outcome") == "no_op") return;  // nothing was pending
+    // At the start of a process, of one that the process before was killed in.
+    if (!running_ && !ending_ && !was_running_ && std::exchange(may_be_interrupted_, false)) return;
+    broken(Invariant::events_are_told_once, "a checkpoint that no process was killed in is told as such");
+  }
+  may_be_interrupted_ = false;
   const auto id = detail.at("id").get<std::int64_t>();
   if (ending_ && running_ && ending_->id == id && std::exchange(end_told_, id) != id) return;
   broken(Invariant::events_are_told_once,

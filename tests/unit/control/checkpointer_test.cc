@@ -120,6 +120,32 @@ TEST_F(Checkpoints, ThatSomebodyElseMadeAreNeitherWellNorBad) {
   EXPECT_EQ(bench.parts().memory.failures, 0U);
 }
 
+// An exporter that dies once in each checkpoint has to be seen: its counters begin at 0 each time.
+TEST_F(Checkpoints, InWhichTheProcessWasKilledCountAsFailedAtTheNextStart) {
+  bench.start();
+  ASSERT_THAT(bench.wanted.checkpoints, SizeIs(1));
+  for (std::uint64_t deaths = 1; deaths <= 3; ++deaths) {
+    bench.kill();
+    bench.freeze(1min);
+    bench.start();
+    EXPECT_EQ(bench.view()->failed, deaths);
+    EXPECT_EQ(outcomes(Reason::critical, OutcomeKind::failed), 1U);
+    ASSERT_THAT(bench.wanted.checkpoints, SizeIs(deaths + 1)) << "it is no reason to wait: InfluxDB did nothing wrong";
+  }
+  const auto told = bench.store->details("wal.checkpoint");
+  ASSERT_THAT(told, SizeIs(7));
+  EXPECT_EQ(told.at(1).at("outcome"), "failed");
+  EXPECT_EQ(told.at(1).at("severity"), "warning");
+  EXPECT_EQ(told.at(1).at("message"), "the exporter ended while it ran, so what came of it is not known");
+  bench.wal = segments(0);
+  bench.end_checkpoint(OutcomeKind::succeeded);
+  EXPECT_EQ(bench.view()->failed, 0U);
+  bench.kill();
+  bench.start();
+  EXPECT_EQ(bench.view()->failed, 0U) << "that one ended";
+  EXPECT_THAT(bench.store->details("wal.checkpoint"), SizeIs(8));
+}
+
 TEST_F(Checkpoints, ThatWereStoppedSayNothingAboutInfluxdb) {
   bench.start();
   bench.end_checkpoint(OutcomeKind::failed, "stopped", /*stopped=*/true);

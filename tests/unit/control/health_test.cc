@@ -52,7 +52,8 @@ TEST_F(HealthTold, ThatChangedWhileTheExporterWasDownIsNews) {
   bench.start();
   bench.wal = segments(0);
   restart();
-  EXPECT_THAT(bench.store->healths(), ElementsAre("unknown -> critical", "unknown -> healthy"));
+  EXPECT_THAT(bench.store->healths(), ElementsAre("unknown -> critical", "critical -> healthy"))
+      << "against what was told last";
 }
 
 TEST_F(HealthTold, OfOneThatLeavesWhileCriticalIsToldAndToldAnewWhenItReturns) {
