@@ -35,9 +35,10 @@ def at_a_glance():
         (5,
          (4, stat(1, "Health", "healthy, warning (over a limit), critical (far over it) or unknown (no good sample for two "
                   "intervals: nothing acts).", "none", [now(health_code(SEL), "health")], mappings=HEALTH_WORDS,
-                  fill=True, nothing="not scraped", links=runbooks("Warning", "Critical", "CriticalForLong"))),
+                  fill=True, nothing="not scraped", links=runbooks("Warning", "Critical", "CriticalForLong", "CriticalAgain"))),
          (4, stat(2, "Replay time after a restart", "How long InfluxDB would replay what is pending before it answers, estimated from "
-                  "a rate in the settings.", "s", [now(wal("replay_estimate_seconds"), "replay")], PENDING, decimals=1)),
+                  "a rate in the settings.", "s", [now(wal("replay_estimate_seconds"), "replay")], PENDING, decimals=1,
+                  links=runbooks("ReplayLong"))),
          (5, bars(3, "Pending, of the warning limit", "Pending files and bytes by their warning limits. Full: the exporter makes "
                   "checkpoints.", "percentunit",
                   [now(share_of_limit("files", SEL), "files"), now(share_of_limit("bytes", SEL), "size")],
@@ -53,7 +54,7 @@ def at_a_glance():
          (3, stat(6, "Blockers", "What keeps a checkpoint from being taken now, by name.", "none",
                   [now(f"{wal('checkpoint_blocked')} == 1 or on () label_replace(vector(0), \"blocker\", \"none\", \"\", \"\")",
                        "{{blocker}}")],
-                  thresholds=steps(GOOD, (1, NEUTRAL)), text="name", links=runbooks("CheckpointBlocked")))),
+                  thresholds=steps(GOOD, (1, NEUTRAL)), text="name", links=runbooks("CheckpointBlocked", "CheckpointHeld")))),
         (4,
          (4, stat(7, "Pending files", "WAL files that a restart would replay.", "none",
                   [now(wal("files", 'state="pending"'), "pending")], PENDING, decimals=0)),
@@ -153,15 +154,20 @@ def what_was_done():
                        [query(wal("checkpoint_in_progress"), "checkpoint runs"), query(wal("actions_paused"), "paused")],
                        YES_NO, links=runbooks("ActionsPaused"), legend=False))),
         (6,
-         (8, events(33, "Events", "What was told to hooks and the event stream, by type.", "none",
+         (6, events(33, "Events", "What was told to hooks and the event stream, by type.", "none",
                     [query(counted("events_total"), "{{type}}")], decimals=0)),
-         (8, stat(34, "Restarts in this time range", "Restarts of InfluxDB that were worth considering, that were made, and that failed.",
+         (6, stat(34, "Restarts in this time range", "Restarts of InfluxDB that were worth considering, that were made, and that failed.",
                   "none",
                   [now(counted("restart_considerations_total", window="$__range"), "considered"),
                    now(counted("restarts_total", window="$__range"), "made"),
                    now(counted("restart_failures_total", window="$__range"), "failed")],
                   thresholds=steps(NEUTRAL, (1, WARNING)), decimals=0, links=runbooks("RestartFailed"))),
-         (8, stat(35, "Last success", "When the last checkpoint ended that the WAL proved to have worked; kept across "
+         (6, stat(47, "Failed since the last success", "Checkpoints since the last that succeeded, by what they fell short in: failed, "
+                  "unverified, partial (some shards persisted, others not).", "none",
+                  [now(wal("checkpoint_consecutive_failures"), "{{outcome}}")],
+                  thresholds=steps(NEUTRAL, (2, WARNING)), decimals=0,
+                  links=runbooks("CheckpointFailing", "CheckpointUnverified", "CheckpointPartial"))),
+         (6, stat(35, "Last success", "When the last checkpoint ended that the WAL proved to have worked; kept across "
                   "restarts of the exporter.", "dateTimeFromNow",
                   [now(f"1000 * {wal('last_successful_checkpoint_timestamp_seconds')}", "succeeded")],
                   OUTCOME["succeeded"], nothing="none yet"))),

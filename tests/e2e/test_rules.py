@@ -14,8 +14,8 @@ from alerting import Inbox, read_rules  # noqa: E402
 from harness import main, target  # noqa: E402
 from nodes import NodeCase  # noqa: E402
 
-# Of Prometheus itself, and of the exporter what is still to come: influxdb_wal_exporter_state_kept.
-OWN = {"up", "influxdb_wal_exporter_state_kept"}
+# Of Prometheus itself, not of the exporter.
+OWN = {"up"}
 SELECTOR = re.compile(r"\b(influxdb_wal_[a-z0-9_]+|process_[a-z0-9_]+|up)\b(?![a-z0-9_:])(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'([a-z_]+)(=~|=)"([^"]*)"')
 DAY = 24 * 3600 * 10**9
