@@ -61,7 +61,7 @@ CONSEQUENCES = {
 }
 OURS = ("https://git.example.org/influxdb_wal_exporter/", "https://grafana.example.org/")
 # The tags of our e-mail.
-PAGE = {"html", "head", "meta", "title", "body", "table", "tr", "td", "div", "p", "a"}
+PAGE = {"html", "head", "meta", "title", "body", "table", "tr", "td", "div", "p", "a", "b"}
 
 
 class Tags(html.parser.HTMLParser):
@@ -225,7 +225,7 @@ class Alerting(Case):
         self.assertEqual(began["title"], "[CRITICAL] " + title)
         self.assertEqual(ended["title"], "[RESOLVED] " + title)
         self.assertIn(ALERT_SUMMARY["InfluxDBWALCritical"], began["text"])
-        self.assertIn("/rules/runbooks/InfluxDBWALCritical.md|What to do>", began["text"])
+        self.assertIn("/rules/runbooks/InfluxDBWALCritical.md|Runbook>", began["text"])
         self.assertRegex(ended["text"], r"The alert fired from 20\S+ \S+ to 20\S+ \S+ UTC\. <https://grafana\.example\.org/d/\S+\|How it stands now>")
         self.assertNotIn(ALERT_SUMMARY["InfluxDBWALCritical"], ended["text"])
 
@@ -257,7 +257,7 @@ class Alerting(Case):
             alertmanager.post({
                 "labels": {"alertname": "InfluxDBWALCritical", "severity": "critical", "instance": "db1:3002",
                            "job": f"influxdb_wal {kind}", "target": text, "note": text},
-                "annotations": {"summary": text, "description": text, "runbook_url": text, "dashboard_url": text}})
+                "annotations": dict.fromkeys(("summary", "description", "replay", "next", "action", "runbook_url", "dashboard_url"), text)})
             self.wait_counts(dict.fromkeys(("mail", "slack", "sms", "webhook", "exporter"), number), kind)
             self.assertEqual(self.inbox.json_at("/webhook")[-1]["alerts"][0]["labels"]["target"], text)
             mail = self.mailbox.messages[-1]
@@ -313,7 +313,7 @@ class Alerting(Case):
                                             "dashboard_url": "https://other.example.org/d/x"} | more}
             return out | ({"endsAt": ends} if ends else {})
         held = alert(1, replay="75 files, 3.5 GiB, 2m 30s", held_by="paused, backoff", next_checkpoint="2026-11-30 03:04:05 UTC")
-        free = alert(2, replay="3 files, 1.2 MiB, 1s")
+        free = alert(2, replay="3 files, 1.2 MiB, 1s", action="Do < this.")
         alertmanager.post(held, free)
         self.wait_counts(dict.fromkeys(("mail", "slack", "sms", "webhook"), 1) | {"exporter": 1}, "two alerts")
         mail, slack, sms = self.told()
@@ -321,10 +321,10 @@ class Alerting(Case):
         self.assertEqual(slack["title"], "[CRITICAL] InfluxDBWALCritical: 2 alerts: kill&lt;c&gt; (exporter db1:3002), kill&lt;c&gt; (exporter db2:3002)")
         said = ("Description 1.", "A restart would replay 75 files, 3.5 GiB, 2m 30s.", "holds back its next checkpoint",
                 "Somebody has paused its actions (paused).", "waits after a failed checkpoint (backoff).", "Not before 2026-11-30 03:04:05 UTC.",
-                "Description 2.", "A restart would replay 3 files, 1.2 MiB, 1s.", "as soon as one is due; nothing holds it back.")
+                "Description 2.", "A restart would replay 3 files, 1.2 MiB, 1s.", "as soon as one is due.", "What to do: Do < this.")
         for words in (part(mail, "plain"), Tags(part(mail, "html")).text, slack["text"]):
             for sentence in said:
-                self.assertIn(sentence, re.sub(r"\s+", " ", words))
+                self.assertIn(sentence, re.sub(r"\s+", " ", words.replace("&lt;", "<")))
         self.assertIn("CRITICAL InfluxDBWALCritical, 2 alerts: kill<c> (exporter db1:3002), kill<c> (exporter db2:3002): "
                       "restart replays 75 files, 3.5 GiB, 2m 30s (the first). Checkpoint held: paused, backoff. Since ", sms)
 
@@ -343,7 +343,7 @@ class Alerting(Case):
         for words in (part(mail, "plain"), Tags(part(mail, "html")).text, slack["title"] + slack["text"], sms):
             self.assertRegex(words, r"RESOLVED\]? InfluxDBWALCritical")
             self.assertRegex(words, r"fired (from )?20\d\d-")
-            for present in (common["summary"], "Description", "would replay", "replays", "holds back", "next checkpoint"):
+            for present in (common["summary"], "Description", "would replay", "replays", "holds back", "next checkpoint", "What to do"):
                 self.assertNotIn(present, words)
         self.assertIn("<https://other.example.org/d/x|How it stands now>", slack["text"])
         self.assertIn("https://other.example.org/d/x", Tags(part(mail, "html")).links)
