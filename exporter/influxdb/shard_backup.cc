@@ -109,8 +109,8 @@ Outcome ShardBackup::checkpoint(const CheckpointRequest& request, const std::sto
   rewrite(run, request);
   std::uint64_t small = 0;
   for (const auto& shard : run.observer.latest().shards) {
-    const bool rewritten = std::any_of(run.asked.begin(), run.asked.end(),
-                                       [&](const Asked& asked) { return asked.shard.key() == shard.key(); });
+    const auto is_it = [&](const Asked& asked) { return asked.shard.key() == shard.key(); };
+    const bool rewritten = std::any_of(run.asked.begin(), run.asked.end(), is_it);
     if (shard.pending.files == 0 || rewritten) continue;
     if (contains(request.leave_alone, shard)) {
       outcome.shards.push_back({shard.key(), ShardEnd::left_alone, ""});
@@ -176,8 +176,7 @@ void ShardBackup::ask_each(Run& run) {
         if (allowed < limit_ / 2) asked.answer.reset();
         return;
       }
-      const bool others_answered = run.steps > 0;
-      if (kind == Answer::Kind::ends_run || (++broken == kMostBroken && !others_answered)) {
+      if (kind == Answer::Kind::ends_run || (++broken == kMostBroken && run.steps == 0)) {
         run.ended_by =
             "backup of shard " + shard_name(asked.shard.key()) + " from " + server() + ": " + asked.answer->message;
         return;
@@ -407,21 +406,19 @@ Outcome ShardBackup::conclude(Run& run, Outcome outcome) const {
   std::uint64_t done = 0;
   for (ShardOutcome& one : outcome.shards) {
     const wal::Shard* then = find_shard(*run.first, one.shard);
-    if (then == nullptr) continue;
-    if (files_left(*then, run.observer.latest()) < then->pending.files) {
-      const bool meant = std::any_of(run.asked.begin(), run.asked.end(), [&](const Asked& asked) {
+    if (then != nullptr && files_left(*then, run.observer.latest()) < then->pending.files) {
+      const auto by_number = [&](const Asked& asked) {
         return asked.shard.id == then->id && asked.answer && asked.answer->kind == Answer::Kind::yes;
-      });
-      if (!meant) continue;
+      };
+      if (std::none_of(run.asked.begin(), run.asked.end(), by_number)) continue;
       one = {one.shard, ShardEnd::persisted, ""};
       shards.push_back(*then);
       ++done;
-    } else if (const auto twin = emptied_twin(run, one.shard)) {
+    } else if (const auto twin = emptied_twin(run, one.shard); twin && then != nullptr) {
       one = {one.shard, ShardEnd::orphaned, copy_of(*twin)};
     }
   }
   outcome.reclaimed = prove(shards, run.observer.latest().shards).reclaimed;
-  std::uint64_t apart = 0;
   std::uint64_t left = 0;
   wal::Extent kept_open;
   const std::size_t before = outcome.shards.size();
@@ -430,19 +427,18 @@ Outcome ShardBackup::conclude(Run& run, Outcome outcome) const {
     outcome.shards.push_back(outcome_of(run, asked, outcome.server_proven || (run.server_proven && !all_unknown)));
     const ShardEnd end = outcome.shards.back().end;
     if (end == ShardEnd::kept_open) kept_open += find_shard(run.observer.latest(), asked.shard)->pending;
-    ++(end == ShardEnd::persisted ? done : is_settled(end) ? apart : left);
+    if (end == ShardEnd::persisted) ++done;
+    if (!is_settled(end)) ++left;
   }
+  const auto begin = outcome.shards.begin() + static_cast<std::ptrdiff_t>(before);
   const auto first = [&](ShardEnd end) {
-    return std::find_if(outcome.shards.begin() + static_cast<std::ptrdiff_t>(before), outcome.shards.end(),
-                        [&](const ShardOutcome& one) { return one.end == end; });
+    return std::find_if(begin, outcome.shards.end(), [&](const auto& one) { return one.end == end; });
   };
   const auto remark = [&](ShardEnd end, std::string_view what) {
-    const auto count = static_cast<std::uint64_t>(
-        std::count_if(outcome.shards.begin() + static_cast<std::ptrdiff_t>(before), outcome.shards.end(),
-                      [&](const auto& one) { return one.end == end; }));
+    const auto count = std::count_if(begin, outcome.shards.end(), [&](const auto& one) { return one.end == end; });
     if (count == 0) return;
-    outcome.message += "; " + count_of(count, "shard") + " " + std::string(what) + (count > 1 ? ", first " : ": ") +
-                       shard_name(first(end)->shard);
+    outcome.message += "; " + count_of(static_cast<std::uint64_t>(count), "shard") + " " + std::string(what) +
+                       (count > 1 ? ", first " : ": ") + shard_name(first(end)->shard);
     if (!first(end)->message.empty()) outcome.message += ": " + first(end)->message;
   };
   std::string progress = " (" + std::to_string(done) + " of " + count_of(run.asked.size(), "shard") + " done";
