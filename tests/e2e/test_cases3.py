@@ -102,20 +102,6 @@ class OfThree(Laid):
         self.assertEqual(self.result.returncode, NO_SAMPLE)
         self.assertIn(self.path("data", "writer-7"), shown["error"])
 
-    def test_a_clusters_folder_beside_a_node_that_wrote_nothing_is_refused_too(self):
-        self.lay(self.path("data", "plant-cluster", "catalog", "v2", "logs", "1.catalog"))
-        os.makedirs(self.path("data", "writer-7", "wal"))
-        shown = self.once(self.path("data", "plant-cluster"))
-        self.assertEqual(self.result.returncode, NO_SAMPLE)
-        self.assertIn(self.path("data", "writer-7"), shown["error"])
-        self.assertEqual(self.prepare(self.path("data", "plant-cluster"))[0], 1)
-
-    def test_a_catalog_alone_is_never_healthy(self):
-        self.lay(self.path("data", "reader", "catalog", "v2", "logs", "1.catalog"))
-        self.once(self.path("data", "reader"))
-        self.assertIn(self.result.returncode, (WARNING, NO_SAMPLE))
-        self.assertEqual(self.prepare(self.path("data", "reader"))[0], 1)
-
     def test_the_upgraded_engine_is_not_measured(self):
         node = self.node("n", range(1, 31))
         self.snapshot("n", 1, 30)
