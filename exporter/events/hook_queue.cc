@@ -5,6 +5,8 @@
 #include <numeric>
 #include <utility>
 
+#include "base/text.h"
+
 namespace wal_exporter::events {
 namespace {
 
