@@ -64,7 +64,7 @@ control::ServerAnswer ServerQuestions::ask(const control::AskServer& effect, con
   const std::filesystem::path plain = wal::made_plain(target_.wal.directory);
   const std::string& set_id = target_.influxdb.node_id;
   answer.node = ask(set_id.empty() ? plain.filename().string() : set_id);
-  if (set_id.empty() && !answer.node->snapshot_size && !answer.node->problems.empty()) {
+  if (set_id.empty() && !answer.node->problems.empty()) {
     // The folder's name may be that of a link.
     std::error_code error;
     const std::string real = std::filesystem::canonical(plain, error).filename().string();

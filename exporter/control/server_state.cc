@@ -81,8 +81,7 @@ void ServerState::sampled(const wal::Sample& sample, Ledger& ledger, Now now) {
 std::string ServerState::not_measured() const {
   if (!is_node()) return {};
   const bool by_memory = !node_facts_ || (!node_facts_->snapshot_size && remembered_facts_);
-  return match_.why_not(by_memory ? remembered_facts_ : node_facts_, last_version_, last_build_,
-                        node_.rules.flush_interval);
+  return match_.why_not(by_memory ? remembered_facts_ : node_facts_, last_version_, last_build_, node_.rules);
 }
 
 void ServerState::found(wal::Generation version, Ledger& ledger, Now now) {

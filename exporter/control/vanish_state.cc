@@ -181,7 +181,7 @@ bool VanishState::take(const wal::Sample& sample, const ServerState& server, Led
       found->cause == Vanished::Cause::front && policy::leaves_what_is_kept(sample, kept_of(server.node()));
   note_newest(sample);
   if (server.is_asked()) return true;
-  judge(server, ledger);
+  judge(server, /*ran=*/true, ledger);
   return false;
 }
 
@@ -207,16 +207,14 @@ bool VanishState::answered(const ServerState& server, Ledger& ledger) {
   const bool ran = facts.started && *facts.started + kStartTold < suspected_->last_seen;
   if (!facts.up || started_after(suspected_->last_seen) || (starts_ != starts_before_ && !ran)) {
     excuse("while InfluxDB did not run", ledger);
-  } else if (missed_before_ && !ran && !knew_process_) {
-    excuse("while this exporter did not run; whether InfluxDB was started meanwhile is not known", ledger);
   } else {
-    judge(server, ledger);
+    // While this exporter did not run, InfluxDB may have been started.
+    judge(server, /*ran=*/!missed_before_ || ran || knew_process_, ledger);
   }
   return false;
 }
 
-// InfluxDB ran, or nobody knows.
-void VanishState::judge(const ServerState& server, Ledger& ledger) {
+void VanishState::judge(const ServerState& server, bool ran, Ledger& ledger) {
   const std::string& version = server.rules().server.version;
   if (may_be_emptied_ && !policy::leaves_every_manifest(version).value_or(false)) {
     return excuse("as a snapshot with nothing to persist makes InfluxDB " +
@@ -228,7 +226,7 @@ void VanishState::judge(const ServerState& server, Ledger& ledger) {
     standing_->extent.files -= excused_.files;
     standing_->extent.bytes -= std::min(excused_.bytes, standing_->extent.bytes);
   }
-  under_server_ = server.is_asked();
+  under_server_ = ran && server.is_asked();
   starts_before_ = starts_;
   is_of_before_ = false;
   ledger.log()->log(under_server_ ? spdlog::level::err : spdlog::level::warn, "{} [{}]", text(), ledger.target());

@@ -63,7 +63,7 @@ class VanishState {
   [[nodiscard]] std::string text() const;
 
  private:
-  void judge(const ServerState& server, Ledger& ledger);
+  void judge(const ServerState& server, bool ran, Ledger& ledger);
   void note_newest(const wal::Sample& sample);
   [[nodiscard]] bool may_have_started(const wal::Sample& sample, Duration flush_interval);
   void keep(Ledger& ledger) const;

@@ -59,6 +59,8 @@ void WalMatch::answered(const std::optional<std::uint64_t>& lines, const std::st
 }
 
 void WalMatch::sampled(const wal::Sample& sample, Time wall, SteadyTime now) {
+  lost_covered_ = sample.snapshot && sample.snapshot->wal_file_sequence > 0 && sample.periods.empty() &&
+                  sample.retained.files == 0 && sample.invalid.empty();
   has_wal_folder_ = sample.layout != wal::Layout::node || sample.has_wal_folder;
   const Mark mark{sample.newest_file, sample.snapshot ? sample.snapshot->wal_file_sequence : 0};
   if (sample.newest_file && wall - *sample.newest_file < kYoung) writes_seen_ = true;
@@ -73,12 +75,18 @@ void WalMatch::sampled(const wal::Sample& sample, Time wall, SteadyTime now) {
 }
 
 std::string WalMatch::why_not(const std::optional<influxdb::NodeFacts>& facts, const std::string& version,
-                              const std::string& build, Duration flush_interval) const {
+                              const std::string& build, const wal::NodeRules& rules) const {
   if (facts && facts->other_engine) return kOtherEngine;
   if (facts && facts->takes_writes == false) return kNoWriter;
   if (!has_wal_folder_ && !(facts && facts->takes_writes == true)) return kNoFolder;
+  if (lost_covered_ && rules.kept_files > 0) {
+    return "no WAL file is there, though InfluxDB keeps up to " + std::to_string(rules.kept_files) +
+           " that its snapshots cover: they were removed, or the disk of wal/ is not mounted, and what else lay there "
+           "is "
+           "not known; where the server runs with --snapshotted-wal-files-to-keep 0, set influxdb.kept_files to 0";
+  }
   // The first such answer may tell of lines whose file was there before it.
-  if (unseen_answers_ > 1 && *sampled_at_ - *unseen_since_ > std::max(kAtLeast, kFlushes * flush_interval)) {
+  if (unseen_answers_ > 1 && *sampled_at_ - *unseen_since_ > std::max(kAtLeast, kFlushes * rules.flush_interval)) {
     return "InfluxDB took " + count_of(unseen_lines_, "line") +
            " meanwhile, and no file of this WAL has changed: its storage engine keeps the WAL elsewhere, where it is "
            "not measured, or wal.directory is another node's; check that influxdb.url and wal.directory belong to the "

@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "influxdb/node_facts.h"
 #include "influxdb/server_facts.h"
+#include "wal/node_rules.h"
 #include "wal/sample.h"
 
 namespace wal_exporter::control {
@@ -29,7 +30,7 @@ class WalMatch {
   // Why what the directory shows is not what a restart replays, for people; empty: nothing
   // says so. `facts`: nullopt where the node said nothing.
   [[nodiscard]] std::string why_not(const std::optional<influxdb::NodeFacts>& facts, const std::string& version,
-                                    const std::string& build, Duration flush_interval) const;
+                                    const std::string& build, const wal::NodeRules& rules) const;
 
  private:
   // What changes with each write: the newest file's time, or where snapshots take each file
@@ -39,6 +40,7 @@ class WalMatch {
   std::optional<Mark> mark_;
   bool writes_seen_;
   bool has_wal_folder_ = true;
+  bool lost_covered_ = false;  // a snapshot covers files, and there is none at all
   std::string process_id_;
   std::optional<std::uint64_t> lines_;
   // Since the mark changed: lines that were written, answers that told of some, and when the first did.

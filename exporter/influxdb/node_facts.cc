@@ -275,6 +275,13 @@ NodeFacts ask_node(http::Client& client, const std::string& url, const std::stri
     if (nodes.error().kind != ErrorKind::corrupt && nodes.error().kind != ErrorKind::not_found) return facts;
   } else if (const auto row = pick(*nodes, node_id)) {
     read_flags(*row, facts);
+    if (const std::string other = text_of(*row, "node_id");
+        !row->contains("is_ours") && !node_id.empty() && !other.empty()) {
+      facts.problems.push_back("the server's only node is " + escape_control(to_valid_utf8(other)) + ", not " +
+                               escape_control(to_valid_utf8(node_id)) +
+                               ": if wal.directory is that node's under another name, set influxdb.node_id to " +
+                               escape_control(to_valid_utf8(other)) + "; else set influxdb.url to this node's server");
+    }
   } else {
     facts.problems.push_back(row.error().message);
   }

@@ -81,8 +81,7 @@ std::string describe(const wal::Vanished& vanished, wal::Layout layout, bool und
   }
   const bool in_memory = layout == wal::Layout::node || vanished.cause == wal::Vanished::Cause::segments;
   if (!under_server) {
-    out +=
-        "; a restart does not replay them, and whether InfluxDB runs is not known without influxdb.url. If it runs, ";
+    out += "; a restart does not replay them, and whether InfluxDB has been running since is not known. If it has, ";
     out +=
         in_memory
             ? "what they held is in its memory alone: make a checkpoint before any restart"

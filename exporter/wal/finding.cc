@@ -38,6 +38,7 @@ constexpr std::array kRows{
     Row{InvalidReason::foreign, "of a foreign name", kDoubtful, kEnds, kDoubtful},
     Row{InvalidReason::older, "of an older format (InfluxDB 3.0 alpha)", kSkipped, kEnds, kStops},
     Row{InvalidReason::other_edition, "of another edition of InfluxDB", kStops, kStops, kStops},
+    Row{InvalidReason::unopened, "that keeps its shard from being opened", kStops, kStops, kStops},
     Row{InvalidReason::snapshot, "of a snapshot with an impossible number", kSkipped, kSkipped, kSkipped},
     Row{InvalidReason::torn, "of a snapshot that can't be parsed", kStops, kStops, kStops},
     Row{InvalidReason::misnamed, "of a snapshot that says nothing usable", kDoubtful, kDoubtful, kDoubtful},
@@ -64,6 +65,9 @@ std::string consequence(const Finding& finding, const ServerTraits& server) {
   if (finding.reason == InvalidReason::snapshot) {
     return "InfluxDB goes by it at its next start: it skips every WAL file up to that number, and those writes are "
            "lost";
+  }
+  if (finding.reason == InvalidReason::unopened) {
+    return "InfluxDB starts without that shard: its data can't be read, and writes to it fail";
   }
   switch (finding.effect) {
     case Effect::stops_start:

@@ -30,6 +30,8 @@ std::string_view to_string(InvalidReason reason) {
       return "older";
     case InvalidReason::other_edition:
       return "other_edition";
+    case InvalidReason::unopened:
+      return "unopened";
     case InvalidReason::snapshot:
     case InvalidReason::torn:
     case InvalidReason::misnamed:

@@ -49,6 +49,7 @@ enum class InvalidReason {
   foreign,        // 3.x: a WAL file whose name is not that of its number
   older,          // 3.x: of a 3.0 alpha
   other_edition,  // 1.x, 2.x: a .wrr file
+  unopened,       // 1.x, 2.x: `_*.wal` that sorts last in its shard and is no segment
   snapshot,       // 3.x: a snapshot that claims to cover files which nobody has written
   torn,           // 3.x: a snapshot that can't be parsed
   misnamed,       // 3.x: a snapshot that we can't go by, and the server may
@@ -60,7 +61,7 @@ enum class InvalidReason {
 inline constexpr InvalidReason kInvalidReasons[] = {
     InvalidReason::empty,         InvalidReason::too_short, InvalidReason::magic,   InvalidReason::checksum,
     InvalidReason::unreadable,    InvalidReason::times,     InvalidReason::foreign, InvalidReason::older,
-    InvalidReason::other_edition, InvalidReason::snapshot};
+    InvalidReason::other_edition, InvalidReason::unopened,  InvalidReason::snapshot};
 
 // The label value: empty, short, magic, checksum, unreadable, times, foreign, older,
 // other_edition, snapshot, newer, stray.

@@ -27,11 +27,11 @@ class Match : public ::testing::Test {
     sample();
   }
   [[nodiscard]] std::string why(const std::string& version = "3.10.4", const std::string& build = "Core") const {
-    return match_.why_not(facts_, version, build, flush_);
+    return match_.why_not(facts_, version, build, rules_);
   }
 
   Duration elapsed_{};
-  Duration flush_ = seconds(1);
+  wal::NodeRules rules_;
   std::string process_ = "a";
   wal::Sample sample_;
   std::optional<influxdb::NodeFacts> facts_ = influxdb::NodeFacts{};
@@ -64,7 +64,7 @@ TEST_F(Match, AWriteWhoseFileWasThereBeforeTheAnswerIsNone) {
 }
 
 TEST_F(Match, SlowFlushesHaveTheirTime) {
-  flush_ = minutes(5);
+  rules_.flush_interval = minutes(5);
   sample();
   std::uint64_t lines = 0;
   for (int i = 0; i < 150; ++i) step(++lines);
@@ -75,6 +75,7 @@ TEST_F(Match, SlowFlushesHaveTheirTime) {
 
 TEST_F(Match, FilesThatSnapshotsTakeAwayAtOnceShowInTheSnapshot) {
   sample_.newest_file.reset();
+  rules_.kept_files = 0;
   wal::Snapshot snapshot;
   sample();
   for (std::uint64_t lines = 1; lines < 40; ++lines) {
@@ -83,6 +84,20 @@ TEST_F(Match, FilesThatSnapshotsTakeAwayAtOnceShowInTheSnapshot) {
     step(lines);
     EXPECT_EQ(why(), "") << lines;
   }
+}
+
+// The server keeps the newest 300 files that snapshots cover.
+TEST_F(Match, AnEmptyWalBesideASnapshotWasEmptiedBySomebodyElse) {
+  sample_.newest_file.reset();
+  sample_.snapshot.emplace().wal_file_sequence = 71;
+  sample();
+  EXPECT_THAT(why(), HasSubstr("no WAL file is there, though InfluxDB keeps up to 300"));
+  rules_.kept_files = 0;
+  EXPECT_EQ(why(), "");
+  rules_.kept_files = 300;
+  sample_.retained.files = 1;
+  sample();
+  EXPECT_EQ(why(), "");
 }
 
 TEST_F(Match, AnotherProcessCountsFromItsStart) {
@@ -106,10 +121,10 @@ TEST_F(Match, EnterpriseWithTwoEnginesIsNotMeasuredBeforeAFileIsSeenToAppear) {
   sample();
   EXPECT_TRUE(match_.writes_seen());
   EXPECT_EQ(why("3.12.0", "Enterprise"), "");
-  EXPECT_EQ(WalMatch(true).why_not(facts_, "3.11.0", "Enterprise", flush_), "");
+  EXPECT_EQ(WalMatch(true).why_not(facts_, "3.11.0", "Enterprise", rules_), "");
   // As long as the server does not say which one it is.
   facts_->engine_known = true;
-  EXPECT_EQ(WalMatch().why_not(facts_, "3.11.0", "Enterprise", flush_), "");
+  EXPECT_EQ(WalMatch().why_not(facts_, "3.11.0", "Enterprise", rules_), "");
   // The flag, or a table, says it whatever was seen.
   facts_->other_engine = true;
   EXPECT_THAT(why("3.12.0", "Enterprise"), HasSubstr("--upgrade-pacha-tree"));
