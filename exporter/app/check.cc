@@ -35,7 +35,7 @@ bool is_folder(const fs::path& path) {
 // Each target judges and acts by itself, so two on one WAL would checkpoint one server
 // twice as often as its cooldown, its backoff and its breaker allow.
 void look_for_shared_directories(const settings::Settings& settings, const Owners& owners,
-                                 std::vector<std::string>& mistakes) {
+                                 std::vector<std::string>& warnings) {
   std::map<std::string, const settings::Target*> seen;
   for (std::size_t i = 0; i < settings.targets.size(); ++i) {
     const settings::Target& target = settings.targets[i];
@@ -50,10 +50,12 @@ void look_for_shared_directories(const settings::Settings& settings, const Owner
     if (twin == nullptr) continue;
     const std::string directory = target.wal.directory.string();
     const std::string other = twin->wal.directory.string();
-    mistakes.push_back(place(settings, 1 + i, "wal.directory") + escape_control(directory) +
-                       (directory == other ? " is" : " leads to " + escape_control(other) + ",") +
-                       " the directory of target " + escape_control(twin->name) +
-                       " too; two targets would checkpoint one InfluxDB without regard to each other: remove one");
+    warnings.push_back(
+        place(settings, 1 + i, "wal.directory") + escape_control(directory) +
+        (directory == other ? " is" : " leads to " + escape_control(other) + ",") + " the directory of target " +
+        escape_control(twin->name) +
+        " too: both checkpoint one InfluxDB, each without regard to the other's waits; remove one, or set "
+        "checkpoint.method: none for it");
   }
 }
 
@@ -123,7 +125,6 @@ Checked check(const Flags& flags, const settings::Settings& settings, const std:
                              "able to read");
     }
   }
-  look_for_shared_directories(settings, owners_of(settings.targets, pool, clock), out.mistakes);
   for (std::string& line : check_hooks(settings)) out.mistakes.push_back(std::move(line));
   for (std::size_t i = 0; i < settings.targets.size(); ++i) {
     const std::string& file = settings.targets[i].influxdb.token_file;
@@ -135,6 +136,7 @@ Checked check(const Flags& flags, const settings::Settings& settings, const std:
     }
   }
   out.warnings = settings::oddities(settings, clock->now());
+  look_for_shared_directories(settings, owners_of(settings.targets, pool, clock), out.warnings);
   for (std::string& line : data_warnings(settings, pool, *clock)) out.warnings.push_back(std::move(line));
   // Without waiting for a directory that hangs.
   static_cast<void>(pool.stop(clock->steady()));

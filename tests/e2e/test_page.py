@@ -230,7 +230,7 @@ class Page(NodeCase):
         table = self.browser.one("#static table").text
         files, size = (exporter.target()["pending"][key] for key in ("files", "bytes"))
         self.assertIn("critical", table)
-        self.assertIn(f"{files} files (limit 30), {size / MIB:.1f} MiB (limit 1.0 MiB)", table)
+        self.assertIn(f"{files} file{'s' * (files != 1)} (limit 30), {size / MIB:.1f} MiB (limit 1.0 MiB)", table)
         self.assertIn("method_disabled", table)
         self.assertIn("none yet", table)
         self.assertFalse(self.browser.one("#app").is_displayed())
@@ -277,7 +277,7 @@ class Page(NodeCase):
         self.assertEqual([line for line in self.browser.console if "401" not in line], [])
 
     def copy_of(self, wal, name):
-        """A WAL of its own with the same files: two targets on one are refused."""
+        """A WAL of its own with the same files: two targets on one are warned of."""
         return shutil.copytree(wal, os.path.join(self.folder, "copies", name), copy_function=os.link)
 
     def several(self, count):

@@ -12,6 +12,7 @@ import sys
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from alerting import Alertmanager  # noqa: E402
 from harness import MIB, PROGRAM, ROOT, Case, main, settings, target  # noqa: E402
 import crypt  # noqa: E402
 
@@ -48,6 +49,10 @@ class Runbooks(Case):
 
     def serve(self, users):
         self.server = self.influxd(databases=["plant"], grow=2 * MIB)
+        alertmanager = Alertmanager(os.path.join(self.folder, "alertmanager"), "route: {receiver: none}\nreceivers: [{name: none}]\n")
+        self.addCleanup(alertmanager.stop)
+        alertmanager.start()
+        self.alertmanager = alertmanager.url
         arguments = []
         home = os.path.join(self.folder, "home")
         os.makedirs(home)
@@ -86,6 +91,7 @@ class Runbooks(Case):
             "'SHOW SHARDS'": "'SHOW SHARDS'", "/var/tmp/": f"{scratch}/moved",  "RETENTION_POLICY": policy, "SHARD": number, "TARGET": "plant", "MOUNT": scratch,
             "FILE": self.running.config, "FOLDER": self.server.wal, "LINK": self.server.wal, "/var/tmp": scratch,
             "-o influxdb -g influxdb ": "", "-C influxdb_wal_exporter": f"-p {self.running.child.pid}",
+            "http://127.0.0.1:9093": self.alertmanager, "/var/lib/influxdb_wal_exporter": self.running.state,
             "pgrep -o influxd": f"echo {self.server.child.pid}",
         }  # fmt: skip
         pattern = re.compile("|".join(re.escape(word) for word in sorted(here, key=len, reverse=True)))
@@ -118,6 +124,8 @@ class Runbooks(Case):
                 if command.split()[0] not in RUN or command in done:
                     continue
                 done.add(command)
+                if "override=true" in command and not users:
+                    continue  # says that it needs a login
                 if "influx backup" in command or "influxd inspect" in command or "influxdb3" in command or "8181" in command or "buildtsi" in command:
                     continue  # of 2.x and 3.x
                 filled = self.filled_in(command)

@@ -266,18 +266,19 @@ TEST(Render, SaysWhetherStateIsKept) {
 TEST(Render, WithoutTargetsOnlyTheSettingsAreSaid) {
   view::View view;
   view.last_reload_successful = false;
-  EXPECT_EQ(render(view),
-            "# HELP influxdb_wal_exporter_targets Targets in the settings in use, sampled or not.\n"
-            "# TYPE influxdb_wal_exporter_targets gauge\n"
-            "influxdb_wal_exporter_targets 0\n"
-            "# HELP influxdb_wal_exporter_state_kept 1 if what must outlive a restart of the exporter is written to its "
-            "state directory, else 0.\n"
-            "# TYPE influxdb_wal_exporter_state_kept gauge\n"
-            "influxdb_wal_exporter_state_kept 1\n"
-            "# HELP influxdb_wal_exporter_config_last_reload_successful 1 if the settings in use are those of the file "
-            "as last read, 0 if the last reload was refused.\n"
-            "# TYPE influxdb_wal_exporter_config_last_reload_successful gauge\n"
-            "influxdb_wal_exporter_config_last_reload_successful 0\n");
+  EXPECT_EQ(
+      render(view),
+      "# HELP influxdb_wal_exporter_targets Targets in the settings in use, sampled or not.\n"
+      "# TYPE influxdb_wal_exporter_targets gauge\n"
+      "influxdb_wal_exporter_targets 0\n"
+      "# HELP influxdb_wal_exporter_state_kept 1 if what must outlive a restart of the exporter is written to its "
+      "state directory, else 0.\n"
+      "# TYPE influxdb_wal_exporter_state_kept gauge\n"
+      "influxdb_wal_exporter_state_kept 1\n"
+      "# HELP influxdb_wal_exporter_config_last_reload_successful 1 if the settings in use are those of the file "
+      "as last read, 0 if the last reload was refused.\n"
+      "# TYPE influxdb_wal_exporter_config_last_reload_successful gauge\n"
+      "influxdb_wal_exporter_config_last_reload_successful 0\n");
 }
 
 TEST(Render, AFailedReloadKeepsTheTimeOfTheLastGoodOne) {

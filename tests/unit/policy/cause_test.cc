@@ -129,9 +129,10 @@ TEST(NotShrinking, WithoutWritesTooFewIsNotSaidToComeByItself) {
   const Time now = at("2026-11-23T01:41:00Z");
   const auto found = not_shrinking(periods(10, at("2026-11-23T01:39:30Z")), kRules, now, {}, Growth{0, 0}, kLimits);
   EXPECT_FALSE(found->expected);
-  EXPECT_EQ(advice(*found),
-            "The WAL waits for more files (too_few_files): 10 files of the 30 at which the server snapshots, 20 missing, "
-            "the last write was 1m 21s ago");
+  EXPECT_EQ(
+      advice(*found),
+      "The WAL waits for more files (too_few_files): 10 files of the 30 at which the server snapshots, 20 missing, "
+      "the last write was 1m 21s ago");
 }
 
 TEST(NotShrinking, EnoughFilesAndAWriteSinceTheBoundaryIsNothingWrong) {
