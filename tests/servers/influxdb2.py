@@ -394,9 +394,6 @@ def main():
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"listening 127.0.0.1:{server.port}", flush=True)
-    if server.admin is not None:
-        print(f"admin 127.0.0.1:{server.admin.port}", flush=True)
     return run_until_told(server, args.exit_with_stdin)
 
 

@@ -246,11 +246,15 @@ def on(text):
 
 
 def run_until_told(server, watch_stdin):
-    """Blocks until SIGTERM, SIGINT, the server's own end, or the end of stdin
-    (so that a test that dies takes its server along). Returns the exit status."""
+    """Says where it listens, then blocks until SIGTERM, SIGINT, the server's own end, or the end
+    of stdin (so that a test that dies takes its server along). Returns the exit status."""
     wake_read, wake_write = os.pipe()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os.write(wake_write, b"x"))
+    # Whoever reads this may end us at once.
+    print(f"listening 127.0.0.1:{server.port}", flush=True)
+    if server.admin is not None:
+        print(f"admin 127.0.0.1:{server.admin.port}", flush=True)
     server.when_ended(lambda: os.write(wake_write, b"x"))
     inputs = [wake_read] + ([sys.stdin.fileno()] if watch_stdin else [])
     while True:
