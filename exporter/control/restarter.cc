@@ -113,6 +113,8 @@ void Restarter::step_waiting(Parts& parts, Now now) {
   }
   if (verdict.kind == RestartVerdict::Kind::refuse)
     return give_up(parts, RestartStep::refused, verdict.explanation, now);
+  // Who asked for a checkpoint was first.
+  if (parts.requests.awaits_checkpoint()) return;
   // It waits in the memory until the act, so that one of us that is killed while it
   // prepares leaves it to the next.
   state_ = Checking{};

@@ -167,6 +167,7 @@ Result<SampleHistory> SampleHistory::from_text(std::string_view text) {
     point.retained = {numbers[4], numbers[5]};
     history.fine_.push_back(point);
   }
+  history.fine_.shrink_to_fit();
   if (!history.fine_.empty()) history.expire();
   return history;
 }

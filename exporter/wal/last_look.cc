@@ -85,6 +85,7 @@ void read_runs(const Json& json, Sample& sample) {
       bytes -= period.bytes;
     }
   }
+  sample.periods.shrink_to_fit();  // held until the first sample
 }
 
 }  // namespace
