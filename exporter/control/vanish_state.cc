@@ -205,7 +205,9 @@ bool VanishState::answered(const ServerState& server, Ledger& ledger) {
   if (!suspected_) return false;
   if (facts.asked_at < suspected_->missed || !start_asked_) return true;
   const bool ran = facts.started && *facts.started + kStartTold < suspected_->last_seen;
-  if (!facts.up || started_after(suspected_->last_seen) || (starts_ != starts_before_ && !ran)) {
+  // An earlier process looked for the last time: what was started behind that was started since.
+  const bool started_since = missed_before_ && facts.started && *facts.started > suspected_->last_seen;
+  if (!facts.up || started_since || started_after(suspected_->last_seen) || (starts_ != starts_before_ && !ran)) {
     excuse("while InfluxDB did not run", ledger);
   } else {
     // While this exporter did not run, InfluxDB may have been started.

@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -5,6 +7,7 @@
 #include <utility>
 
 #include "base/mutex.h"
+#include "base/text.h"
 #include "state/database.h"
 #include "state/store.h"
 
@@ -30,6 +33,7 @@ class SqliteStore final : public Store {
   SqliteStore(Connections connections, std::filesystem::path path, std::size_t history_limit)
       : path_(std::move(path)), history_limit_(clamped(history_limit)), writer_(std::move(connections.writer)) {
     if (connections.reader) reader_.emplace(*std::move(connections.reader));
+    identity_ = identity();
   }
 
   Result<std::optional<std::string>> get(const std::string& target, const std::string& key) override {
@@ -47,6 +51,7 @@ class SqliteStore final : public Store {
 
   Result<void> put(const std::string& target, const std::string& key, const std::string& value) override {
     const MutexLock lock(writer_.mutex);
+    if (auto there = still_there(); !there) return there;
     try {
       // The same value again costs no write.
       SQLite::Statement change(writer_.database,
@@ -104,6 +109,7 @@ class SqliteStore final : public Store {
 
   Result<std::int64_t> append(const AuditEntry& entry) override {
     const MutexLock lock(writer_.mutex);
+    if (auto there = still_there(); !there) return tl::unexpected(there.error());
     try {
       SQLite::Transaction transaction(writer_.database, SQLite::TransactionBehavior::IMMEDIATE);
       SQLite::Statement insert(writer_.database,
@@ -169,6 +175,19 @@ class SqliteStore final : public Store {
   }
 
  private:
+  using Identity = std::pair<dev_t, ino_t>;
+
+  [[nodiscard]] std::optional<Identity> identity() const {
+    struct stat status {};
+    if (::stat(path_.c_str(), &status) != 0) return std::nullopt;
+    return Identity{status.st_dev, status.st_ino};
+  }
+  // SQLite goes on writing into a file that was removed, and nobody would read that again.
+  [[nodiscard]] Result<void> still_there() const {
+    if (identity() == identity_) return {};
+    return failure(ErrorKind::not_found, "state file " + escape_control(path_.string()) +
+                                             " was removed or replaced while this exporter runs; restart the exporter");
+  }
   [[nodiscard]] Connection& audit_reader() { return reader_ ? *reader_ : writer_; }
 
   // Columns id, time, target, kind, summary, detail.
@@ -234,6 +253,7 @@ class SqliteStore final : public Store {
   }
 
   const std::filesystem::path path_;
+  std::optional<Identity> identity_;
   const std::int64_t history_limit_;
   Connection writer_;
   std::optional<Connection> reader_;  // after the writer: closed before it

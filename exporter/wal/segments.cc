@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -127,19 +126,23 @@ class SegmentSource final : public WalSource {
     shard.stray_name = is_stray_name(folder.database) || is_stray_name(folder.retention_policy);
     const std::filesystem::path& path = folder.path;
     std::vector<std::pair<std::uint64_t, std::string>> names;
-    std::string last_named;  // of what InfluxDB takes for a segment, as it sorts them
-    std::set<std::string> links;
+    // Of what InfluxDB takes for a segment, the last as it sorts them, and whether it is one.
+    std::pair<std::string, bool> last_named;
     auto listed = for_each_entry(fd, path, stop, [&](std::string_view name, EntryType type) {
       if (type == EntryType::file && name.starts_with('_') && name.ends_with(".wrr")) {
         sample.invalid.push_back({(path / name).lexically_relative(options_.directory).string(),
                                   InvalidReason::other_edition, false, "uncommitted writes of the cloud edition"});
       }
-      if (name.starts_with('_') && name.ends_with(".wal")) last_named = std::max(last_named, std::string(name));
       const auto number = parse_segment_name(name);
+      if (name.starts_with('_') && name.ends_with(".wal")) {
+        // Of any length: five digits are what InfluxDB itself writes.
+        const bool is_segment = parse_number(name.substr(1, name.size() - 5)).has_value() &&
+                                (type == EntryType::file || type == EntryType::symlink);
+        last_named = std::max(last_named, std::pair(std::string(name), is_segment));
+      }
       if (!number) return;
       if (type == EntryType::file) names.emplace_back(*number, name);
       if (type == EntryType::symlink) {
-        links.emplace(name);
         // The server reads it; nothing but folders may lead us elsewhere.
         const std::string what = escape_control((path / name).string()) +
                                  " is a symbolic link in place of a segment; move the segment there instead";
@@ -152,8 +155,8 @@ class SegmentSource final : public WalSource {
     });
     if (!listed) return tl::unexpected(listed.error());
     std::sort(names.begin(), names.end());
-    if (!last_named.empty() && (names.empty() || names.back().second != last_named) && !links.contains(last_named)) {
-      sample.invalid.push_back({(path / last_named).lexically_relative(options_.directory).string(),
+    if (!last_named.first.empty() && !last_named.second) {
+      sample.invalid.push_back({(path / last_named.first).lexically_relative(options_.directory).string(),
                                 InvalidReason::unopened, false, "the last of its shard by name, and no segment"});
     }
     for (const auto& [number, name] : names) {

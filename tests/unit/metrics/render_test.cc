@@ -98,6 +98,7 @@ TEST(Render, InvalidFilesAreCountedByReasonAndZeroIsSaid) {
                           "influxdb_wal_invalid_files{target=\"plant\",reason=\"foreign\"} 0",
                           "influxdb_wal_invalid_files{target=\"plant\",reason=\"older\"} 0",
                           "influxdb_wal_invalid_files{target=\"plant\",reason=\"other_edition\"} 0",
+                          "influxdb_wal_invalid_files{target=\"plant\",reason=\"unopened\"} 0",
                           "influxdb_wal_invalid_files{target=\"plant\",reason=\"snapshot\"} 0"));
 }
 

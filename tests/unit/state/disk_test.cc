@@ -275,6 +275,21 @@ TEST(DiskStore, NoSpaceIsAnErrorAndLosesNothing) {
   EXPECT_THAT(store->history("plant", std::nullopt, 10).value(), SizeIs(0));
 }
 
+// It was kept in a file that nobody would open again, and told as kept.
+TEST(DiskStore, AFileThatWasRemovedOrReplacedKeepsNothing) {
+  const TemporaryDirectory directory;
+  const auto store = opened(directory.path());
+  ASSERT_TRUE(store->put("plant", "memory", "before"));
+  fs::rename(file_in(directory), directory.path() / "aside");
+  EXPECT_THAT(store->put("plant", "memory", "x").error().message, HasSubstr("was removed or replaced"));
+  EXPECT_THAT(store->append(entry("x")).error().message, HasSubstr("restart the exporter"));
+  fs::copy_file(directory.path() / "aside", file_in(directory));
+  EXPECT_FALSE(store->put("plant", "memory", "x"));
+  fs::remove(file_in(directory));
+  fs::rename(directory.path() / "aside", file_in(directory));
+  EXPECT_TRUE(store->put("plant", "memory", "after"));
+}
+
 TEST(DiskStore, ANewerSchemaIsRefusedAndLeftAsItIs) {
   const TemporaryDirectory directory;
   { opened(directory.path()); }

@@ -154,7 +154,7 @@ TEST_F(Access, AFolderThatMayNotBeReadIsAnErrorWithTheRemedy) {
     std::filesystem::permissions(node_ / name, std::filesystem::perms(0755));
     EXPECT_THAT(said, HasSubstr("permission: "));
     EXPECT_THAT(said, HasSubstr((node_ / name).string() + ": Permission denied"));
-    EXPECT_THAT(said, HasSubstr(::geteuid() == 0 ? "CAP_DAC_READ_SEARCH" : "look at its mode"));
+    EXPECT_THAT(said, HasSubstr(::geteuid() == 0 ? "CAP_DAC_READ_SEARCH" : "check its mode"));
   }
 }
 
@@ -185,7 +185,7 @@ TEST_F(Access, AReaderOfTheDirectoryAloneIsEnoughForEverythingButTheHeaders) {
     return seen.invalid[1].detail;
   });
   EXPECT_THAT(said, HasSubstr("00000000034.wal: Permission denied"));
-  EXPECT_THAT(said, HasSubstr(::geteuid() == 0 ? "CAP_DAC_READ_SEARCH" : "look at its mode"));
+  EXPECT_THAT(said, HasSubstr(::geteuid() == 0 ? "CAP_DAC_READ_SEARCH" : "check its mode"));
 }
 
 TEST_F(Access, AFileThatMayBeReadLaterIsReadThen) {

@@ -120,6 +120,25 @@ TEST_F(Segments, AnEmptyNewestSegmentIsOpenAndNeitherPendingNorDamaged) {
   EXPECT_TRUE(sample->newest_file.has_value());
 }
 
+// influxd 1.6.7: "Failed to open shard", its queries are empty and its writes get 500.
+TEST_F(Segments, WhatSortsLastAndIsNoSegmentKeepsItsShardFromBeingOpened) {
+  tree_.write("plant/autogen/1/_00002.wal", entry(100));
+  tree_.write("plant/autogen/1/_00002_old.wal", entry(100));
+  tree_.write("fine/autogen/2/_00001.bak.wal", entry(100));
+  tree_.write("fine/autogen/2/_00003.wal", entry(100));
+  tree_.write("many/autogen/3/_100000.wal", entry(100));
+  tree_.write("many/autogen/3/_99999.wal", entry(100));
+  tree_.write("short/autogen/4/_7.wal", entry(100));
+  tree_.write("folder/autogen/5/_00009.wal/x", "");
+  const auto sample = look();
+  std::vector<std::string> found;
+  for (const InvalidFile& one : sample->invalid) {
+    EXPECT_EQ(one.reason, InvalidReason::unopened);
+    found.push_back(one.file);
+  }
+  EXPECT_THAT(found, ::testing::UnorderedElementsAre("plant/autogen/1/_00002_old.wal", "folder/autogen/5/_00009.wal"));
+}
+
 TEST_F(Segments, AnEmptySegmentBeforeTheNewestIsDamaged) {
   tree_.write("plant/autogen/1/_00001.wal", "");
   tree_.write("plant/autogen/1/_00002.wal", entry(10));
