@@ -16,21 +16,19 @@ constexpr Duration kAtLeast = std::chrono::seconds(10);
 
 constexpr const char* kOtherEngine =
     "InfluxDB Enterprise runs its upgraded storage engine (--upgrade-pacha-tree, or a new cluster), whose WAL does not "
-    "lie in "
-    "<node-id>/wal: this engine's WAL is not measured";
+    "lie in <node-id>/wal: this engine's WAL is not measured";
 constexpr const char* kPerhapsOtherEngine =
     "InfluxDB Enterprise 3.11 and later gives new clusters the upgraded storage engine, whose WAL does not lie in "
     "<node-id>/wal and is not measured. The server does not say which one it runs and no file of this WAL has been "
-    "seen "
-    "to appear yet, so whether this node has that engine is not known; the first file that does settles it, or "
+    "seen to appear yet, so whether this node has that engine is not known; the first file that does settles it, or "
     "influxdb.token_file with a token that may read the system tables";
 constexpr const char* kNoWriter =
     "the server says that this node takes no writes (--mode), so it has no WAL; set wal.directory to the folder of the "
     "node that takes the writes";
 constexpr const char* kNoFolder =
     "there is no wal/ yet, or an empty one and nothing beside it, so this is a node that nothing was written to, or "
-    "the folder of a cluster, a compactor or a "
-    "query node, which never has one; set wal.directory to the folder of the node that takes the writes, or "
+    "the folder of a cluster, a compactor or a query node, which never has one; set wal.directory to the folder of the "
+    "node that takes the writes, or "
     "influxdb.url, so that the server tells";
 
 bool is_enterprise_with_two_engines(const std::string& version, const std::string& build) {

@@ -23,6 +23,7 @@ class WalMatch {
 
   // The lines that the server counts as written, since its process `process_id` started.
   void answered(const std::optional<std::uint64_t>& lines, const std::string& process_id, SteadyTime now);
+  // `wall` by the clock of the server.
   void sampled(const wal::Sample& sample, Time wall, SteadyTime now);
   // A file of this WAL was seen to appear, or is no older than an hour.
   [[nodiscard]] bool writes_seen() const { return writes_seen_; }
