@@ -58,14 +58,14 @@ TEST_F(MailboxTest, ClosuresRunInOrderAndNeverTwoAtOnce) {
 }
 
 TEST_F(MailboxTest, AMailboxWithMuchToDoHoldsUpNoOther) {
+  Gate gate;
+  int ran = 0;
+  int ran_before_the_other = 0;
   Dispatcher dispatcher(1, clock_);
   Mailbox busy(dispatcher, [] {});
   Mailbox other(dispatcher, [] {});
-  Gate gate;
   busy.post([&] { gate.pass(); });
   ASSERT_TRUE(gate.wait_for_arrivals(1));
-  int ran = 0;
-  int ran_before_the_other = 0;
   for (int i = 0; i < 100; ++i) busy.post([&] { ++ran; });
   other.post([&] { ran_before_the_other = ran; });
   gate.open();
