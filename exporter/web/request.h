@@ -23,7 +23,11 @@ struct Request {
   std::string path;     // still percent-encoded, without the query: "/api/v1/targets/a%2Fb"
   std::string query;    // still encoded, without the question mark
   std::string version;  // "1.0", "1.1"
-  std::string peer;     // numeric address: "127.0.0.1", "::1", "::ffff:127.0.0.1"
+  std::string peer;     // numeric address: "127.0.0.1", "::1", "::ffff:127.0.0.1"; "unix": over a Unix socket
+  bool secure = false;  // over TLS
+  // The user of the process at the other end, where the kernel knows it: over a Unix socket,
+  // and over loopback for requests that change something.
+  std::optional<std::uint32_t> peer_user;
   std::vector<Header> headers;
   std::string body;
 };
