@@ -9,7 +9,8 @@ namespace wal_exporter::web {
 namespace {
 
 Request sent(std::string method, std::string version, std::string peer, std::vector<Header> headers) {
-  return {std::move(method), "/", "", std::move(version), std::move(peer), std::move(headers), ""};
+  return {std::move(method),  "/", "", std::move(version), std::move(peer), /*secure=*/false, /*peer_user=*/0,
+          std::move(headers), ""};
 }
 
 // A request as curl sends it on the machine itself.
