@@ -309,7 +309,10 @@ class Prometheus(Process):
         self.alertmanagers = [alertmanager] if alertmanager else []
         self.url = f"http://127.0.0.1:{self.port}"
 
-    def start(self, exporter_port):
+    def start(self, exporter_port=None, scrape=None):
+        """`scrape`: a list of scrape configs, in place of one of the exporter at that port."""
+        scrape = scrape or [{"job_name": "influxdb_wal",
+                             "static_configs": [{"targets": [f"127.0.0.1:{exporter_port}"]}]}]
         config = os.path.join(self.folder, "prometheus.yml")
         with open(config, "w", encoding="utf-8") as file:
             file.write(f"""global:
@@ -321,10 +324,7 @@ alerting:
   alertmanagers:
     - static_configs:
         - targets: {json.dumps(self.alertmanagers)}
-scrape_configs:
-  - job_name: influxdb_wal
-    static_configs:
-      - targets: ["127.0.0.1:{exporter_port}"]
+scrape_configs: {json.dumps(scrape)}
 """)
         self.spawn([program("prometheus"), f"--config.file={config}",
                     f"--storage.tsdb.path={self.folder}/data", f"--web.listen-address=127.0.0.1:{self.port}"])

@@ -97,7 +97,8 @@ Exporter::Exporter(Flags flags, settings::Environment environment, std::shared_p
       lock_(std::move(state_lock)),
       control_token_(std::move(control_token)),
       machinery_(Machinery::of_process(clock_)),
-      publisher_(clock_, [this](view::View& view) { fill(view); }),
+      publisher_(clock_, flags_.exporter_metrics ? metrics::Own::all : metrics::Own::needed,
+                 [this](view::View& view) { fill(view); }),
       hooks_(hook_services(clock_, log_, bus_, store_, [this] { publisher_.mark_changed(); })) {
   const MutexLock lock(status_mutex_);
   reload_success_ = publisher_.started();
@@ -147,7 +148,8 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
   Publisher& publisher = exporter->publisher_;
   publisher.begin(first_view(settings, exporter->watch_only_, publisher.started()));
   const SteadyTime port_free_by = clock->steady() + kPortFreeWithin;
-  const web::Dependencies parts{publisher.views(), *exporter, publisher.page(), *exporter->clock_, exporter->log_};
+  const web::Dependencies parts{publisher.views(), *exporter,      publisher.page(),
+                                *exporter->clock_, exporter->log_, exporter->flags_.exposition};
   auto server = web::Server::start(options, parts);
   if (!server && server.error().kind == ErrorKind::conflict) {
     log->info("{} is in use; trying for {}", options.listen_address, format_duration(kPortFreeWithin));

@@ -6,6 +6,8 @@
 #include <system_error>
 
 #include "base/text.h"
+#include "settings/reader.h"
+#include "web/handler.h"
 
 namespace wal_exporter::app {
 namespace {
@@ -17,28 +19,32 @@ constexpr std::string_view kConfigVariable = "INFLUXDB_WAL_EXPORTER_CONFIG";
 
 // What a flag gives, before it is understood.
 struct Given {
-  std::string config_file, wal_directory, influxdb_url, listen_address, web_config_file, state_directory, log_level,
-      log_format, target, max_wait, format;
+  std::string config_file, wal_directory, influxdb_url, listen_address, web_config_file, telemetry_path, max_requests,
+      state_directory, log_level, log_format, target, max_wait, format;
   bool once = false, explain = false, check = false, healthcheck = false, prepare = false, version = false,
-       help = false, man = false;
+       help = false, man = false, disable_exporter_metrics = false;
 };
 
-// A row: a flag with a value (`text`), or a command, which is given alone (`command`).
+// A row: a flag with a value (`text`), a switch or a command, which is given alone (`set`).
 struct Row {
   std::string_view name;
-  std::string_view value;  // what stands for the value in --help; empty: a command
+  std::string_view value;  // what stands for the value in --help; empty: it takes none
   std::string_view help;
   std::string_view fallback;  // empty: none
   std::string_view variable;  // of the environment; empty: none
   std::string_view choices;   // separated by blanks; empty: any text
   std::string Given::*text = nullptr;
-  bool Given::*command = nullptr;
-  Mode mode = Mode::serve;
+  bool Given::*set = nullptr;
+  Mode mode = Mode::serve;  // of a command; a switch: serve
 };
 
 constexpr Row option(std::string_view name, std::string_view value, std::string Given::*text, std::string_view help,
                      std::string_view fallback = {}, std::string_view variable = {}, std::string_view choices = {}) {
   return {name, value, help, fallback, variable, choices, text, nullptr, Mode::serve};
+}
+
+constexpr Row option_switch(std::string_view name, bool Given::*flag, std::string_view help) {
+  return {name, {}, help, {}, {}, {}, nullptr, flag, Mode::serve};
 }
 
 constexpr Row command(std::string_view name, bool Given::*flag, Mode mode, std::string_view help) {
@@ -55,6 +61,10 @@ constexpr std::array kRows{
            "INFLUXDB_WAL_EXPORTER_LISTEN_ADDRESS"),
     option("web.config.file", "FILE", &Given::web_config_file, "Web configuration file: logins (basic_auth_users)", {},
            "INFLUXDB_WAL_EXPORTER_WEB_CONFIG"),
+    option("web.telemetry-path", "PATH", &Given::telemetry_path, "Path under which metrics are served", "/metrics"),
+    option("web.max-requests", "N", &Given::max_requests, "Scrapes answered at once; 0: no limit", "40"),
+    option_switch("web.disable-exporter-metrics", &Given::disable_exporter_metrics,
+                  "Leave out metrics about the exporter's own process and requests"),
     option("state.directory", "DIR", &Given::state_directory, "Directory for state kept across restarts",
            "/var/lib/influxdb_wal_exporter", "STATE_DIRECTORY"),
     option("log.level", "LEVEL", &Given::log_level, "Least level of a log line that is written", "info", {},
@@ -88,12 +98,12 @@ constexpr std::array<ExitRow, 4> kExits{{
 }};
 
 bool is_command(const Row& row) {
-  return row.command != nullptr;
+  return row.set != nullptr && row.mode != Mode::serve;
 }
 
 std::string spelled(const Row& row) {
   std::string out = (row.name == "help" ? "  -h, --" : "      --") + std::string(row.name);
-  return is_command(row) ? out : out + "=" + std::string(row.value);
+  return row.value.empty() ? out : out + "=" + std::string(row.value);
 }
 
 std::string help_of(const Row& row) {
@@ -174,8 +184,8 @@ tl::expected<Given, std::string> parse_given(const std::vector<std::string>& arg
   app.set_help_flag();
   for (const Row& row : kRows) {
     const std::string name = (row.name == "help" ? "-h,--" : "--") + std::string(row.name);
-    if (is_command(row)) {
-      app.add_flag(name, given.*row.command);
+    if (row.set != nullptr) {
+      app.add_flag(name, given.*row.set);
     } else {
       auto* option = app.add_option(name, given.*row.text);
       if (!row.choices.empty()) option->check(CLI::IsMember(CLI::detail::split(std::string(row.choices), ' ')));
@@ -195,7 +205,7 @@ tl::expected<Given, std::string> parse_given(const std::vector<std::string>& arg
   }
   std::vector<std::string> commands;
   for (const Row& row : kRows) {
-    if (is_command(row) && given.*row.command) commands.push_back("--" + std::string(row.name));
+    if (is_command(row) && given.*row.set) commands.push_back("--" + std::string(row.name));
   }
   if (commands.size() > 1 && !given.help) return tl::unexpected("use only one of " + join(commands, ", "));
   return given;
@@ -220,8 +230,8 @@ tl::expected<Flags, UsageError> parse_flags(const std::vector<std::string>& argu
 
   Flags flags;
   for (const Row& row : kRows) {
-    if (is_command(row)) {
-      if ((*given).*row.command) flags.mode = row.mode;
+    if (row.set != nullptr) {
+      if (is_command(row) && (*given).*row.set) flags.mode = row.mode;
       continue;
     }
     std::string& value = (*given).*row.text;
@@ -244,6 +254,18 @@ tl::expected<Flags, UsageError> parse_flags(const std::vector<std::string>& argu
   flags.sources = {given->config_file, given->wal_directory, given->influxdb_url};
   flags.listen_address = given->listen_address;
   flags.web_config_file = given->web_config_file;
+  flags.exporter_metrics = !given->disable_exporter_metrics;
+  flags.exposition.telemetry_path = given->telemetry_path;
+  if (const auto checked = web::check_telemetry_path(given->telemetry_path); !checked) {
+    return refused("--web.telemetry-path: " + checked.error().message);
+  }
+  const auto max_requests = settings::whole_number(given->max_requests);
+  constexpr std::uint64_t kMostRequests = 1'000'000;
+  if (!max_requests || *max_requests > kMostRequests) {
+    return refused("--web.max-requests: \"" + given->max_requests +
+                   "\" is not a number of scrapes; write one from 0 to " + std::to_string(kMostRequests));
+  }
+  flags.exposition.max_requests = *max_requests;
   flags.state_directory = given->state_directory;
   flags.log_level = given->log_level;
   flags.log_format = given->log_format;

@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "settings/load.h"
+#include "web/server.h"
 
 namespace wal_exporter::app {
 
@@ -23,6 +24,8 @@ struct Flags {
   std::string listen_address = ":3002";
   bool listens_by_default = true;  // neither the flag nor its variable gave it
   std::string web_config_file;
+  web::Exposition exposition;
+  bool exporter_metrics = true;  // false: --web.disable-exporter-metrics
   std::string state_directory;
   std::string log_level = "info";
   std::string log_format = "text";

@@ -13,12 +13,12 @@ constexpr int kViewSpacingFactor = 10;
 
 }  // namespace
 
-Publisher::Publisher(std::shared_ptr<Clock> clock, std::function<void(view::View&)> fill)
+Publisher::Publisher(std::shared_ptr<Clock> clock, metrics::Own own, std::function<void(view::View&)> fill)
     : clock_(std::move(clock)),
       fill_(std::move(fill)),
       started_(clock_->now()),
       ready_at_(clock_->steady() + kReadyAtTheLatest),
-      page_(*clock_) {}
+      page_(*clock_, own) {}
 
 Publisher::~Publisher() {
   stop();

@@ -18,7 +18,7 @@ class Publisher {
  public:
   // `fill` puts in all but the start of the process; what readiness still waits for counts
   // for 15 s from now, whatever has not answered. It runs on any thread, one at a time.
-  Publisher(std::shared_ptr<Clock> clock, std::function<void(view::View&)> fill);
+  Publisher(std::shared_ptr<Clock> clock, metrics::Own own, std::function<void(view::View&)> fill);
   // As stop().
   ~Publisher();
 

@@ -38,9 +38,12 @@ foreach(name page.css page.js charts.js)
     set(type "text/javascript; charset=utf-8")
   endif()
   string(REPLACE "." "_" symbol ${name})
-  string(APPEND symbols "WAL_EXPORTER_EMBED(${symbol}, \"${OUTPUT}/${name}\")\n")
+  execute_process(COMMAND gzip -9 -n -c ${OUTPUT}/${name} OUTPUT_FILE ${OUTPUT}/${name}.gz COMMAND_ERROR_IS_FATAL ANY)
+  string(APPEND symbols "WAL_EXPORTER_EMBED(${symbol}, \"${OUTPUT}/${name}\")\n"
+         "WAL_EXPORTER_EMBED(${symbol}_gz, \"${OUTPUT}/${name}.gz\")\n")
   string(APPEND entries
-         "      {\"${address}\", \"${type}\", \"\\\"${hash}\\\"\", bytes(wal_exporter_${symbol}_begin, wal_exporter_${symbol}_end)},\n")
+         "      {\"${address}\", \"${type}\", \"\\\"${hash}\\\"\", bytes(wal_exporter_${symbol}_begin, wal_exporter_${symbol}_end),\n"
+         "       \"\\\"${hash}-gz\\\"\", bytes(wal_exporter_${symbol}_gz_begin, wal_exporter_${symbol}_gz_end)},\n")
 endforeach()
 string(SHA256 version "${page}")
 string(SUBSTRING ${version} 0 16 version)

@@ -133,10 +133,7 @@ std::optional<double> start_time() {
   return *booted + *ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
-std::string read_process(std::optional<double> started) {
-  TextWriter out;
-  write_build_info(out);
-
+void write_use(TextWriter& out) {
   const Stat stat;
   const double tick = 1.0 / static_cast<double>(::sysconf(_SC_CLK_TCK));
   const std::optional<double> user = stat.field(14);
@@ -151,6 +148,12 @@ std::string read_process(std::optional<double> started) {
   write(out, "process_open_fds", "Open file descriptors.", MetricType::Gauge, open_fds());
   write(out, "process_max_fds", "The most file descriptors that may be open.", MetricType::Gauge, max_fds());
   write(out, "process_threads", "Threads.", MetricType::Gauge, stat.field(20));
+}
+
+std::string read_process(std::optional<double> started, Own own) {
+  TextWriter out;
+  write_build_info(out);
+  if (own == Own::all) write_use(out);
   write(out, "process_start_time_seconds", "When the process started.", MetricType::Gauge, started);
   return out.take();
 }
@@ -162,7 +165,7 @@ std::string ProcessMetrics::render() {
   const MutexLock lock(mutex_);
   if (text_.empty() || now - read_at_ >= kLifetime) {
     if (!started_) started_ = start_time();
-    text_ = read_process(started_);
+    text_ = read_process(started_, own_);
     read_at_ = now;
   }
   return text_;

@@ -53,15 +53,20 @@ class RequestCounters {
   std::map<std::pair<std::string, int>, std::uint64_t> counts_ WAL_EXPORTER_GUARDED_BY(mutex_);
 };
 
+// What the exporter tells of its own process and its requests. Alerts need its version and
+// start; what else there is may be left out.
+enum class Own { all, needed };
+
 // influxdb_wal_exporter_build_info and the standard process_* families, read from
-// /proc/self at most once a second.
+// /proc/self at most once a second; Own::needed: of those the start alone.
 class ProcessMetrics {
  public:
-  explicit ProcessMetrics(const Clock& clock) : clock_(clock) {}
+  explicit ProcessMetrics(const Clock& clock, Own own = Own::all) : clock_(clock), own_(own) {}
   [[nodiscard]] std::string render();
 
  private:
   const Clock& clock_;
+  const Own own_;
   Mutex mutex_;
   std::string text_ WAL_EXPORTER_GUARDED_BY(mutex_);
   SteadyTime read_at_ WAL_EXPORTER_GUARDED_BY(mutex_){};

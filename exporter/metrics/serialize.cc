@@ -27,14 +27,28 @@ class Appender final : public std::streambuf {
   std::string& text_;
 };
 
+// Bounds with a fraction, 1.0 for 1: OpenMetrics asks for it, Prometheus 3 makes it so, and a
+// series must not be another one as the format changes.
+void write_bounds_as_fractions(std::string& text, std::size_t begin) {
+  constexpr std::string_view kLabel = "le=\"";
+  for (std::size_t at = begin; (at = text.find(kLabel, at)) != std::string::npos;) {
+    const char before = text[at - 1];
+    at += kLabel.size();
+    const std::size_t end = text.find_first_not_of("0123456789", at);
+    if ((before == '{' || before == ',') && end > at && text[end] == '"') text.insert(end, ".0");
+  }
+}
+
 }  // namespace
 
 void TextWriter::serialize(prometheus::MetricFamily& family) {
+  const std::size_t begin = text_.size();
   Appender buffer(text_);
   std::ostream out(&buffer);
   std::swap(one_.front(), family);
   prometheus::TextSerializer().Serialize(out, one_);
   std::swap(one_.front(), family);
+  if (family.type == prometheus::MetricType::Histogram) write_bounds_as_fractions(text_, begin);
   family.metric.clear();
 }
 

@@ -40,6 +40,7 @@ struct Context : Dependencies {
   mutable std::atomic<std::size_t> waiting{0};   // for the end of a checkpoint
   mutable std::atomic<std::size_t> starting{0};  // for a sample before one
   mutable std::atomic<std::size_t> streams{0};
+  mutable std::atomic<std::size_t> scrapes{0};
   // The dependencies are about to be destroyed: a call that returns from Commands after
   // this touches none of them.
   std::atomic<bool> abandoned{false};
@@ -80,6 +81,7 @@ struct Route {
 };
 
 inline constexpr std::string_view kTargetPattern = "/api/v1/targets/{name}";
+inline constexpr std::string_view kMetricsPath = "/metrics";  // unless --web.telemetry-path says another
 inline constexpr std::string_view kAlertsPath = "/api/v1/alerts";
 
 // Each from the file of its topic; the handler puts them together.

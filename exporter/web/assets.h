@@ -15,6 +15,8 @@ struct Asset {
   std::string_view content_type;
   std::string_view etag;  // with its quotes
   std::string_view bytes;
+  std::string_view gzip_etag;
+  std::string_view gzip;  // the same compressed
 };
 
 [[nodiscard]] std::span<const Asset> assets();

@@ -1,10 +1,12 @@
 #include "web/handler.h"
 
+#include <algorithm>
 #include <exception>
 #include <new>
 
 #include "base/text.h"
 #include "web/guard.h"
+#include "web/negotiate.h"
 
 namespace wal_exporter::web {
 namespace {
@@ -47,6 +49,15 @@ bool fits(const std::vector<std::string>& pattern, const std::vector<std::string
   return true;
 }
 
+std::vector<Route> all_routes() {
+  std::vector<Route> out;
+  for (const auto routes : {page_routes(), process_routes(), target_routes(), checkpoint_routes(), alert_routes(),
+                            event_routes(), hook_routes(), seed_routes()}) {
+    out.insert(out.end(), routes.begin(), routes.end());
+  }
+  return out;
+}
+
 // The name of the user whose login the request carries; "control" for the command
 // line's token, which counts from this machine alone.
 std::optional<std::string> log_in(const Request& request, const Users& users) {
@@ -64,11 +75,33 @@ std::optional<std::string> log_in(const Request& request, const Users& users) {
 
 }  // namespace
 
+Result<void> check_telemetry_path(const std::string& path) {
+  const auto plain = [](char c) {
+    return is_letter_or_digit(c) || std::string_view("/-._~").find(c) != std::string_view::npos;
+  };
+  const auto segments = split_path(path);
+  const bool whole = segments && std::none_of(segments->begin(), segments->end(), [](const std::string& segment) {
+                       return segment.empty() || segment == "." || segment == "..";
+                     });
+  if (!whole || !std::all_of(path.begin(), path.end(), plain)) {
+    return failure(ErrorKind::invalid, "\"" + escape_control(path) +
+                                           "\" is not an address; write a path such as /metrics, of letters, digits, "
+                                           "'-', '.', '_' and '~'");
+  }
+  std::vector<std::string> names;
+  for (const Route& route : all_routes()) {
+    const auto pattern = split_path(route.pattern);
+    if (route.pattern == kMetricsPath || !pattern || !fits(*pattern, *segments, names)) continue;
+    return failure(ErrorKind::invalid, path + " is the address of " + std::string(route.method) + " " +
+                                           std::string(route.pattern) + "; choose another one, such as /metrics");
+  }
+  return {};
+}
+
 Handler::Handler(Dependencies dependencies, std::size_t max_waiting, std::size_t max_streams)
-    : context_(std::move(dependencies), max_waiting, max_streams) {
-  for (const auto routes : {page_routes(), process_routes(), target_routes(), checkpoint_routes(), alert_routes(),
-                            event_routes(), hook_routes(), seed_routes()}) {
-    routes_.insert(routes_.end(), routes.begin(), routes.end());
+    : context_(std::move(dependencies), max_waiting, max_streams), routes_(all_routes()) {
+  for (Route& route : routes_) {
+    if (route.pattern == kMetricsPath) route.pattern = context_.exposition.telemetry_path;
   }
 }
 
@@ -99,6 +132,7 @@ Response Handler::handle(const Request& request, const Users& users) {
     response = error_response(500, std::string("internal error: ") + error.what(), "please report it");
   }
   if (context_.abandoned) return response;
+  compress(request, response);
   context_.metrics.requests().count(std::string(pattern), response.status);
   return response;
 }

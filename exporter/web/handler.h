@@ -12,6 +12,10 @@
 
 namespace wal_exporter::web {
 
+// Where metrics are to be served; an error names the route that is there already, or what an
+// address looks like.
+[[nodiscard]] Result<void> check_telemetry_path(const std::string& path);
+
 class Handler {
  public:
   // At most `max_waiting` checkpoints are waited for at once; more are answered

@@ -9,6 +9,7 @@
 #include "view/json.h"
 #include "web/action.h"
 #include "web/assets.h"
+#include "web/negotiate.h"
 
 namespace wal_exporter::web {
 namespace {
@@ -140,7 +141,7 @@ std::string escape_html(std::string_view text) {
   return out;
 }
 
-std::string landing_page(const view::View& view, Time now) {
+std::string landing_page(const view::View& view, Time now, std::string_view metrics_path) {
   auto rest = page_template();
   std::string out;
   const auto fill_in = [&](std::string_view place, const std::string& text) {
@@ -151,6 +152,7 @@ std::string landing_page(const view::View& view, Time now) {
   fill_in("<!--events-->", join(names_of(events::kTypes), " "));
   fill_in("<!--notices-->", notices(view));
   fill_in("<!--targets-->", table(view, now));
+  fill_in("<!--metrics-->", escape_html(metrics_path));
   return out + std::string(rest);
 }
 
@@ -158,7 +160,8 @@ namespace {
 
 Response get_landing(const Context& context, const Call&) {
   auto response =
-      text_response(200, "text/html; charset=utf-8", landing_page(*context.views.current(), context.clock.now()));
+      text_response(200, "text/html; charset=utf-8",
+                    landing_page(*context.views.current(), context.clock.now(), context.exposition.telemetry_path));
   // The page may load from this server alone, and run no script but our files.
   response.headers.emplace_back("Content-Security-Policy",
                                 "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -176,13 +179,17 @@ Response get_asset(const Context& context, const Call& call) {
     // Cached for a year, because the address holds the hash. Private, because with logins a
     // shared cache must not keep it.
     response.cache_control = "private, max-age=31536000, immutable";
-    response.headers.emplace_back("ETag", asset.etag);
+    const bool zipped = takes_gzip(call.request.headers);
+    const std::string_view etag = zipped ? asset.gzip_etag : asset.etag;
+    response.headers.emplace_back("Vary", "Accept-Encoding");
+    response.headers.emplace_back("ETag", etag);
     const auto known = header_values(call.request.headers, "If-None-Match");
-    if (std::find(known.begin(), known.end(), asset.etag) != known.end()) {
+    if (std::find(known.begin(), known.end(), etag) != known.end()) {
       response.status = 304;
       return response;
     }
-    response.fixed_body = asset.bytes;
+    if (zipped) response.headers.emplace_back("Content-Encoding", "gzip");
+    response.fixed_body = zipped ? asset.gzip : asset.bytes;
     return response;
   }
   return refuse(context, call.request, 404, "there is no asset \"" + escape_control(call.names.front()) + "\"",

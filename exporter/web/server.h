@@ -34,12 +34,19 @@ struct ServerOptions {
   Duration stop_timeout = std::chrono::seconds(2);
 };
 
+// How metrics are served.
+struct Exposition {
+  std::string telemetry_path = "/metrics";  // see check_telemetry_path in handler.h
+  std::size_t max_requests = 40;            // scrapes answered at once; 0: no limit
+};
+
 struct Dependencies {
   const view::ViewHolder& views;
   view::Commands& commands;
   metrics::MetricsPage& metrics;
   const Clock& clock;
   Log log;
+  Exposition exposition = {};
 };
 
 class Core;  // what the server's threads use

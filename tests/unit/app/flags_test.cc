@@ -26,6 +26,31 @@ tl::expected<Flags, UsageError> parse(const std::vector<std::string>& arguments,
   return parse_with(arguments, {{"STATE_DIRECTORY", state}});
 }
 
+TEST(Flags, SayHowMetricsAreServed) {
+  const auto usual = parse({});
+  ASSERT_TRUE(usual.has_value());
+  EXPECT_EQ(usual->exposition.telemetry_path, "/metrics");
+  EXPECT_EQ(usual->exposition.max_requests, 40U);
+  EXPECT_TRUE(usual->exporter_metrics);
+  const auto set = parse(
+      {"--web.telemetry-path=/wal", "--web.max-requests", "0", "--web.disable-exporter-metrics", "--config.check"});
+  ASSERT_TRUE(set.has_value()) << set.error().message;
+  EXPECT_EQ(set->exposition.telemetry_path, "/wal");
+  EXPECT_EQ(set->exposition.max_requests, 0U);
+  EXPECT_FALSE(set->exporter_metrics);
+  EXPECT_EQ(set->mode, Mode::config_check);
+  for (const auto& [argument, message] :
+       {std::pair("--web.telemetry-path=/-/ready", "--web.telemetry-path: /-/ready is the address of GET /-/ready"),
+        {"--web.telemetry-path=metrics", "--web.telemetry-path: \"metrics\" is not an address"},
+        {"--web.max-requests=-1", "--web.max-requests: \"-1\" is not a number"},
+        {"--web.max-requests=1000001", "write one from 0 to 1000000"}}) {
+    const auto refused = parse({argument});
+    ASSERT_FALSE(refused.has_value()) << argument;
+    EXPECT_NE(refused.error().message.find(message), std::string::npos) << refused.error().message;
+  }
+  EXPECT_NE(parse({"--help"})->help.find("--web.disable-exporter-metrics  "), std::string::npos);
+}
+
 TEST(Flags, HaveTheDefaultsOfTheDesign) {
   const auto flags = parse({});
   ASSERT_TRUE(flags.has_value());

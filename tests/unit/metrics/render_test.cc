@@ -220,7 +220,7 @@ TEST(Render, HistogramBucketsAddUp) {
   EXPECT_THAT(text, HasSubstr("influxdb_wal_sample_duration_seconds_count{target=\"plant\"} 4\n"
                               "influxdb_wal_sample_duration_seconds_sum{target=\"plant\"} 4.6\n"
                               "influxdb_wal_sample_duration_seconds_bucket{target=\"plant\",le=\"0.1\"} 2\n"
-                              "influxdb_wal_sample_duration_seconds_bucket{target=\"plant\",le=\"1\"} 3\n"
+                              "influxdb_wal_sample_duration_seconds_bucket{target=\"plant\",le=\"1.0\"} 3\n"
                               "influxdb_wal_sample_duration_seconds_bucket{target=\"plant\",le=\"+Inf\"} 4\n"));
 }
 
