@@ -13,6 +13,7 @@
 #include "base/mutex.h"
 #include "base/pool.h"
 #include "base/text.h"
+#include "http/tls.h"
 #include "settings/odd.h"
 
 namespace wal_exporter::app {
@@ -25,6 +26,23 @@ std::string place(const settings::Settings& settings, std::size_t group, const s
   const settings::Said& said = settings.said;
   const settings::SaidValue* value = group < said.groups.size() ? said.groups[group].find(key) : nullptr;
   return (value == nullptr ? "" : said.at(value->line)) + key + ": ";
+}
+
+// The files that are named, and what is not checked. For the group's place in the file.
+void look_at_tls(const settings::Settings& settings, std::size_t group, const std::string& prefix, const http::Tls& tls,
+                 std::vector<std::string>& mistakes, std::vector<std::string>& warnings) {
+  const std::string of_hook =
+      prefix.empty() ? "hook " + settings.hooks[group - 1 - settings.targets.size()].config.name + ": " : "";
+  for (const http::TlsProblem& problem : http::problems_of(tls)) {
+    mistakes.push_back(place(settings, group, prefix + problem.key) + of_hook + problem.text);
+  }
+  if (!tls.insecure_skip_verify) return;
+  const std::string who = prefix.empty() ? "the receiver" : "InfluxDB";
+  warnings.push_back(place(settings, group, prefix + "insecure_skip_verify") + of_hook +
+                     "INSECURE: the certificate of " + who +
+                     " is NOT checked, so whoever is on the way can pose as it and read the secrets that are sent; "
+                     "name its CA in " +
+                     prefix + "ca_file and remove this");
 }
 
 bool is_folder(const fs::path& path) {
@@ -126,7 +144,12 @@ Checked check(const Flags& flags, const settings::Settings& settings, const std:
     }
   }
   for (std::string& line : check_hooks(settings)) out.mistakes.push_back(std::move(line));
+  for (std::size_t i = 0; i < settings.hooks.size(); ++i) {
+    look_at_tls(settings, 1 + settings.targets.size() + i, "", settings.hooks[i].config.tls, out.mistakes,
+                out.warnings);
+  }
   for (std::size_t i = 0; i < settings.targets.size(); ++i) {
+    look_at_tls(settings, 1 + i, "influxdb.", settings.targets[i].influxdb.tls, out.tokens, out.warnings);
     const std::string& file = settings.targets[i].influxdb.token_file;
     if (!file.empty()) {
       if (const auto token = read_secret(file, "the token file"); !token) {
@@ -135,7 +158,7 @@ Checked check(const Flags& flags, const settings::Settings& settings, const std:
       }
     }
   }
-  out.warnings = settings::oddities(settings, clock->now());
+  for (std::string& line : settings::oddities(settings, clock->now())) out.warnings.push_back(std::move(line));
   look_for_shared_directories(settings, owners_of(settings.targets, pool, clock), out.warnings);
   for (std::string& line : data_warnings(settings, pool, *clock)) out.warnings.push_back(std::move(line));
   // Without waiting for a directory that hangs.

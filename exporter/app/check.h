@@ -18,7 +18,7 @@ namespace wal_exporter::app {
 
 struct Checked {
   std::vector<std::string> mistakes;  // each forbids a start and a reload
-  // Tokens that can't be read. A mistake in the file that is checked; one that runs looks
+  // Tokens and certificates that can't be read. A mistake in the file that is checked; one that runs looks
   // again at each question, so there it is a warning.
   std::vector<std::string> tokens;
   std::vector<std::string> warnings;

@@ -167,7 +167,10 @@ std::string man_text() {
   }
   return out +
          ".TP\n.B WAL_MAX_FILES, WAL_MAX_SIZE_GB, WAL_CHECKPOINT_COOLDOWN_MS\nDefaults of targets whose settings "
-         "do not have thresholds or a cooldown of their own.\n";
+         "do not have thresholds or a cooldown of their own.\n"
+         ".TP\n.B INFLUXDB_CA_FILE, INFLUXDB_CLIENT_CERT_FILE, INFLUXDB_CLIENT_KEY_FILE, "
+         "INFLUXDB_INSECURE_SKIP_VERIFY\n"
+         "Likewise whom such targets trust over https, and the certificate they show.\n";
 }
 
 // systemd separates several state directories by colons; the first is the one that is written to.

@@ -37,8 +37,7 @@ control::ServerAnswer ServerQuestions::ask(const control::AskServer& effect, con
     if (answer.metrics && answer.metrics->uptime) answer.server.started = clock_->now() - *answer.metrics->uptime;
   }
   if (answer.server.up && effect.wants_start && answer.server.version.starts_with("1.")) {
-    const auto vars = influxdb::ask_debug_vars(client_, {target_.influxdb.url, target_.influxdb.token_file},
-                                               target_.influxdb.timeout, stop);
+    const auto vars = influxdb::ask_debug_vars(client_, target_.influxdb, target_.influxdb.timeout, stop);
     if (vars && vars->started) {
       answer.server.started = *vars->started - answer.server.clock_offset.value_or(Duration::zero());
     }

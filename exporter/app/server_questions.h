@@ -33,7 +33,7 @@ class ServerQuestions {
 
   const settings::Target target_;
   const std::shared_ptr<Clock> clock_;
-  http::Client client_;
+  http::Client client_{target_.influxdb.tls};
   std::optional<std::string> asked_process_;  // whose settings are known
   int asks_until_retry_ = 0;
   // Found out once an hour.

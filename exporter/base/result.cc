@@ -13,6 +13,8 @@ std::string_view to_string(ErrorKind kind) {
       return "not_found";
     case ErrorKind::permission:
       return "permission";
+    case ErrorKind::untrusted:
+      return "untrusted";
     case ErrorKind::unavailable:
       return "unavailable";
     case ErrorKind::reset:

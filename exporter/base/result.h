@@ -17,6 +17,7 @@ enum class ErrorKind {
   invalid,      // the caller or a setting asked for something that makes no sense
   not_found,    // the thing named does not exist
   permission,   // it exists, but this process may not
+  untrusted,    // one side of a TLS connection does not accept the other's certificate
   unavailable,  // refused, gone, hung up: trying later can help
   reset,        // a connection that the other side took back
   timeout,      // no answer within the limit

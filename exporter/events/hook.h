@@ -11,6 +11,7 @@
 
 #include "base/time.h"
 #include "events/event.h"
+#include "http/tls.h"
 
 namespace wal_exporter::events {
 
@@ -50,6 +51,7 @@ struct HookConfig {
   std::vector<std::string> urls;
   std::string url_file;
   HookLogin login;
+  http::Tls tls{"hooks."};
   HookFilter filter;
 
   bool damping = false;  // webhook, slack: what happens often is summed up

@@ -49,7 +49,7 @@ class Sender {
   [[nodiscard]] bool hides_url() const;
 
   const HookConfig config_;
-  http::Client client_;
+  http::Client client_{config_.tls};
 };
 
 // Scheme and host of a URL, without anything that may be a secret.

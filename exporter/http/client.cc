@@ -201,10 +201,43 @@ extern "C" std::size_t wal_exporter_http_on_header(char* data, std::size_t size,
   }
 }
 
-// Everything that makes a request one; `request`, `headers`, `receiver` and `detail` must outlive
-// the transfer.
-[[nodiscard]] CURLcode set_options(CURL* easy, const Request& request, curl_slist* headers, Receiver& receiver,
-                                   char* detail) {
+template <class Option>
+void set_tls(const Option& option, const Tls& tls) {
+  option(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  option(CURLOPT_CERTINFO, 1L);
+  // A key with a passphrase would make OpenSSL ask for it on the terminal.
+  option(CURLOPT_KEYPASSWD, "");
+  if (!tls.ca_file.empty()) {
+    option(CURLOPT_CAINFO, tls.ca_file.c_str());
+    option(CURLOPT_CAPATH, static_cast<const char*>(nullptr));  // else the machine's authorities count, too
+  }
+  if (!tls.client_cert_file.empty()) option(CURLOPT_SSLCERT, tls.client_cert_file.c_str());
+  if (!tls.client_key_file.empty()) option(CURLOPT_SSLKEY, tls.client_key_file.c_str());
+  if (!tls.pinned_key.empty()) option(CURLOPT_PINNEDPUBLICKEY, tls.pinned_key.c_str());
+  if (tls.insecure_skip_verify || !tls.pinned_key.empty()) {
+    option(CURLOPT_SSL_VERIFYPEER, 0L);
+    option(CURLOPT_SSL_VERIFYHOST, 0L);
+  }
+}
+
+// The names that the server's certificate is for, as OpenSSL prints them; empty: not known.
+[[nodiscard]] std::string names_of_peer(CURL* easy) {
+  curl_certinfo* chain = nullptr;
+  if (curl_easy_getinfo(easy, CURLINFO_CERTINFO, &chain) != CURLE_OK || chain == nullptr || chain->num_of_certs < 1) {
+    return {};
+  }
+  constexpr std::string_view kNames = "X509v3 Subject Alternative Name:";
+  for (const curl_slist* line = chain->certinfo[0]; line != nullptr; line = line->next) {
+    const std::string_view text(line->data);
+    if (text.starts_with(kNames)) return escape_control(trim(text.substr(kNames.size())));
+  }
+  return {};
+}
+
+// Everything that makes a request one; `request`, `tls`, `headers`, `receiver` and `detail`
+// must outlive the transfer.
+[[nodiscard]] CURLcode set_options(CURL* easy, const Request& request, const Tls& tls, curl_slist* headers,
+                                   Receiver& receiver, char* detail) {
   CURLcode set = CURLE_OK;
   const auto option = [&](CURLoption name, auto value) {
     if (set == CURLE_OK) set = curl_easy_setopt(easy, name, value);
@@ -232,6 +265,7 @@ extern "C" std::size_t wal_exporter_http_on_header(char* data, std::size_t size,
   option(CURLOPT_HEADERFUNCTION, &wal_exporter_http_on_header);
   option(CURLOPT_HEADERDATA, static_cast<void*>(&receiver));
   if (!request.unix_socket.empty()) option(CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str());
+  set_tls(option, tls);
 
   const bool reads = request.method == "GET" || request.method == "HEAD";
   const bool has_body =
@@ -277,7 +311,8 @@ extern "C" std::size_t wal_exporter_http_on_header(char* data, std::size_t size,
 // What is wrong with an answer of which `code` and `os_errno` tell how it ended.
 // `connected`: a connection was made.
 [[nodiscard]] Result<void> judge(const Request& request, const Receiver& receiver, CURLcode code, long os_errno,
-                                 bool connected, const char* detail, const std::string& what) {
+                                 bool connected, const char* detail, const std::string& tls_trouble,
+                                 const std::string& what) {
   if (receiver.body_too_large) {
     return failure(ErrorKind::corrupt,
                    what + ": the answer is larger than " + std::to_string(request.max_response_bytes) + " bytes");
@@ -286,6 +321,7 @@ extern "C" std::size_t wal_exporter_http_on_header(char* data, std::size_t size,
     return failure(ErrorKind::corrupt,
                    what + ": the answer's headers are larger than " + std::to_string(kMaxHeaderBytes) + " bytes");
   }
+  if (!tls_trouble.empty()) return failure(ErrorKind::untrusted, what + ": " + tls_trouble);
   if (code == CURLE_OK || receiver.broke_off(code)) return {};
   // curl's own words may repeat parts of the URL.
   const bool hidden = !request.shown_url.empty();
@@ -296,8 +332,6 @@ extern "C" std::size_t wal_exporter_http_on_header(char* data, std::size_t size,
                       ": the server hangs or is overloaded"
                 : "no connection within " + format_duration_rough(std::min(request.connect_timeout, request.timeout)) +
                       ": the host is down, or a firewall drops the packets";
-  } else if (code == CURLE_SSL_CONNECT_ERROR && cause.find("wrong version number") != std::string::npos) {
-    cause = "the port does not speak TLS; write http:// in place of https://";
   } else if (code == CURLE_COULDNT_CONNECT && os_errno != 0) {
     cause += " (" + std::generic_category().message(static_cast<int>(os_errno)) + ")";
   }
@@ -309,23 +343,26 @@ extern "C" std::size_t wal_exporter_http_on_header(char* data, std::size_t size,
 struct Client::Handle {
   bool spoiled = false;  // the last transfer did not end as it should
   Curl curl;
+  std::string stamp;  // of the files of TLS
 };
 
-Client::Client() = default;
+Client::Client(Tls tls) : tls_(std::move(tls)) {}
 Client::~Client() = default;
 Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 
 // Made at the first use: a process that never asks over HTTP does not pay for curl. In libcurl
 // 7.88 a handle whose transfer ended before it had a connection no longer accepts a buffer size.
-// So every failure leads to a new handle.
+// So every failure leads to a new handle. So does a changed certificate: a kept connection, or a
+// session that is resumed, would go by the old one.
 bool Client::make_handle() {
-  if (handle_ != nullptr && !handle_->spoiled) return true;
+  std::string stamp = stamp_of(tls_);
+  if (handle_ != nullptr && !handle_->spoiled && handle_->stamp == stamp) return true;
   handle_.reset();
   auto curl = make_curl();
   if (!curl) return false;
   curl_multi_setopt(curl->multi.get(), CURLMOPT_MAXCONNECTS, 2L);
-  handle_ = std::make_unique<Handle>(Handle{false, *std::move(curl)});
+  handle_ = std::make_unique<Handle>(Handle{false, *std::move(curl), std::move(stamp)});
   return true;
 }
 
@@ -349,7 +386,7 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
   receiver.status_is_enough = request.status_is_enough;
   std::array<char, CURL_ERROR_SIZE> detail{};
 
-  if (const CURLcode set = set_options(easy, request, headers.get(), receiver, detail.data()); set != CURLE_OK) {
+  if (const CURLcode set = set_options(easy, request, tls_, headers.get(), receiver, detail.data()); set != CURLE_OK) {
     return failure(ErrorKind::internal, what + ": libcurl refused an option: " + curl_easy_strerror(set));
   }
   handle_->spoiled = true;
@@ -359,14 +396,21 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
   const auto code = transfer(multi, stop, what);
   long status = 0;
   long os_errno = 0;
+  long verify_result = 0;
   curl_off_t connect_time = 0;
   curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &connect_time);
   curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
   curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_errno);
+  curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &verify_result);
+  const std::string names = names_of_peer(easy);
   curl_multi_remove_handle(multi, easy);
   curl_easy_reset(easy);  // it holds pointers to locals of this call
   if (!code) return tl::unexpected<Error>(code.error());
-  if (auto judged = judge(request, receiver, *code, os_errno, connect_time > 0, detail.data(), what); !judged) {
+  const std::string tls_trouble = *code == CURLE_OK && status == 400
+                                      ? cause_of_answer(tls_, receiver.response.body)
+                                      : tls_cause(tls_, *code, verify_result, detail.data(), names);
+  if (auto judged = judge(request, receiver, *code, os_errno, connect_time > 0, detail.data(), tls_trouble, what);
+      !judged) {
     return tl::unexpected<Error>(judged.error());
   }
   handle_->spoiled = receiver.broke_off(*code);

@@ -1,6 +1,7 @@
 // One HTTP client over libcurl: bounded in time and size, no redirects (a token
 // would travel with them), no proxy from the environment, Unix sockets, and
-// secrets that never appear in a message.
+// secrets that never appear in a message. Over https a server has to show that it is the one that
+// was asked for.
 //
 // A Client is a value with a connection cache; one thread at a time may use it.
 #pragma once
@@ -15,6 +16,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "http/tls.h"
 
 namespace wal_exporter::http {
 
@@ -40,19 +42,23 @@ struct Response {
 
 class Client {
  public:
-  Client();
+  // Files that change count from the next request on.
+  explicit Client(Tls tls = {});
   ~Client();
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
 
   // Any status is a Response; an Error means there was none. Ends within 200 ms
   // of a request to stop. Messages name method and URL without its user part and
-  // query, and the cause; with shown_url the cause in general words, too.
+  // query, and the cause; with shown_url the cause in general words, too. A server that is not
+  // trusted, or does not trust us: kind untrusted.
   [[nodiscard]] Result<Response> send(const Request& request, std::stop_token stop);
 
  private:
   struct Handle;
   [[nodiscard]] bool make_handle();
+
+  Tls tls_;
   std::unique_ptr<Handle> handle_;
 };
 

@@ -36,7 +36,7 @@ class BackupV1 final : public ShardBackup {
 
   const BackupV1Options options_;
   http::Authority address_;  // of the current run
-  http::Client client_;
+  http::Client client_{options_.server.tls};
 };
 
 Result<void> BackupV1::prepare() {

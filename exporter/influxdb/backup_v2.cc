@@ -27,7 +27,7 @@ class BackupV2 final : public ShardBackup {
 
   const BackupV2Options options_;
   std::string token_;  // of the current run
-  http::Client client_;
+  http::Client client_{options_.tls};
 };
 
 Result<void> BackupV2::prepare() {
@@ -61,6 +61,7 @@ BackupV2::Answer BackupV2::ask(const RunObserver& run, const wal::Shard& shard) 
                 "; the server, or a proxy before it, does not honour `since` and sends the shard itself: set "
                 "influxdb.url to the server's own address"};
   }
+  if (response.error().kind == ErrorKind::untrusted) return {Kind::ends_run, response.error().message};
   return {Kind::ends_run, response.error().message + "; check that InfluxDB runs and that influxdb.url is its address"};
 }
 
@@ -84,22 +85,20 @@ std::unique_ptr<CheckpointMethod> make_backup_v2(BackupV2Options options, std::s
   return std::make_unique<BackupV2>(std::move(options), std::move(source), std::move(clock), std::move(log));
 }
 
-constexpr MethodKind kBackupV2Kind{Method::backup,
-                                   "backup",
-                                   wal::Generation::v2,
-                                   /*is_automatic=*/true,
-                                   /*writes_points=*/false,
-                                   [](const MethodSettings& target) -> std::string {
-                                     if (target.server.url.empty())
-                                       return "set influxdb.url, such as http://127.0.0.1:8086";
-                                     if (target.server.token_file.empty())
-                                       return "set influxdb.token_file to a file with an operator token";
-                                     return {};
-                                   },
-                                   [](const MethodSettings& target, MethodRun run) {
-                                     return make_backup_v2(
-                                         {target.server.url, target.server.token_file, target.checkpoint.timeout},
-                                         std::move(run.source), std::move(run.clock), std::move(run.log));
-                                   }};
+constexpr MethodKind kBackupV2Kind{
+    Method::backup,
+    "backup",
+    wal::Generation::v2,
+    /*is_automatic=*/true,
+    /*writes_points=*/false,
+    [](const MethodSettings& target) -> std::string {
+      if (target.server.url.empty()) return "set influxdb.url, such as http://127.0.0.1:8086";
+      if (target.server.token_file.empty()) return "set influxdb.token_file to a file with an operator token";
+      return {};
+    },
+    [](const MethodSettings& target, MethodRun run) {
+      return make_backup_v2({target.server.url, target.server.token_file, target.checkpoint.timeout, target.server.tls},
+                            std::move(run.source), std::move(run.clock), std::move(run.log));
+    }};
 
 }  // namespace wal_exporter::influxdb

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/tls.h"
 #include "influxdb/checkpoint_method.h"
 #include "influxdb/method_kind.h"
 
@@ -20,6 +21,7 @@ struct BackupV2Options {
   std::string url;
   std::string token_file;                      // read anew at each run
   Duration timeout = std::chrono::minutes(2);  // of the whole run
+  http::Tls tls{"influxdb."};
 };
 
 [[nodiscard]] std::unique_ptr<CheckpointMethod> make_backup_v2(BackupV2Options options,

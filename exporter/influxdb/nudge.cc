@@ -158,6 +158,7 @@ Outcome Nudge::nudge(const std::stop_token& stop) {
   log_->info("Nudge: {}", plan->explanation);
 
   Run run;
+  run.client = http::Client(options_.tls);
   run.plan = std::move(*plan);
   run.start = observer.latest_ptr();
   run.request = std::move(*request);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "http/tls.h"
 #include "wal/generation.h"
 
 namespace wal_exporter::influxdb {
@@ -16,6 +17,7 @@ namespace wal_exporter::influxdb {
 struct Endpoint {
   std::string url;         // "http://host:port" or "unix:///path"; empty: the server is not asked
   std::string token_file;  // read anew at each run; empty: no token
+  http::Tls tls{"influxdb."};
 
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };

@@ -59,7 +59,7 @@ class RequestMethod final : public CheckpointMethod {
   const std::shared_ptr<wal::WalSource> source_;
   const std::shared_ptr<Clock> clock_;
   const Log log_;
-  http::Client client_;
+  http::Client client_{options_.tls};
   Pause pause_;
 };
 

@@ -18,7 +18,7 @@ namespace wal_exporter::influxdb {
 class Rewriter {
  public:
   Rewriter(const Endpoint& server, Duration timeout, Clock& clock)
-      : server_(server), timeout_(timeout), clock_(clock) {}
+      : server_(server), timeout_(timeout), clock_(clock), client_(server.tls) {}
 
   // Looks for a point. Reads alone.
   [[nodiscard]] Result<Rewrite> plan(const wal::ShardKey& shard, const std::stop_token& stop);

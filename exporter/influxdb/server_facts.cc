@@ -112,7 +112,7 @@ ServerFacts ask_server(http::Client& client, const std::string& url, const std::
     facts.error = ping.error().message;
     // not_found: a Unix socket that is not there.
     facts.port_closed = ping.error().kind == ErrorKind::unavailable || ping.error().kind == ErrorKind::not_found;
-    if (ping.error().kind != ErrorKind::cancelled) {
+    if (ping.error().kind != ErrorKind::cancelled && ping.error().kind != ErrorKind::untrusted) {
       facts.error += "; check that InfluxDB runs and that influxdb.url is its address";
     }
     return facts;

@@ -1,6 +1,7 @@
 #include "settings/load.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -24,6 +25,12 @@ constexpr std::size_t kMostTargets = 1000;
 constexpr const char* kFilesVariable = "WAL_MAX_FILES";
 constexpr const char* kSizeVariable = "WAL_MAX_SIZE_GB";
 constexpr const char* kCooldownVariable = "WAL_CHECKPOINT_COOLDOWN_MS";
+// What stands in for influxdb.ca_file and its neighbours.
+constexpr std::array<std::pair<const char*, const char*>, 4> kTlsVariables{
+    {{"INFLUXDB_CA_FILE", "ca_file"},
+     {"INFLUXDB_CLIENT_CERT_FILE", "client_cert_file"},
+     {"INFLUXDB_CLIENT_KEY_FILE", "client_key_file"},
+     {"INFLUXDB_INSECURE_SKIP_VERIFY", "insecure_skip_verify"}}};
 constexpr std::string_view kOnlyTargetName = "influxdb";
 constexpr std::string_view kLeast = "a minimal file is: targets: [{wal: {directory: /var/lib/influxdb/wal}}]";
 
@@ -34,6 +41,26 @@ std::optional<std::string> variable(const Environment& environment, const std::s
 }
 
 // Adds to `mistakes` what can't be used.
+void read_tls_defaults(const Environment& environment, http::Tls& out, std::vector<std::string>& mistakes) {
+  const std::array<std::string*, 3> files{&out.ca_file, &out.client_cert_file, &out.client_key_file};
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const auto value = variable(environment, kTlsVariables[i].first);
+    if (!value) continue;
+    *files[i] = *value;
+    if (!value->starts_with('/')) {
+      mistakes.push_back(std::string("environment variable ") + kTlsVariables[i].first + ": " + shown(*value) +
+                         " is not an absolute path; write one");
+    }
+  }
+  const char* const insecure = kTlsVariables[3].first;
+  const auto value = variable(environment, insecure);
+  out.insecure_skip_verify = value == "true";
+  if (value && *value != "true" && *value != "false") {
+    mistakes.push_back(std::string("environment variable ") + insecure + ": " + shown(*value) +
+                       " is not usable; write true or false");
+  }
+}
+
 Defaults read_defaults(const Environment& environment, std::vector<std::string>& mistakes) {
   Defaults out;
   const auto refuse = [&](const std::string& name, const std::string& value, const std::string& form) {
@@ -66,6 +93,7 @@ Defaults read_defaults(const Environment& environment, std::vector<std::string>&
              "a whole number of milliseconds from 0 to " + std::to_string(most) + ", such as 300000");
     }
   }
+  read_tls_defaults(environment, out.tls, mistakes);
   return out;
 }
 
@@ -104,12 +132,21 @@ std::vector<std::string> effects(const Defaults& defaults, const Lacking& lackin
   if (defaults.max_files) add(kFilesVariable, "thresholds.max_files", std::to_string(*defaults.max_files));
   if (defaults.max_size) add(kSizeVariable, "thresholds.max_size", format_bytes(*defaults.max_size));
   if (defaults.cooldown) add(kCooldownVariable, "checkpoint.cooldown", format_duration(*defaults.cooldown));
+  const http::Tls& tls = defaults.tls;
+  const std::array<std::string, 4> set{tls.ca_file, tls.client_cert_file, tls.client_key_file,
+                                       tls.insecure_skip_verify ? "true" : ""};
+  for (std::size_t i = 0; i < set.size(); ++i) {
+    const auto& [name, key] = kTlsVariables[i];
+    if (!set[i].empty()) add(name, std::string("influxdb.") + key, escape_control(set[i]));
+  }
   return out;
 }
 
 void note_lacking(const YamlNode* target, const std::string& name, Lacking& lacking) {
-  for (const auto& [group, key] : {std::pair("thresholds", "max_files"), std::pair("thresholds", "max_size"),
-                                   std::pair("checkpoint", "cooldown")}) {
+  std::vector<std::pair<const char*, const char*>> keys{
+      {"thresholds", "max_files"}, {"thresholds", "max_size"}, {"checkpoint", "cooldown"}};
+  for (const auto& [variable_name, key] : kTlsVariables) keys.emplace_back("influxdb", key);
+  for (const auto& [group, key] : keys) {
     if (target == nullptr || !has_key(*target, group, key)) {
       lacking[std::string(group) + "." + key].push_back(escape_control(name));
     }
@@ -270,6 +307,10 @@ Result<Settings> load(const Sources& sources, const Environment& environment) {
   }
   std::vector<std::string> mistakes;
   const Defaults defaults = read_defaults(environment, mistakes);
+  if (defaults.tls.client_cert_file.empty() != defaults.tls.client_key_file.empty()) {
+    mistakes.push_back(std::string("environment variables ") + kTlsVariables[1].first + " and " +
+                       kTlsVariables[2].first + " go together; set both");
+  }
   if (!mistakes.empty()) return failure(ErrorKind::invalid, join(mistakes, "\n"));
   Settings out;
   Lacking lacking;

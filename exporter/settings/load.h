@@ -31,7 +31,8 @@ struct Sources {
 // inside scalars, after parsing, so that a value can never become structure;
 // `$$` is a dollar sign. WAL_MAX_FILES, WAL_MAX_SIZE_GB (GiB, fractions allowed)
 // and WAL_CHECKPOINT_COOLDOWN_MS are the defaults of targets whose file has no
-// such key, also without a file; set but empty is not set. A relative token_file
+// such key, also without a file; so are INFLUXDB_CA_FILE, INFLUXDB_CLIENT_CERT_FILE,
+// INFLUXDB_CLIENT_KEY_FILE and INFLUXDB_INSECURE_SKIP_VERIFY; set but empty is not set. A relative token_file
 // begins at the folder of the settings file, a relative wal_directory at the
 // working directory. An error holds every mistake, one a line.
 [[nodiscard]] Result<Settings> load(const Sources& sources, const Environment& environment);

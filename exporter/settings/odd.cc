@@ -15,6 +15,8 @@ using events::Type;
 using influxdb::Method;
 using wal::Generation;
 
+constexpr std::string_view kTls = "https://";
+
 class Lines {
  public:
   explicit Lines(const Said& said) : said_(said) {}
@@ -97,6 +99,17 @@ void look_at_windows(const Target& target, const SaidGroup& said, Time now, Line
   }
 }
 
+// `over_tls`: whether anything is asked over https; `url` says where not, up to "with https://".
+void look_at_tls(const http::Tls& tls, const std::string& prefix, const std::string& url, bool over_tls,
+                 const SaidGroup& said, Lines& lines) {
+  for (const char* key : {"ca_file", "client_cert_file", "client_key_file", "insecure_skip_verify"}) {
+    if (!over_tls) lines.add(said, {prefix + key}, "no effect, " + url + " with https://; remove it");
+  }
+  if (over_tls && tls.insecure_skip_verify) {
+    lines.add(said, {prefix + "ca_file"}, "no effect while " + prefix + "insecure_skip_verify is true; remove that");
+  }
+}
+
 void look_at_generation(const Target& target, const SaidGroup& said, Lines& lines) {
   const Generation version = target.influxdb.version;
   if (version == Generation::v1 || version == Generation::v2) {
@@ -112,8 +125,13 @@ void look_at_generation(const Target& target, const SaidGroup& said, Lines& line
         "no effect on InfluxDB " + std::string(version == Generation::v3 ? "3" : "2.x") + ", it is for 1.x; remove it");
   }
   if (target.influxdb.url.empty()) {
-    lines.add(said, {"influxdb.token_file", "influxdb.timeout"},
+    lines.add(said,
+              {"influxdb.token_file", "influxdb.timeout", "influxdb.ca_file", "influxdb.client_cert_file",
+               "influxdb.client_key_file", "influxdb.insecure_skip_verify"},
               "no effect without influxdb.url, the server is not asked; set influxdb.url or remove it");
+  } else {
+    look_at_tls(target.influxdb.tls, "influxdb.", "influxdb.url does not begin", target.influxdb.url.starts_with(kTls),
+                said, lines);
   }
 }
 
@@ -235,6 +253,9 @@ bool is_told(Type type, Severity severity) {
 
 void look_at_hook(const Settings& settings, const events::HookConfig& hook, const SaidGroup& said, Lines& lines) {
   const events::HookFilter& filter = hook.filter;
+  const auto is_https = [](const std::string& url) { return url.starts_with(kTls); };
+  look_at_tls(hook.tls, "", hook.type == events::HookType::alertmanager ? "no url begins" : "url does not begin",
+              !hook.url_file.empty() || std::any_of(hook.urls.begin(), hook.urls.end(), is_https), said, lines);
   const auto has = [](const auto& list, const auto& one) {
     return list.empty() || std::find(list.begin(), list.end(), one) != list.end();
   };

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "settings/forms.h"
+#include "settings/read_tls.h"
 
 namespace wal_exporter::settings {
 namespace {
@@ -235,6 +236,7 @@ void read_hook(const Section& section, const std::vector<std::string>& targets, 
       hook.labels = section.pairs("labels", {.what = "labels"}, check_label);
       break;
   }
+  read_tls(section, folder, hook.tls);
   read_filter(section, hook, targets);
   section.duration("timeout", hook.timeout, {kShortestDuration, std::chrono::minutes(5)});
   section.count("max_queue", hook.max_queue, {1, 10'000});

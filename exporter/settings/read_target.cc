@@ -4,6 +4,7 @@
 
 #include "settings/forms.h"
 #include "settings/read_restart.h"
+#include "settings/read_tls.h"
 #include "settings/read_windows.h"
 
 namespace wal_exporter::settings {
@@ -32,6 +33,7 @@ void read_influxdb(const Section& section, influxdb::ServerOptions& out, const O
   }
   if (!overrides.influxdb_url.empty()) out.url = overrides.influxdb_url;
   read_path(section, "token_file", folder, out.token_file);
+  read_tls(section, folder, out.tls);
   section.text("node_id", out.node_id);
   section.text("backup_address", out.backup_address);
   if (!out.backup_address.empty()) {
@@ -199,6 +201,7 @@ Target default_target(const Defaults& defaults) {
   if (defaults.max_files) out.rules.thresholds.max_files = defaults.max_files;
   if (defaults.max_size) out.rules.thresholds.max_bytes = *defaults.max_size;
   if (defaults.cooldown) out.rules.cooldown = *defaults.cooldown;
+  out.influxdb.tls = defaults.tls;
   return out;
 }
 

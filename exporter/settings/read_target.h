@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "http/tls.h"
 #include "settings/reader.h"
 #include "settings/settings.h"
 
@@ -16,6 +17,7 @@ struct Defaults {
   std::optional<std::uint64_t> max_files;
   std::optional<std::uint64_t> max_size;  // bytes
   std::optional<Duration> cooldown;
+  http::Tls tls{"influxdb."};
 };
 
 // What the command line says of the only target; empty: nothing.

@@ -225,6 +225,26 @@ TEST(Limits, OutOfRangeAreRefused) {
   }
 }
 
+TEST(Environment, TrustsOverHttpsWhereTheFileSaysNothing) {
+  const Environment variables = environment({{"INFLUXDB_CA_FILE", "/env/ca.pem"},
+                                             {"INFLUXDB_CLIENT_CERT_FILE", "/env/cert.pem"},
+                                             {"INFLUXDB_CLIENT_KEY_FILE", "/env/key.pem"},
+                                             {"INFLUXDB_INSECURE_SKIP_VERIFY", "true"}});
+  const Target alone = read(target_with("  influxdb: {ca_file: ca.pem}\n"), variables);
+  EXPECT_EQ(alone.influxdb.tls, (http::Tls{"influxdb.", "ca.pem", "/env/cert.pem", "/env/key.pem", true}));
+  const auto without = load({.config_file = "", .wal_directory = "/w", .influxdb_url = "https://h"}, variables);
+  ASSERT_TRUE(without) << without.error().message;
+  EXPECT_EQ(without->targets[0].influxdb.tls.ca_file, "/env/ca.pem");
+  EXPECT_THAT(without->from_environment,
+              ::testing::Contains("environment variable INFLUXDB_CA_FILE: influxdb.ca_file is /env/ca.pem for target "
+                                  "influxdb"));
+  EXPECT_THAT(refusal(target_with(""), environment({{"INFLUXDB_CA_FILE", "ca.pem"}})),
+              HasSubstr("INFLUXDB_CA_FILE: 'ca.pem' is not an absolute path"));
+  EXPECT_THAT(refusal(target_with(""), environment({{"INFLUXDB_INSECURE_SKIP_VERIFY", "yes"}})),
+              HasSubstr("write true or false"));
+  EXPECT_THAT(refusal(target_with(""), environment({{"INFLUXDB_CLIENT_KEY_FILE", "/k"}})), HasSubstr("go together"));
+}
+
 // ---- variables in values ----
 
 std::string name_of(const std::string& written, const Environment& variables) {

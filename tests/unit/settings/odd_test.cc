@@ -52,6 +52,13 @@ INSTANTIATE_TEST_SUITE_P(
         Odd{"  checkpoint: {nudge: {max_points: 7}}\n",
             "a.yml:4: checkpoint.nudge.max_points: no effect while checkpoint.nudge.enabled is false"},
         Odd{"  checkpoint: {nudge: {enabled: true, max_points: 7}}\n", ""},
+        Odd{"  influxdb: {url: https://h, ca_file: /ca}\n", ""},
+        Odd{"  influxdb: {url: http://h, ca_file: /ca}\n",
+            "a.yml:4: influxdb.ca_file: no effect, influxdb.url does not begin with https://"},
+        Odd{"  influxdb: {insecure_skip_verify: true}\n",
+            "a.yml:4: influxdb.insecure_skip_verify: no effect without influxdb.url"},
+        Odd{"  influxdb: {url: https://h, ca_file: /ca, insecure_skip_verify: true}\n",
+            "a.yml:4: influxdb.ca_file: no effect while influxdb.insecure_skip_verify is true"},
         Odd{"  checkpoint: {method: nudge}\n", "a.yml:4: checkpoint.method: no checkpoint ever starts"},
         Odd{"  influxdb: {version: 1, url: http://h}\n  checkpoint: {method: backup}\n",
             "a.yml:5: checkpoint.method: no checkpoint ever starts: the backup of InfluxDB 1.x needs"},
@@ -132,6 +139,13 @@ TEST(OddHooks, ThatAreToldNothingAreNamed) {
               ElementsAre(HasSubstr("hook h: it is told nothing: no target of it has restart.enabled")));
   EXPECT_THAT(odd_hooks("- {name: h, type: webhook, url: http://h, events: wal.checkpoint, severities: warning}\n"),
               IsEmpty());
+}
+
+TEST(OddHooks, WithoutHttpsHaveNoUseForACa) {
+  const std::string hook = target_with("") + "hooks:\n- {name: a, type: alertmanager, ca_file: /ca, urls: [";
+  EXPECT_THAT(odd(hook + "http://a, https://b]}\n"), IsEmpty());
+  EXPECT_THAT(odd(hook + "http://a]}\n"),
+              ElementsAre("a.yml:5: hook a: ca_file: no effect, no url begins with https://; remove it"));
 }
 
 TEST(OddHooks, WithOneReceiverAreNamed) {
