@@ -41,6 +41,8 @@ class MetricsPage {
   [[nodiscard]] std::string text(Format format = Format::text);
   [[nodiscard]] std::string gzipped(Format format);
   [[nodiscard]] RequestCounters& requests() { return requests_; }
+  // As ProcessMetrics has it.
+  void set_certificate_end(std::optional<Time> end) { process_.set_certificate_end(end); }
 
  private:
   [[nodiscard]] std::shared_ptr<Rendered> targets();

@@ -150,9 +150,14 @@ void write_use(TextWriter& out) {
   write(out, "process_threads", "Threads.", MetricType::Gauge, stat.field(20));
 }
 
-std::string read_process(std::optional<double> started, Own own) {
+std::string read_process(std::optional<double> started, std::optional<Time> certificate_end, Own own) {
   TextWriter out;
   write_build_info(out);
+  if (certificate_end) {
+    write(out, "influxdb_wal_exporter_tls_certificate_expiry_timestamp_seconds",
+          "When the certificate expires that the web server shows to new connections.", MetricType::Gauge,
+          to_unix_seconds(*certificate_end));
+  }
   if (own == Own::all) write_use(out);
   write(out, "process_start_time_seconds", "When the process started.", MetricType::Gauge, started);
   return out.take();
@@ -165,10 +170,16 @@ std::string ProcessMetrics::render() {
   const MutexLock lock(mutex_);
   if (text_.empty() || now - read_at_ >= kLifetime) {
     if (!started_) started_ = start_time();
-    text_ = read_process(started_, own_);
+    text_ = read_process(started_, certificate_end_, own_);
     read_at_ = now;
   }
   return text_;
+}
+
+void ProcessMetrics::set_certificate_end(std::optional<Time> end) {
+  const MutexLock lock(mutex_);
+  certificate_end_ = end;
+  text_.clear();
 }
 
 }  // namespace wal_exporter::metrics

@@ -57,17 +57,21 @@ class RequestCounters {
 // start; what else there is may be left out.
 enum class Own { all, needed };
 
-// influxdb_wal_exporter_build_info and the standard process_* families, read from
-// /proc/self at most once a second; Own::needed: of those the start alone.
+// influxdb_wal_exporter_build_info, the end of the server's certificate, and the standard
+// process_* families, read from /proc/self at most once a second; Own::needed: of those the
+// start alone.
 class ProcessMetrics {
  public:
   explicit ProcessMetrics(const Clock& clock, Own own = Own::all) : clock_(clock), own_(own) {}
   [[nodiscard]] std::string render();
+  // Of the certificate that the server shows from now on; nullopt: none, it speaks no TLS.
+  void set_certificate_end(std::optional<Time> end);
 
  private:
   const Clock& clock_;
   const Own own_;
   Mutex mutex_;
+  std::optional<Time> certificate_end_ WAL_EXPORTER_GUARDED_BY(mutex_);
   std::string text_ WAL_EXPORTER_GUARDED_BY(mutex_);
   SteadyTime read_at_ WAL_EXPORTER_GUARDED_BY(mutex_){};
   // Read once: the kernel tells it by the wall clock, and moves it as that is set.

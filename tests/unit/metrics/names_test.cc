@@ -117,6 +117,7 @@ TEST(MetricNames, ThePageAddsRequestsAndTheProcess) {
   Names names = everything();
   names.insert({{"influxdb_wal_exporter_http_requests_total", "counter"},
                 {"influxdb_wal_exporter_build_info", "gauge"},
+                {"influxdb_wal_exporter_tls_certificate_expiry_timestamp_seconds", "gauge"},
                 {"process_cpu_seconds_total", "counter"},
                 {"process_resident_memory_bytes", "gauge"},
                 {"process_virtual_memory_bytes", "gauge"},
@@ -128,6 +129,7 @@ TEST(MetricNames, ThePageAddsRequestsAndTheProcess) {
   MetricsPage page(clock);
   page.update(full_view(full_target()));
   page.requests().count("/metrics", 200);
+  page.set_certificate_end(at(1800000000));
   EXPECT_EQ(types(page.text()), names);
 }
 

@@ -78,5 +78,15 @@ TEST(MetricsPage, WithoutItsOwnMetricsItKeepsWhatAlertsNeed) {
   EXPECT_THAT(text, Not(HasSubstr("process_threads")));
 }
 
+TEST(MetricsPage, TellsTheEndOfTheCertificateThatIsShownNow) {
+  const ManualClock clock(at(1769769000));
+  MetricsPage page(clock, Own::needed);
+  EXPECT_THAT(page.text(), Not(HasSubstr("tls_certificate")));
+  page.set_certificate_end(at(1800000000));
+  EXPECT_THAT(page.text(), HasSubstr("\ninfluxdb_wal_exporter_tls_certificate_expiry_timestamp_seconds 1800000000\n"));
+  page.set_certificate_end(std::nullopt);
+  EXPECT_THAT(page.text(), Not(HasSubstr("tls_certificate")));
+}
+
 }  // namespace
 }  // namespace wal_exporter::metrics
