@@ -89,10 +89,13 @@ class Answer:
         return json.loads(self.text)
 
 
-def request(method, url, body=None, headers=None, timeout=10):
-    """Any status is an Answer; no answer is an OSError."""
+def request(method, url, body=None, headers=None, timeout=10, context=None):
+    """Any status is an Answer; no answer is an OSError. `context` is for https."""
     parts = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+    if parts.scheme == "https":
+        connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=context)
+    else:
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
     try:
         target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
         connection.request(method, target, body=body, headers=headers or {})
@@ -310,7 +313,7 @@ class Prometheus(Process):
         self.url = f"http://127.0.0.1:{self.port}"
 
     def start(self, exporter_port=None, scrape=None):
-        """`scrape`: a list of scrape configs, in place of one of the exporter at that port."""
+        """`scrape`: a list of scrape configs, or its YAML, in place of one of the exporter at that port."""
         scrape = scrape or [{"job_name": "influxdb_wal",
                              "static_configs": [{"targets": [f"127.0.0.1:{exporter_port}"]}]}]
         config = os.path.join(self.folder, "prometheus.yml")
@@ -324,7 +327,7 @@ alerting:
   alertmanagers:
     - static_configs:
         - targets: {json.dumps(self.alertmanagers)}
-scrape_configs: {json.dumps(scrape)}
+scrape_configs: {scrape if isinstance(scrape, str) else json.dumps(scrape)}
 """)
         self.spawn([program("prometheus"), f"--config.file={config}",
                     f"--storage.tsdb.path={self.folder}/data", f"--web.listen-address=127.0.0.1:{self.port}"])
@@ -357,6 +360,8 @@ class Exporter(Process):
         self.config = os.path.join(folder, name + ".yml")
         self.state = os.path.join(folder, name + "-state")
         self.port = None
+        self.base = "http://127.0.0.1"  # or https
+        self.asking = {}  # what each request to it has: headers, a TLS context
         self.configure(settings)
 
     def configure(self, settings):
@@ -365,7 +370,7 @@ class Exporter(Process):
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.base}:{self.port}"
 
     def command(self):
         return [self.program_path, f"--config.file={self.config}", f"--web.listen-address={self.listen}",
@@ -382,14 +387,14 @@ class Exporter(Process):
         return self
 
     def wait_good_sample(self, seconds=20):
-        self.wait_ready(lambda: get(self.url + "/-/ready").status == 200, seconds)
+        self.wait_ready(lambda: self.get("/-/ready").status == 200, seconds)
         return self
 
     def get(self, path, **arguments):
-        return get(self.url + path, **arguments)
+        return get(self.url + path, **{**self.asking, **arguments})
 
     def post(self, path, **arguments):
-        return request("POST", self.url + path, **arguments)
+        return request("POST", self.url + path, **{**self.asking, **arguments})
 
     def target(self, name=None):
         if name:
