@@ -2,6 +2,9 @@
 
 #include <exception>
 
+#include "web/guard.h"
+#include "web/peer_user.h"
+
 namespace wal_exporter::web {
 namespace {
 
@@ -27,6 +30,13 @@ Request read_request(const mg_connection* connection) {
   request.query = text_or_empty(info.query_string);
   request.version = text_or_empty(info.http_version);
   request.peer = info.remote_addr;
+  if (is_changing(request.method) && is_loopback_address(request.peer)) {
+    // CivetWeb does not tell our own address: taken to be the same as the client's, as it is of loopback
+    // unless somebody asks by 127.0.0.2.
+    const auto remote = socket_address(request.peer, static_cast<std::uint16_t>(info.remote_port));
+    const auto local = socket_address(request.peer, static_cast<std::uint16_t>(info.server_port));
+    if (remote && local) request.peer_user = peer_user(*remote, *local);
+  }
   for (int i = 0; i < info.num_headers; ++i) {
     const auto& header = info.http_headers[i];
     request.headers.push_back({text_or_empty(header.name), text_or_empty(header.value)});
