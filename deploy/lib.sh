@@ -147,10 +147,49 @@ wal_exporter_axe() {
   ) 9>"$folder/.lock" || exit 1
 }
 
+# Debian's source packages, from where this machine gets its binary ones. Empty where it has no package lists yet.
+wal_exporter_sources() {
+  # shellcheck disable=SC2016 # apt fills these in
+  apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT) $(SIGNED_BY)' \
+    'Created-By: Packages' 'Target-Of: deb' 'Origin: Debian' | sort -u |
+    awk '$3 == "main" { print "deb-src " ($4 ~ /^\// ? "[signed-by=" $4 "] " : "") $1, $2, $3 }'
+}
+
+# The source of CivetWeb, as Debian's source package has it: into build/civetweb/source.
+# apt checks its signature, with lists of its own, so that nothing of the machine changes.
+wal_exporter_civetweb() {
+  local folder=$wal_exporter_root/build/civetweb
+  mkdir -p "$folder"
+  (
+    flock 9
+    [ ! -e "$folder/source/src/civetweb.c" ] || exit 0
+    wal_exporter_say "fetching the source of CivetWeb"
+    cd "$folder" || exit 1
+    rm -rf new && mkdir -p new/lists/partial && cd new || exit 1
+    wal_exporter_sources >sources.list
+    if [ ! -s sources.list ]; then
+      wal_exporter_apt_update
+      wal_exporter_sources >sources.list
+    fi
+    [ -s sources.list ] ||
+      wal_exporter_fail "apt knows no package list of Debian's: run apt-get update, and look into /etc/apt/sources.list"
+    local apt=(apt-get -q -o Dir::Etc::sourcelist="$PWD/sources.list" -o Dir::Etc::sourceparts=/dev/null
+      -o Dir::State::Lists="$PWD/lists" -o Dir::Cache="$PWD" -o Dir::Cache::archives=. -o Acquire::Retries=3
+      -o APT::Sandbox::User=)
+    { "${apt[@]}" update && "${apt[@]}" source --download-only civetweb; } >log 2>&1 ||
+      wal_exporter_fail "apt could not fetch the source of CivetWeb: $(tail -n 3 log)"
+    dpkg-source --extract ./*.dsc source >>log 2>&1 ||
+      wal_exporter_fail "dpkg-source could not unpack CivetWeb: $(tail -n 3 log)"
+    mkdir -p "$folder/package" && mv ./*.dsc ./*.tar.* "$folder/package/"
+    rm -rf "$folder/source" && mv source "$folder/source" && cd "$folder" && rm -rf new
+  ) 9>"$folder/.lock" || exit 1
+}
+
 # Configures the preset `$1`, quietly unless it fails; the rest goes to cmake.
 wal_exporter_configure() {
   local log=$wal_exporter_root/build/$1/configure.log
   mkdir -p "${log%/*}"
+  wal_exporter_civetweb
   (cd "$wal_exporter_root" && cmake --preset "$@") >"$log" 2>&1 || {
     cat "$log" >&2
     wal_exporter_fail "cmake could not configure the $1 preset: see above"

@@ -104,11 +104,21 @@ Exporter::Exporter(Flags flags, settings::Environment environment, std::shared_p
   reload_success_ = publisher_.started();
 }
 
+// Where this machine reaches what listens on `address`.
+std::string reachable_address(const std::string& address) {
+  const std::size_t colon = address.rfind(':');
+  const std::string host = address.substr(0, colon);
+  if (host != "0.0.0.0" && host != "[::]") return address;
+  return "127.0.0.1" + address.substr(colon);
+}
+
 Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Settings settings,
                                                   settings::Environment environment, std::shared_ptr<Clock> clock,
                                                   Log log) {
   web::ServerOptions options;
-  options.listen_address = flags.listen_address;
+  options.listen_addresses = flags.listen_addresses;
+  options.service_manager = flags.systemd_socket;
+  options.unix_mode = flags.socket_mode;
   Checked checked = check(flags, settings, clock);
   if (!checked.mistakes.empty()) return failure(ErrorKind::invalid, join(checked.mistakes, "\n"));
   const std::vector<std::string> warnings = warnings_of(std::move(checked));
@@ -152,7 +162,8 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
                                 *exporter->clock_, exporter->log_, exporter->flags_.exposition};
   auto server = web::Server::start(options, parts);
   if (!server && server.error().kind == ErrorKind::conflict) {
-    log->info("{} is in use; trying for {}", options.listen_address, format_duration(kPortFreeWithin));
+    log->info("{} is in use; trying for {}", escape_control(join(options.listen_addresses, ", ")),
+              format_duration(kPortFreeWithin));
   }
   while (!server && server.error().kind == ErrorKind::conflict && clock->steady() < port_free_by) {
     wait_for(*clock, kPortRetry);
@@ -160,13 +171,10 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
   }
   if (!server) return tl::unexpected(server.error());
   exporter->server_ = *std::move(server);
-  const std::string& address = exporter->flags_.listen_address;
-  const std::string host = address.substr(0, std::min(address.rfind(':'), address.size()));
-  exporter->log_->info("listening on {}:{}", host.empty() ? "0.0.0.0" : host, exporter->port());
-  const bool any = host.empty() || host == "0.0.0.0" || host == "[::]";
+  const std::vector<std::string> addresses = exporter->server_->addresses();
+  for (const std::string& address : addresses) exporter->log_->info("listening on {}", escape_control(address));
   const auto controlled =
-      exporter->lock_ ? write_control(exporter->flags_.state_directory,
-                                      {(any ? "127.0.0.1" : host) + ":" + std::to_string(exporter->port()), *token})
+      exporter->lock_ ? write_control(exporter->flags_.state_directory, {reachable_address(addresses.front()), *token})
                       : Result<void>();
   if (!controlled) return tl::unexpected(controlled.error());
   const auto applied = exporter->apply(settings);

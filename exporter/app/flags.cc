@@ -3,7 +3,9 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <system_error>
+#include <utility>
 
 #include "base/text.h"
 #include "settings/reader.h"
@@ -19,10 +21,10 @@ constexpr std::string_view kConfigVariable = "INFLUXDB_WAL_EXPORTER_CONFIG";
 
 // What a flag gives, before it is understood.
 struct Given {
-  std::string config_file, wal_directory, influxdb_url, listen_address, web_config_file, telemetry_path, max_requests,
-      local_users, own_names, state_directory, log_level, log_format, target, max_wait, format;
+  std::string config_file, wal_directory, influxdb_url, listen_address, socket_mode, web_config_file, telemetry_path,
+      max_requests, state_directory, log_level, log_format, target, max_wait, format;
   bool once = false, explain = false, check = false, healthcheck = false, prepare = false, version = false,
-       help = false, man = false, disable_exporter_metrics = false;
+       help = false, man = false, disable_exporter_metrics = false, systemd_socket = false;
 };
 
 // A row: a flag with a value (`text`), a switch or a command, which is given alone (`set`).
@@ -57,22 +59,18 @@ constexpr std::array kRows{
     option("wal.directory", "DIR", &Given::wal_directory,
            "WAL directory to watch; enough for a single target without a settings file"),
     option("influxdb.url", "URL", &Given::influxdb_url, "URL of that target's InfluxDB; with --wal.directory"),
-    option("web.listen-address", "ADDRESS", &Given::listen_address, "Address to listen on", ":3002",
+    option("web.listen-address", "ADDRESS", &Given::listen_address,
+           "Address to listen on, or unix:/PATH; may be given several times", ":3002",
            "INFLUXDB_WAL_EXPORTER_LISTEN_ADDRESS"),
+    option("web.unix-socket-mode", "MODE", &Given::socket_mode, "Permissions of Unix sockets, octal", "0660"),
+    option_switch("web.systemd-socket", &Given::systemd_socket,
+                  "Listen on the sockets that systemd hands over, in place of --web.listen-address"),
     option("web.config.file", "FILE", &Given::web_config_file, "Web configuration file: logins (basic_auth_users)", {},
            "INFLUXDB_WAL_EXPORTER_WEB_CONFIG"),
     option("web.telemetry-path", "PATH", &Given::telemetry_path, "Path under which metrics are served", "/metrics"),
     option("web.max-requests", "N", &Given::max_requests, "Scrapes answered at once; 0: no limit", "40"),
     option_switch("web.disable-exporter-metrics", &Given::disable_exporter_metrics,
                   "Leave out metrics about the exporter's own process and requests"),
-    option("web.local-users", "USERS", &Given::local_users,
-           "Users, by name or uid, with commas, whose programs on this machine may act where no logins are configured; "
-           "beside root and the exporter's own",
-           {}, "INFLUXDB_WAL_EXPORTER_LOCAL_USERS"),
-    option(
-        "web.own-names", "NAMES", &Given::own_names,
-        "Host names, with commas, by which browsers may ask where no logins are configured; beside the machine's own",
-        {}, "INFLUXDB_WAL_EXPORTER_OWN_NAMES"),
     option("state.directory", "DIR", &Given::state_directory, "Directory for state kept across restarts",
            "/var/lib/influxdb_wal_exporter", "STATE_DIRECTORY"),
     option("log.level", "LEVEL", &Given::log_level, "Least level of a log line that is written", "info", {},
@@ -188,6 +186,29 @@ std::string from_environment(const Row& row, const settings::Environment& enviro
   return row.name == "state.directory" ? value->substr(0, value->find(':')) : *value;
 }
 
+// Given several times, or several in the variable.
+std::vector<std::string> listen_addresses(const std::string& given) {
+  std::vector<std::string> out;
+  std::string one;
+  for (const char c : given + "\n") {
+    if (c != '\n' && c != ',' && c != ' ') {
+      one += c;
+    } else if (!one.empty()) {
+      out.push_back(std::exchange(one, {}));
+    }
+  }
+  return out;
+}
+
+std::optional<unsigned> socket_mode(const std::string& text) {
+  unsigned mode = 0;
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, mode, 8);
+  // The exporter itself has to be able to connect.
+  if (parsed.ec != std::errc() || parsed.ptr != end || mode > 0777 || (mode & 0600) != 0600) return std::nullopt;
+  return mode;
+}
+
 // An error is a message for people.
 tl::expected<Given, std::string> parse_given(const std::vector<std::string>& arguments) {
   Given given;
@@ -199,6 +220,7 @@ tl::expected<Given, std::string> parse_given(const std::vector<std::string>& arg
       app.add_flag(name, given.*row.set);
     } else {
       auto* option = app.add_option(name, given.*row.text);
+      if (row.text == &Given::listen_address) option->multi_option_policy(CLI::MultiOptionPolicy::Join);
       if (!row.choices.empty()) option->check(CLI::IsMember(CLI::detail::split(std::string(row.choices), ' ')));
     }
   }
@@ -262,8 +284,20 @@ tl::expected<Flags, UsageError> parse_flags(const std::vector<std::string>& argu
       flags.config_origin = "the installed file";
     }
   }
-  flags.sources = {given->config_file, given->wal_directory, given->influxdb_url, given->local_users, given->own_names};
-  flags.listen_address = given->listen_address;
+  flags.sources = {given->config_file, given->wal_directory, given->influxdb_url};
+  flags.listen_addresses = listen_addresses(given->listen_address);
+  flags.systemd_socket = given->systemd_socket;
+  if (flags.systemd_socket && !flags.listens_by_default) {
+    return refused(
+        "--web.systemd-socket takes its addresses from the .socket unit; leave --web.listen-address and its variable "
+        "out");
+  }
+  const auto mode = socket_mode(given->socket_mode);
+  if (!mode) {
+    return refused("--web.unix-socket-mode: \"" + escape_control(given->socket_mode) +
+                   "\" is not a mode; write octal digits from 0600 to 0777, for example 0660");
+  }
+  flags.socket_mode = *mode;
   flags.web_config_file = given->web_config_file;
   flags.exporter_metrics = !given->disable_exporter_metrics;
   flags.exposition.telemetry_path = given->telemetry_path;

@@ -21,8 +21,10 @@ struct Flags {
   Mode mode = Mode::serve;
   settings::Sources sources;
   std::string config_origin;  // where config_file comes from where no flag gave it, for people; else empty
-  std::string listen_address = ":3002";
-  bool listens_by_default = true;  // neither the flag nor its variable gave it
+  std::vector<std::string> listen_addresses = {":3002"};  // at least one; web/listen.h has their forms
+  bool systemd_socket = false;                            // its sockets instead
+  unsigned socket_mode = 0660;                            // of Unix sockets
+  bool listens_by_default = true;                         // neither the flag nor its variable gave it
   std::string web_config_file;
   web::Exposition exposition;
   bool exporter_metrics = true;  // false: --web.disable-exporter-metrics

@@ -16,6 +16,7 @@
 #include "app/prepare.h"
 #include "base/text.h"
 #include "web/listen.h"
+#include "web/transport.h"
 
 namespace wal_exporter::app {
 namespace {
@@ -146,7 +147,7 @@ int run(const std::vector<std::string>& arguments) {
     return kExitOk;
   }
   if (flags->mode == Mode::version) {
-    std::cout << "influxdb_wal_exporter " << WAL_EXPORTER_VERSION << "\n";
+    std::cout << "influxdb_wal_exporter " << WAL_EXPORTER_VERSION << "\n" << web::libraries() << "\n";
     return kExitOk;
   }
   if (flags->mode == Mode::healthcheck) return run_healthcheck(*flags, std::cout);
@@ -175,8 +176,10 @@ int run(const std::vector<std::string>& arguments) {
       Checked checked = check(*flags, *settings, clock);
       std::vector<std::string>& mistakes = checked.mistakes;
       mistakes.insert(mistakes.end(), checked.tokens.begin(), checked.tokens.end());
-      const auto address = web::listening_ports(flags->listen_address);
-      if (!address) mistakes.push_back(address.error().message);
+      for (const std::string& text : flags->listen_addresses) {
+        const auto address = web::parse_listen_address(text);
+        if (!address) mistakes.push_back(address.error().message);
+      }
       log_each(*log, spdlog::level::warn, checked.warnings);
       log_each(*log, spdlog::level::err, mistakes);
       if (!mistakes.empty()) return kExitFailure;

@@ -244,7 +244,7 @@ int run_explain(const settings::Settings& settings, const Flags& flags, std::sha
 }
 
 int run_healthcheck(const Flags& flags, std::ostream& out) {
-  std::string address = flags.listen_address;
+  std::string address = flags.listen_addresses.front();
   std::string origin = flags.listens_by_default ? "the default address" : "the address given";
   if (flags.listens_by_default) {
     // A port of its own is known to the exporter that runs here.

@@ -1,5 +1,5 @@
-// Reads requests from CivetWeb and writes answers to it, and works around its traps. Each
-// function is called by the worker thread of the connection.
+// Reads requests from CivetWeb and writes answers, and works around its traps. Each function is called by the worker
+// thread of the connection.
 #pragma once
 
 #include <civetweb.h>
@@ -14,11 +14,10 @@
 namespace wal_exporter::web {
 
 // Everything but the body.
-[[nodiscard]] Request read_request(const mg_connection* connection);
+[[nodiscard]] Request read_request(mg_connection* connection);
 
-// The body, where one was announced or is sent in chunks. An error's `status` is
-// 413 (more than `limit` bytes) or 408 (not all of it within `timeout`, which grows
-// by a second for each 64 KiB that came).
+// The body, where one was announced. An error's `status` is 411 (sent in chunks, which no request needs), 413 (more
+// than `limit` bytes) or 408 (not all of it within `timeout`, which grows by a second for each 64 KiB that came).
 struct BodyError {
   int status = 400;
   std::string message;
@@ -26,11 +25,10 @@ struct BodyError {
 [[nodiscard]] tl::expected<std::string, BodyError> read_body(mg_connection* connection, std::size_t limit,
                                                              const Clock& clock, Duration timeout);
 
-// Takes what is still coming in until `deadline`, so that closing does not reset
-// the connection before the client has read the answer.
-void drain(mg_connection* connection, const Clock& clock, SteadyTime deadline);
+// `head_only`: as for a HEAD request. `stay`: another request may follow on the connection.
+[[nodiscard]] std::string answer_text(const Response& response, Time now, bool head_only, bool stay);
 
-// Head and body in one write, a fixed body in a second one. `head_only`: as for a HEAD request.
-void write_response(mg_connection* connection, const Response& response, Time now, bool head_only);
+// A stream's parts go out as they come; the connection ends with it.
+void write_response(mg_connection* connection, const Response& response, Time now, bool head_only, bool stay);
 
 }  // namespace wal_exporter::web

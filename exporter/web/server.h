@@ -1,15 +1,18 @@
 // The HTTP server: routes, the guard on changing requests, logins, the seed API
 // and the v1 API, over CivetWeb.
 //
-// start() opens the port; the destructor (or stop()) waits for running requests,
+// start() opens the addresses; the destructor (or stop()) waits for running requests,
 // at most 2 s. A request still inside Commands by then is left to end by
 // itself and touches no dependency afterwards; so Commands should let go of its
 // waiters before this is stopped. Handlers read the View and ask Commands, nothing else.
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -18,18 +21,20 @@
 #include "metrics/page.h"
 #include "view/commands.h"
 #include "view/view.h"
+#include "web/tls.h"
 #include "web/users.h"
 
 namespace wal_exporter::web {
 
 struct ServerOptions {
-  // ":3002" (all addresses), "127.0.0.1:0", "[::1]:3002"; IPv6 where CivetWeb has it.
-  std::string listen_address = ":3002";
-  Users users;               // empty: no logins configured
+  std::vector<std::string> listen_addresses = {":3002"};  // listen.h has their forms
+  bool service_manager = false;                           // the sockets a service manager handed over, instead
+  mode_t unix_mode = 0660;                                // of Unix sockets
+  Users users;                                            // empty: no logins configured
+  std::shared_ptr<const TlsContext> tls;                  // nullptr: plain HTTP
   std::size_t threads = 24;  // at most a third of them wait for checkpoints, a third serve event streams
-  // For a client to send its request, and to take each part of the answer. Shorter
-  // than stop_timeout, which also waits for idle connections.
-  Duration client_timeout = std::chrono::milliseconds(1500);
+  // For a client to send its request, and to take the answer, beyond what their size earns.
+  Duration client_timeout = std::chrono::seconds(5);
   // For running requests to end when the server is stopped.
   Duration stop_timeout = std::chrono::seconds(2);
 };
@@ -54,16 +59,20 @@ class Core;  // what the server's threads use
 class Server {
  public:
   // Port taken or not allowed, address not ours: an error that names the address
-  // and the remedy.
+  // and the remedy; conflict where it is in use.
   [[nodiscard]] static Result<std::unique_ptr<Server>> start(ServerOptions options, Dependencies dependencies);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // The port that was opened (0 in the options: any free one).
+  // The first port that was opened (0 in the options: any free one); 0: there are only Unix sockets.
   [[nodiscard]] int port() const;
+  // What was opened: "[::]:3002", "unix:/run/x.sock".
+  [[nodiscard]] std::vector<std::string> addresses() const;
   // New users from a reloaded web.config.file.
   void set_users(Users users);
+  // For connections from now on; nullptr: plain. False: this build has no TLS.
+  [[nodiscard]] bool set_tls(std::shared_ptr<const TlsContext> tls);
   // Safe to call again.
   void stop();
 

@@ -8,6 +8,7 @@
 namespace wal_exporter::app {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 tl::expected<Flags, UsageError> parse_with(const std::vector<std::string>& arguments,
@@ -55,7 +56,7 @@ TEST(Flags, HaveTheDefaultsOfTheDesign) {
   const auto flags = parse({});
   ASSERT_TRUE(flags.has_value());
   EXPECT_EQ(flags->mode, Mode::serve);
-  EXPECT_EQ(flags->listen_address, ":3002");
+  EXPECT_THAT(flags->listen_addresses, ElementsAre(":3002"));
   EXPECT_EQ(flags->state_directory, "/var/lib/influxdb_wal_exporter");
   EXPECT_EQ(flags->max_wait, Duration(std::chrono::seconds(60)));
 }
@@ -119,11 +120,33 @@ TEST(Flags, AFlagForTheSettingsOrTheDirectoryKeepsVariablesAndTheInstalledFileOu
 TEST(Flags, TheAddressIsKnownToBeTheDefaultOne) {
   EXPECT_TRUE(parse({})->listens_by_default);
   const auto variable = parse_with({}, {{"INFLUXDB_WAL_EXPORTER_LISTEN_ADDRESS", "127.0.0.1:9"}});
-  EXPECT_EQ(variable->listen_address, "127.0.0.1:9");
+  EXPECT_THAT(variable->listen_addresses, ElementsAre("127.0.0.1:9"));
   EXPECT_FALSE(variable->listens_by_default);
-  EXPECT_EQ(parse_with({"--web.listen-address=:8"}, {{"INFLUXDB_WAL_EXPORTER_LISTEN_ADDRESS", "127.0.0.1:9"}})
-                ->listen_address,
-            ":8");
+  EXPECT_THAT(parse_with({"--web.listen-address=:8"}, {{"INFLUXDB_WAL_EXPORTER_LISTEN_ADDRESS", "127.0.0.1:9"}})
+                  ->listen_addresses,
+              ElementsAre(":8"));
+}
+
+TEST(Flags, SeveralAddressesAreTaken) {
+  EXPECT_THAT(parse({"--web.listen-address=[::1]:8", "--web.listen-address", "unix:/run/x.sock"})->listen_addresses,
+              ElementsAre("[::1]:8", "unix:/run/x.sock"));
+  EXPECT_THAT(parse_with({}, {{"INFLUXDB_WAL_EXPORTER_LISTEN_ADDRESS", ":8, unix:/run/x.sock"}})->listen_addresses,
+              ElementsAre(":8", "unix:/run/x.sock"));
+}
+
+TEST(Flags, SocketsOfSystemdStandInPlaceOfAddresses) {
+  EXPECT_TRUE(parse({"--web.systemd-socket"})->systemd_socket);
+  const auto both = parse({"--web.systemd-socket", "--web.listen-address=:8"});
+  ASSERT_FALSE(both);
+  EXPECT_THAT(both.error().message, HasSubstr("--web.listen-address"));
+}
+
+TEST(Flags, TheModeOfASocketIsOctalAndLetsTheExporterIn) {
+  EXPECT_EQ(parse({})->socket_mode, 0660U);
+  EXPECT_EQ(parse({"--web.unix-socket-mode=666"})->socket_mode, 0666U);
+  for (const char* mode : {"0", "0060", "888", "01660", "rw", "-1", "0660 "}) {
+    EXPECT_FALSE(parse({std::string("--web.unix-socket-mode=") + mode})) << mode;
+  }
 }
 
 TEST(Flags, HelpHasALineForEachFlagAndTheManualPageHasThemToo) {

@@ -85,23 +85,30 @@ TEST(ParseBasic, RefusesWhatIsNotOne) {
   }
 }
 
-TEST(ListeningPorts, ColonPortIsBothFamiliesThenIpv4) {
-  EXPECT_THAT(listening_ports(":3002").value(), ElementsAre("+3002", "3002"));
-  EXPECT_THAT(listening_ports(":0").value(), ElementsAre("+0", "0"));
+TEST(ParseListenAddress, NoHostIsAllAddressesOfBothFamilies) {
+  EXPECT_EQ(parse_listen_address(":3002").value(), (ListenAddress{"", 3002, ""}));
+  EXPECT_EQ(parse_listen_address("[::]:3002").value(), (ListenAddress{"", 3002, ""}));
 }
 
-TEST(ListeningPorts, AHostIsTakenAsItIs) {
-  EXPECT_THAT(listening_ports("127.0.0.1:0").value(), ElementsAre("127.0.0.1:0"));
-  EXPECT_THAT(listening_ports("[::1]:3002").value(), ElementsAre("[::1]:3002"));
-  EXPECT_THAT(listening_ports("localhost:3002").value(), ElementsAre("localhost:3002"));
+TEST(ParseListenAddress, AHostIsTakenAsItIs) {
+  EXPECT_EQ(parse_listen_address("127.0.0.1:0").value(), (ListenAddress{"127.0.0.1", 0, ""}));
+  EXPECT_EQ(parse_listen_address("0.0.0.0:1").value(), (ListenAddress{"0.0.0.0", 1, ""}));
+  EXPECT_EQ(parse_listen_address("[::1]:3002").value(), (ListenAddress{"::1", 3002, ""}));
+  EXPECT_EQ(parse_listen_address("localhost:3002").value(), (ListenAddress{"localhost", 3002, ""}));
 }
 
-TEST(ListeningPorts, NothingElseGetsThroughToCivetWeb) {
-  for (const auto* text : {"", "3002", ":", ":70000", ":3002s", ":3002r", "3002s", ":80,443s", "a,b:80", "::1:3002",
-                           "[::1:3002", "[::1]", "[fe80::1%eth0]:1", "x y:1", ":-1", "+3002", ":123456"}) {
-    const auto ports = listening_ports(text);
-    ASSERT_FALSE(ports) << text;
-    EXPECT_THAT(ports.error().message, HasSubstr("--web.listen-address"));
+TEST(ParseListenAddress, APathIsAUnixSocket) {
+  EXPECT_EQ(parse_listen_address("unix:/run/a b.sock").value(), (ListenAddress{"", 0, "/run/a b.sock"}));
+}
+
+TEST(ParseListenAddress, AnythingElseIsRefusedWithWhatWouldBeRight) {
+  for (const auto& text :
+       std::vector<std::string>{"", "3002", ":", ":70000", ":3002s", "3002s", ":80,443s", "a,b:80", "::1:3002",
+                                "[::1:3002", "[::1]", "[fe80::1%eth0]:1", "x y:1", ":-1", "+3002", ":123456",
+                                "unix:", "unix:relative", "unix:/" + std::string(107, 'x')}) {
+    const auto address = parse_listen_address(text);
+    ASSERT_FALSE(address) << text;
+    EXPECT_THAT(address.error().message, HasSubstr("--web.listen-address"));
   }
 }
 

@@ -22,7 +22,7 @@ constexpr Duration kTimeout = std::chrono::milliseconds(200);
 class RunningServer : public testing::Test {
  protected:
   std::unique_ptr<Server> start(ServerOptions options = {}) {
-    options.listen_address = address_;
+    options.listen_addresses = {address_};
     options.client_timeout = client_timeout_;
     options.stop_timeout = stop_timeout_;
     auto server = Server::start(std::move(options), world_.dependencies());
@@ -127,8 +127,8 @@ TEST_F(RunningServer, APostWithASmallBodyIsTaken) {
                      "POST /wal-management/checkpoint HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: "
                      "chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
                 .status,
-            200);
-  EXPECT_EQ(world_.commands.asked().size(), 3);
+            411);
+  EXPECT_EQ(world_.commands.asked().size(), 2);
 }
 
 TEST_F(RunningServer, ABodyOfOneMegabyteIsRefused) {
@@ -142,21 +142,13 @@ TEST_F(RunningServer, ABodyOfOneMegabyteIsRefused) {
   EXPECT_TRUE(world_.commands.asked().empty());
 }
 
-TEST_F(RunningServer, AChunkedBodyIsCappedToo) {
+TEST_F(RunningServer, ABodyInChunksIsRefusedBeforeItIsRead) {
+  client_timeout_ = std::chrono::seconds(30);
   const auto server = start();
   const auto answer = send_raw(server->port(),
                                "POST /wal-management/checkpoint HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: "
-                               "chunked\r\n\r\n20000\r\n" +
-                                   std::string(0x20000, 'x') + "\r\n0\r\n\r\n");
-  EXPECT_EQ(answer.status, 413);
-}
-
-TEST_F(RunningServer, AChunkedBodyThatDoesNotEndTimesOut) {
-  const auto server = start();
-  const auto answer = send_raw(server->port(),
-                               "POST /wal-management/checkpoint HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: "
-                               "chunked\r\n\r\n5\r\nab");
-  EXPECT_EQ(answer.status, 408);
+                               "chunked\r\n\r\n5");
+  EXPECT_EQ(answer.status, 411);
   EXPECT_TRUE(world_.commands.asked().empty());
 }
 
@@ -176,9 +168,12 @@ TEST_F(RunningServer, AClientThatWaitsForLeaveToSendGetsIt) {
   Client client(server->port());
   client.send_text(
       "POST /wal-management/checkpoint HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: "
-      "1\r\n\r\nx");
+      "1\r\nConnection: close\r\n\r\n");
+  EXPECT_EQ(client.read_until([](const std::string& text) { return text.ends_with("\r\n\r\n"); }),
+            "HTTP/1.1 100 Continue\r\n\r\n");
+  client.send_text("x");
   const auto text = client.read_to_end().value_or("");
-  EXPECT_THAT(text, testing::StartsWith("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK"));
+  EXPECT_THAT(text, testing::StartsWith("HTTP/1.1 200 OK"));
 }
 
 TEST_F(RunningServer, IdleConnectionsDoNotStarveAScrape) {
@@ -233,7 +228,7 @@ TEST_F(RunningServer, TheGuardSeesTheRealRequest) {
   const auto port = server->port();
   EXPECT_EQ(send_raw(port, "POST /-/reload HTTP/1.0\r\nHost: localhost\r\n\r\n").status, 403);
   EXPECT_EQ(send_raw(port, "POST /-/reload HTTP/1.1\r\nHost: wal.example.com\r\n\r\n").status, 403);
-  EXPECT_EQ(ask(port, "POST", "/-/reload", "Host: localhost\r\n").status, 403) << "two Host headers";
+  EXPECT_EQ(ask(port, "POST", "/-/reload", "Host: localhost\r\n").status, 400) << "two Host headers";
   EXPECT_EQ(ask(port, "POST", "/-/reload", "Origin: http://evil.example\r\n").status, 403);
   EXPECT_EQ(ask(port, "POST", "/-/reload", "Origin: http://localhost\r\n").status, 200);
 }
@@ -260,7 +255,7 @@ TEST_F(RunningServer, ATakenPortIsNamedWithTheRemedy) {
   const auto server = start();
   for (const auto& host : {"127.0.0.1", ""}) {
     ServerOptions options;
-    options.listen_address = std::string(host) + ":" + std::to_string(server->port());
+    options.listen_addresses = {std::string(host) + ":" + std::to_string(server->port())};
     const auto second = Server::start(std::move(options), world_.dependencies());
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().kind, ErrorKind::conflict);
@@ -272,7 +267,7 @@ TEST_F(RunningServer, ATakenPortIsNamedWithTheRemedy) {
 
 TEST_F(RunningServer, AnAddressThatIsNotOursIsNamed) {
   ServerOptions options;
-  options.listen_address = "192.0.2.1:0";
+  options.listen_addresses = {"192.0.2.1:0"};
   const auto server = Server::start(std::move(options), world_.dependencies());
   ASSERT_FALSE(server);
   EXPECT_THAT(server.error().message, HasSubstr("192.0.2.1:0"));
@@ -281,7 +276,7 @@ TEST_F(RunningServer, AnAddressThatIsNotOursIsNamed) {
 
 TEST_F(RunningServer, AnIpv6AddressOpensOrIsRefusedWithTheReason) {
   ServerOptions options;
-  options.listen_address = "[::1]:0";
+  options.listen_addresses = {"[::1]:0"};
   const auto server = Server::start(std::move(options), world_.dependencies());
   if (server) {
     EXPECT_GT((*server)->port(), 0);
@@ -314,7 +309,7 @@ TEST_F(RunningServer, ARequestThatNeverEndsDoesNotHoldUpStopping) {
   auto server = start();
   world_.commands.hold(true);
   Client client(server->port());
-  client.send_text("POST /wal-management/checkpoint HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  client.send_text("POST /wal-management/checkpoint HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
   ASSERT_TRUE(world_.commands.wait_asked(1));
   const auto begin = std::chrono::steady_clock::now();
   server.reset();

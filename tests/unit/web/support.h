@@ -258,17 +258,33 @@ class Client {
 
   // Up to the end of the connection; nullopt: it did not end in 10 s.
   std::optional<std::string> read_to_end() {
+    return read_until([](const std::string&) { return false; });
+  }
+
+  // One answer, by its Content-Length, or up to the end of the connection.
+  std::optional<std::string> read_answer() {
+    return read_until([](const std::string& text) {
+      const auto end = text.find("\r\n\r\n");
+      const auto length = text.find("Content-Length: ");
+      if (end == std::string::npos || length > end) return false;
+      return text.size() - end - 4 >= std::stoul(text.substr(length + 16));
+    });
+  }
+
+  template <typename Condition>
+  std::optional<std::string> read_until(const Condition& is_whole) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
     std::string out;
     char buffer[4096];
-    while (std::chrono::steady_clock::now() < deadline) {
+    while (!is_whole(out)) {
+      if (std::chrono::steady_clock::now() > deadline) return std::nullopt;
       pollfd ready{fd_.get(), POLLIN, 0};
       if (poll(&ready, 1, 100) <= 0) continue;
       const auto count = recv(fd_.get(), buffer, sizeof(buffer), 0);
       if (count <= 0) return out;
       out.append(buffer, static_cast<std::size_t>(count));
     }
-    return std::nullopt;
+    return out;
   }
 
  private:
@@ -295,11 +311,13 @@ inline Answer parse_answer(const std::string& text) {
 inline Answer send_raw(int port, const std::string& request) {
   Client client(port);
   client.send_text(request);
-  return parse_answer(client.read_to_end().value_or(""));
+  return parse_answer(client.read_answer().value_or(""));
 }
 
+// On a connection of its own, which ends with the answer.
 inline Answer ask(int port, const std::string& method, const std::string& target, const std::string& headers = {}) {
-  return send_raw(port, method + " " + target + " HTTP/1.1\r\nHost: localhost\r\n" + headers + "\r\n");
+  return send_raw(port,
+                  method + " " + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + headers + "\r\n");
 }
 
 }  // namespace wal_exporter::web
