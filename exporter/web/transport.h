@@ -65,8 +65,9 @@ class Transport {
   // Takes nothing new, and returns when every worker has ended and what they answered was sent. Once.
   void close();
 
- private:
   struct State;
+
+ private:
   explicit Transport(std::unique_ptr<State> state);
   const std::unique_ptr<State> state_;
 };

@@ -136,9 +136,10 @@ Result<std::unique_ptr<Transport>> Transport::open(const Options& options, Answe
   for (const auto& text : options.addresses) {
     const auto address = parse_listen_address(text);
     if (!address) return tl::unexpected(address.error());
-    if (!address->path.empty()) return lacking("listening on " + escape_control(text) + ": no Unix sockets");
+    if (!address->path.empty())
+      return lacking("listening on " + escape_control(text) + ": this build has no Unix sockets");
     if (address->host.find(':') != std::string::npos && mg_check_feature(MG_FEATURES_IPV6) == 0) {
-      return lacking("listening on " + escape_control(text) + ": no IPv6");
+      return lacking("listening on " + escape_control(text) + ": this build has no IPv6");
     }
     const bool v6 = address->host.find(':') != std::string::npos;
     const std::string host = v6 ? "[" + address->host + "]" : address->host;
