@@ -1,5 +1,6 @@
 #include "app/check.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "base/text.h"
 #include "http/tls.h"
 #include "settings/odd.h"
+#include "web/own_names.h"
 
 namespace wal_exporter::app {
 namespace {
@@ -143,6 +145,15 @@ Checked check(const Flags& flags, const settings::Settings& settings, const std:
                              "able to read");
     }
   }
+  web::Access access;
+  access.own_names = web::machine_names();
+  for (const auto& user : settings.web.local_users) {
+    if (std::find(access.users.begin(), access.users.end(), user.uid) == access.users.end()) {
+      access.users.push_back(user.uid);
+    }
+  }
+  access.own_names.insert(access.own_names.end(), settings.web.own_names.begin(), settings.web.own_names.end());
+  out.users.set_access(std::move(access));
   for (std::string& line : check_hooks(settings)) out.mistakes.push_back(std::move(line));
   for (std::size_t i = 0; i < settings.hooks.size(); ++i) {
     look_at_tls(settings, 1 + settings.targets.size() + i, "", settings.hooks[i].config.tls, out.mistakes,

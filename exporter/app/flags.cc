@@ -22,7 +22,7 @@ constexpr std::string_view kConfigVariable = "INFLUXDB_WAL_EXPORTER_CONFIG";
 // What a flag gives, before it is understood.
 struct Given {
   std::string config_file, wal_directory, influxdb_url, listen_address, socket_mode, web_config_file, telemetry_path,
-      max_requests, state_directory, log_level, log_format, target, max_wait, format;
+      max_requests, local_users, own_names, state_directory, log_level, log_format, target, max_wait, format;
   bool once = false, explain = false, check = false, healthcheck = false, prepare = false, version = false,
        help = false, man = false, disable_exporter_metrics = false, systemd_socket = false;
 };
@@ -71,6 +71,14 @@ constexpr std::array kRows{
     option("web.max-requests", "N", &Given::max_requests, "Scrapes answered at once; 0: no limit", "40"),
     option_switch("web.disable-exporter-metrics", &Given::disable_exporter_metrics,
                   "Leave out metrics about the exporter's own process and requests"),
+    option("web.local-users", "USERS", &Given::local_users,
+           "Users, by name or uid, with commas, whose programs on this machine may act where no logins are configured; "
+           "beside root and the exporter's own",
+           {}, "INFLUXDB_WAL_EXPORTER_LOCAL_USERS"),
+    option(
+        "web.own-names", "NAMES", &Given::own_names,
+        "Host names, with commas, by which browsers may ask where no logins are configured; beside the machine's own",
+        {}, "INFLUXDB_WAL_EXPORTER_OWN_NAMES"),
     option("state.directory", "DIR", &Given::state_directory, "Directory for state kept across restarts",
            "/var/lib/influxdb_wal_exporter", "STATE_DIRECTORY"),
     option("log.level", "LEVEL", &Given::log_level, "Least level of a log line that is written", "info", {},
@@ -284,7 +292,7 @@ tl::expected<Flags, UsageError> parse_flags(const std::vector<std::string>& argu
       flags.config_origin = "the installed file";
     }
   }
-  flags.sources = {given->config_file, given->wal_directory, given->influxdb_url};
+  flags.sources = {given->config_file, given->wal_directory, given->influxdb_url, given->local_users, given->own_names};
   flags.listen_addresses = listen_addresses(given->listen_address);
   flags.systemd_socket = given->systemd_socket;
   if (flags.systemd_socket && !flags.listens_by_default) {

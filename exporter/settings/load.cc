@@ -15,6 +15,7 @@
 #include "settings/forms.h"
 #include "settings/read_hooks.h"
 #include "settings/read_target.h"
+#include "settings/read_web.h"
 #include "settings/reader.h"
 
 namespace wal_exporter::settings {
@@ -170,6 +171,17 @@ Result<Overrides> read_overrides(const Sources& sources) {
   return out;
 }
 
+// In place of what the file says.
+Result<void> read_web_of(const Sources& sources, Web& out) {
+  auto users = parse_local_users(sources.local_users);
+  if (!users) return failure(users.error().kind, "--web.local-users: " + users.error().message);
+  auto names = parse_own_names(sources.own_names);
+  if (!names) return failure(names.error().kind, "--web.own-names: " + names.error().message);
+  if (!users->empty()) out.local_users = *std::move(users);
+  if (!names->empty()) out.own_names = *std::move(names);
+  return {};
+}
+
 void read_name(const Section& section, bool only, std::map<std::string, int>& seen, std::string& out) {
   Reader& reader = section.reader();
   if (section.find("name") == nullptr) {
@@ -215,6 +227,7 @@ Settings read_tree(Reader& reader, const YamlNode& root, const Defaults& default
   top.count("history_limit", history_limit, {1, 10'000'000});
   out.history_limit = history_limit;
   read_path(top.section("alerts"), "token_file", folder, out.alerts_token_file);
+  out.web = read_web(top.section("web"));
 
   std::map<std::string, int> seen;
   Lacking lacking;
@@ -299,7 +312,10 @@ Result<Settings> load(const Sources& sources, const Environment& environment) {
     std::error_code error;
     std::filesystem::path folder = std::filesystem::absolute(sources.config_file, error).parent_path();
     if (error) folder = std::filesystem::path(sources.config_file).parent_path();
-    return parse_with(*text, sources.config_file, environment, *overrides, folder);
+    auto settings = parse_with(*text, sources.config_file, environment, *overrides, folder);
+    if (!settings) return settings;
+    if (const auto read = read_web_of(sources, settings->web); !read) return tl::unexpected(read.error());
+    return settings;
   }
   if (overrides->wal_directory.empty()) {
     return failure(ErrorKind::invalid,
@@ -321,6 +337,7 @@ Result<Settings> load(const Sources& sources, const Environment& environment) {
   target.wal.directory = overrides->wal_directory;
   target.influxdb.url = overrides->influxdb_url;
   out.targets.push_back(std::move(target));
+  if (const auto read = read_web_of(sources, out.web); !read) return tl::unexpected(read.error());
   return out;
 }
 

@@ -25,6 +25,9 @@ struct Sources {
   std::string
       wal_directory;  // --wal.directory; one target without a file, or the directory of the only target of a file
   std::string influxdb_url;  // --influxdb.url, likewise
+  // --web.local-users, --web.own-names: with commas, in place of the file's; empty: the file's.
+  std::string local_users{};
+  std::string own_names{};
 };
 
 // `${VAR}` (an error where VAR is not set) and `${VAR:-default}` are filled in

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -48,7 +49,20 @@ struct Hook {
   std::string template_place;
 };
 
+struct LocalUser {
+  std::string name;  // as written
+  std::uint32_t uid = 0;
+
+  friend bool operator==(const LocalUser&, const LocalUser&) = default;
+};
+
+struct Web {
+  std::vector<LocalUser> local_users;  // may act from this machine without a login, beside root and the exporter's own
+  std::vector<std::string> own_names;  // in small letters, beside the machine's own
+};
+
 struct Settings {
+  Web web;
   std::string alerts_token_file;       // empty: alerts are not taken
   std::vector<Target> targets;         // at least one, names unique
   std::size_t history_limit = 10'000;  // audit rows kept per target

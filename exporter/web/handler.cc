@@ -64,7 +64,7 @@ std::optional<std::string> log_in(const Request& request, const Users& users) {
   const auto sent = header_values(request.headers, "Authorization");
   if (sent.size() != 1) return std::nullopt;
   if (const auto token = bearer_token(sent.front())) {
-    const bool right = is_loopback_address(request.peer) && users.check_control(*token);
+    const bool right = is_local(request) && users.check_control(*token);
     return right ? std::optional<std::string>("control") : std::nullopt;
   }
   if (!users.configured()) return std::nullopt;
@@ -159,7 +159,7 @@ Response Handler::dispatch(const Request& request, const Users& users, std::stri
   }
 
   auto user = open ? std::nullopt : log_in(request, users);
-  const auto verdict = guard(request, users.configured(), user.has_value(), open);
+  const auto verdict = guard(request, users.access(), users.configured(), user.has_value(), open);
   if (verdict.status == 401) {
     auto response = refuse(context_, request, 401, verdict.reason, verdict.remedy);
     // With a scheme that it knows, a browser shows a login dialog and lets the script wait for
@@ -206,7 +206,7 @@ std::optional<Response> Handler::refuse_alerts(const Request& request, const Use
         "write a random token into a file, name it in the settings as alerts.token_file, and let Alertmanager "
         "send it (http_config.authorization.credentials_file)");
   }
-  const auto verdict = guard(request,
+  const auto verdict = guard(request, users.access(),
                              /*users_configured=*/true, may_send_alerts(request, users), /*open=*/false);
   if (verdict.allowed()) return std::nullopt;
   context_.log->warn("refused {} {} from {}: {}", escape_control(request.method), escape_control(request.path),

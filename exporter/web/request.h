@@ -30,6 +30,8 @@ struct Request {
   std::optional<std::uint32_t> peer_user;
   std::vector<Header> headers;
   std::string body;
+
+  [[nodiscard]] bool is_over_tcp() const { return peer != "unix"; }
 };
 
 // Only the digits and letters of ASCII: a locale never changes what matches.

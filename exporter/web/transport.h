@@ -77,7 +77,7 @@ class Transport {
 
 // For the worker that answers `connection`.
 
-// Fills in what only the transport knows of the client: peer, secure, peer_user.
+// Fills in what only the transport knows of the client: peer, secure, peer_user. `request` has its method.
 void describe_client(mg_connection* connection, Request& request);
 // Whether another request may follow the answer.
 [[nodiscard]] bool may_stay(const mg_connection* connection);

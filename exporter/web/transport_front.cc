@@ -6,7 +6,9 @@
 
 #include "base/text.h"
 #include "web/front.h"
+#include "web/guard.h"
 #include "web/listen.h"
+#include "web/peer_user.h"
 #include "web/transport.h"
 
 namespace wal_exporter::web {
@@ -161,6 +163,7 @@ void describe_client(mg_connection* connection, Request& request) {
   request.peer = client.peer;
   request.secure = client.session != nullptr;
   request.peer_user = client.user;
+  if (is_changing(request.method) && is_loopback_address(request.peer)) request.peer_user = peer_user(client.socket);
 }
 
 bool may_stay(const mg_connection* connection) {

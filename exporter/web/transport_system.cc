@@ -16,7 +16,9 @@
 #include "base/file.h"
 #include "base/mutex.h"
 #include "base/text.h"
+#include "web/guard.h"
 #include "web/listen.h"
+#include "web/peer_user.h"
 #include "web/transport.h"
 
 namespace wal_exporter::web {
@@ -200,7 +202,15 @@ std::string libraries() {
 }
 
 void describe_client(mg_connection* connection, Request& request) {
-  request.peer = mg_get_request_info(connection)->remote_addr;
+  const mg_request_info& info = *mg_get_request_info(connection);
+  request.peer = info.remote_addr;
+  if (is_changing(request.method) && is_loopback_address(request.peer)) {
+    // CivetWeb does not tell our own address: taken to be the same as the client's, as it is of loopback
+    // unless somebody asks by 127.0.0.2.
+    const auto remote = socket_address(request.peer, static_cast<std::uint16_t>(info.remote_port));
+    const auto local = socket_address(request.peer, static_cast<std::uint16_t>(info.server_port));
+    if (remote && local) request.peer_user = peer_user(*remote, *local);
+  }
 }
 
 bool may_stay(const mg_connection*) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "web/guard.h"
 
 namespace wal_exporter::web {
 
@@ -39,6 +40,10 @@ class Users {
   void set_control_token(std::string token) { control_token_ = std::move(token); }
   [[nodiscard]] bool check_control(const std::string& token) const;
 
+  // Who may do what without a login.
+  void set_access(Access access) { access_ = std::move(access); }
+  [[nodiscard]] const Access& access() const { return access_; }
+
   // What Alertmanager sends to POST /api/v1/alerts; empty: alerts are not taken.
   void set_alerts_token(std::string token) { alerts_token_ = std::move(token); }
   [[nodiscard]] bool takes_alerts() const { return !alerts_token_.empty(); }
@@ -48,6 +53,7 @@ class Users {
   std::map<std::string, std::string> hashes_;
   std::string control_token_;
   std::string alerts_token_;
+  Access access_;
   std::string decoy_;  // nobody's hash, as costly as the costliest real one; for unknown names
   std::shared_ptr<LoginCache> cache_;
 };

@@ -80,5 +80,27 @@ TEST(AlertsToken, IsAPathThatBeginsAtTheFolderOfTheFile) {
               AllOf(HasSubstr("unknown key 'token' in alerts"), HasSubstr("alerts.token_file")));
 }
 
+TEST(Web, UsersByNameAndByUid) {
+  const auto settings =
+      parse("web: {local_users: [root, 4711], own_names: [WAL.example.com., db1]}\n" + target_with(""), "a.yml",
+            no_environment());
+  ASSERT_TRUE(settings) << settings.error().message;
+  EXPECT_EQ(settings->web.local_users, (std::vector<LocalUser>{{"root", 0}, {"4711", 4711}}));
+  EXPECT_EQ(settings->web.own_names, (std::vector<std::string>{"wal.example.com", "db1"}));
+}
+
+TEST(Web, WhatIsNoUserAndNoNameIsToldByLine) {
+  for (const auto& [value, text] :
+       {std::pair("local_users: [promtheus]", "a.yml:1: web.local_users: there is no user 'promtheus'"),
+        std::pair("local_users: [4294967295]", "'4294967295' is no uid"),
+        std::pair("local_users: ['']", "there is no user ''"),
+        std::pair("own_names: ['https://a']", "'https://a' is not a host name"),
+        std::pair("own_names: ['a:3002']", "'a:3002' is not a host name")}) {
+    const auto settings = parse("web: {" + std::string(value) + "}\n" + target_with(""), "a.yml", no_environment());
+    ASSERT_FALSE(settings) << value;
+    EXPECT_THAT(settings.error().message, HasSubstr(text));
+  }
+}
+
 }  // namespace
 }  // namespace wal_exporter::settings

@@ -1,9 +1,14 @@
 #include "web/guard.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <array>
 #include <ostream>
 #include <utility>
+
+#include "base/text.h"
+#include "web/own_names.h"
 
 namespace wal_exporter::web {
 namespace {
@@ -12,6 +17,8 @@ Request sent(std::string method, std::string version, std::string peer, std::vec
   return {std::move(method),  "/", "", std::move(version), std::move(peer), /*secure=*/false, /*peer_user=*/0,
           std::move(headers), ""};
 }
+
+const Access kAccess{{0, 4711}, {"db1", "db1.example.com"}};
 
 // A request as curl sends it on the machine itself.
 Request local_post() {
@@ -38,6 +45,22 @@ Request over(Request request, const std::string& version) {
   return request;
 }
 
+Request of_user(Request request, std::optional<std::uint32_t> user) {
+  request.peer_user = user;
+  return request;
+}
+
+Request over_unix(Request request) {
+  request.peer = "unix";
+  request.headers = {{"Host", "localhost"}};
+  return request;
+}
+
+Request over_tls(Request request) {
+  request.secure = true;
+  return request;
+}
+
 Request as(Request request, const std::string& method) {
   request.method = method;
   return request;
@@ -61,7 +84,7 @@ class Guard : public testing::TestWithParam<Row> {};
 
 TEST_P(Guard, Decides) {
   const auto& row = GetParam();
-  const auto verdict = guard(row.request, row.users != Logins::none, row.users == Logins::logged_in);
+  const auto verdict = guard(row.request, kAccess, row.users != Logins::none, row.users == Logins::logged_in);
   EXPECT_EQ(verdict.status, row.status) << verdict.reason;
   EXPECT_NE(verdict.reason.find(row.in_reason), std::string::npos) << verdict.reason;
   EXPECT_EQ(verdict.remedy.empty(), row.status == 200);
@@ -112,11 +135,66 @@ const Row kRows[] = {
     {"FetchSiteSameOrigin", with(local_post(), "Sec-Fetch-Site", "same-origin"), Logins::none, 200, ""},
     {"FetchSiteSameSite", with(local_post(), "Sec-Fetch-Site", "same-site"), Logins::none, 403, "same-site"},
     {"FetchSiteCrossSite", with(local_post(), "sec-fetch-site", "cross-site"), Logins::none, 403, "cross-site"},
+    {"OwnReferer", with(local_post(), "Referer", "http://127.0.0.1:3002/x?y"), Logins::none, 200, ""},
+    {"OtherReferer", with(local_post(), "Referer", "http://evil.example/127.0.0.1:3002"), Logins::none, 403,
+     "evil.example"},
+    {"RefererThatBeginsOwn", with(local_post(), "Referer", "http://127.0.0.1:3002.evil.example/"), Logins::none, 403,
+     "Referer"},
+    {"RefererThatIsNoUrl", with(local_post(), "Referer", "about:client"), Logins::none, 403, "Referer"},
+    {"OwnOriginDecidesBeforeReferer",
+     with(with(local_post(), "Origin", "http://127.0.0.1:3002"), "Referer", "http://127.0.0.1:3002/"), Logins::none,
+     200, ""},
+    {"RefererTwice", with(with(local_post(), "Referer", "http://127.0.0.1:3002/"), "Referer", "http://evil/"),
+     Logins::none, 403, "more than once"},
+    {"HttpOriginOverTls", over_tls(with(local_post(), "Origin", "http://127.0.0.1:3002")), Logins::none, 403, "Origin"},
+    {"HttpsOriginOverTls", over_tls(with(local_post(), "Origin", "https://127.0.0.1:3002")), Logins::none, 200, ""},
+
+    {"ConfiguredUser", of_user(local_post(), 4711), Logins::none, 200, ""},
+    {"OtherUser", of_user(local_post(), 4712), Logins::none, 403, "this one is of uid 4712"},
+    {"UserThatIsNotTold", of_user(local_post(), std::nullopt), Logins::none, 403, "the kernel does not tell"},
+    {"OtherUserWithALogin", of_user(local_post(), 4712), Logins::logged_in, 200, ""},
+    {"RootThroughUnixSocket", over_unix(local_post()), Logins::none, 200, ""},
+    {"RootThroughUnixSocketAndAnyHost", with_host(over_unix(local_post()), "wal.example.com"), Logins::none, 200, ""},
+    {"OtherUserThroughUnixSocket", of_user(over_unix(local_post()), 33), Logins::none, 403, "(uid 33)"},
+    {"ProxyThroughUnixSocket", with(over_unix(local_post()), "X-Forwarded-For", "a"), Logins::none, 403,
+     "X-Forwarded-For"},
+
     {"PutIsGuardedToo", as(from(local_post(), "10.0.0.1"), "PUT"), Logins::none, 403, "loopback"},
     {"OptionsIsGuardedToo", as(from(local_post(), "10.0.0.1"), "OPTIONS"), Logins::none, 403, "loopback"},
 
     {"GetFromAnywhere", sent("GET", "1.0", "10.0.0.1", {{"Via", "x"}, {"Origin", "http://evil"}}), Logins::none, 200,
      ""},
+    {"ScrapeByAnyName",
+     sent("GET", "1.1", "10.0.0.1",
+          {{"Host", "wal.evil.example:3002"},
+           {"User-Agent", "Prometheus/2.42.0"},
+           {"Accept", "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"},
+           {"Accept-Encoding", "gzip"}}),
+     Logins::none, 200, ""},
+    {"CurlByAnyName",
+     sent("GET", "1.1", "10.0.0.1", {{"Host", "evil.example"}, {"User-Agent", "curl/7.88"}, {"Accept", "*/*"}}),
+     Logins::none, 200, ""},
+    {"ReboundPageWithAgent",
+     sent("GET", "1.1", "127.0.0.1", {{"Host", "evil.example:3002"}, {"User-Agent", "Mozilla/5.0"}}), Logins::none, 421,
+     "evil.example:3002"},
+    {"ReboundPageThatSaysItIsPrometheus",
+     sent("GET", "1.1", "127.0.0.1",
+          {{"Host", "evil.example:3002"}, {"User-Agent", "Prometheus/2.42.0"}, {"Accept-Language", "en"}}),
+     Logins::none, 421, "evil.example"},
+    {"ReboundDocument", sent("GET", "1.1", "127.0.0.1", {{"Host", "evil.example"}, {"Accept", "text/html,*/*"}}),
+     Logins::none, 421, "evil.example"},
+    {"ReboundPageWithFetchMarks",
+     sent("HEAD", "1.1", "127.0.0.1", {{"Host", "evil.example"}, {"Sec-Fetch-Mode", "cors"}}), Logins::none, 421,
+     "evil.example"},
+    {"BrowserByOwnName", sent("GET", "1.1", "10.0.0.1", {{"Host", "DB1.example.com:3002"}, {"Referer", "a"}}),
+     Logins::none, 200, ""},
+    {"BrowserByAddress", sent("GET", "1.1", "10.0.0.1", {{"Host", "10.0.0.9:3002"}, {"User-Agent", "Mozilla/5.0"}}),
+     Logins::none, 200, ""},
+    {"BrowserOverTls",
+     over_tls(sent("GET", "1.1", "10.0.0.1", {{"Host", "evil.example"}, {"User-Agent", "Mozilla/5.0"}})), Logins::none,
+     200, ""},
+    {"BrowserWithLogin", sent("GET", "1.1", "10.0.0.1", {{"Host", "evil.example"}, {"User-Agent", "Mozilla/5.0"}}),
+     Logins::logged_in, 200, ""},
     {"HeadFromAnywhere", sent("HEAD", "1.1", "10.0.0.1", {{"Host", "wal.example.com"}}), Logins::none, 200, ""},
     {"GetWithoutLogin", as(local_post(), "GET"), Logins::not_logged_in, 401, "login"},
     {"GetWithLogin", as(from(local_post(), "10.0.0.1"), "GET"), Logins::logged_in, 200, ""},
@@ -145,16 +223,83 @@ const Row kRows[] = {
 INSTANTIATE_TEST_SUITE_P(Table, Guard, testing::ValuesIn(kRows),
                          [](const testing::TestParamInfo<Row>& row) { return row.param.name; });
 
+// One of what each adds to a request by its defaults.
+TEST(Guard, NamesTheMarkOfAProxy) {
+  for (const auto* name : {"X-Forwarded-For",
+                           "X-Forwarded-Host",
+                           "X-Forwarded-Server",  // Apache, Caddy, HAProxy, Traefik
+                           "X-Real-Ip",
+                           "X-Forwarded-Port",
+                           "X-Replaced-Path",  // Traefik, ingress-nginx
+                           "x-envoy-expected-rq-timeout-ms",
+                           "x-envoy-external-address",  // Envoy
+                           "CF-Connecting-IP",
+                           "CF-Ray",
+                           "CDN-Loop",
+                           "True-Client-IP",  // Cloudflare, Akamai
+                           "X-Amzn-Trace-Id",
+                           "X-Amz-Cf-Id",
+                           "X-Cloud-Trace-Context",  // AWS, Google
+                           "X-Appengine-Country",
+                           "X-Azure-Ref",
+                           "X-Azure-ClientIP",
+                           "X-ARR-SSL",
+                           "Fly-Client-IP",
+                           "Fastly-Client-IP",
+                           "X-Client-IP",
+                           "X-Cluster-Client-IP",
+                           "X-Original-URL",
+                           "X-Original-Forwarded-For",
+                           "Forwarded",
+                           "Via",
+                           "Tailscale-User-Login",
+                           "Proxy-Connection",
+                           "DO-Connecting-IP",
+                           "X-Forwarded"}) {
+    const auto verdict = guard(with(local_post(), name, "a"), kAccess, false, false);
+    EXPECT_EQ(verdict.status, 403) << name;
+    EXPECT_NE(verdict.reason.find(name), std::string::npos) << verdict.reason;
+  }
+}
+
+TEST(Guard, TakesTheControlTokenWhoeverSendsIt) {
+  EXPECT_EQ(guard(of_user(local_post(), std::nullopt), kAccess, false, /*login_ok=*/true).status, 200);
+}
+
+TEST(OwnName, IsOneThatNobodyElseCanMakeLeadHere) {
+  const std::vector<std::string> names = {"db1.example.com"};
+  for (const auto* host :
+       {"localhost", "localhost:3002", "LOCALHOST.", "a.localhost", "127.0.0.1:3002", "[::1]", "[fe80::1]:3002",
+        "10.0.0.1", "db1.example.com", "DB1.Example.Com.:3002", "wal-exporter", "wal_exporter:3002", "db1.local",
+        "db1.internal:3002", "nas.home.arpa", "wal.monitoring.svc.cluster.local"}) {
+    EXPECT_TRUE(is_own_name(host, names)) << host;
+  }
+  for (const auto* host :
+       {"", "evil.example", "db1.example.com.evil.example", "x.db1.example.com", "localhost.evil.example",
+        "127.0.0.1.evil.example", "1.2.3.4.5", "local.example.", "a@localhost", "::1", "evil.example:x"}) {
+    EXPECT_FALSE(is_own_name(host, names)) << host;
+  }
+}
+
+TEST(OwnName, OfTheMachineIsItsHostName) {
+  std::array<char, 256> host{};
+  ASSERT_EQ(::gethostname(host.data(), host.size() - 1), 0);
+  const auto names = machine_names();
+  ASSERT_FALSE(names.empty());
+  EXPECT_EQ(names.front(), lower_case(host.data()));
+}
+
 TEST(GuardOpenRoute, NeedsNoLoginToRead) {
-  EXPECT_EQ(guard(as(local_post(), "GET"), true, false, /*open=*/true).status, 200);
+  EXPECT_EQ(guard(as(local_post(), "GET"), kAccess, true, false, /*open=*/true).status, 200);
 }
 
 TEST(GuardOpenRoute, NeedsALoginToChange) {
-  EXPECT_EQ(guard(local_post(), true, false, /*open=*/true).status, 401);
+  EXPECT_EQ(guard(local_post(), kAccess, true, false, /*open=*/true).status, 401);
 }
 
 TEST(Guard403, NamesTheRemedyOfConfiguringUsers) {
-  EXPECT_NE(guard(from(local_post(), "10.0.0.1"), false, false).remedy.find("--web.config.file"), std::string::npos);
+  EXPECT_NE(guard(from(local_post(), "10.0.0.1"), kAccess, false, false).remedy.find("--web.config.file"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ Response ask_handler(World& world, const std::string& method) {
   request.path = "/api/v1/hooks";
   request.version = "1.1";
   request.peer = "127.0.0.1";
+  request.peer_user = 0;
   request.headers = {{"Host", "localhost:3002"}};
   return handler.handle(request, Users());
 }

@@ -26,6 +26,7 @@ class Page : public testing::Test {
     if (mark != std::string::npos) request.query = target.substr(mark + 1);
     request.version = "1.1";
     request.peer = "127.0.0.1";
+    request.peer_user = 0;
     request.headers = std::move(headers);
     request.headers.push_back({"Host", "localhost:3002"});
     return handler_.handle(request, Users());

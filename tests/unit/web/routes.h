@@ -22,6 +22,7 @@ class Routes : public testing::Test {
     if (mark != std::string::npos) request.query = target.substr(mark + 1);
     request.version = "1.1";
     request.peer = peer_;
+    request.peer_user = 0;
     request.headers = std::move(headers);
     request.body = body_;
     request.headers.push_back({"Host", "localhost:3002"});
