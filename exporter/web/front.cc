@@ -134,8 +134,7 @@ class Front::Loop {
       const MutexLock lock(mutex_);
       posted_.push_back(std::move(closure));
     }
-    const std::uint64_t one = 1;
-    static_cast<void>(write(bell_.get(), &one, sizeof(one)));
+    eventfd_write(bell_.get(), 1);
   }
 
   // In the loop's thread, by post().
@@ -256,8 +255,8 @@ void Front::Loop::run() {
     for (int i = 0; i < count; ++i) {
       void* what = events[static_cast<std::size_t>(i)].data.ptr;
       if (what == &mutex_) {
-        std::uint64_t rings = 0;
-        static_cast<void>(read(bell_.get(), &rings, sizeof(rings)));
+        eventfd_t rings = 0;
+        eventfd_read(bell_.get(), &rings);
         continue;
       }
       const auto listener =
