@@ -384,6 +384,12 @@ Result<std::vector<view::SamplePoint>> Exporter::samples(const std::string& targ
   return (*found)->samples(since, limit);
 }
 
+Result<view::ProbeAnswer> Exporter::probe(const std::string& target, Duration wait) {
+  const auto found = find(target);
+  if (!found) return tl::unexpected(found.error());
+  return (*found)->probe(wait);
+}
+
 Result<view::CheckpointPlan> Exporter::plan(const std::string& target, bool at_once) {
   const auto found = find(target);
   if (!found) return tl::unexpected(found.error());

@@ -59,6 +59,7 @@ class Exporter final : public view::Commands {
     return feed_.after(filter, after, limit, wait);
   }
   [[nodiscard]] Result<std::int64_t> newest_event() override { return feed_.newest(); }
+  [[nodiscard]] Result<view::ProbeAnswer> probe(const std::string& target, Duration wait) override;
   [[nodiscard]] Result<view::CheckpointPlan> plan(const std::string& target, bool at_once) override;
   [[nodiscard]] Result<std::optional<view::CheckpointRun>> run(const std::string& target, std::int64_t id) override;
 

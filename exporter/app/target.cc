@@ -97,7 +97,8 @@ void Target::publish(control::Now at) {
     view_ = std::move(view);
     not_ready_ = std::move(missing);
     ended_ = ended_ || control_.has_ended();
-    if (ended_) ended_changed_.notify_all();
+    finished_sample_ = control_.parts().wal.finished();
+    published_.notify_all();
   }
   services_.changed();
 }
@@ -114,9 +115,10 @@ void Target::stop(SteadyTime deadline) {
   {
     const MutexLock lock(mutex_);
     while (!ended_ && services_.machinery.clock->steady() < deadline) {
-      services_.machinery.clock->wait_until(ended_changed_, mutex_, deadline);
+      services_.machinery.clock->wait_until(published_, mutex_, deadline);
     }
     ended_ = true;  // nobody waits again
+    published_.notify_all();
   }
   mailbox_->ask([&] {
     const control::Now at = now();
@@ -181,6 +183,17 @@ Result<view::PauseAnswer> Target::pause(const view::PauseCommand& command) {
               "The exporter is shutting down, or the settings of this target are being changed; try again");
   ask([&](control::Control& to, control::Now at) { answer = to.pause(command, at); });
   return answer;
+}
+
+view::ProbeAnswer Target::probe(Duration wait) {
+  const SteadyTime deadline = services_.machinery.clock->steady() + wait;
+  std::uint64_t number = 0;
+  ask([&](control::Control& to, control::Now at) { number = to.probe(at); });
+  const MutexLock lock(mutex_);
+  while (finished_sample_ < number && !ended_ && services_.machinery.clock->steady() < deadline) {
+    services_.machinery.clock->wait_until(published_, mutex_, deadline);
+  }
+  return {view_, number > 0 && finished_sample_ >= number};
 }
 
 view::CheckpointPlan Target::plan(bool at_once) {

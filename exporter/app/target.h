@@ -72,6 +72,7 @@ class Target {
   [[nodiscard]] view::PrepareRestartAnswer prepare_restart(const view::PrepareRestartCommand& command);
   [[nodiscard]] Result<view::AlertAnswer> alert(const view::AlertCommand& command);
   [[nodiscard]] Result<view::PauseAnswer> pause(const view::PauseCommand& command);
+  [[nodiscard]] view::ProbeAnswer probe(Duration wait) WAL_EXPORTER_EXCLUDES(mutex_);
   // The plan of a checkpoint that somebody asks for now.
   [[nodiscard]] view::CheckpointPlan plan(bool at_once);
   [[nodiscard]] std::optional<view::CheckpointRun> run(std::int64_t id);
@@ -99,9 +100,10 @@ class Target {
   std::map<std::uint64_t, std::function<void(Answer)>> awaited_;  // in a turn alone
 
   mutable Mutex mutex_;  // guards what the last turn left
-  CondVar ended_changed_;
+  CondVar published_;
   std::shared_ptr<const view::TargetView> view_ WAL_EXPORTER_GUARDED_BY(mutex_);
   std::string not_ready_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  std::uint64_t finished_sample_ WAL_EXPORTER_GUARDED_BY(mutex_) = 0;
   bool ended_ WAL_EXPORTER_GUARDED_BY(mutex_) = false;
 
   std::shared_ptr<Mailbox> mailbox_;  // also of workers' jobs, which may outlive this

@@ -132,6 +132,12 @@ Result<view::PauseAnswer> Control::pause(const view::PauseCommand& command, Now 
                  answer.message + ", but that could not be kept: a restart of this exporter forgets it; see its log");
 }
 
+std::uint64_t Control::probe(Now now) {
+  const std::uint64_t number = parts_.wal.current(now);
+  settle(now);
+  return number;
+}
+
 void Control::stop(Now now) {
   if (std::exchange(parts_.stopping, true)) return;
   if (parts_.checkpointer.running()) parts_.effects.emplace_back(StopCheckpoint{});

@@ -59,6 +59,8 @@ class Control {
   [[nodiscard]] std::uint64_t prepare_restart(view::PrepareRestartCommand command, Now now);
   [[nodiscard]] std::uint64_t alert(const view::AlertCommand& command, Now now);
   [[nodiscard]] Result<view::PauseAnswer> pause(const view::PauseCommand& command, Now now);
+  // The number of the sample by which somebody knows how the WAL is now (WalState::current).
+  [[nodiscard]] std::uint64_t probe(Now now);
   // The settings have it no more.
   void leave(Now now) { parts_.health.leave(parts_.wal, parts_.ledger, now); }
   // Begins nothing any more, and asks what runs to come to a safe point.

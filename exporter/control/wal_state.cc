@@ -74,6 +74,12 @@ WalState::Asked WalState::ask() {
   return {++asked_, true};
 }
 
+std::uint64_t WalState::current(Now now) {
+  if (asked_ > finished_ || (finished_ > 0 && now.steady < earliest_)) return asked_;
+  change_seen_ = true;
+  return asked_ + 1;
+}
+
 SteadyTime WalState::next(Now now) const {
   if (asked_ > finished_) return SteadyTime::max();
   return change_seen_ ? std::min(next_periodic_, std::max(earliest_, now.steady)) : next_periodic_;

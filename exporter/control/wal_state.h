@@ -46,6 +46,9 @@ class WalState {
   // take() asks for another at once where somebody asked meanwhile.
   [[nodiscard]] bool must_ask_again() const { return again_; }
   [[nodiscard]] std::uint64_t finished() const { return finished_; }
+  // The number of the sample that shows the WAL as it is: the last one, where another may not
+  // come yet, else the one under way, or the next, which is due then.
+  std::uint64_t current(Now now);
 
   // When is_due() may become true by time alone.
   [[nodiscard]] SteadyTime next(Now now) const;

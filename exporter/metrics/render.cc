@@ -133,6 +133,30 @@ std::string render(const view::View& view) {
   return Renderer().render(view);
 }
 
+std::string render_probe(const view::TargetView& target, bool success, Duration took) {
+  TextWriter out;
+  MetricFamily family;
+  Collector collector(family);
+  collector.set_target(to_valid_utf8(target.name));
+  for_each_family([&](const Family& entry) {
+    family.name = entry.name;
+    family.help = entry.help;
+    family.type = entry.type;
+    entry.collect(target, collector);
+    out.write(family);
+  });
+  const auto add = [&](const char* name, const char* help, double value) {
+    MetricFamily probe{name, help, MetricType::Gauge, {}};
+    probe.metric.emplace_back().gauge.value = value;
+    out.write(probe);
+  };
+  add("probe_success",
+      "1 if a sample of the WAL that shows it as it is now succeeded within the time there was, else 0.",
+      success ? 1 : 0);
+  add("probe_duration_seconds", "How long this answer took, most of it for that sample.", to_seconds(took));
+  return out.take();
+}
+
 void RequestCounters::count(const std::string& route, int code) {
   const MutexLock lock(mutex_);
   ++counts_[{route, code}];

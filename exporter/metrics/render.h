@@ -21,6 +21,10 @@ namespace wal_exporter::metrics {
 // Values that are not known are absent, never 0.
 [[nodiscard]] std::string render(const view::View& view);
 
+// What a scrape of one target alone gets: its influxdb_wal_* families, with the label, and whether
+// and in which time it could be looked at (probe_success, probe_duration_seconds).
+[[nodiscard]] std::string render_probe(const view::TargetView& target, bool success, Duration took);
+
 // Renders the same text, but reuses the text of each target whose TargetView is the same
 // object as in the previous call. With hundreds of targets, of which one has changed, that
 // saves most of the work. Not thread-safe.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -100,6 +101,11 @@ struct AlertAnswer {
   std::optional<std::int64_t> run_id;
 };
 
+struct ProbeAnswer {
+  std::shared_ptr<const TargetView> target;  // as it is known now
+  bool in_time = false;                      // a sample that shows the WAL as it is ended by then, well or not
+};
+
 // What a checkpoint would do if it were started now.
 struct CheckpointPlan {
   std::string target;
@@ -173,6 +179,9 @@ class Commands {
   // Of the last day, oldest first: the newest `limit` at or after `since`.
   [[nodiscard]] virtual Result<std::vector<SamplePoint>> samples(const std::string& target, std::optional<Time> since,
                                                                  std::size_t limit) = 0;
+  // How a target is now: takes a sample, unless one ended so lately that another may not begin yet,
+  // and blocks up to `wait` for it.
+  [[nodiscard]] virtual Result<ProbeAnswer> probe(const std::string& target, Duration wait) = 0;
   // The plan of a checkpoint that somebody asks for now.
   [[nodiscard]] virtual Result<CheckpointPlan> plan(const std::string& target, bool at_once) = 0;
   // One checkpoint, running or ended; nullopt: not known.

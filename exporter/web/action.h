@@ -87,6 +87,7 @@ inline constexpr std::string_view kAlertsPath = "/api/v1/alerts";
 // Each from the file of its topic; the handler puts them together.
 [[nodiscard]] std::span<const Route> page_routes();
 [[nodiscard]] std::span<const Route> process_routes();
+[[nodiscard]] std::span<const Route> metrics_routes();
 [[nodiscard]] std::span<const Route> target_routes();
 [[nodiscard]] std::span<const Route> checkpoint_routes();
 [[nodiscard]] std::span<const Route> alert_routes();

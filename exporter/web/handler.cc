@@ -51,8 +51,8 @@ bool fits(const std::vector<std::string>& pattern, const std::vector<std::string
 
 std::vector<Route> all_routes() {
   std::vector<Route> out;
-  for (const auto routes : {page_routes(), process_routes(), target_routes(), checkpoint_routes(), alert_routes(),
-                            event_routes(), hook_routes(), seed_routes()}) {
+  for (const auto routes : {page_routes(), metrics_routes(), process_routes(), target_routes(), checkpoint_routes(),
+                            alert_routes(), event_routes(), hook_routes(), seed_routes()}) {
     out.insert(out.end(), routes.begin(), routes.end());
   }
   return out;

@@ -1,39 +1,13 @@
-// The routes about the process: metrics, whether it is up and ready, reload, status.
+// The routes about the process: whether it is up and ready, reload, status.
 #include <array>
-#include <limits>
-#include <memory>
 #include <sstream>
 
 #include "base/text.h"
-#include "metrics/openmetrics.h"
 #include "web/action.h"
 #include "web/assets.h"
-#include "web/negotiate.h"
-#include "web/seat.h"
 
 namespace wal_exporter::web {
 namespace {
-
-Response get_metrics(const Context& context, const Call& call) {
-  const std::size_t most = context.exposition.max_requests;
-  auto seat = std::make_shared<Seat>(context.scrapes, most > 0 ? most : std::numeric_limits<std::size_t>::max());
-  if (!seat->held()) {
-    return refuse(context, call.request, 503, "already answering " + count_of(most, "scrape"),
-                  "scrape less often or from fewer places, or raise --web.max-requests");
-  }
-  const auto& headers = call.request.headers;
-  const auto format = wanted_format(headers);
-  Response response = text_response(200, std::string(metrics::content_type(format)), {});
-  response.seat = std::move(seat);
-  response.headers.emplace_back("Vary", "Accept");
-  if (takes_gzip(headers)) {
-    response.headers.emplace_back("Content-Encoding", "gzip");
-    response.body = context.metrics.gzipped(format);
-  } else {
-    response.body = context.metrics.text(format);
-  }
-  return response;
-}
 
 Response get_healthy(const Context&, const Call&) {
   return text_response(200, "text/plain; charset=utf-8", "healthy\n");
@@ -120,7 +94,6 @@ Response get_status(const Context& context, const Call&) {
 }
 
 constexpr std::array kProcessRoutes{
-    Route{kMetricsPath, "GET", get_metrics},
     Route{"/-/healthy", "GET", get_healthy, /*open=*/true},
     Route{"/-/ready", "GET", get_ready, /*open=*/true},
     Route{"/-/reload", "POST", post_reload},

@@ -12,7 +12,7 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from harness import Case, Prometheus, get, main, request, run, servers  # noqa: E402
+from harness import ROOT, Case, Prometheus, main, request, run, servers  # noqa: E402
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics  # noqa: E402
 from prometheus_client.parser import text_string_to_metric_families as parse_text  # noqa: E402
@@ -33,7 +33,7 @@ class Exposition(Case):
         os.makedirs(shard)
         with open(os.path.join(shard, "_00001.wal"), "wb") as file:
             file.write(bytes(4096))
-        return {"name": name, "wal": {"directory": directory}, "sampling": {"interval": "1h"}}
+        return {"name": name, "wal": {"directory": directory}, "sampling": {"interval": "1h", "watch": False}}
 
     def start(self, *arguments, targets=("plant", "office \"1\""), **sections):
         text = json.dumps({"targets": [self.wal(name) for name in targets], **sections})
@@ -60,22 +60,59 @@ class Exposition(Case):
                               text=True, timeout=30, check=False)
         self.assertEqual((lint.returncode, lint.stdout + lint.stderr), (0, ""))
 
-    def test_prometheus_asks_for_openmetrics_and_takes_all_of_it(self):
-        exporter = self.start()
+    def test_prometheus_asks_for_openmetrics_and_probes_targets_as_the_readme_says(self):
+        exporter = self.start(targets=("plant", "office"))
+        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+            example = next(block for block in file.read().split("```") if "metrics_path: /probe" in block)
+        example = example.removeprefix("yaml\nscrape_configs:").replace("127.0.0.1:3002", f"127.0.0.1:{exporter.port}")
         prometheus = Prometheus(os.path.join(self.folder, "prometheus"), interval="1s")
         self.addCleanup(prometheus.stop)
-        prometheus.start(exporter.port)
-        self.until(lambda: prometheus.value("up") == 1, "a scrape that went well")
+        prometheus.start(scrape=example + f"""
+  - job_name: influxdb_wal
+    static_configs: [{{targets: ["127.0.0.1:{exporter.port}"]}}]
+""")
+        self.until(lambda: prometheus.value('up{job="influxdb_wal"}') == 1, "a scrape that went well")
         # Only OpenMetrics has units and infos.
         metadata = prometheus.api("metadata")
         self.assertEqual(metadata["influxdb_wal_sample_duration_seconds"][0]["unit"], "seconds")
         self.assertEqual(metadata["influxdb_wal_exporter_build"][0]["type"], "info")
         self.assertEqual(metadata["influxdb_wal_samples"][0]["type"], "counter")
-        scraped = prometheus.value("scrape_samples_scraped")
+        scraped = prometheus.value('scrape_samples_scraped{job="influxdb_wal"}')
         expected = len(series(parse_openmetrics(exporter.get("/metrics", headers=OPENMETRICS).text)))
         self.assertAlmostEqual(scraped, expected, delta=3)  # of requests counted meanwhile
-        self.assertEqual(prometheus.value('influxdb_wal_files{state="pending",target="plant"}'), 1)
-        self.assertEqual(prometheus.value('influxdb_wal_samples_total{target="plant"}'), 1)
+        self.assertEqual(prometheus.value('influxdb_wal_files{job="influxdb_wal",state="pending",target="plant"}'), 1)
+        probed = 'probe_success{job="influxdb_wal_probe"}'
+        self.until(lambda: prometheus.value(f"sum({probed})") == 2, "both probes")
+        for name in ("plant", "office"):
+            self.assertEqual(prometheus.value(f'influxdb_wal_files{{state="pending",instance="{name}",target="{name}"}}'), 1)
+        self.assertIsNone(prometheus.value('influxdb_wal_health{instance="plant",target="office"}'))
+        self.assertIsNone(prometheus.value('{__name__=~"process_.+|influxdb_wal_exporter_.+",job="influxdb_wal_probe"}'))
+        own = self.until(lambda: prometheus.value('count(process_start_time_seconds{job="influxdb_wal_exporter"})'), "the exporter's own series")
+        self.assertEqual((own, prometheus.value('count({target=~".+",job="influxdb_wal_exporter"})')),
+                         (1, None))
+        # A file that came since is seen by the next probe, hours before a sample is due.
+        with open(os.path.join(self.folder, "plant", "db", "autogen", "1", "_00002.wal"), "wb") as file:
+            file.write(bytes(4096))
+        self.until(lambda: prometheus.value('influxdb_wal_files{state="pending",instance="plant"}') == 2, "the new file")
+        self.assertEqual(prometheus.value('influxdb_wal_files{state="pending",instance="office"}'), 1)
+
+    def test_a_probe_is_of_a_target_of_the_settings(self):
+        exporter = self.start()
+        answer = exporter.get("/probe?target=plant", headers={**OPENMETRICS, "Accept-Encoding": "gzip"})
+        self.assertEqual(answer.headers["Content-Type"], TYPES["openmetrics"])
+        families = {family.name for family in parse_openmetrics(gzip.decompress(answer.body).decode())}
+        self.assertTrue({"probe_success", "probe_duration_seconds", "influxdb_wal_health"} <= families)
+        everything = {family.name for family in parse_text(exporter.get("/metrics").text)}
+        self.assertEqual({family for family in families if family.startswith("influxdb_wal_")},
+                         {family for family in everything if family.startswith("influxdb_wal_") and
+                          not family.startswith("influxdb_wal_exporter_")})
+        self.assertEqual(exporter.get("/probe").status, 400)
+        self.assertEqual(exporter.get("/probe?target=plant&target=plant").status, 400)
+        unknown = exporter.get(f"/probe?target={self.folder}/plant")
+        self.assertEqual((unknown.status, unknown.json["targets"]), (404, ["plant", "office \"1\""]))
+        os.rename(os.path.join(self.folder, "plant"), os.path.join(self.folder, "gone"))
+        self.until(lambda: "\nprobe_success 0\n" in exporter.get("/probe?target=plant").text, "a probe that fails", 10)
+        self.assertIn('influxdb_wal_files{target="plant",state="pending"} 1\n', exporter.get("/probe?target=plant").text)
 
     def test_gzip_is_read_by_curl_and_has_the_right_length(self):
         exporter = self.start()
@@ -100,13 +137,13 @@ class Exposition(Case):
         exporter = self.start()
         routes = [route.split()[1] for route in exporter.get("/nowhere").json["routes"] if route.startswith("GET ")]
         for path in routes:
-            path = path.replace("{name}", "plant").replace("{id}", "1").replace("{file}", "x")
+            path = path.replace("{name}", "plant").replace("/probe", "/probe?target=plant").replace("{id}", "1").replace("{file}", "x")
             if path.endswith("/stream"):
                 continue
             head, whole = request("HEAD", exporter.url + path), exporter.get(path)
             self.assertEqual((head.status, head.body), (whole.status, b""), path)
             self.assertEqual(head.headers["Content-Type"], whole.headers["Content-Type"], path)
-            if path not in ("/metrics", "/api/v1/status"):  # what counts and tells the time
+            if path.partition("?")[0] not in ("/metrics", "/probe", "/api/v1/status"):  # what counts and tells the time
                 self.assertEqual(head.headers["Content-Length"], whole.headers["Content-Length"], path)
 
     def test_the_path_is_ours_to_choose_and_the_exporters_own_metrics_may_be_left_out(self):

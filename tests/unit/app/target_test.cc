@@ -149,6 +149,32 @@ TEST_F(OnThreads, ADirectoryThatHangsDelaysNoOtherAnswer) {
   EXPECT_EQ(target.samples(std::nullopt, 10).size(), 1U);
 }
 
+TEST_F(OnThreads, AProbeTakesASampleUnlessOneHasJustEnded) {
+  Target& target = start_known();
+  const auto first = target.view()->sample->taken_at;
+  put("db/autogen/1/_00002.wal");
+  auto probe = target.probe(1min);
+  EXPECT_TRUE(probe.in_time);
+  EXPECT_EQ(probe.target->sample->taken_at, first) << "samples have a second between them";
+  clock_->advance(2s);
+  probe = target.probe(1min);
+  EXPECT_TRUE(probe.in_time);
+  EXPECT_EQ(probe.target->sample->taken_at, first + 2s);
+  EXPECT_EQ(probe.target->sample->pending.files, 2U);
+}
+
+TEST_F(OnThreads, AProbeOfADirectoryThatHangsTellsWhatIsKnownInTime) {
+  Target& target = start_known();
+  clock_->advance(2s);
+  hang();
+  auto probe = std::async(std::launch::async, [&] { return target.probe(5s); });
+  EXPECT_EQ(probe.wait_for(50ms), std::future_status::timeout);
+  for (int i = 0; i < 1000 && probe.wait_for(5ms) != std::future_status::ready; ++i) clock_->advance(1s);
+  const auto answer = probe.get();
+  EXPECT_FALSE(answer.in_time);
+  EXPECT_EQ(answer.target->sample->pending.files, 1U);
+}
+
 TEST_F(OnThreads, WhoAsksWhileADirectoryHangsIsAnsweredInTime) {
   Target& target = start_known();
   EXPECT_TRUE(target.pause({"plant", 1h, "alice"}).has_value());

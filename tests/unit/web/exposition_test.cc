@@ -146,6 +146,60 @@ TEST_F(Served, MoreScrapesThanMayBeAreRefusedUntilOneIsSent) {
   EXPECT_EQ(handler.handle(request, users_).status, 200);
 }
 
+TEST_F(Served, AProbeIsOfOneTargetAlone) {
+  const auto response = get("/probe?target=plant&module=a&module=b");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.content_type, "text/plain; version=0.0.4; charset=utf-8");
+  EXPECT_THAT(response.body, HasSubstr("\ninfluxdb_wal_samples_total{target=\"plant\"} "));
+  EXPECT_THAT(response.body, HasSubstr("\nprobe_success 1\n"));
+  EXPECT_THAT(response.body, HasSubstr("\nprobe_duration_seconds "));
+  for (const auto* other : {"process_", "influxdb_wal_exporter_", "a/b"}) {
+    EXPECT_THAT(response.body, Not(HasSubstr(other)));
+  }
+  const auto open =
+      ask("GET", "/probe?target=plant", {{"Accept", "application/openmetrics-text"}, {"Accept-Encoding", "gzip"}});
+  EXPECT_EQ(open.content_type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+  EXPECT_EQ(header(open, "Vary"), "Accept, Accept-Encoding");
+  EXPECT_THAT(gunzip(open.body), EndsWith("# EOF\n"));
+}
+
+TEST_F(Served, AProbeTakesOneNameOfTheSettingsAndNothingElse) {
+  for (const auto* wrong : {"/probe", "/probe?target=", "/probe?module=plant", "/probe?target=plant&target=plant"}) {
+    EXPECT_EQ(get(wrong).status, 400) << wrong;
+  }
+  for (const auto* unknown : {"/probe?target=nobody", "/probe?target=%2Fetc", "/probe?target=PLANT"}) {
+    const auto response = get(unknown);
+    EXPECT_EQ(response.status, 404) << unknown;
+    EXPECT_EQ(json(response)["targets"], Json({"plant", "a/b \"c\""}));
+  }
+}
+
+TEST_F(Served, AProbeWaitsForLessThanItsScraperDoes) {
+  const auto wait = [&](const std::string& timeout) {
+    EXPECT_EQ(ask("GET", "/probe?target=plant", {{"X-Prometheus-Scrape-Timeout-Seconds", timeout}}).status, 200);
+    return to_seconds(world_.commands.probe_wait);
+  };
+  static_cast<void>(get("/probe?target=plant"));
+  EXPECT_EQ(world_.commands.probe_wait, std::chrono::seconds(5));
+  EXPECT_DOUBLE_EQ(wait("10"), 9.5);
+  EXPECT_DOUBLE_EQ(wait("0.6"), 0.3);
+  EXPECT_DOUBLE_EQ(wait("86400"), 30);
+  EXPECT_DOUBLE_EQ(wait("1e300"), 30);
+  for (const auto* wrong : {"", "0", "-1", "nan", "5s", " 5", "inf2"}) {
+    EXPECT_EQ(ask("GET", "/probe?target=plant", {{"X-Prometheus-Scrape-Timeout-Seconds", wrong}}).status, 400) << wrong;
+  }
+}
+
+TEST_F(Served, AProbeThatIsLateOrFailsTellsWhatIsKnown) {
+  world_.commands.probe_in_time = false;
+  const auto late = get("/probe?target=plant");
+  EXPECT_THAT(late.body, HasSubstr("\nprobe_success 0\n"));
+  EXPECT_THAT(late.body, HasSubstr("\ninfluxdb_wal_files{target=\"plant\",state=\"pending\"} 15\n"));
+  world_.commands.probe_in_time = true;
+  world_.commands.probed.last_sample_success = false;
+  EXPECT_THAT(get("/probe?target=plant").body, HasSubstr("\nprobe_success 0\n"));
+}
+
 TEST_F(Served, MetricsAreWhereTheyAreWanted) {
   auto dependencies = world_.dependencies();
   dependencies.exposition.telemetry_path = "/plant/wal";
@@ -195,6 +249,7 @@ TEST_F(Routes, EveryAddressThatIsReadAnswersHead) {
     std::string path = route.substr(4);
     for (const auto& [place, value] : {std::pair<std::string, std::string>("{name}", "plant"),
                                        {"{id}", "7"},
+                                       {"/probe", "/probe?target=plant"},
                                        {"{file}", std::string(assets().front().name)}}) {
       if (const auto at = path.find(place); at != std::string::npos) path.replace(at, place.size(), value);
     }

@@ -189,6 +189,11 @@ class FakeCommands final : public view::Commands {
     history.add_gap(kNow);
     return history.points(since, limit);
   }
+  Result<view::ProbeAnswer> probe(const std::string& target, Duration wait) override {
+    probe_wait = wait;
+    if (target != "plant") return failure(ErrorKind::not_found, "no target named " + target);
+    return view::ProbeAnswer{std::make_shared<const view::TargetView>(probed), probe_in_time};
+  }
   Result<view::CheckpointPlan> plan(const std::string& target, bool at_once) override {
     view::CheckpointPlan plan;
     plan.target = target;
@@ -202,6 +207,9 @@ class FakeCommands final : public view::Commands {
     return ended(influxdb::OutcomeKind::succeeded).run;
   }
 
+  view::TargetView probed = healthy_target("plant");
+  bool probe_in_time = true;
+  Duration probe_wait{};
   std::atomic<bool> broken = false;
   std::atomic<std::int64_t> newest = 5;
   view::EventFilter asked_for;
