@@ -132,13 +132,13 @@ Checked check(const Flags& flags, const settings::Settings& settings, const std:
   Checked out;
   Pool pool(kAtOnce, clock);
   if (!flags.web_config_file.empty()) {
-    auto users = web::Users::load(flags.web_config_file);
-    if (users) out.users = *std::move(users);
-    if (!users) out.mistakes.push_back(users.error().message);
+    auto web = web::WebConfig::load(flags.web_config_file, clock->now());
+    if (web) out.web = *std::move(web);
+    if (!web) out.mistakes.push_back(web.error().message);
   }
   if (!settings.alerts_token_file.empty()) {
     auto token = read_secret(settings.alerts_token_file, "alerts.token_file");
-    if (token) out.users.set_alerts_token(*std::move(token));
+    if (token) out.web.users.set_alerts_token(*std::move(token));
     if (!token) {
       out.mistakes.push_back(place(settings, 0, "alerts.token_file") + token.error().message +
                              "; it names the file with the token that Alertmanager sends, which this user must be "
@@ -153,7 +153,7 @@ Checked check(const Flags& flags, const settings::Settings& settings, const std:
     }
   }
   access.own_names.insert(access.own_names.end(), settings.web.own_names.begin(), settings.web.own_names.end());
-  out.users.set_access(std::move(access));
+  out.web.users.set_access(std::move(access));
   for (std::string& line : check_hooks(settings)) out.mistakes.push_back(std::move(line));
   for (std::size_t i = 0; i < settings.hooks.size(); ++i) {
     look_at_tls(settings, 1 + settings.targets.size() + i, "", settings.hooks[i].config.tls, out.mistakes,
@@ -170,6 +170,7 @@ Checked check(const Flags& flags, const settings::Settings& settings, const std:
     }
   }
   for (std::string& line : settings::oddities(settings, clock->now())) out.warnings.push_back(std::move(line));
+  out.warnings.insert(out.warnings.end(), out.web.notes.begin(), out.web.notes.end());
   look_for_shared_directories(settings, owners_of(settings.targets, pool, clock), out.warnings);
   for (std::string& line : data_warnings(settings, pool, *clock)) out.warnings.push_back(std::move(line));
   // Without waiting for a directory that hangs.

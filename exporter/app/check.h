@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "settings/settings.h"
-#include "web/users.h"
+#include "web/web_config.h"
 
 namespace wal_exporter::app {
 
@@ -22,7 +22,7 @@ struct Checked {
   // again at each question, so there it is a warning.
   std::vector<std::string> tokens;
   std::vector<std::string> warnings;
-  web::Users users;  // who may do what: of --web.config.file, and the token for alerts
+  web::WebConfig web;  // of --web.config.file; its users with the token for alerts
 };
 
 // A directory that hangs takes two seconds, and is known by its path alone.

@@ -123,10 +123,11 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
   if (!checked.mistakes.empty()) return failure(ErrorKind::invalid, join(checked.mistakes, "\n"));
   const std::vector<std::string> warnings = warnings_of(std::move(checked));
   log_each(log, spdlog::level::warn, warnings);
-  options.users = checked.users;
   auto token = random_token();
   if (!token) return tl::unexpected(token.error());
-  options.users.set_control_token(*token);
+  checked.web.users.set_control_token(*token);
+  const auto web = std::make_shared<const web::WebConfig>(std::move(checked.web));
+  options.web = web;
   auto lock = state::TargetLock::acquire_daemon(flags.state_directory);
   // The targets have locks of their own, so they never act at once.
   const bool shared = !lock && lock.error().kind == ErrorKind::conflict;
@@ -151,7 +152,6 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
   {
     const MutexLock reloading(exporter->reload_mutex_);
     exporter->said_ = settings.said;
-    exporter->users_ = std::move(checked.users);
     const MutexLock status(exporter->status_mutex_);
     exporter->reload_answer_.warnings = warnings;
   }
@@ -171,6 +171,9 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
   }
   if (!server) return tl::unexpected(server.error());
   exporter->server_ = *std::move(server);
+  exporter->web_config_ = std::make_unique<WebConfigKeeper>(
+      exporter->flags_.web_config_file, web, *exporter->server_, publisher.page(), clock, log,
+      [asked = exporter.get()](const std::string& refused) { asked->web_config_looked_at(refused); });
   const std::vector<std::string> addresses = exporter->server_->addresses();
   for (const std::string& address : addresses) exporter->log_->info("listening on {}", escape_control(address));
   const auto controlled =
@@ -194,6 +197,7 @@ void Exporter::stop() {
     const MutexLock lock(reload_mutex_);
     if (std::exchange(ending_, true)) return;
   }
+  if (web_config_ != nullptr) web_config_->stop();
   std::vector<std::shared_ptr<Target>> targets;
   {
     const MutexLock lock(targets_mutex_);
@@ -295,6 +299,7 @@ Result<view::ReloadAnswer> Exporter::reload() {
       const MutexLock status(status_mutex_);
       reload_successful_ = false;
       reload_error_ = error.message;
+      web_config_refused_ = false;
     }
     publisher_.publish_now();
     return tl::unexpected(error);
@@ -303,26 +308,27 @@ Result<view::ReloadAnswer> Exporter::reload() {
   const auto settings = settings::load(flags_.sources, environment_);
   if (!settings) return fail(settings.error());
   Checked checked = check(flags_, *settings, clock_);
-  if (checked.mistakes.empty() && users_.configured() && !checked.users.configured()) {
-    checked.mistakes.push_back("web.config.file " + escape_control(flags_.web_config_file) +
-                               " has no users any more, which would open every page; restart without "
-                               "--web.config.file if that is meant");
+  if (checked.mistakes.empty()) {
+    if (std::string why = web_config_->refusal_of(checked.web); !why.empty())
+      checked.mistakes.push_back(std::move(why));
   }
   if (!checked.mistakes.empty()) return fail({ErrorKind::invalid, join(checked.mistakes, "\n")});
   view::ReloadAnswer answer{settings::changes(said_, settings->said), {}};
-  for (std::string& line : users_.changes_to(checked.users)) answer.changes.push_back(std::move(line));
+  for (std::string& line : web_config_->changes_to(checked.web)) answer.changes.push_back(std::move(line));
   const auto applied = apply(*settings);
   if (!applied) return fail(applied.error());
   remark(answer.changes, *applied);
   said_ = settings->said;
-  users_ = checked.users;
-  checked.users.set_control_token(control_token_);
-  server_->set_users(std::move(checked.users));
+  checked.web.users.set_control_token(control_token_);
+  if (const auto taken = web_config_->take(checked.web); !taken) {
+    return fail({ErrorKind::internal, taken.error().message});
+  }
   answer.warnings = warnings_of(std::move(checked));
   {
     const MutexLock status(status_mutex_);
     reload_successful_ = true;
     reload_error_.clear();
+    web_config_refused_ = false;
     reload_success_ = clock_->now();
     reload_answer_ = answer;
   }
@@ -331,6 +337,19 @@ Result<view::ReloadAnswer> Exporter::reload() {
   log_each(log_, spdlog::level::info, answer.changes);
   log_each(log_, spdlog::level::warn, answer.warnings);
   return answer;
+}
+
+void Exporter::web_config_looked_at(const std::string& refused) {
+  {
+    const MutexLock status(status_mutex_);
+    // A reload that failed is mended by a reload alone.
+    if (refused.empty() && !std::exchange(web_config_refused_, false)) return;
+    web_config_refused_ = !refused.empty();
+    reload_successful_ = refused.empty();
+    reload_error_ = refused;
+    if (refused.empty()) reload_success_ = clock_->now();
+  }
+  publisher_.publish_now();
 }
 
 Result<std::shared_ptr<Target>> Exporter::find(const std::string& name) const {

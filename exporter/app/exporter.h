@@ -15,6 +15,7 @@
 #include "app/flags.h"
 #include "app/publisher.h"
 #include "app/target.h"
+#include "app/web_config_keeper.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "events/bus.h"
@@ -74,6 +75,8 @@ class Exporter final : public view::Commands {
   // Not there: an error of kind not_found that names those that are.
   [[nodiscard]] Result<std::shared_ptr<Target>> find(const std::string& name) const
       WAL_EXPORTER_EXCLUDES(targets_mutex_);
+  // After a change of its files: refused for this reason, or (empty) taken.
+  void web_config_looked_at(const std::string& refused) WAL_EXPORTER_EXCLUDES(status_mutex_);
   // For the publisher: the last reload, the hooks, the targets.
   void fill(view::View& view) WAL_EXPORTER_EXCLUDES(targets_mutex_, status_mutex_);
 
@@ -94,11 +97,11 @@ class Exporter final : public view::Commands {
   Mutex reload_mutex_;  // guards one reload at a time and none beside the end, and what is in use
   bool ending_ WAL_EXPORTER_GUARDED_BY(reload_mutex_) = false;
   settings::Said said_ WAL_EXPORTER_GUARDED_BY(reload_mutex_);
-  web::Users users_ WAL_EXPORTER_GUARDED_BY(reload_mutex_);
   Mutex status_mutex_;  // guards what the last reload said
   bool reload_successful_ WAL_EXPORTER_GUARDED_BY(status_mutex_) = true;
   Time reload_success_ WAL_EXPORTER_GUARDED_BY(status_mutex_){};
   std::string reload_error_ WAL_EXPORTER_GUARDED_BY(status_mutex_);
+  bool web_config_refused_ WAL_EXPORTER_GUARDED_BY(status_mutex_) = false;  // that is what failed
   view::ReloadAnswer reload_answer_ WAL_EXPORTER_GUARDED_BY(status_mutex_);
 
   mutable Mutex targets_mutex_;  // guards the list of targets
@@ -108,6 +111,7 @@ class Exporter final : public view::Commands {
   events::Hooks hooks_;  // applied and stopped with the targets, never under a lock of theirs
 
   std::unique_ptr<web::Server> server_;
+  std::unique_ptr<WebConfigKeeper> web_config_;
 };
 
 }  // namespace wal_exporter::app

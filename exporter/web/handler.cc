@@ -58,19 +58,27 @@ std::vector<Route> all_routes() {
   return out;
 }
 
+struct Login {
+  std::optional<std::string> user;
+  std::optional<Duration> retry_after;  // not looked at yet: too many logins are being checked
+};
+
 // The name of the user whose login the request carries; "control" for the command
 // line's token, which counts from this machine alone.
-std::optional<std::string> log_in(const Request& request, const Users& users) {
+Login log_in(const Request& request, const Users& users) {
   const auto sent = header_values(request.headers, "Authorization");
-  if (sent.size() != 1) return std::nullopt;
+  if (sent.size() != 1) return {};
   if (const auto token = bearer_token(sent.front())) {
     const bool right = is_local(request) && users.check_control(*token);
-    return right ? std::optional<std::string>("control") : std::nullopt;
+    return {right ? std::optional<std::string>("control") : std::nullopt, std::nullopt};
   }
-  if (!users.configured()) return std::nullopt;
+  if (!users.configured()) return {};
   auto credentials = parse_basic(sent.front());
-  if (!credentials || !users.check(credentials->name, credentials->password)) return std::nullopt;
-  return std::move(credentials->name);
+  if (!credentials) return {};
+  const auto answer = users.check(credentials->name, credentials->password, request.peer);
+  if (answer.outcome == LoginOutcome::too_many) return {std::nullopt, answer.retry_after};
+  if (answer.outcome == LoginOutcome::wrong) return {};
+  return {std::move(credentials->name), std::nullopt};
 }
 
 }  // namespace
@@ -158,7 +166,13 @@ Response Handler::dispatch(const Request& request, const Users& users, std::stri
     return found.route->action(context_, {request, {}, found.names, std::nullopt, nullptr});
   }
 
-  auto user = open ? std::nullopt : log_in(request, users);
+  auto [user, retry_after] = open ? Login{} : log_in(request, users);
+  if (retry_after) {
+    auto response = refuse(context_, request, 429, "too many logins are being checked, so this one was not",
+                           "send it again in a few seconds; a login that is right is remembered from then on");
+    response.headers.emplace_back("Retry-After", retry_seconds(*retry_after));
+    return response;
+  }
   const auto verdict = guard(request, users.access(), users.configured(), user.has_value(), open);
   if (verdict.status == 401) {
     auto response = refuse(context_, request, 401, verdict.reason, verdict.remedy);

@@ -1,5 +1,7 @@
 #include "web/response.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace wal_exporter::web {
@@ -25,6 +27,17 @@ Response text_response(int status, std::string content_type, std::string body) {
   response.content_type = std::move(content_type);
   response.body = std::move(body);
   return response;
+}
+
+std::string retry_seconds(Duration after) {
+  return std::to_string(std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(after).count()));
+}
+
+void set_headers(Response& response, const std::vector<std::pair<std::string, std::string>>& headers) {
+  for (const auto& [name, value] : headers) {
+    std::erase_if(response.headers, [&name = name](const auto& header) { return header.first == name; });
+    response.headers.emplace_back(name, value);
+  }
 }
 
 const char* status_text(int status) {

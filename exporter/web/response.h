@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/time.h"
+
 namespace wal_exporter::web {
 
 using Json = nlohmann::ordered_json;
@@ -37,6 +39,12 @@ struct Response {
                                       const Json& extra = Json::object());
 
 [[nodiscard]] Response text_response(int status, std::string content_type, std::string body);
+
+// The value of a Retry-After header: whole seconds, at least 1.
+[[nodiscard]] std::string retry_seconds(Duration after);
+
+// Adds each, in place of one of that name.
+void set_headers(Response& response, const std::vector<std::pair<std::string, std::string>>& headers);
 
 [[nodiscard]] const char* status_text(int status);
 

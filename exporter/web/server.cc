@@ -23,7 +23,7 @@ class Core final : public Answerer {
         log_(dependencies.log),
         handler_(dependencies, std::max<std::size_t>(1, options_.threads / 3),
                  std::max<std::size_t>(1, options_.threads / 3)),
-        users_(std::make_shared<const Users>(std::move(options_.users))) {}
+        web_config_(options_.web) {}
 
   [[nodiscard]] Result<void> open() {
     Transport::Options options;
@@ -32,7 +32,7 @@ class Core final : public Answerer {
     options.unix_mode = options_.unix_mode;
     options.workers = options_.threads;
     options.client_timeout = options_.client_timeout;
-    options.tls = options_.tls ? options_.tls->get() : nullptr;
+    options.tls = options_.web->context ? options_.web->context->get() : nullptr;
     options.log = log_;
     auto transport = Transport::open(options, *this);
     if (!transport) return tl::unexpected(transport.error());
@@ -47,10 +47,11 @@ class Core final : public Answerer {
   [[nodiscard]] const Log& log() const { return log_; }
   [[nodiscard]] Duration stop_timeout() const { return options_.stop_timeout; }
 
-  void set_users(Users users) {
-    auto next = std::make_shared<const Users>(std::move(users));
+  [[nodiscard]] bool set_web_config(std::shared_ptr<const WebConfig> next) {
+    if (!transport_->set_tls(next->context ? next->context->get() : nullptr)) return false;
     const MutexLock lock(mutex_);
-    users_.swap(next);
+    web_config_.swap(next);
+    return true;
   }
 
   void answer(mg_connection* connection) override;
@@ -68,9 +69,9 @@ class Core final : public Answerer {
 
  private:
   [[nodiscard]] Response refused(int status, const std::string& reason);
-  [[nodiscard]] std::shared_ptr<const Users> users() const {
+  [[nodiscard]] std::shared_ptr<const WebConfig> web_config() const {
     const MutexLock lock(mutex_);
-    return users_;
+    return web_config_;
   }
 
   ServerOptions options_;
@@ -80,22 +81,28 @@ class Core final : public Answerer {
   std::unique_ptr<Transport> transport_;
 
   mutable Mutex mutex_;
-  std::shared_ptr<const Users> users_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  std::shared_ptr<const WebConfig> web_config_ WAL_EXPORTER_GUARDED_BY(mutex_);
 };
 
 void Core::answer(mg_connection* connection) {
   // Otherwise CivetWeb would first read all of a body that nobody wants.
   mg_disable_connection_keep_alive(connection);
+  const auto web = web_config();
+  if (web->rate_limit && !web->rate_limit->take(clock_.steady())) {
+    auto response = refused(429, "there are more requests than rate_limit of the web configuration allows");
+    response.headers.emplace_back("Retry-After", retry_seconds(web->rate_limit->until_next(clock_.steady())));
+    return write_response(connection, response, clock_.now(), false, false);
+  }
   // CivetWeb silently drops headers beyond its table, but the guard must see all of them.
   if (mg_get_request_info(connection)->num_headers >= MG_MAX_HEADERS) {
     return refuse(connection, 431, ("there are " + std::to_string(MG_MAX_HEADERS) + " headers or more").c_str());
   }
   auto request = read_request(connection);
-  const auto logins = users();
-  auto body = read_body(connection, Handler::body_limit(request, *logins), clock_, options_.client_timeout);
+  auto body = read_body(connection, Handler::body_limit(request, web->users), clock_, options_.client_timeout);
   if (!body) return refuse(connection, body.error().status, body.error().message.c_str());
   request.body = std::move(*body);
-  const auto response = handler_.handle(request, *logins);
+  auto response = handler_.handle(request, web->users);
+  set_headers(response, web->headers);
   write_response(connection, response, clock_.now(), request.method == "HEAD", may_stay(connection));
 }
 
@@ -106,7 +113,9 @@ Response Core::refused(int status, const std::string& reason) {
   // always added.
   const Json told = {
       {"success", false}, {"timestamp", format_time(clock_.now())}, {"message", to_valid_utf8(escape_control(reason))}};
-  return error_response(status, escape_control(reason), remedy, told);
+  auto response = error_response(status, escape_control(reason), remedy, told);
+  set_headers(response, web_config()->headers);
+  return response;
 }
 
 namespace {
@@ -148,12 +157,8 @@ std::vector<std::string> Server::addresses() const {
   return core_->transport().names();
 }
 
-bool Server::set_tls(std::shared_ptr<const TlsContext> tls) {
-  return core_->transport().set_tls(tls ? tls->get() : nullptr);
-}
-
-void Server::set_users(Users users) {
-  core_->set_users(std::move(users));
+bool Server::set_web_config(std::shared_ptr<const WebConfig> config) {
+  return core_->set_web_config(std::move(config));
 }
 
 void Server::stop() {

@@ -21,8 +21,7 @@
 #include "metrics/page.h"
 #include "view/commands.h"
 #include "view/view.h"
-#include "web/tls.h"
-#include "web/users.h"
+#include "web/web_config.h"
 
 namespace wal_exporter::web {
 
@@ -30,8 +29,7 @@ struct ServerOptions {
   std::vector<std::string> listen_addresses = {":3002"};  // listen.h has their forms
   bool service_manager = false;                           // the sockets a service manager handed over, instead
   mode_t unix_mode = 0660;                                // of Unix sockets
-  Users users;                                            // empty: no logins configured
-  std::shared_ptr<const TlsContext> tls;                  // nullptr: plain HTTP
+  std::shared_ptr<const WebConfig> web = std::make_shared<const WebConfig>();
   std::size_t threads = 24;  // at most a third of them wait for checkpoints, a third serve event streams
   // For a client to send its request, and to take the answer, beyond what their size earns.
   Duration client_timeout = std::chrono::seconds(5);
@@ -69,10 +67,9 @@ class Server {
   [[nodiscard]] int port() const;
   // What was opened: "[::]:3002", "unix:/run/x.sock".
   [[nodiscard]] std::vector<std::string> addresses() const;
-  // New users from a reloaded web.config.file.
-  void set_users(Users users);
-  // For connections from now on; nullptr: plain. False: this build has no TLS.
-  [[nodiscard]] bool set_tls(std::shared_ptr<const TlsContext> tls);
+  // A web.config.file that was read anew: for connections from now on, and for each request. False, and
+  // nothing has changed: it asks for TLS, which this build has not.
+  [[nodiscard]] bool set_web_config(std::shared_ptr<const WebConfig> config);
   // Safe to call again.
   void stop();
 

@@ -1,39 +1,41 @@
-// Logins from the exporter-toolkit's web.config.file: `basic_auth_users`, names to
-// bcrypt hashes. A value; copies share what they remember. Safe from any thread.
+// Logins: names and bcrypt hashes, as `basic_auth_users` of the web configuration file has them.
+// A value; copies share what they remember. Safe from any thread.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "base/result.h"
 #include "web/guard.h"
+#include "web/login_limit.h"
 
 namespace wal_exporter::web {
 
-class LoginCache;
+// bcrypt takes so many bytes of a password and passes over the rest.
+inline constexpr std::size_t kLongestPassword = 72;
 
 class Users {
  public:
   // Nobody: no logins are configured.
   Users();
-
-  // Reads the file strictly. `tls_server_config` is refused with a text that says
-  // why (CivetWeb 1.15 crashes with OpenSSL 3) and what to do (nginx in front);
-  // so is a hash that is not bcrypt, and every key that could not be honoured.
-  [[nodiscard]] static Result<Users> load(const std::string& file);
-  // The same from a text; `name` stands for the file in messages.
-  [[nodiscard]] static Result<Users> parse(const std::string& yaml, const std::string& name);
+  // Hashes by name, each one that `bcrypt_cost` takes.
+  explicit Users(std::map<std::string, std::string> hashes);
 
   // What is another in `after`, a line each: names alone, never a hash or a token.
   [[nodiscard]] std::vector<std::string> changes_to(const Users& after) const;
+  // Goes on with what `before` remembers: logins that went well, and who asked too often.
+  void go_on_from(const Users& before);
+  // Takes over what the file of users says nothing of: tokens, and who may do what without a login.
+  void take_rest(const Users& before);
 
   [[nodiscard]] bool configured() const { return !hashes_.empty(); }
-  // Takes as long for an unknown name as for a wrong password. Successful logins are remembered
-  // as a keyed hash, so that the cost of bcrypt is paid once.
-  [[nodiscard]] bool check(const std::string& name, const std::string& password) const;
+  // A login that went well is remembered as a keyed hash, and costs nothing from then on. Others
+  // cost a bcrypt each, and are limited (login_limit.h) by `address`, the peer's. Whatever is
+  // wrong takes as long as the costliest user's hash, be it the password or the name. A password
+  // of more than 72 bytes is wrong.
+  [[nodiscard]] LoginAnswer check(const std::string& name, const std::string& password,
+                                  const std::string& address) const;
 
   // The random token of the state directory's control file, which the command line
   // sends from this machine; empty: none.
@@ -50,12 +52,14 @@ class Users {
   [[nodiscard]] bool check_alerts(const std::string& token) const;
 
  private:
+  struct Memory;
+
   std::map<std::string, std::string> hashes_;
+  int costliest_ = 0;
   std::string control_token_;
   std::string alerts_token_;
   Access access_;
-  std::string decoy_;  // nobody's hash, as costly as the costliest real one; for unknown names
-  std::shared_ptr<LoginCache> cache_;
+  std::shared_ptr<Memory> memory_;
 };
 
 }  // namespace wal_exporter::web

@@ -192,15 +192,6 @@ class Api(Case):
         self.assertEqual(self.smoke(exporter, "--user", "alice:s3cret").returncode, 0)
         self.assertNotIn("s3cret", exporter.log())
 
-    def test_tls_is_refused_with_the_reason(self):
-        self.server = self.influxd()
-        exporter = self.exporter(settings(target(self.server)), start=False,
-                                 arguments=[self.users("tls_server_config:\n  cert_file: a\n  key_file: b\n")])
-        exporter.spawn(exporter.command())
-        self.assertNotEqual(exporter.wait(20), 0)
-        self.assertIn("tls_server_config", exporter.log())
-        self.assertIn("nginx", exporter.log())
-
 
 if __name__ == "__main__":
     main()

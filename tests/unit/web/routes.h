@@ -46,7 +46,7 @@ class Routes : public testing::Test {
   }
   void with_users() {
     const auto hash = hash_password("secret", "$2b$04$abcdefghijklmnopqrstuu").value();
-    users_ = Users::parse("basic_auth_users: {alice: \"" + hash + "\"}", "web.yml").value();
+    users_ = Users({{"alice", hash}});
   }
   void publish(view::TargetView target) { world_.views.publish(view_of({std::move(target)})); }
 

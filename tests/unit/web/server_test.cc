@@ -243,7 +243,9 @@ TEST_F(RunningServer, UsersCanBeChangedWhileItRuns) {
   const auto server = start();
   EXPECT_EQ(ask(server->port(), "GET", "/metrics").status, 200);
   const auto hash = hash_password("secret", "$2b$04$abcdefghijklmnopqrstuu").value();
-  server->set_users(Users::parse("basic_auth_users: {alice: \"" + hash + "\"}", "web.yml").value());
+  WebConfig config;
+  config.users = Users({{"alice", hash}});
+  ASSERT_TRUE(server->set_web_config(std::make_shared<const WebConfig>(std::move(config))));
   const auto refused = ask(server->port(), "GET", "/metrics");
   EXPECT_EQ(refused.status, 401);
   EXPECT_EQ(refused.headers.count("WWW-Authenticate"), 1);
