@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "actions/process.h"
+#include "base/secrets.h"
 #include "base/text.h"
 
 namespace wal_exporter::actions {
@@ -61,7 +62,7 @@ class CommandRestart final : public RestartMethod {
     const ErrorKind kind = end->timed_out ? ErrorKind::timeout
                            : end->stopped ? ErrorKind::cancelled
                                           : ErrorKind::unavailable;
-    const std::string output = escape_control(end->output);
+    const std::string output = foreign_text(end->output, kOutputKept);
     return failure(
         kind, said + (output.empty()
                           ? "; it wrote nothing"

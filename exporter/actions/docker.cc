@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/json.h"
+#include "base/secrets.h"
 #include "base/text.h"
 #include "http/client.h"
 
@@ -52,7 +53,7 @@ constexpr std::size_t kLargestAnswer = std::size_t{4} << 20U;
 
 [[nodiscard]] std::string cut(std::string_view text) {
   constexpr std::size_t kMost = 300;
-  return escape_control(text.substr(0, kMost)) + (text.size() > kMost ? "..." : "");
+  return foreign_text(text, kMost);
 }
 
 // What the engine says in an answer that is no success.

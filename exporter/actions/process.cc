@@ -138,7 +138,12 @@ class Tail {
     return true;
   }
   [[nodiscard]] bool cut() const { return cut_; }
-  [[nodiscard]] std::string take() { return std::move(text_); }
+  // Without the word that was cut, which may be the end of a secret.
+  [[nodiscard]] std::string take() {
+    constexpr std::size_t kLongestWord = 256;
+    if (const auto space = text_.find_first_of(" \t\n"); cut_ && space < kLongestWord) text_.erase(0, space);
+    return std::move(text_);
+  }
 
  private:
   std::string text_;

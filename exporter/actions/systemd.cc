@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "actions/process.h"
+#include "base/secrets.h"
 #include "base/text.h"
 
 namespace wal_exporter::actions {
@@ -25,7 +26,7 @@ struct UnitState {
 [[nodiscard]] std::string said(const std::string& output) {
   std::string text = output.substr(0, output.find("See "));
   text.erase(text.find_last_not_of(" \n") + 1);
-  return escape_control(text);
+  return foreign_text(text, kOutputKept);
 }
 
 class SystemdRestart final : public RestartMethod {

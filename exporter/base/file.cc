@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/secrets.h"
 #include "base/text.h"
 
 namespace wal_exporter {
@@ -63,6 +64,7 @@ Result<std::string> read_secret(const std::filesystem::path& path, std::string_v
                      thing + " holds a control character or more than one line; put the secret alone on one line");
     }
   }
+  process_secrets().remember(secret);
   return secret;
 }
 

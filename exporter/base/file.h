@@ -35,7 +35,8 @@ class Fd {
                                             std::string_view what);
 
 // A secret: as read_file, at most 64 KiB, white space at both ends taken off;
-// empty, or with a control character inside, is an error.
+// empty, or with a control character inside, is an error. From then on it is struck out of
+// what others write (secrets.h).
 [[nodiscard]] Result<std::string> read_secret(const std::filesystem::path& path, std::string_view what);
 
 // Writes `content` under a temporary name beside `path` with mode `mode`, then

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/file.h"
+#include "base/secrets.h"
 #include "base/text.h"
 #include "events/signature.h"
 #include "http/address.h"
@@ -85,6 +86,7 @@ Result<http::Request> Sender::prepare(std::size_t receiver) const {
       request.url = url;
     }
   }
+  if (hides_url()) process_secrets().remember(request.url);
   const HookLogin& login = config_.login;
   if (!login.bearer_token_file.empty()) {
     const auto token = read_secret(login.bearer_token_file, "bearer_token_file");
@@ -160,7 +162,7 @@ Attempt Sender::send(std::size_t receiver, const Payload& payload, Time now, Dur
     attempt.message += "; it asks to go elsewhere, which is not followed: set the address that it ends at";
   } else if (!hides_url() && request->secret_header.empty() && !response->body.empty()) {
     // The receiver may repeat a secret that was sent to it.
-    attempt.message += ": " + escape_control(shortened(response->body, kShownAnswer));
+    attempt.message += ": " + foreign_text(response->body, kShownAnswer);
   }
   if (can_pass(response->status)) {
     attempt.retry_after = pause_of(*response, now);

@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/secrets.h"
 #include "base/text.h"
 #include "http/address.h"
 #include "http/curl.h"
@@ -325,7 +326,7 @@ void set_tls(const Option& option, const Tls& tls) {
   if (code == CURLE_OK || receiver.broke_off(code)) return {};
   // curl's own words may repeat parts of the URL.
   const bool hidden = !request.shown_url.empty();
-  std::string cause = detail[0] != '\0' && !hidden ? escape_control(detail) : std::string(curl_easy_strerror(code));
+  std::string cause = detail[0] != '\0' && !hidden ? foreign_text(detail) : std::string(curl_easy_strerror(code));
   if (code == CURLE_OPERATION_TIMEDOUT) {
     cause = connected
                 ? "connected, but no complete answer within " + format_duration_rough(request.timeout) +
@@ -373,6 +374,7 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
   if (auto checked = check(request, what); !checked) return tl::unexpected<Error>(checked.error());
   if (stop.stop_requested()) return failure(ErrorKind::cancelled, what + ": stopped");
 
+  process_secrets().remember(request.secret_header);
   if (!make_handle()) return failure(ErrorKind::internal, "libcurl could not be initialised");
   CURL* const easy = handle_->curl.easy.get();
   CURLM* const multi = handle_->curl.multi.get();
@@ -415,6 +417,9 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
   }
   handle_->spoiled = receiver.broke_off(*code);
   receiver.response.status = static_cast<int>(status);
+  // Before anybody sees it: a server may repeat what it was sent.
+  process_secrets().strike_long(receiver.response.body);
+  for (auto& [name, value] : receiver.response.headers) process_secrets().strike_long(value);
   return std::move(receiver.response);
 }
 

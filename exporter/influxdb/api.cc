@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/secrets.h"
 #include "base/text.h"
 #include "http/address.h"
 
@@ -58,14 +59,11 @@ Result<std::string> read_token(const std::string& token_file) {
 }
 
 std::string status_text(const http::Response& response) {
-  std::string text = to_valid_utf8(said(response.body));
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.pop_back();
-  if (text.size() > kMaxShownBytes) {
-    text.resize(kMaxShownBytes);
-    text = to_valid_utf8(text) + "...";
-  }
+  std::string answer = said(response.body);
+  answer.erase(answer.find_last_not_of(" \r\n") + 1);
+  const std::string text = foreign_text(answer, kMaxShownBytes);
   const std::string status = std::to_string(response.status);
-  return text.empty() ? status : status + " (" + escape_control(text) + ")";
+  return text.empty() ? status : status + " (" + text + ")";
 }
 
 std::string remedy_for(int status, bool token_sent) {

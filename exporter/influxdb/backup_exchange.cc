@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "base/bytes.h"
-#include "base/text.h"
+#include "base/secrets.h"
 #include "http/connection.h"
 
 namespace wal_exporter::influxdb {
@@ -65,7 +65,7 @@ struct Archive {
   }
   // Two blocks of zeros end it: anything less was cut off.
   [[nodiscard]] bool ended() const { return zeros >= 2 * kBlock; }
-  [[nodiscard]] std::string beginning() const { return escape_control(std::string_view(first).substr(0, 64)); }
+  [[nodiscard]] std::string beginning() const { return foreign_text(std::string_view(first).substr(0, 64)); }
 
   std::string first;  // block
   std::uint64_t size = 0;
@@ -144,7 +144,7 @@ using PatienceFor = std::function<http::Patience(Duration)>;
   std::vector<wal::ShardKey> shards;
   for (const auto& path : json["Paths"]) {  // null where there are none
     auto shard = path.is_string() ? shard_from(path.get_ref<const std::string&>()) : std::nullopt;
-    if (!shard) return failure(ErrorKind::corrupt, "it is no list of shards: " + escape_control(path.dump()));
+    if (!shard) return failure(ErrorKind::corrupt, "it is no list of shards: " + foreign_text(path.dump()));
     shards.push_back(*std::move(shard));
   }
   return shards;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
+#include "base/secrets.h"
 #include "base/text.h"
 #include "influxdb/api.h"
 
@@ -103,7 +104,7 @@ Result<std::vector<nlohmann::json>> Rewriter::query(const std::string& database,
   if (json.is_object()) {
     for (const auto& result : json.value("results", nlohmann::json::array())) {
       if (const std::string error = text_of(result, "error"); !error.empty()) {
-        return failure(ErrorKind::unavailable, "a query answered " + escape_control(error));
+        return failure(ErrorKind::unavailable, "a query answered " + foreign_text(error));
       }
       out.push_back(result.value("series", nlohmann::json::array()));
     }

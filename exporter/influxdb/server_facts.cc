@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/json.h"
+#include "base/secrets.h"
 #include "base/text.h"
 #include "http/address.h"
 #include "influxdb/api.h"
@@ -24,7 +25,7 @@ struct Answer {
 
 // The server's own words end up in logs and labels, so they are cut and escaped.
 [[nodiscard]] std::string printable_fact(std::string_view text) {
-  return escape_control(to_valid_utf8(text).substr(0, kMaxFactBytes));
+  return foreign_text(to_valid_utf8(text).substr(0, kMaxFactBytes));
 }
 
 [[nodiscard]] Result<Answer> ask(http::Client& client, const http::UrlParts& target, const std::string& path,

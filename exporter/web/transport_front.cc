@@ -162,8 +162,7 @@ void describe_client(mg_connection* connection, Request& request) {
   const Connection& client = connection_of(connection);
   request.peer = client.peer;
   request.secure = client.session != nullptr;
-  request.peer_user = client.user;
-  if (is_changing(request.method) && is_loopback_address(request.peer)) request.peer_user = peer_user(client.socket);
+  if (is_changing(request.method) && is_local(request)) request.peer_user = peer_user(client.socket);
 }
 
 bool may_stay(const mg_connection* connection) {
