@@ -121,7 +121,13 @@ bool LoginLimit::wait_to_run() {
   return running_ < options_.at_once;
 }
 
-LoginAnswer LoginLimit::join(const std::shared_ptr<Flight>& flight) {
+std::size_t LoginLimit::inside() const {
+  const MutexLock lock(mutex_);
+  return inside_;
+}
+
+// By value: the map lets go of its own while this waits.
+LoginAnswer LoginLimit::join(std::shared_ptr<Flight> flight) {
   const LoginAnswer later{LoginOutcome::too_many, kAgainFrom};
   if (inside_ >= options_.inside) return later;
   ++inside_;

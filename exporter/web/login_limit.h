@@ -57,6 +57,9 @@ class LoginLimit {
   // nobody can foresee.
   [[nodiscard]] LoginAnswer ask(const std::string& address, const std::string& key, const std::function<bool()>& check);
 
+  // Threads that are held by now: that check, or wait.
+  [[nodiscard]] std::size_t inside() const WAL_EXPORTER_EXCLUDES(mutex_);
+
   // What counts as one address: 10.0.0.1, 2001:db8:0:1::/64; else the text itself.
   [[nodiscard]] static std::string client_of(const std::string& address);
 
@@ -86,7 +89,7 @@ class LoginLimit {
   [[nodiscard]] TokenBucket* enter(Client& client, const std::string& key, SteadyTime now)
       WAL_EXPORTER_REQUIRES(mutex_);
   [[nodiscard]] bool wait_to_run() WAL_EXPORTER_REQUIRES(mutex_);
-  [[nodiscard]] LoginAnswer join(const std::shared_ptr<Flight>& flight) WAL_EXPORTER_REQUIRES(mutex_);
+  [[nodiscard]] LoginAnswer join(std::shared_ptr<Flight> flight) WAL_EXPORTER_REQUIRES(mutex_);
   void leave(const Visit& visit, LoginAnswer answer) WAL_EXPORTER_REQUIRES(mutex_);
   [[nodiscard]] Client& client(const std::string& name, SteadyTime now) WAL_EXPORTER_REQUIRES(mutex_);
   [[nodiscard]] Rate rate(std::int64_t burst) const WAL_EXPORTER_REQUIRES(mutex_);
@@ -96,7 +99,7 @@ class LoginLimit {
 
   const std::shared_ptr<Clock> clock_;
   const Options options_;
-  Mutex mutex_;  // guards the whole account
+  mutable Mutex mutex_;  // guards the whole account
   CondVar changed_;
   std::size_t running_ WAL_EXPORTER_GUARDED_BY(mutex_) = 0;
   std::size_t inside_ WAL_EXPORTER_GUARDED_BY(mutex_) = 0;
