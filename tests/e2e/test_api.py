@@ -133,18 +133,8 @@ class Api(Case):
 
     def nginx(self, port):
         listen = free_port()
-        folder = os.path.join(self.folder, "nginx")
-        nginx = servers.Process("nginx", folder)
-        self.addCleanup(nginx.stop)
-        temporary = "".join(f"{kind}_temp_path {folder}/{kind}; " for kind in ("client_body", "proxy", "fastcgi",
-                                                                               "uwsgi", "scgi"))
-        with open(os.path.join(folder, "nginx.conf"), "w", encoding="utf-8") as file:
-            file.write(f"{'user root; ' if os.getuid() == 0 else ''}daemon off; pid {folder}/pid; error_log stderr;\n"
-                       f"events {{}}\nhttp {{ access_log off; {temporary}\n"
-                       f"  server {{ listen 127.0.0.1:{listen}; location / {{ proxy_pass http://127.0.0.1:{port}; }} }}\n"
-                       f"}}\n")
-        nginx.spawn([servers.program("nginx"), "-e", "stderr", "-p", folder, "-c", os.path.join(folder, "nginx.conf")])
-        nginx.wait_ready(lambda: get(f"http://127.0.0.1:{listen}/-/healthy").status == 200, 20)
+        self.start_nginx(f"server {{ listen 127.0.0.1:{listen}; location / {{ proxy_pass http://127.0.0.1:{port}; }} }}",
+                         lambda: get(f"http://127.0.0.1:{listen}/-/healthy").status == 200)
         return f"http://127.0.0.1:{listen}"
 
     def test_the_guard_behind_nginx(self):

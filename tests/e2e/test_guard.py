@@ -56,18 +56,9 @@ class Guard(Case):
 
     def nginx(self, port, user, lines=PLAIN):
         listen = free_port()
-        folder = os.path.join(self.folder, f"nginx-{listen}")
-        nginx = servers.Process("nginx", folder)
-        self.addCleanup(nginx.stop)
-        temporary = "".join(f"{kind}_temp_path {folder}/{kind}; " for kind in ("client_body", "proxy", "fastcgi",
-                                                                               "uwsgi", "scgi"))
-        with open(os.path.join(folder, "nginx.conf"), "w", encoding="utf-8") as file:
-            file.write(f"user {user}; daemon off; pid {folder}/pid; error_log stderr;\n"
-                       f"events {{}}\nhttp {{ access_log off; {temporary}\n"
-                       f"  server {{ listen 127.0.0.1:{listen}; location / {{\n"
-                       f"    proxy_pass http://127.0.0.1:{port}; {lines} }} }} }}\n")
-        nginx.spawn([servers.program("nginx"), "-e", "stderr", "-p", folder, "-c", os.path.join(folder, "nginx.conf")])
-        nginx.wait_ready(lambda: get(f"http://127.0.0.1:{listen}/-/healthy").status == 200, 20)
+        self.start_nginx(f"server {{ listen 127.0.0.1:{listen}; location / {{\n"
+                         f"  proxy_pass http://127.0.0.1:{port}; {lines} }} }}",
+                         lambda: get(f"http://127.0.0.1:{listen}/-/healthy").status == 200, user)
         return f"http://127.0.0.1:{listen}/-/reload"
 
     def test_root_and_the_exporters_user_act_and_nobody_else(self):

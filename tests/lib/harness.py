@@ -86,6 +86,22 @@ class Case(unittest.TestCase):
             exporter.start(wrapper, environment).wait_good_sample()
         return exporter
 
+    def start_nginx(self, http, ready, user="root"):
+        """With the servers in `http`, once `ready()`; as `user` where root runs the tests."""
+        folder = tempfile.mkdtemp(prefix="nginx-", dir=self.folder)
+        os.chmod(folder, 0o755)
+        nginx = servers.Process("nginx", folder)
+        self.addCleanup(nginx.stop)
+        temporary = "".join(f"{kind}_temp_path {folder}/{kind}; " for kind in ("client_body", "proxy", "fastcgi",
+                                                                               "uwsgi", "scgi"))
+        config = os.path.join(folder, "nginx.conf")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(f"{f'user {user}; ' if os.getuid() == 0 else ''}daemon off; pid {folder}/pid; error_log stderr;\n"
+                       f"events {{}}\nhttp {{ access_log off; {temporary}\n{http} }}\n")
+        nginx.spawn([servers.program("nginx"), "-e", "stderr", "-p", folder, "-c", config])
+        nginx.wait_ready(ready, 20)
+        return nginx
+
     def end(self, exporter):
         if exporter.running():
             code = exporter.stop()
