@@ -46,6 +46,7 @@ std::shared_ptr<const view::View> first_view(const settings::Settings& settings,
   view->last_reload_success = now;
   view->hooks = hooks_before_start(settings);
   view->state_problem = state_problem;
+  view->settings = std::make_shared<const RedactedText>(settings.in_force);
   for (const settings::Target& target : settings.targets) {
     auto known = std::make_shared<view::TargetView>();
     known->name = target.name;
@@ -154,6 +155,7 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
     exporter->said_ = settings.said;
     const MutexLock status(exporter->status_mutex_);
     exporter->reload_answer_.warnings = warnings;
+    exporter->in_force_ = std::make_shared<const RedactedText>(settings.in_force);
   }
   Publisher& publisher = exporter->publisher_;
   publisher.begin(first_view(settings, exporter->watch_only_, publisher.started()));
@@ -331,6 +333,7 @@ Result<view::ReloadAnswer> Exporter::reload() {
     web_config_refused_ = false;
     reload_success_ = clock_->now();
     reload_answer_ = answer;
+    in_force_ = std::make_shared<const RedactedText>(settings->in_force);
   }
   publisher_.publish_now();
   log_->info("settings reloaded: {}", answer.summary());
@@ -440,6 +443,7 @@ void Exporter::fill(view::View& view) {
     view.last_reload_error = reload_error_;
     view.last_reload_changes = reload_answer_.changes;
     view.settings_warnings = reload_answer_.warnings;
+    view.settings = in_force_;
   }
   std::vector<std::shared_ptr<Target>> targets;
   {

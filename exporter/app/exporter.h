@@ -103,6 +103,7 @@ class Exporter final : public view::Commands {
   std::string reload_error_ WAL_EXPORTER_GUARDED_BY(status_mutex_);
   bool web_config_refused_ WAL_EXPORTER_GUARDED_BY(status_mutex_) = false;  // that is what failed
   view::ReloadAnswer reload_answer_ WAL_EXPORTER_GUARDED_BY(status_mutex_);
+  std::shared_ptr<const RedactedText> in_force_ WAL_EXPORTER_GUARDED_BY(status_mutex_);
 
   mutable Mutex targets_mutex_;  // guards the list of targets
   std::vector<std::shared_ptr<Target>> targets_ WAL_EXPORTER_GUARDED_BY(targets_mutex_);

@@ -189,6 +189,7 @@ void read_name(const Section& section, bool only, std::map<std::string, int>& se
       reader.problem(section.line("name"), "name: it is missing; with several targets each needs one of its own");
     }
     out = kOnlyTargetName;
+    section.hold("name", out);
     return;
   }
   if (!section.text("name", out)) return;
@@ -273,6 +274,7 @@ Result<Settings> parse_with(const std::string& yaml, const std::string& name, co
   reader.done(known_keys);
   if (!reader.good()) mistakes.push_back(reader.problems());
   if (!mistakes.empty()) return refused();
+  settings.in_force = reader.in_force();
   settings.said = reader.take_said();
   return settings;
 }
@@ -328,17 +330,11 @@ Result<Settings> load(const Sources& sources, const Environment& environment) {
                        kTlsVariables[2].first + " go together; set both");
   }
   if (!mistakes.empty()) return failure(ErrorKind::invalid, join(mistakes, "\n"));
-  Settings out;
-  Lacking lacking;
-  note_lacking(nullptr, std::string(kOnlyTargetName), lacking);
-  out.from_environment = effects(defaults, lacking);
-  Target target = default_target(defaults);
-  target.name = kOnlyTargetName;
-  target.wal.directory = overrides->wal_directory;
-  target.influxdb.url = overrides->influxdb_url;
-  out.targets.push_back(std::move(target));
-  if (const auto read = read_web_of(sources, out.web); !read) return tl::unexpected(read.error());
-  return out;
+  auto settings = parse_with("targets: [{}]", "command line", environment, *overrides, {});
+  if (!settings) return settings;
+  settings->said = {};
+  if (const auto read = read_web_of(sources, settings->web); !read) return tl::unexpected(read.error());
+  return settings;
 }
 
 Result<Settings> parse(const std::string& yaml, const std::string& name, const Environment& environment) {

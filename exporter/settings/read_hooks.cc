@@ -51,6 +51,7 @@ void read_file_name(const Section& section, std::string_view key, std::string& o
     return complain(section, key, "it is empty or holds a zero byte; write the path of a file");
   }
   out = (folder / out).lexically_normal().string();
+  section.hold(key, out);
 }
 
 // As the form says, but a slash at the end stays: to a webhook it may matter.

@@ -32,6 +32,7 @@ void read_influxdb(const Section& section, influxdb::ServerOptions& out, const O
     }
   }
   if (!overrides.influxdb_url.empty()) out.url = overrides.influxdb_url;
+  section.hold("url", out.url);
   read_path(section, "token_file", folder, out.token_file);
   read_tls(section, folder, out.tls);
   section.text("node_id", out.node_id);
@@ -77,6 +78,7 @@ void read_wal(const Section& section, wal::Options& out, const Overrides& overri
     section.reader().missing(section.line("directory"), "wal.directory: it is missing; " + std::string(kRemedy));
   }
   out.directory = overrides.wal_directory.empty() ? directory : overrides.wal_directory;
+  section.hold("directory", out.directory.string());
   section.choice<wal::Integrity>(
       "integrity", out.integrity,
       {{"off", wal::Integrity::off}, {"header", wal::Integrity::header}, {"full", wal::Integrity::full}},
@@ -193,6 +195,7 @@ void read_path(const Section& section, std::string_view key, const std::filesyst
     complain(section, key, "it holds a zero byte; write the path of a file");
   } else if (!out.empty()) {
     out = (folder / out).lexically_normal().string();
+    section.hold(key, out);
   }
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <functional>
+#include <iterator>
 
 #include "base/bytes.h"
 #include "base/text.h"
@@ -38,6 +40,14 @@ std::string number_text(double number) {
   text.erase(text.find_last_not_of('0') + 1);
   if (text.ends_with('.')) text.pop_back();
   return text;
+}
+
+// Exact, and read as the same size again.
+std::string size_text(std::uint64_t bytes) {
+  std::size_t unit = 0;
+  constexpr std::string_view kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  for (; bytes > 0 && bytes % 1024 == 0 && unit + 1 < std::size(kUnits); bytes /= 1024) ++unit;
+  return std::to_string(bytes) + std::string(kUnits[unit]);
 }
 
 std::string count_form(Range<std::uint64_t> range, std::string_view word) {
@@ -179,8 +189,8 @@ void Reader::done(Keys (*known)()) {
   problems_.insert(problems_.begin(), unknown.begin(), unknown.end());
 }
 
-Section::Section(Reader& reader, const YamlNode* node, std::string name, int line)
-    : reader_(reader), group_(reader.groups_.emplace_back(Reader::Group{node, std::move(name), line, {}, {}})) {
+Section::Section(Reader& reader, const YamlNode* node, std::string name, int line, const Reader::Group* parent)
+    : reader_(reader), group_(reader.groups_.emplace_back(Reader::Group{node, std::move(name), line, {}, {}, parent})) {
   if (node == nullptr || node->kind == YamlNode::Kind::null || node->kind == YamlNode::Kind::map) return;
   const std::string& section = group_.section;
   const std::string what = section.empty() ? "the file" : section == "target" ? "a target" : section;
@@ -212,7 +222,7 @@ std::string Section::path(std::string_view key) const {
 }
 
 Section Section::section(std::string_view key) const {
-  return Section(reader_, find(key), path(key), line(key));
+  return Section(reader_, find(key), path(key), line(key), &group_);
 }
 
 void Section::say(std::string_view key, std::string text, std::string meaning, std::string usual, bool secret) const {
@@ -224,9 +234,15 @@ void Section::say(std::string_view key, std::string text, std::string meaning, s
                secret || key.ends_with("_file")});
 }
 
+// A settings file is no place for secrets, and they are there all the same.
 void Section::say_whole(std::string_view key, bool secret) const {
   const YamlNode* node = find(key);
   if (node == nullptr) return;
+  const bool of_times = key == "windows" || key == "maintenance";
+  hold(key, reader_.yaml(*node),
+       secret     ? Reader::Readers::none
+       : of_times ? Reader::Readers::all
+                  : Reader::Readers::users);
   const std::string text = reader_.flow(*node);
   say(key, text, text, "not set", secret);
 }
@@ -244,13 +260,30 @@ std::optional<std::string> Section::raw(std::string_view key, std::string_view e
 
 bool Section::text(std::string_view key, std::string& out) const {
   auto value = raw(key, "one text");
-  if (!value) return false;
+  if (!value) {
+    hold(key, out);
+    return false;
+  }
   const std::string usual = out.empty() ? "not set" : out;
   out = *std::move(value);
-  say(key, out, out.empty() ? "not set" : out, usual,
-      /*secret=*/key == "body" || key == "template" || (key == "path" && out.find('?') != std::string::npos));
+  say(key, out, out.empty() ? "not set" : out, usual, may_be_secret(key, out));
+  hold(key, out);
   return true;
 }
+
+class Section::Holding {
+ public:
+  Holding(const Section& section, std::string_view key, std::function<std::string()> text)
+      : section_(section), key_(key), text_(std::move(text)) {}
+  ~Holding() { section_.hold_open(key_, text_()); }
+  Holding(const Holding&) = delete;
+  Holding& operator=(const Holding&) = delete;
+
+ private:
+  const Section& section_;
+  const std::string_view key_;
+  const std::function<std::string()> text_;
+};
 
 void Section::boolean(std::string_view key, bool& out) const {
   choice<bool>(key, out, {{"true", true}, {"false", false}},
@@ -268,6 +301,7 @@ void Section::set_duration(std::string_view key, const std::string& text, Durati
 }
 
 void Section::duration(std::string_view key, Duration& out, Range<Duration> range) const {
+  const Holding holding(*this, key, [&] { return duration_text(out); });
   const auto value = raw(key, kDurationForm);
   if (!value) return;
   const Duration usual = out;
@@ -277,11 +311,12 @@ void Section::duration(std::string_view key, Duration& out, Range<Duration> rang
 
 void Section::duration_or(std::string_view word, std::string_view key, std::optional<Duration>& out,
                           std::initializer_list<std::string_view> also) const {
-  const auto value = raw(key, std::string(word) + " or " + std::string(kDurationForm));
-  if (!value) return;
   const auto name_of = [&](const std::optional<Duration>& given) {
     return given ? duration_text(*given) : std::string(word);
   };
+  const Holding holding(*this, key, [&] { return name_of(out); });
+  const auto value = raw(key, std::string(word) + " or " + std::string(kDurationForm));
+  if (!value) return;
   const std::string usual = name_of(out);
   if (*value == word || std::find(also.begin(), also.end(), *value) != also.end()) {
     out = std::nullopt;
@@ -296,6 +331,7 @@ void Section::duration_or(std::string_view word, std::string_view key, std::opti
 }
 
 void Section::bytes(std::string_view key, std::uint64_t& out, Range<std::uint64_t> range) const {
+  const Holding holding(*this, key, [&] { return size_text(out); });
   const auto text = raw(key, kSizeForm);
   if (!text) return;
   const auto value = parse_bytes(*text);
@@ -319,6 +355,7 @@ void Section::set_count(std::string_view key, const std::string& text, std::uint
 }
 
 void Section::count(std::string_view key, std::uint64_t& out, Range<std::uint64_t> range) const {
+  const Holding holding(*this, key, [&] { return std::to_string(out); });
   const auto value = raw(key, count_form(range, ""));
   if (!value) return;
   const std::string usual = std::to_string(out);
@@ -328,9 +365,11 @@ void Section::count(std::string_view key, std::uint64_t& out, Range<std::uint64_
 
 void Section::count_or(std::string_view word, std::string_view key, std::optional<std::uint64_t>& out,
                        Range<std::uint64_t> range) const {
+  const auto name_of = [&] { return out ? std::to_string(*out) : std::string(word); };
+  const Holding holding(*this, key, name_of);
   const auto value = raw(key, count_form(range, word));
   if (!value) return;
-  const std::string usual = out ? std::to_string(*out) : std::string(word);
+  const std::string usual = name_of();
   if (*value == word) {
     out = std::nullopt;
     return say(key, *value, *value, usual);
@@ -343,6 +382,7 @@ void Section::count_or(std::string_view word, std::string_view key, std::optiona
 }
 
 void Section::factor(std::string_view key, double& out, Range<double> range) const {
+  const Holding holding(*this, key, [&] { return number_text(out); });
   const std::string form = "a number from " + number_text(range.least) + " to " + number_text(range.most);
   const auto text = raw(key, form);
   if (!text) return;
@@ -372,7 +412,6 @@ std::vector<Word> Section::words(std::string_view key, const ListForm& form) con
     auto text = reader_.text(*item, path(key), form.item.empty() ? form.form : form.item);
     if (text) out.push_back({*std::move(text), item->line});
   }
-  // Secrets do not belong there, and are there all the same.
   say_whole(key, /*secret=*/key == "arguments" || key == "url");
   return out;
 }

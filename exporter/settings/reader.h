@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/redacted.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "base/yaml.h"
@@ -50,6 +51,8 @@ class Reader {
   void begin(std::string name, int line) { said_.groups.push_back({std::move(name), line, {}}); }
   void set_name(std::string name) { said_.groups.back().name = std::move(name); }
   void say(SaidValue value) { said_.groups.back().values.push_back(std::move(value)); }
+  // Settings::in_force, of all that was read.
+  [[nodiscard]] RedactedText in_force() const;
   [[nodiscard]] Said take_said() { return std::move(said_); }
 
   // The text of a scalar with its variables filled in. nullopt: a problem was
@@ -58,6 +61,8 @@ class Reader {
 
   // A value on one line, with its variables filled in.
   [[nodiscard]] std::string flow(const YamlNode& node) const;
+  // The same as YAML.
+  [[nodiscard]] std::string yaml(const YamlNode& node) const;
 
   // What was asked for by now.
   [[nodiscard]] Keys asked() const;
@@ -68,13 +73,22 @@ class Reader {
  private:
   friend class Section;
 
-  // A group of settings and what was asked of it.
+  // Who may read a value: everybody, whoever logged in, nobody.
+  enum class Readers { all, users, none };
+  struct Held {
+    std::string key;
+    std::string yaml;
+    Readers readers{};
+  };
+  // A group of settings, what was asked of it, and what holds then.
   struct Group {
     const YamlNode* node = nullptr;
     std::string section;
     int line = 0;
     std::string kind;
     std::vector<std::string> asked;
+    const Group* parent = nullptr;  // of one in a group
+    std::vector<Held> held{};
   };
   std::string file_;
   const Environment& environment_;
@@ -125,7 +139,8 @@ class Section {
  public:
   // nullptr, or null as left by a group whose keys are all commented out: no keys.
   // `line`: where a key is missed that is not there.
-  Section(Reader& reader, const YamlNode* node, std::string name, int line);
+  Section(Reader& reader, const YamlNode* node, std::string name, int line)
+      : Section(reader, node, std::move(name), line, nullptr) {}
 
   // "a hook of type slack": told of the keys that others of this section have.
   void set_kind(std::string kind) const { group_.kind = std::move(kind); }
@@ -137,6 +152,10 @@ class Section {
   // For messages: "checkpoint.cooldown"; in a target itself "name".
   [[nodiscard]] std::string path(std::string_view key) const;
   [[nodiscard]] Section section(std::string_view key) const;
+
+  // That `text` holds for the key, whether it is in the file or not; the last word counts. The reading
+  // below says so itself.
+  void hold(std::string_view key, std::string_view text) const;
 
   // Whether a text was there and read.
   bool text(std::string_view key, std::string& out) const;
@@ -168,7 +187,6 @@ class Section {
     std::vector<std::string_view> hidden_words;
     for (const auto& [word, value] : hidden) hidden_words.push_back(word);
     const std::optional<std::string> found = one_of(key, words, hidden_words);
-    if (!found) return;
     const auto name_of = [&](const E& value) {
       for (const auto& [word, known] : choices) {
         if (known == value) return std::string(word);
@@ -176,12 +194,14 @@ class Section {
       return std::string("not set");
     };
     const std::string usual = name_of(out);
+    if (!found) return hold_open(key, usual);
     for (const auto& set : {choices, hidden}) {
       for (const auto& [word, value] : set) {
         if (word == *found) out = value;
       }
     }
     say(key, *found, name_of(out), usual);
+    hold_open(key, name_of(out));
   }
 
   // That the key says `text`, which means `meaning`; `usual`: what holds without it.
@@ -192,6 +212,13 @@ class Section {
   [[nodiscard]] Reader& reader() const { return reader_; }
 
  private:
+  Section(Reader& reader, const YamlNode* node, std::string name, int line, const Reader::Group* parent);
+  // Holds `text()` for everybody when what reads the key has ended.
+  class Holding;
+
+  [[nodiscard]] static bool may_be_secret(std::string_view key, std::string_view text);
+  void hold(std::string_view key, std::string yaml, Reader::Readers readers) const;
+  void hold_open(std::string_view key, const std::string& text) const;
   std::optional<std::string> raw(std::string_view key, std::string_view expected) const;
   std::optional<std::string> one_of(std::string_view key, const std::vector<std::string_view>& words,
                                     const std::vector<std::string_view>& hidden) const;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "actions/options.h"
+#include "base/redacted.h"
 #include "base/window.h"
 #include "events/hook.h"
 #include "influxdb/options.h"
@@ -67,7 +68,10 @@ struct Settings {
   std::vector<Target> targets;         // at least one, names unique
   std::size_t history_limit = 10'000;  // audit rows kept per target
   std::vector<Hook> hooks;             // names unique
-  Said said;                           // its groups: the top, the targets, the hooks; none without a file
+  // Every setting with its value, as the text of a settings file: secrets are never in it, and
+  // what is no number, duration, choice or name of a target or hook is not for everybody.
+  RedactedText in_force;
+  Said said;  // its groups: the top, the targets, the hooks; none without a file
   // Of the older environment variables: what each sets, and of which targets.
   std::vector<std::string> from_environment;
 };

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/redacted.h"
 #include "base/table.h"
 #include "base/time.h"
 #include "events/event.h"
@@ -208,6 +209,7 @@ struct View {
   std::string last_reload_error;                 // one mistake a line
   std::vector<std::string> last_reload_changes;  // by the last one that was taken
   std::vector<std::string> settings_warnings;    // about the settings in use
+  std::shared_ptr<const RedactedText> settings = std::make_shared<const RedactedText>();  // in use, as YAML
 };
 
 // Holds the current View; readers get it without waiting for whoever makes one.

@@ -93,11 +93,21 @@ Response get_status(const Context& context, const Call&) {
   return json_response(200, body);
 }
 
+// Without logins whoever reaches the port reads it.
+Response get_config(const Context& context, const Call& call) {
+  const auto view = context.views.current();
+  const RedactedText& settings = *view->settings;
+  std::string text = "# The settings in use. <secret> is never shown";
+  text += call.user ? ".\n" + settings.text : ", <hidden> where logins are configured.\n" + settings.with("<hidden>");
+  return text_response(200, "text/plain; charset=utf-8", std::move(text));
+}
+
 constexpr std::array kProcessRoutes{
     Route{"/-/healthy", "GET", get_healthy, /*open=*/true},
     Route{"/-/ready", "GET", get_ready, /*open=*/true},
     Route{"/-/reload", "POST", post_reload},
     Route{"/api/v1/status", "GET", get_status},
+    Route{"/config", "GET", get_config},
 };
 
 }  // namespace

@@ -17,6 +17,8 @@ from harness import ROOT, Case, Prometheus, main, request, run, servers  # noqa:
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics  # noqa: E402
 from prometheus_client.parser import text_string_to_metric_families as parse_text  # noqa: E402
 
+# Of "secret".
+BCRYPT = "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"
 OPENMETRICS = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"}
 TYPES = {"text": "text/plain; version=0.0.4; charset=utf-8",
          "openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8"}
@@ -145,6 +147,36 @@ class Exposition(Case):
             self.assertEqual(head.headers["Content-Type"], whole.headers["Content-Type"], path)
             if path.partition("?")[0] not in ("/metrics", "/probe", "/api/v1/status"):  # what counts and tells the time
                 self.assertEqual(head.headers["Content-Length"], whole.headers["Content-Length"], path)
+
+    def test_settings_in_use_are_shown_without_secrets(self):
+        token = os.path.join(self.folder, "token")
+        with open(token, "w", encoding="utf-8") as file:
+            file.write("Geheim\n")
+        hooks = [{"name": "ops", "type": "webhook", "url": "http://127.0.0.1:9/Geheim", "headers": {"X-Key": "Geheim"},
+                  "bearer_token_file": token, "template": '{"key": "Geheim"}'}]
+        exporter = self.start(targets=("plant",), hooks=hooks, alerts={"token_file": token})
+        shown = exporter.get("/config").text
+        self.assertIn("\n  - name: plant\n", shown)
+        self.assertIn("\n      interval: 1h\n", shown)
+        self.assertIn("\n      cooldown: 5m\n", shown)
+        self.assertNotIn("Geheim", shown)
+        self.assertNotIn(self.folder, shown)
+        # After a reload those of then; with a login their places, too.
+        users = os.path.join(self.folder, "web.yml")
+        with open(users, "w", encoding="utf-8") as file:
+            file.write("basic_auth_users: {alice: %s}\n" % json.dumps(BCRYPT))
+        exporter.stop()
+        exporter.arguments.append(f"--web.config.file={users}")
+        exporter.start()
+        login = {"Authorization": "Basic YWxpY2U6c2VjcmV0"}
+        self.assertEqual(exporter.get("/config").status, 401)
+        shown = exporter.get("/config", headers=login).text
+        self.assertIn(f"\n      directory: {self.folder}/plant\n", shown)
+        self.assertNotIn("Geheim", shown)
+        exporter.configure(json.dumps({"history_limit": 55, "targets": [{"name": "plant", "wal": {
+            "directory": os.path.join(self.folder, "plant")}}]}))
+        self.assertEqual(exporter.post("/-/reload", headers=login).status, 200)
+        self.assertIn("\nhistory_limit: 55\n", exporter.get("/config", headers=login).text)
 
     def test_the_path_is_ours_to_choose_and_the_exporters_own_metrics_may_be_left_out(self):
         exporter = self.start("--web.telemetry-path=/wal", "--web.disable-exporter-metrics")

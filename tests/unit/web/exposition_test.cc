@@ -240,6 +240,23 @@ TEST(TelemetryPath, MustBeAPathOfItsOwn) {
   }
 }
 
+TEST_F(Routes, SettingsAreShownWithoutSecretsAndWithoutALoginWithoutPlaces) {
+  auto view = std::make_shared<view::View>(*world_.views.current());
+  auto settings = std::make_shared<RedactedText>();
+  settings->append("targets:\n  - name: plant\n    wal:\n      directory: ", true);
+  settings->append("/w", false);
+  settings->append("\n", true);
+  view->settings = settings;
+  world_.views.publish(view);
+  const auto open = get("/config");
+  EXPECT_EQ(open.content_type, "text/plain; charset=utf-8");
+  EXPECT_THAT(open.body, EndsWith("\n      directory: <hidden>\n"));
+  EXPECT_THAT(open.body, HasSubstr("<hidden> where logins are configured"));
+  with_users();
+  EXPECT_EQ(get("/config").status, 401);
+  EXPECT_THAT(ask("GET", "/config", kLogin).body, EndsWith("\n      directory: /w\n"));
+}
+
 // A body is left out by whoever sends the answer, so that both have the same length.
 TEST_F(Routes, EveryAddressThatIsReadAnswersHead) {
   const auto routes = json(get("/nowhere"))["routes"].get<std::vector<std::string>>();
