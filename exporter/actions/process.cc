@@ -15,6 +15,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/descriptors.h"
 #include "base/file.h"
 #include "base/text.h"
 
@@ -116,6 +117,7 @@ class Attributes {
                                            ": it is no program; a script begins with a line such as #!/bin/sh");
   }
   if (error != 0) return tl::unexpected(system_error(error, "starting", arguments[0]));
+  restore_descriptor_limit(pid);
   return pid;
 }
 

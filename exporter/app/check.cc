@@ -10,6 +10,7 @@
 
 #include "app/hooks.h"
 #include "app/owners.h"
+#include "base/descriptors.h"
 #include "base/file.h"
 #include "base/mutex.h"
 #include "base/pool.h"
@@ -100,6 +101,24 @@ void look_at_data(const settings::Settings& settings, std::size_t i, std::vector
                      "no effect, the data's directory is not known; set influxdb.data_directory");
 }
 
+// Of each target that asks a server and has acted: a lock, and for questions and for checkpoints a connection
+// with the two that wake curl.
+void look_at_descriptors(const settings::Settings& settings, std::vector<std::string>& warnings) {
+  constexpr std::uint64_t kOwn = 64;
+  constexpr std::uint64_t kClients = 128;
+  constexpr std::uint64_t kEachTarget = 7;
+  constexpr std::uint64_t kEachHook = 3;
+  const std::uint64_t need =
+      kOwn + kClients + kEachTarget * settings.targets.size() + kEachHook * settings.hooks.size();
+  const std::uint64_t limit = descriptor_limit();
+  if (limit >= need) return;
+  warnings.push_back("limit on open files: " + std::to_string(limit) + " are allowed, but " +
+                     count_of(settings.targets.size(), "target") + ", " + count_of(settings.hooks.size(), "hook") +
+                     " and clients may need " + std::to_string(need) +
+                     "; where they run out, samples and connections fail. Set LimitNOFILE=" + std::to_string(need) +
+                     " in the unit, or ulimit -n " + std::to_string(need) + " before the start");
+}
+
 struct DataLooks {
   Mutex mutex;
   CondVar changed;
@@ -171,6 +190,7 @@ Checked check(const Flags& flags, const settings::Settings& settings, const std:
   }
   for (std::string& line : settings::oddities(settings, clock->now())) out.warnings.push_back(std::move(line));
   out.warnings.insert(out.warnings.end(), out.web.notes.begin(), out.web.notes.end());
+  look_at_descriptors(settings, out.warnings);
   look_for_shared_directories(settings, owners_of(settings.targets, pool, clock), out.warnings);
   for (std::string& line : data_warnings(settings, pool, *clock)) out.warnings.push_back(std::move(line));
   // Without waiting for a directory that hangs.

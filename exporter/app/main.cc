@@ -14,6 +14,7 @@
 #include "app/flags.h"
 #include "app/once.h"
 #include "app/prepare.h"
+#include "base/descriptors.h"
 #include "base/text.h"
 #include "web/listen.h"
 #include "web/transport.h"
@@ -208,6 +209,7 @@ int main(int argc, char** argv) {
   mallopt(M_ARENA_MAX, 2);
   // Inherited as ignored (a parent's `trap '' CHLD`), it would hide how a command ended.
   ::signal(SIGCHLD, SIG_DFL);
+  wal_exporter::raise_descriptor_limit();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const int code = wal_exporter::app::run(arguments);
   // A result that could not be written is none.

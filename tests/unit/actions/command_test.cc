@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <thread>
 
 #include "actions/process.h"
+#include "base/descriptors.h"
 #include "base/file.h"
 #include "support.h"
 
@@ -60,6 +62,23 @@ TEST_F(Command, ThatFailsIsToldWithItsCodeAndWhatItWroteOnOneLine) {
   EXPECT_THAT(error_of({script("echo out; echo 'err \"x\"' >&2; exit 7")}),
               AllOf(HasSubstr("exited with code 7 after "), EndsWith("; its output: out\\nerr \"x\"\\n")));
   EXPECT_THAT(error_of({script("exit 1")}), EndsWith("; it wrote nothing"));
+}
+
+TEST_F(Command, HasTheLimitOnOpenFilesThatWeWereStartedWith) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_GT(before.rlim_max, 300U);
+  rlimit low = before;
+  low.rlim_cur = 300;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
+  raise_descriptor_limit();
+  rlimit raised{};
+  ::getrlimit(RLIMIT_NOFILE, &raised);
+  EXPECT_EQ(raised.rlim_cur, before.rlim_max);
+  // Not before the limit is there: it is set from outside.
+  EXPECT_THAT(error_of({script("while [ \"$(ulimit -Sn)\" != 300 ]; do :; done; ulimit -Sn; exit 7")}, 10s),
+              EndsWith("; its output: 300\\n"));
+  ::setrlimit(RLIMIT_NOFILE, &before);
 }
 
 TEST_F(Command, ThatWritesASecretIsToldWithoutIt) {
