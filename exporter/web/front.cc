@@ -14,9 +14,9 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <map>
 #include <set>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 
 #include "base/clock.h"
@@ -65,7 +65,7 @@ struct Client : Connection {
   bool first_look = true;      // nothing was read yet
   bool ended = false;          // the client sends no more
   bool closed = false;
-  SteadyTime since;  // the last step forward
+  SteadyTime since;  // the last byte that went either way
   SteadyTime deadline = SteadyTime::max();
 };
 
@@ -228,8 +228,8 @@ class Front::Loop {
   Turns<Client*> turns_;
   std::unique_ptr<SSL_CTX, SslContextFree> tls_;
   std::uint64_t generation_ = 0;
-  std::map<Client*, std::unique_ptr<Client>> clients_;
-  std::map<std::string, std::size_t> per_peer_;
+  std::unordered_map<Client*, std::unique_ptr<Client>> clients_;
+  std::unordered_map<std::string, std::size_t> per_peer_;
   std::set<std::pair<SteadyTime, Client*>> deadlines_;
   std::vector<std::unique_ptr<Client>> gone_;  // until no event of this look can name them
   std::vector<Client*> shaking_;               // of this look
@@ -378,19 +378,16 @@ void Front::Loop::accept_from(const Listener& listener) {
   }
 }
 
-// Closes the one that has been idle for longest: of `key`, or of the peer that has most. False: none is idle.
+// Closes the one that is nearest to its deadline: of `key`, or of the peer that has most. False: each waits for us.
 bool Front::Loop::make_room(const std::string& key) {
   const auto most = std::max_element(per_peer_.begin(), per_peer_.end(),
                                      [](const auto& a, const auto& b) { return a.second < b.second; });
   if (most == per_peer_.end()) return false;
   const std::string& whose = key.empty() ? most->first : key;
-  Client* oldest = nullptr;
-  for (const auto& [client, _] : clients_) {
-    if (client->key != whose || client->state == State::waiting || client->state == State::answered) continue;
-    if (oldest == nullptr || client->since < oldest->since) oldest = client;
-  }
-  if (oldest == nullptr) return false;
-  close(*oldest);
+  const auto nearest =
+      std::find_if(deadlines_.begin(), deadlines_.end(), [&](const auto& each) { return each.second->key == whose; });
+  if (nearest == deadlines_.end()) return false;
+  close(*nearest->second);
   return true;
 }
 

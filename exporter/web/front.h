@@ -27,8 +27,8 @@ namespace wal_exporter::web {
 
 struct FrontLimits {
   std::size_t workers = 24;        // requests being answered at once
-  std::size_t connections = 1024;  // beyond it the one that has been idle for longest is closed
-  std::size_t per_peer = 768;      // likewise, of one IPv4 address, IPv6 network of 64 bits, or local user
+  std::size_t connections = 4096;  // beyond it the one that is nearest to its deadline is closed
+  std::size_t per_peer = 2048;     // likewise, of one IPv4 address, IPv6 network of 64 bits, or local user
   std::size_t head = 16 * 1024;    // bytes
   std::size_t body = 64 * 1024;    // bytes that are read here; a request that announces more comes without the rest
   std::size_t unsent = 16 << 20;   // bytes of answers; beyond it the slowest readers are cut off

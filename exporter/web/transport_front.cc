@@ -1,7 +1,9 @@
 #ifndef WAL_EXPORTER_CIVETWEB_SYSTEM
 
 #include <signal.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/text.h"
@@ -116,6 +118,12 @@ Result<std::unique_ptr<Transport>> Transport::open(const Options& options, Answe
 
   FrontLimits limits;
   limits.workers = options.workers;
+  // The rest of the descriptors is for what the exporter watches.
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    limits.connections = std::clamp<std::size_t>(files.rlim_cur / 2, 64, limits.connections);
+    limits.per_peer = std::min(limits.per_peer, limits.connections * 3 / 4);
+  }
   limits.request = options.client_timeout;
   Front::Use use;
   use.log = options.log;

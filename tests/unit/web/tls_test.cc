@@ -264,14 +264,15 @@ TEST_F(Tls, AgreesOnHttp11AndOnNothingElse) {
 
 TEST_F(Tls, ClientsNeedACertificateAsTheirTypeSays) {
   // Of each type: without one, of the authority, of a stranger.
-  struct Row {
+  struct Type {
     ClientAuth auth;
     bool none, good, stranger;
   };
   for (const auto& [auth, none, good, strange] :
-       {Row{ClientAuth::none, true, true, true},  //
-        Row{ClientAuth::request, true, true, true}, Row{ClientAuth::require_any, false, true, true},
-        Row{ClientAuth::verify_if_given, true, true, false}, Row{ClientAuth::require_and_verify, false, true, false}}) {
+       {Type{ClientAuth::none, true, true, true},  //
+        Type{ClientAuth::request, true, true, true}, Type{ClientAuth::require_any, false, true, true},
+        Type{ClientAuth::verify_if_given, true, true, false},
+        Type{ClientAuth::require_and_verify, false, true, false}}) {
     for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
       SCOPED_TRACE(std::to_string(static_cast<int>(auth)) + " " + std::to_string(version));
       auto asked = settings(auth);
