@@ -2,6 +2,7 @@
 #include <array>
 #include <sstream>
 
+#include "base/secrets.h"
 #include "base/text.h"
 #include "web/action.h"
 #include "web/assets.h"
@@ -99,6 +100,8 @@ Response get_config(const Context& context, const Call& call) {
   const RedactedText& settings = *view->settings;
   std::string text = "# The settings in use. <secret> is never shown";
   text += call.user ? ".\n" + settings.text : ", <hidden> where logins are configured.\n" + settings.with("<hidden>");
+  // One that is in use may stand in a setting that is none.
+  process_secrets().strike_long(text);
   return text_response(200, "text/plain; charset=utf-8", std::move(text));
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include "base/secrets.h"
 #include "routes.h"
 #include "web/assets.h"
 #include "web/negotiate.h"
@@ -255,6 +256,16 @@ TEST_F(Routes, SettingsAreShownWithoutSecretsAndWithoutALoginWithoutPlaces) {
   with_users();
   EXPECT_EQ(get("/config").status, 401);
   EXPECT_THAT(ask("GET", "/config", kLogin).body, EndsWith("\n      directory: /w\n"));
+}
+
+TEST_F(Routes, ASecretInUseIsStruckOutOfTheSettings) {
+  process_secrets().remember("a-token-of-the-exposition-test");
+  auto view = std::make_shared<view::View>(*world_.views.current());
+  auto settings = std::make_shared<RedactedText>();
+  settings->append("node_id: a-token-of-the-exposition-test\n", true);
+  view->settings = settings;
+  world_.views.publish(view);
+  EXPECT_THAT(get("/config").body, EndsWith("\nnode_id: [secret]\n"));
 }
 
 // A body is left out by whoever sends the answer, so that both have the same length.
