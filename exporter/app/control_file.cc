@@ -1,9 +1,12 @@
 #include "app/control_file.h"
 
 #include <sys/random.h>
+#include <sys/un.h>
 
 #include <array>
 #include <cerrno>
+#include <sstream>
+#include <system_error>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -12,6 +15,8 @@ namespace wal_exporter::app {
 namespace {
 
 constexpr const char* kName = "control";
+constexpr std::string_view kSocket = "control.sock";
+constexpr std::string_view kUnix = "unix://";
 
 }  // namespace
 
@@ -29,20 +34,45 @@ Result<std::string> random_token() {
   return token;
 }
 
+Result<std::string> control_socket(const std::filesystem::path& state_directory) {
+  std::error_code error;
+  const std::string path = (std::filesystem::absolute(state_directory, error) / kSocket).lexically_normal().string();
+  constexpr std::size_t kLongest = sizeof(sockaddr_un::sun_path) - 1;
+  if (!error && path.size() <= kLongest) return path;
+  if (error)
+    return failure(ErrorKind::invalid,
+                   "state directory " + escape_control(state_directory.string()) + ": " + error.message());
+  return failure(ErrorKind::invalid, "state directory " + escape_control(state_directory.string()) +
+                                         " is too long for a control socket in it: " + std::to_string(path.size()) +
+                                         " bytes with its name, and " + std::to_string(kLongest) +
+                                         " are the most that Linux takes");
+}
+
 Result<void> write_control(const std::filesystem::path& state_directory, const Control& control) {
-  return write_file_atomically(state_directory / kName, control.address + "\n" + control.token + "\n", 0600);
+  const auto socket = control_socket(state_directory);
+  const bool own = socket && control.url == std::string(kUnix) + *socket;
+  return write_file_atomically(
+      state_directory / kName,
+      (own ? std::string(kSocket) : control.url) + "\n" + control.token + "\n" + control.pinned_key + "\n", 0600);
 }
 
 Result<Control> read_control(const std::filesystem::path& state_directory) {
   const auto text = read_file(state_directory / kName, 4096, "control file");
   if (!text) return tl::unexpected(text.error());
-  const std::size_t end = text->find('\n');
-  const std::size_t second = end == std::string::npos ? end : text->find('\n', end + 1);
-  if (second == std::string::npos) {
+  std::istringstream in(*text);
+  Control out;
+  std::getline(in, out.url);
+  std::getline(in, out.token);
+  if (out.url.empty() || out.token.empty()) {
     return failure(ErrorKind::corrupt, "control file " + escape_control((state_directory / kName).string()) +
                                            " does not hold an address and a token; restart the exporter");
   }
-  return Control{text->substr(0, end), text->substr(end + 1, second - end - 1)};
+  std::getline(in, out.pinned_key);
+  if (out.url != kSocket) return out;
+  auto socket = control_socket(state_directory);
+  if (!socket) return tl::unexpected(socket.error());
+  out.url = std::string(kUnix) + *socket;
+  return out;
 }
 
 void remove_control(const std::filesystem::path& state_directory) {

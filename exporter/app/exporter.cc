@@ -9,6 +9,7 @@
 #include "app/control_file.h"
 #include "app/hooks.h"
 #include "app/owners.h"
+#include "app/way_in.h"
 #include "base/text.h"
 
 namespace wal_exporter::app {
@@ -105,14 +106,6 @@ Exporter::Exporter(Flags flags, settings::Environment environment, std::shared_p
   reload_success_ = publisher_.started();
 }
 
-// Where this machine reaches what listens on `address`.
-std::string reachable_address(const std::string& address) {
-  const std::size_t colon = address.rfind(':');
-  const std::string host = address.substr(0, colon);
-  if (host != "0.0.0.0" && host != "[::]") return address;
-  return "127.0.0.1" + address.substr(colon);
-}
-
 Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Settings settings,
                                                   settings::Environment environment, std::shared_ptr<Clock> clock,
                                                   Log log) {
@@ -160,6 +153,11 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
   Publisher& publisher = exporter->publisher_;
   publisher.begin(first_view(settings, exporter->watch_only_, publisher.started()));
   const SteadyTime port_free_by = clock->steady() + kPortFreeWithin;
+  if (exporter->lock_) {
+    const auto socket = control_socket(exporter->flags_.state_directory);
+    if (socket) options.control_socket = *socket;
+    if (!socket) log->info("no control socket: {}", socket.error().message);
+  }
   const web::Dependencies parts{publisher.views(), *exporter,      publisher.page(),
                                 *exporter->clock_, exporter->log_, exporter->flags_.exposition};
   auto server = web::Server::start(options, parts);
@@ -173,20 +171,31 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
   }
   if (!server) return tl::unexpected(server.error());
   exporter->server_ = *std::move(server);
-  exporter->web_config_ = std::make_unique<WebConfigKeeper>(
-      exporter->flags_.web_config_file, web, *exporter->server_, publisher.page(), clock, log,
-      [asked = exporter.get()](const std::string& refused) { asked->web_config_looked_at(refused); });
   const std::vector<std::string> addresses = exporter->server_->addresses();
   for (const std::string& address : addresses) exporter->log_->info("listening on {}", escape_control(address));
-  const auto controlled =
-      exporter->lock_ ? write_control(exporter->flags_.state_directory, {reachable_address(addresses.front()), *token})
-                      : Result<void>();
-  if (!controlled) return tl::unexpected(controlled.error());
+  if (const auto written = exporter->write_way_in(*web); !written) return tl::unexpected(written.error());
+  exporter->web_config_ = std::make_unique<WebConfigKeeper>(
+      exporter->flags_.web_config_file, web, *exporter->server_, publisher.page(), clock, log,
+      [asked = exporter.get()](const std::string& refused) { asked->web_config_looked_at(refused); },
+      [asked = exporter.get()](const web::WebConfig& now) {
+        if (const auto written = asked->write_way_in(now); !written) asked->log_->warn("{}", written.error().message);
+      });
   const auto applied = exporter->apply(settings);
   if (!applied) return tl::unexpected(applied.error());
   for (const auto& [name, text] : *applied) exporter->log_->info("target {}: {}", escape_control(name), text);
   publisher.start();
   return exporter;
+}
+
+Result<void> Exporter::write_way_in(const web::WebConfig& web) const {
+  if (!lock_) return {};
+  const std::vector<std::string> addresses = server_->addresses();
+  const auto socket = control_socket(flags_.state_directory);
+  const std::string own = socket ? "unix:" + *socket : "";
+  const bool has_own = std::find(addresses.begin(), addresses.end(), own) != addresses.end();
+  const bool is_tls = web.context != nullptr && !has_own;
+  return write_control(flags_.state_directory, {url_of(has_own ? own : addresses.front(), is_tls), control_token_,
+                                                is_tls ? web.context->key_pin() : ""});
 }
 
 Exporter::~Exporter() {

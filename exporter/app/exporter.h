@@ -77,6 +77,8 @@ class Exporter final : public view::Commands {
       WAL_EXPORTER_EXCLUDES(targets_mutex_);
   // After a change of its files: refused for this reason, or (empty) taken.
   void web_config_looked_at(const std::string& refused) WAL_EXPORTER_EXCLUDES(status_mutex_);
+  // The control file: the control socket, else the first address and how to know it over TLS.
+  [[nodiscard]] Result<void> write_way_in(const web::WebConfig& web) const;
   // For the publisher: the last reload, the hooks, the targets.
   void fill(view::View& view) WAL_EXPORTER_EXCLUDES(targets_mutex_, status_mutex_);
 

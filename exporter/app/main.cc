@@ -12,6 +12,7 @@
 #include "app/check.h"
 #include "app/exporter.h"
 #include "app/flags.h"
+#include "app/healthcheck.h"
 #include "app/once.h"
 #include "app/prepare.h"
 #include "base/descriptors.h"

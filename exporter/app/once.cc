@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
-#include "app/control_file.h"
 #include "app/owners.h"
 #include "app/server_questions.h"
 #include "app/wal_reader.h"
@@ -14,7 +13,6 @@
 #include "control/control.h"
 #include "control/situation.h"
 #include "control/target_view.h"
-#include "http/client.h"
 #include "policy/recommend.h"
 #include "state/database.h"
 #include "state/store.h"
@@ -241,35 +239,6 @@ int run_explain(const settings::Settings& settings, const Flags& flags, std::sha
                      [](const auto& target) { return target->sample != nullptr; })
              ? kExitOk
              : kExitFailure;
-}
-
-int run_healthcheck(const Flags& flags, std::ostream& out) {
-  std::string address = flags.listen_addresses.front();
-  std::string origin = flags.listens_by_default ? "the default address" : "the address given";
-  if (flags.listens_by_default) {
-    // A port of its own is known to the exporter that runs here.
-    if (const auto control = read_control(flags.state_directory)) {
-      address = control->address;
-      origin = "the address in " + flags.state_directory + "/control";
-    }
-  }
-  const std::size_t colon = address.rfind(':');
-  std::string host = colon == std::string::npos ? std::string() : address.substr(0, colon);
-  const std::string port = colon == std::string::npos ? address : address.substr(colon + 1);
-  if (host.empty() || host == "0.0.0.0") host = "127.0.0.1";
-  if (host == "[::]") host = "[::1]";
-  http::Client client;
-  http::Request request;
-  request.url = "http://" + host + ":" + port + "/-/healthy";
-  request.timeout = std::chrono::seconds(5);
-  const auto response = client.send(request, {});
-  if (!response) {
-    out << response.error().message << " (" << escape_control(origin)
-        << "); check that the exporter runs, and give its --web.listen-address\n";
-    return kExitFailure;
-  }
-  out << request.url << " answered " << response->status << " (" << escape_control(origin) << ")\n";
-  return response->status == 200 ? kExitOk : kExitFailure;
 }
 
 }  // namespace wal_exporter::app

@@ -23,6 +23,4 @@ namespace wal_exporter::app {
 [[nodiscard]] int run_explain(const settings::Settings& settings, const Flags& flags, std::shared_ptr<Clock> clock,
                               const Log& log, std::ostream& out);
 
-[[nodiscard]] int run_healthcheck(const Flags& flags, std::ostream& out);
-
 }  // namespace wal_exporter::app

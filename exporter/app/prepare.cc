@@ -4,11 +4,10 @@
 #include <optional>
 #include <ostream>
 
-#include "app/control_file.h"
 #include "app/owners.h"
 #include "app/target.h"
+#include "app/way_in.h"
 #include "base/text.h"
-#include "http/client.h"
 #include "state/store.h"
 
 namespace wal_exporter::app {
@@ -18,18 +17,16 @@ constexpr Duration kSampleMargin = std::chrono::seconds(25);  // two fresh sampl
 
 // nullopt: no exporter runs with this state directory.
 std::optional<bool> ask_daemon(const Flags& flags, const std::string& target, std::ostream& out) {
-  const auto control = read_control(flags.state_directory);
-  if (!control) return std::nullopt;
-  http::Client client;
-  http::Request request;
-  request.method = "POST";
-  request.url = "http://" + control->address + "/api/v1/targets/" + percent_encode(target) +
-                "/prepare-restart?max_wait=" + format_duration(flags.max_wait);
-  request.secret_header = "Authorization: Bearer " + control->token;
-  request.timeout = flags.max_wait + kSampleMargin;
-  const auto response = client.send(request, {});
-  if (!response && response.error().kind == ErrorKind::unavailable)
-    return std::nullopt;  // it has gone, its file stayed
+  const auto way = way_by_control(flags.state_directory);
+  if (!way) return std::nullopt;
+  const auto response = way->ask(
+      "POST",
+      "/api/v1/targets/" + percent_encode(target) + "/prepare-restart?max_wait=" + format_duration(flags.max_wait),
+      flags.max_wait + kSampleMargin);
+  // It has gone, its file stayed.
+  if (!response && (response.error().kind == ErrorKind::unavailable || response.error().kind == ErrorKind::not_found)) {
+    return std::nullopt;
+  }
   if (!response) {
     out << escape_control(target) << ": Not safe: " << response.error().message << "\n";
     return false;

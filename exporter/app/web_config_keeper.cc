@@ -13,13 +13,15 @@ constexpr Duration kLookEvery = std::chrono::seconds(1);
 }  // namespace
 
 WebConfigKeeper::WebConfigKeeper(std::string file, std::shared_ptr<const web::WebConfig> first, web::Server& server,
-                                 metrics::MetricsPage& page, std::shared_ptr<Clock> clock, Log log, Told told)
+                                 metrics::MetricsPage& page, std::shared_ptr<Clock> clock, Log log, Told told,
+                                 Taken taken)
     : file_(std::move(file)),
       server_(server),
       page_(page),
       clock_(std::move(clock)),
       log_(std::move(log)),
       told_(std::move(told)),
+      taken_(std::move(taken)),
       current_(std::move(first)) {
   page_.set_certificate_end(current_->certificate_end());
   if (!file_.empty()) thread_ = std::thread([this] { run(); });
@@ -77,6 +79,7 @@ Result<void> WebConfigKeeper::serve(web::WebConfig next) {
   }
   current_ = std::move(config);
   page_.set_certificate_end(current_->certificate_end());
+  taken_(*current_);
   return {};
 }
 

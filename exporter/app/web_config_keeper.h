@@ -27,9 +27,12 @@ class WebConfigKeeper {
   // without a lock.
   using Told = std::function<void(const std::string& refused)>;
 
+  // Of each configuration that takes another's place.
+  using Taken = std::function<void(const web::WebConfig& now)>;
+
   // `first` is what `server` was started with. `file` empty: nothing is looked at.
   WebConfigKeeper(std::string file, std::shared_ptr<const web::WebConfig> first, web::Server& server,
-                  metrics::MetricsPage& page, std::shared_ptr<Clock> clock, Log log, Told told);
+                  metrics::MetricsPage& page, std::shared_ptr<Clock> clock, Log log, Told told, Taken taken);
   ~WebConfigKeeper();
   WebConfigKeeper(const WebConfigKeeper&) = delete;
   WebConfigKeeper& operator=(const WebConfigKeeper&) = delete;
@@ -55,6 +58,7 @@ class WebConfigKeeper {
   const std::shared_ptr<Clock> clock_;
   const Log log_;
   const Told told_;
+  const Taken taken_;
 
   mutable Mutex mutex_;  // guards what is in use
   CondVar ends_;

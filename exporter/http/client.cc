@@ -312,7 +312,7 @@ void set_tls(const Option& option, const Tls& tls) {
 // What is wrong with an answer of which `code` and `os_errno` tell how it ended.
 // `connected`: a connection was made.
 [[nodiscard]] Result<void> judge(const Request& request, const Receiver& receiver, CURLcode code, long os_errno,
-                                 bool connected, const char* detail, const std::string& tls_trouble,
+                                 bool connected, const char* detail, const std::optional<Error>& tls_trouble,
                                  const std::string& what) {
   if (receiver.body_too_large) {
     return failure(ErrorKind::corrupt,
@@ -322,7 +322,7 @@ void set_tls(const Option& option, const Tls& tls) {
     return failure(ErrorKind::corrupt,
                    what + ": the answer's headers are larger than " + std::to_string(kMaxHeaderBytes) + " bytes");
   }
-  if (!tls_trouble.empty()) return failure(ErrorKind::untrusted, what + ": " + tls_trouble);
+  if (tls_trouble) return failure(tls_trouble->kind, what + ": " + tls_trouble->message);
   if (code == CURLE_OK || receiver.broke_off(code)) return {};
   // curl's own words may repeat parts of the URL.
   const bool hidden = !request.shown_url.empty();
@@ -408,9 +408,9 @@ Result<Response> Client::send(const Request& request, std::stop_token stop) {
   curl_multi_remove_handle(multi, easy);
   curl_easy_reset(easy);  // it holds pointers to locals of this call
   if (!code) return tl::unexpected<Error>(code.error());
-  const std::string tls_trouble = *code == CURLE_OK && status == 400
-                                      ? cause_of_answer(tls_, receiver.response.body)
-                                      : tls_cause(tls_, *code, verify_result, detail.data(), names);
+  const auto tls_trouble = *code == CURLE_OK && status == 400
+                               ? cause_of_answer(tls_, receiver.response.body)
+                               : tls_cause(tls_, *code, verify_result, detail.data(), names);
   if (auto judged = judge(request, receiver, *code, os_errno, connect_time > 0, detail.data(), tls_trouble, what);
       !judged) {
     return tl::unexpected<Error>(judged.error());

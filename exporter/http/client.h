@@ -1,7 +1,7 @@
 // One HTTP client over libcurl: bounded in time and size, no redirects (a token
 // would travel with them), no proxy from the environment, Unix sockets, and
-// secrets that never appear in a message, nor in an answer that repeats them. Over https a server has to show that it is the one that
-// was asked for.
+// secrets that never appear in a message, nor in an answer that repeats them. Over https a server has to show that it
+// is the one that was asked for.
 //
 // A Client is a value with a connection cache; one thread at a time may use it.
 #pragma once

@@ -110,22 +110,24 @@ std::string alert_of(std::string_view detail) {
   return escape_control(rest.substr(0, rest.find(',')));
 }
 
+// "; name one in ..."; empty where there are no settings.
+std::string name_a_certificate(const Tls& tls, std::string_view begin = "; ") {
+  if (tls.settings.empty()) return {};
+  return std::string(begin) + "name one in " + tls.settings + "client_cert_file and its key in " + tls.settings +
+         "client_key_file";
+}
+
 std::string cause_of_alert(const Tls& tls, const std::string& alert) {
-  const std::string cert = tls.settings + "client_cert_file";
-  const std::string key = tls.settings + "client_key_file";
+  const std::string quoted = " (TLS alert \"" + alert + "\")";
   const bool about_certificate = has(alert, {"certificate", "unknown ca", "access denied"});
+  if (!about_certificate && !has(alert, {"handshake failure"})) return {};
   if (!tls.client_cert_file.empty()) {
-    if (!about_certificate && !has(alert, {"handshake failure"})) return {};
-    return "the server refuses the certificate of " + cert + " (TLS alert \"" + alert +
-           "\"); give one that has not expired and is signed by an authority that the server knows";
+    return "the server refuses the certificate of " + tls.settings + "client_cert_file" + quoted +
+           "; give one that has not expired and is signed by an authority that the server knows";
   }
-  if (about_certificate) {
-    return "the server asks for a client certificate (TLS alert \"" + alert + "\"); name one in " + cert +
-           " and its key in " + key;
-  }
-  if (!has(alert, {"handshake failure"})) return {};
-  return "the server broke off the TLS handshake (alert \"" + alert +
-         "\"); where it asks for a client certificate, name one in " + cert + " and its key in " + key;
+  if (about_certificate) return "the server asks for a client certificate" + quoted + name_a_certificate(tls);
+  return "the server refused the TLS handshake" + quoted +
+         name_a_certificate(tls, "; where it asks for a client certificate, ");
 }
 
 std::string cause_of_chain(const Tls& tls, long verify_result) {
@@ -177,18 +179,6 @@ std::vector<TlsProblem> problems_of(const Tls& tls) {
   return out;
 }
 
-std::string cause_of_answer(const Tls& tls, std::string_view body) {
-  if (has(body, {"No required SSL certificate was sent"})) {
-    return "the server asks for a client certificate; name one in " + tls.settings +
-           "client_cert_file and its key in " + tls.settings + "client_key_file";
-  }
-  if (has(body, {"The SSL certificate error"})) return cause_of_alert(tls, "bad certificate");
-  if (has(body, {"HTTP request was sent to HTTPS port", "HTTP request to an HTTPS server"})) {
-    return "the port speaks TLS; write https:// in place of http://";
-  }
-  return {};
-}
-
 std::string stamp_of(const Tls& tls) {
   std::string out;
   for (const std::string* file : {&tls.ca_file, &tls.client_cert_file, &tls.client_key_file}) {
@@ -200,35 +190,51 @@ std::string stamp_of(const Tls& tls) {
   return out;
 }
 
-std::string tls_cause(const Tls& tls, long curl_code, long verify_result, std::string_view detail,
-                      const std::string& names) {
+std::optional<Error> tls_cause(const Tls& tls, long curl_code, long verify_result, std::string_view detail,
+                               const std::string& names) {
+  if (curl_code == CURLE_SSL_CONNECT_ERROR && has(detail, {"wrong version number"})) {
+    return Error{ErrorKind::unavailable, "the port does not speak TLS; write http:// in place of https://"};
+  }
+  std::string cause;
   switch (curl_code) {
     case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
-      return "its key is not the one that was expected";
+      cause = "its key is not the one that was expected";
+      break;
     case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_CERTPROBLEM: {
-      const auto problems = problems_of(tls);
-      if (!problems.empty()) return tls.settings + problems.front().text;
-      return {};
-    }
+    case CURLE_SSL_CERTPROBLEM:
+      if (const auto problems = problems_of(tls); !problems.empty()) cause = tls.settings + problems.front().text;
+      break;
     case CURLE_PEER_FAILED_VERIFICATION:
       // Of a wrong host curl says 1 here.
       if (verify_result != X509_V_OK && verify_result != X509_V_ERR_UNSPECIFIED) {
-        return cause_of_chain(tls, verify_result);
+        cause = cause_of_chain(tls, verify_result);
+      } else {
+        cause = "its certificate is for " + (names.empty() ? "another host" : names) +
+                ", not for the host of this URL; write a host that it is for, or give the server one for this host";
       }
-      return "its certificate is for " + (names.empty() ? "another host" : names) +
-             ", not for the host of this URL; write a host that it is for, or give the server one for this host";
+      break;
     case CURLE_SSL_CONNECT_ERROR:
-      if (has(detail, {"wrong version number"})) {
-        return "the port does not speak TLS; write http:// in place of https://";
-      }
-      return cause_of_alert(tls, alert_of(detail));
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
-      return cause_of_alert(tls, alert_of(detail));
+      cause = cause_of_alert(tls, alert_of(detail));
+      break;
     default:
-      return {};
+      break;
   }
+  return cause.empty() ? std::nullopt : std::optional(Error{ErrorKind::untrusted, cause});
+}
+
+std::optional<Error> cause_of_answer(const Tls& tls, std::string_view body) {
+  if (has(body, {"No required SSL certificate was sent"})) {
+    return Error{ErrorKind::untrusted, "the server asks for a client certificate" + name_a_certificate(tls)};
+  }
+  if (has(body, {"The SSL certificate error"})) {
+    return Error{ErrorKind::untrusted, cause_of_alert(tls, "bad certificate")};
+  }
+  if (has(body, {"HTTP request was sent to HTTPS port", "HTTP request to an HTTPS server", "port speaks HTTPS"})) {
+    return Error{ErrorKind::unavailable, "the port speaks TLS; write https:// in place of http://"};
+  }
+  return std::nullopt;
 }
 
 }  // namespace wal_exporter::http

@@ -4,9 +4,12 @@
 // Plain values; the functions read files and are safe from any thread.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/result.h"
 
 namespace wal_exporter::http {
 
@@ -39,12 +42,14 @@ struct TlsProblem {
 [[nodiscard]] std::string stamp_of(const Tls& tls);
 
 // Of a handshake that failed: `verify_result` is OpenSSL's (0: the chain is good), `detail` what
-// curl says. The cause and the remedy; empty: TLS is not to blame. Neither has a part of the URL.
-[[nodiscard]] std::string tls_cause(const Tls& tls, long curl_code, long verify_result, std::string_view detail,
-                                    const std::string& names);
+// curl says, `names` those that the certificate is for. The cause and the remedy, without any part of
+// the URL: untrusted where a certificate is not accepted, unavailable where one side speaks no TLS.
+// nullopt: TLS is not to blame.
+[[nodiscard]] std::optional<Error> tls_cause(const Tls& tls, long curl_code, long verify_result,
+                                             std::string_view detail, const std::string& names);
 
 // Likewise of an answer with status 400: nginx and Go's servers say there that they miss a client
 // certificate, or TLS.
-[[nodiscard]] std::string cause_of_answer(const Tls& tls, std::string_view body);
+[[nodiscard]] std::optional<Error> cause_of_answer(const Tls& tls, std::string_view body);
 
 }  // namespace wal_exporter::http

@@ -483,7 +483,8 @@ void Front::Loop::shake_hands(Client& client) {
   const unsigned long reason = ERR_peek_error();
   use_.log->debug("web server: no TLS connection with {}: {}", client.peer,
                   reason != 0 ? ERR_reason_error_string(reason) : "it was broken off");
-  close(client);
+  // What is left of the client's flight would reset the connection before it has read the alert.
+  linger(client);
 }
 
 Io Front::Loop::read_some(Client& client, std::size_t room) {

@@ -28,6 +28,7 @@ class Core final : public Answerer {
   [[nodiscard]] Result<void> open() {
     Transport::Options options;
     if (!options_.service_manager) options.addresses = options_.listen_addresses;
+    options.control_socket = options_.control_socket;
     options.service_manager = options_.service_manager;
     options.unix_mode = options_.unix_mode;
     options.workers = options_.threads;

@@ -29,6 +29,7 @@ struct ServerOptions {
   std::vector<std::string> listen_addresses = {":3002"};  // listen.h has their forms
   bool service_manager = false;                           // the sockets a service manager handed over, instead
   mode_t unix_mode = 0660;                                // of Unix sockets
+  std::string control_socket = {};                        // path of one more, for our user and root; empty: none
   std::shared_ptr<const WebConfig> web = std::make_shared<const WebConfig>();
   std::size_t threads = 24;  // at most a third of them wait for checkpoints, a third serve event streams
   // For a client to send its request, and to take the answer, beyond what their size earns.

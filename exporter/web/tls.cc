@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/sha.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 #include <sys/stat.h>
@@ -373,6 +374,16 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsSettings& se
   made->not_after_ = *not_after;
   made->warnings_ = warnings_about(settings, SSL_CTX_get0_certificate(context), *not_after, now);
   return made;
+}
+
+std::string TlsContext::key_pin() const {
+  unsigned char* key = nullptr;
+  const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(SSL_CTX_get0_certificate(get())), &key);
+  if (size <= 0) return {};
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  SHA256(key, static_cast<std::size_t>(size), digest.data());
+  OPENSSL_free(key);
+  return "sha256//" + to_base64(std::string(digest.begin(), digest.end()));
 }
 
 std::string tls_error(const SSL* ssl) {

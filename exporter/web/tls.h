@@ -35,6 +35,8 @@ class TlsContext {
   [[nodiscard]] SSL_CTX* get() const { return context_.get(); }
   // The end of the server's own certificate; the last Time there is, where it is later still.
   [[nodiscard]] Time not_after() const { return not_after_; }
+  // "sha256//..." of the public key, by which a client that has it from us knows the server.
+  [[nodiscard]] std::string key_pin() const;
   // What does not keep the server from starting and should be mended, a line each.
   [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
 

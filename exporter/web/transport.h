@@ -42,6 +42,7 @@ class Transport {
     std::vector<std::string> addresses;  // as on the command line; empty: none
     bool service_manager = false;        // the sockets it handed over, too
     mode_t unix_mode = 0660;
+    std::string control_socket = {};  // path of one more, mode 0600, that may fail to open; empty: none
     std::size_t workers = 24;
     Duration client_timeout{};  // for a request to come, and for an answer to go, beyond what its size earns
     SSL_CTX* tls = nullptr;     // its reference count is raised

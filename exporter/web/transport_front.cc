@@ -75,6 +75,12 @@ Result<std::unique_ptr<Transport>> Transport::open(const Options& options, Answe
     }
     std::move(given->begin(), given->end(), std::back_inserter(*listeners));
   }
+  if (!options.control_socket.empty()) {
+    // Not every filesystem takes sockets; whoever wants it sees by its name whether it is there.
+    auto control = open_listeners({ListenAddress{{}, 0, options.control_socket}}, 0600);
+    if (!control) options.log->info("no control socket: {}", control.error().message);
+    if (control) std::move(control->begin(), control->end(), std::back_inserter(*listeners));
+  }
 
   std::unique_ptr<Transport> transport(new Transport(std::make_unique<State>(State{answerer, {}, {}, {}, 0, {}})));
   State& state = *transport->state_;

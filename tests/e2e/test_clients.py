@@ -12,7 +12,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from alerting import Alertmanager  # noqa: E402
 from certificates import Authority, openssl  # noqa: E402
-from harness import Case, free_port, main, run, servers, target  # noqa: E402
+from harness import ROOT, Case, free_port, main, run, servers, settings, target  # noqa: E402
 
 NAMED = "localhost"  # what the certificate of the server with another name is for
 
@@ -222,6 +222,124 @@ class Clients(Case):
         exporter.signal(signal.SIGHUP)
         self.until(lambda: (exporter.target("plant")["server"] or {}).get("up"), "no certificate is asked for any more")
         self.assertIn("influxdb.insecure_skip_verify: INSECURE", exporter.log())
+
+
+class WayIn(Case):
+    """How the command line reaches the exporter that runs."""
+
+    def setUp(self):
+        super().setUp()
+        self.influx = self.influxd(databases=["plant"], grow=1)
+
+    def serve(self, listen, *arguments, **options):
+        exporter = self.exporter(settings(target(self.influx)), start=False, listen=listen, arguments=arguments,
+                                 **options)
+        exporter.spawn(exporter.command())
+        exporter.wait_ready(lambda: run("--healthcheck", f"--state.directory={exporter.state}").returncode == 0, 30)
+        return exporter
+
+    def healthcheck(self, exporter, *addresses, code=0):
+        result = run("--healthcheck", f"--state.directory={exporter.state}",
+                     *(f"--web.listen-address={address}" for address in addresses))
+        self.assertEqual(result.returncode, code, result.stdout + result.stderr)
+        return result.stdout
+
+    def smoke(self, url, *arguments):
+        result = subprocess.run([os.path.join(ROOT, "tests", "smoke"), url, *arguments], capture_output=True, text=True,
+                                timeout=60, check=False)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+
+    def asked_through(self, exporter):
+        """The exporter that runs is asked to prepare a restart; the command does not do it by itself."""
+        result = run("--prepare-restart", "--max-wait=10s", f"--config.file={exporter.config}",
+                     f"--state.directory={exporter.state}")
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        self.assertIn("reason: pre_restart", exporter.log())
+
+    def test_over_ipv6_and_unix_sockets(self):
+        path = os.path.join(self.folder, "exporter.sock")
+        exporter = self.serve("[::1]:0", f"--web.listen-address=unix:{path}")
+        port = servers.listening_port(exporter.log())
+        self.assertIn(f"unix://{exporter.state}/control.sock/-/healthy answered 200", self.healthcheck(exporter))
+        said = self.healthcheck(exporter, f"[::1]:{port}", f"unix:{path}")
+        self.assertIn(f"http://[::1]:{port}/-/healthy answered 200 (the address given)\n"
+                      f"unix://{path}/-/healthy answered 200 (the address given)\n", said)
+        self.assertIn("no such file", self.healthcheck(exporter, f"unix:{path}x", f"[::1]:{port}", code=1).lower())
+        self.assertEqual(os.stat(exporter.state + "/control.sock").st_mode & 0o777, 0o600)
+        self.smoke(f"http://[::1]:{port}")
+        self.smoke(f"unix:{path}")
+        self.asked_through(exporter)
+        # A directory that is mounted elsewhere.
+        elsewhere = os.path.join(self.folder, "elsewhere")
+        os.symlink(exporter.state, elsewhere)
+        shown = run("--healthcheck", f"--state.directory={elsewhere}")
+        self.assertIn(f"unix://{elsewhere}/control.sock", shown.stdout)
+        exporter.stop()
+        self.assertFalse(os.path.exists(exporter.state + "/control.sock"))
+
+    def test_over_tls_for_those_with_a_client_certificate(self):
+        ca = Authority(self.folder)
+        (certificate, key), mine = ca.sign("exporter", "DNS:exporter.example.org"), ca.sign("client", "DNS:client")
+        web = os.path.join(self.folder, "web.yml")
+
+        def write(certificate, key, **more):
+            with open(web, "w", encoding="utf-8") as file:
+                json.dump({"tls_server_config": {"cert_file": certificate, "key_file": key, **more}}, file)
+
+        write(certificate, key, client_auth_type="RequireAndVerifyClientCert", client_ca_file=ca.file)
+        exporter = self.serve("127.0.0.1:0", "--web.listen-address=[::1]:0", f"--web.config.file={web}")
+        port = servers.listening_port(exporter.log())
+        self.assertIn("control.sock/-/healthy answered 200", self.healthcheck(exporter))
+        self.assertRegex(self.healthcheck(exporter, f"127.0.0.1:{port}"),
+                         f"https://127.0.0.1:{port} asks for a client certificate; unix://.*control.sock/-/healthy answered")
+        refused = run("--healthcheck", f"--state.directory={exporter.state}x", f"--web.listen-address=127.0.0.1:{port}")
+        self.assertEqual(refused.returncode, 1)
+        self.assertRegex(refused.stdout, "asks for a client certificate .TLS alert .* give its --state.directory")
+        self.smoke(f"https://127.0.0.1:{port}", "--insecure", "--cert", mine[0], "--key", mine[1])
+        self.asked_through(exporter)
+        write(*ca.sign("exporter"))
+        self.until(lambda: "answered 200 (the address given)" in run(
+            "--healthcheck", f"--state.directory={exporter.state}x", f"--web.listen-address=127.0.0.1:{port}").stdout,
+            "no client certificate is asked for any more")
+        self.smoke(f"https://127.0.0.1:{port}", "--ca", ca.file)
+
+    def test_over_tls_where_there_is_no_control_socket(self):
+        ca, other = Authority(self.folder), Authority(self.folder, "other")
+        web = os.path.join(self.folder, "web.yml")
+
+        def write(certificate, key):
+            with open(web, "w", encoding="utf-8") as file:
+                json.dump({"tls_server_config": {"cert_file": certificate, "key_file": key}}, file)
+
+        write(*ca.sign("exporter", "DNS:exporter.example.org"))
+        exporter = self.exporter(settings(target(self.influx)), start=False, listen="[::1]:0",
+                                 arguments=[f"--web.config.file={web}"])
+        exporter.state = os.path.join(self.folder, "long" * 30)
+        exporter.start()
+        self.until(lambda: run("--healthcheck", f"--state.directory={exporter.state}").returncode == 0, "it is healthy")
+        self.assertIn(f"https://[::1]:{exporter.port}/-/healthy answered 200", self.healthcheck(exporter))
+        control = os.path.join(exporter.state, "control")
+        with open(control, encoding="utf-8") as file:
+            before = file.read()
+        # A renewed certificate is the one that is expected from then on.
+        write(*other.sign("exporter", "DNS:exporter.example.org"))
+        self.until(lambda: open(control, encoding="utf-8").read() != before, "the control file follows")
+        self.healthcheck(exporter)
+        self.asked_through(exporter)
+        # Another server in its place gets no token.
+        with open(control, "w", encoding="utf-8") as file:
+            file.write(before)
+        self.assertIn("its key is not the one that was expected", self.healthcheck(exporter, code=1))
+
+    def test_where_the_path_of_a_socket_would_be_too_long(self):
+        exporter = self.exporter(settings(target(self.influx)), start=False)
+        exporter.state = os.path.join(self.folder, "long" * 30)
+        exporter.start()
+        self.assertRegex(exporter.log(), r"no control socket: state directory \S+ is too long for a control socket in it: "
+                                         r"\d+ bytes with its name, and 107 are the most that Linux takes")
+        self.assertIn(f"http://127.0.0.1:{exporter.port}/-/healthy answered 200", self.healthcheck(exporter))
+        exporter.wait_good_sample()
+        self.asked_through(exporter)
 
 
 if __name__ == "__main__":
