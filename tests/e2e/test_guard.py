@@ -54,10 +54,10 @@ class Guard(Case):
         body, _, status = result.stdout.rpartition("\n")
         return int(status or 0), body + result.stderr
 
-    def nginx(self, port, user, lines=PLAIN):
+    def nginx(self, upstream, user, lines=PLAIN):
         listen = free_port()
         self.start_nginx(f"server {{ listen 127.0.0.1:{listen}; location / {{\n"
-                         f"  proxy_pass http://127.0.0.1:{port}; {lines} }} }}",
+                         f"  proxy_pass http://{upstream}; {lines} }} }}",
                          lambda: get(f"http://127.0.0.1:{listen}/-/healthy").status == 200, user)
         return f"http://127.0.0.1:{listen}/-/reload"
 
@@ -103,13 +103,13 @@ class Guard(Case):
     def test_nobody_acts_through_nginx(self):
         exporter = self.start_as_nobody()
         local = {"Host": f"localhost:{exporter.port}"}
-        answer = request("POST", self.nginx(exporter.port, "www-data"), headers=local)
+        answer = request("POST", self.nginx(f"127.0.0.1:{exporter.port}", "www-data"), headers=local)
         self.assertEqual(answer.status, 403, answer.text)
         self.assertIn("user www-data (uid 33)", answer.text)
         # Where the proxy runs as root, what it adds gives it away, and the name it is asked for.
         marks = PLAIN + " ".join(f"proxy_set_header {name} $http_x_test_{name.lower().replace('-', '_')};"
                                  for name in MARKS)
-        url = self.nginx(exporter.port, "root", marks)
+        url = self.nginx(f"127.0.0.1:{exporter.port}", "root", marks)
         for name in MARKS:
             answer = request("POST", url, headers=dict(local, **{f"X-Test-{name}": "203.0.113.7"}))
             self.assertEqual(answer.status, 403, f"{name}: {answer.text}")
@@ -117,6 +117,21 @@ class Guard(Case):
         answer = request("POST", url, headers={"Host": "wal.example.com"})
         self.assertEqual(answer.status, 403, answer.text)
         self.assertIn("wal.example.com", answer.text)
+
+    def test_over_a_unix_socket_it_is_the_user_who_connects(self):
+        folder = os.path.join(self.folder, "run")
+        os.mkdir(folder)
+        os.chown(folder, NOBODY if os.getuid() == 0 else -1, -1)
+        path = os.path.join(folder, "exporter.sock")
+        self.start_as_nobody(arguments=[f"--web.listen-address=unix:{path}", "--web.unix-socket-mode=0666"])
+        by = ("--unix-socket", path)
+        self.assertEqual([self.curl(uid, "http://localhost/-/reload", *by)[0] for uid in (0, NOBODY, WWW_DATA)],
+                         [200, 200, 403])
+        # No browser gets there, so it does not matter by which name.
+        self.assertEqual(self.curl(0, "http://wal.example.com/-/reload", *by)[0], 200)
+        answer = request("POST", self.nginx(f"unix:{path}:", "www-data"), headers={"Host": "localhost"})
+        self.assertEqual(answer.status, 403, answer.text)
+        self.assertIn("user www-data (uid 33)", answer.text)
 
     def test_a_browser_asks_by_our_own_names_alone(self):
         exporter = self.start(web={"own_names": ["wal.example.com"]})
