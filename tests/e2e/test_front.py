@@ -21,7 +21,7 @@ from harness import SANITIZED, Case, main, until  # noqa: E402
 
 CROWD = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib", "crowd.py")
 # The machine does other things meanwhile, and the crowd itself needs half of it. What is promised is measured with
-# nothing beside it: tests/bench/front.
+# nothing beside it by tests/bench/front.py.
 SOON = 2.0 if SANITIZED else 0.5
 # In tests/long more are sent.
 MUTATIONS = int(os.environ.get("WAL_EXPORTER_MUTATIONS", "600"))

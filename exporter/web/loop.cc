@@ -1,0 +1,211 @@
+#include "web/loop.h"
+
+#include <openssl/err.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <string_view>
+
+#include "web/head.h"
+#include "web/tls.h"
+
+namespace wal_exporter::web {
+namespace {
+
+constexpr std::size_t kBytesPerMillisecond = 64;  // slower clients are cut off
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+Duration earned_by(std::size_t bytes) {
+  return std::chrono::milliseconds(bytes / kBytesPerMillisecond);
+}
+
+}  // namespace
+
+void Front::Loop::advance(Client& client) {
+  switch (client.state) {
+    case State::handshake:
+      return shake_hands(client);
+    case State::receiving:
+      return receive(client);
+    case State::sending:
+      return send(client);
+    case State::lingering: {
+      std::array<char, 4096> nothing{};
+      const ssize_t got = recv(client.socket, nothing.data(), nothing.size(), MSG_DONTWAIT);
+      if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) close(client);
+      return;
+    }
+    case State::waiting:
+    case State::answered:
+      return;
+  }
+}
+
+void Front::Loop::shake_hands(Client& client) {
+  switch (client.shake_hands()) {
+    case Io::done:
+      client.state = State::receiving;
+      look_for(client, EPOLLIN);
+      return receive(client);
+    case Io::again:
+      return look_for(client, client.awaited);
+    case Io::ended:
+      return refuse(client, 400, "this is a plain HTTP request, and the port speaks HTTPS");
+    case Io::failed:
+      use_.log->debug("web server: no TLS connection with {}: {}", client.peer, tls_error(client.session));
+      // What is left of the client's flight would reset the connection before it has read the alert.
+      return linger(client);
+  }
+}
+
+void Front::Loop::receive(Client& client) {
+  const std::size_t most = limits_.head + limits_.body;
+  while (client.received.size() < most) {
+    if (client.received.empty() && client.requests > 0) {
+      set_deadline(client, clock_.steady() + limits_.request);  // idle until now
+    }
+    const Io io = client.read(most - client.received.size());
+    if (io == Io::failed) return close(client);
+    if (io == Io::ended) client.ended = true;
+    if (io == Io::again || io == Io::ended) break;
+    client.since = clock_.steady();
+  }
+  consider(client);
+}
+
+// Is there a whole request in what was received?
+void Front::Loop::consider(Client& client) {
+  if (!client.head) {
+    const std::size_t size = head_size(std::string_view(client.received).substr(0, limits_.head));
+    if (size == 0) {
+      if (client.received.size() >= limits_.head) {
+        return refuse(client, 431, "the head is larger than " + std::to_string(limits_.head) + " bytes");
+      }
+      if (client.ended) return close(client);
+      if (client.received.empty() && client.requests > 0) set_deadline(client, client.since + limits_.idle);
+      return look_for(client, EPOLLIN);
+    }
+    auto head = read_head(std::string_view(client.received).substr(0, size));
+    if (!head) return refuse(client, head.error().status, head.error().reason);
+    client.head_bytes = size;
+    // More than is read here is for the worker to refuse, or to read.
+    client.body_bytes =
+        head->content_length <= limits_.body ? static_cast<std::size_t>(head->content_length) : std::size_t{0};
+    client.head = *std::move(head);
+    if (client.body_bytes > 0) set_deadline(client, client.deadline + earned_by(client.body_bytes));
+    if (client.head->expects_continue && client.body_bytes > 0 && client.received.size() == size) {
+      std::size_t written = 0;
+      static_cast<void>(client.write(kContinue, written));
+      if (written != kContinue.size()) return close(client);  // nothing was sent before, so there is room
+      look_for(client, EPOLLIN);
+    }
+  }
+  if (client.received.size() - client.head_bytes >= client.body_bytes) return queue(client);
+  if (client.ended) return close(client);
+  look_for(client, EPOLLIN);
+}
+
+void Front::Loop::queue(Client& client) {
+  const std::size_t body = static_cast<std::size_t>(
+      std::min<std::uint64_t>(client.head->content_length, client.received.size() - client.head_bytes));
+  if (client.body_bytes > 0) {  // the leave was given here
+    std::erase_if(client.head->headers,
+                  [](const Header& header) { return equal_ignoring_case(header.name, "Expect"); });
+  }
+  client.request = to_text(*client.head);
+  client.request.append(client.received, client.head_bytes, body);
+  client.request.push_back('\0');
+  client.received.erase(0, client.head_bytes + body);
+  ++client.requests;
+  client.may_stay = client.head->keep_alive && client.requests < limits_.requests && client.generation == generation_ &&
+                    !stopping_ && !client.ended;
+  client.head.reset();
+  client.state = State::waiting;
+  set_deadline(client, SteadyTime::max());
+  look_for(client, 0);
+  turns_.add(client.key, &client);
+}
+
+void Front::Loop::returned(Client& client) {
+  turns_.done(client.key);
+  client.request = {};
+  if (client.answer.empty()) return linger(client);
+  client.stay = client.stay && client.may_stay;
+  begin_sending(client);
+}
+
+void Front::Loop::refuse(Client& client, int status, const std::string& reason) {
+  client.answer = use_.refusal(status, reason);
+  client.stay = false;
+  begin_sending(client);
+}
+
+void Front::Loop::begin_sending(Client& client) {
+  client.state = State::sending;
+  client.sent = 0;
+  client.since = clock_.steady();
+  unsent_ += unsent_of(client);
+  set_deadline(client, client.since + limits_.request + earned_by(unsent_of(client)));
+  send(client);
+}
+
+void Front::Loop::send(Client& client) {
+  for (;;) {
+    const bool fixed = client.sent >= client.answer.size();
+    const std::size_t before = fixed ? client.answer.size() : 0;
+    const std::string_view part = fixed ? client.fixed_answer : std::string_view(client.answer);
+    std::size_t written = client.sent - before;
+    const Io io = client.write(part, written);
+    unsent_ -= before + written - client.sent;
+    if (before + written > client.sent) client.since = clock_.steady();
+    client.sent = before + written;
+    if (io == Io::again) return look_for(client, client.awaited);
+    if (io != Io::done) return close(client);
+    if (client.sent == client.answer.size() + client.fixed_answer.size()) return sent(client);
+  }
+}
+
+void Front::Loop::sent(Client& client) {
+  client.answer = {};
+  client.fixed_answer = {};
+  client.sent = 0;
+  if (!client.stay || stopping_) return linger(client);
+  client.state = State::receiving;
+  client.since = clock_.steady();
+  if (client.received.empty()) client.received.shrink_to_fit();
+  set_deadline(client, client.since + (client.received.empty() ? limits_.idle : limits_.request));
+  // The next request may be here already, also inside OpenSSL, where epoll doesn't see it.
+  if (client.session != nullptr && SSL_pending(client.session) > 0) return receive(client);
+  consider(client);
+}
+
+// Closing while the client still sends would reset the connection before it has read the answer.
+void Front::Loop::linger(Client& client) {
+  if (client.session != nullptr) {
+    ERR_clear_error();
+    SSL_shutdown(client.session);
+  }
+  if (shutdown(client.socket, SHUT_WR) != 0) return close(client);
+  client.state = State::lingering;
+  client.received = {};
+  set_deadline(client, clock_.steady() + limits_.linger);
+  look_for(client, EPOLLIN);
+}
+
+void Front::Loop::close(Client& client) {
+  if (client.closed) return;
+  unsent_ -= unsent_of(client);
+  client.closed = true;
+  set_deadline(client, SteadyTime::max());
+  look_for(client, 0);
+  if (--per_peer_[client.key] == 0) per_peer_.erase(client.key);
+  const auto found = clients_.find(&client);
+  client.tls.reset();
+  client.fd = Fd();
+  gone_.push_back(std::move(found->second));
+  clients_.erase(found);
+}
+
+}  // namespace wal_exporter::web

@@ -1,0 +1,141 @@
+// The front's thread: what it waits for, and what it does with each client. For front.cc alone.
+#pragma once
+
+#include <openssl/ssl.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mutex.h"
+#include "web/client.h"
+#include "web/front.h"
+#include "web/turns.h"
+
+namespace wal_exporter::web {
+
+struct SslContextFree {
+  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+};
+
+class Front::Loop {
+ public:
+  Loop(Front& front, std::vector<Listener> listeners, const FrontLimits& limits, SSL_CTX* tls, Use use);
+
+  // Once the front knows its loop: from then on workers give connections back.
+  void start() {
+    thread_ = std::thread([this] { run(); });
+  }
+
+  void post(std::function<void()> closure) {
+    {
+      const MutexLock lock(mutex_);
+      posted_.push_back(std::move(closure));
+    }
+    eventfd_write(bell_.get(), 1);
+  }
+
+  // In the loop's thread, by post().
+  void returned(Client& client);
+  void renew(SSL_CTX* tls);
+  void stop();
+
+  // From any other thread.
+  void finish();
+
+ private:
+  void run();
+  [[nodiscard]] int patience(SteadyTime now) const;
+  void run_posted();
+  void expire(SteadyTime now);
+  void dispatch();
+
+  void listen(bool on);
+  void accept_from(const Listener& listener);
+  void take(Fd fd, const sockaddr_storage& address, bool is_unix);
+  [[nodiscard]] bool make_room(const std::string& key);
+
+  void advance(Client& client);
+  void shake_hands(Client& client);
+  void receive(Client& client);
+  void consider(Client& client);
+  void queue(Client& client);
+  void refuse(Client& client, int status, const std::string& reason);
+  void begin_sending(Client& client);
+  void send(Client& client);
+  void sent(Client& client);
+  void linger(Client& client);
+  void close(Client& client);
+
+  void watch(int operation, int fd, std::uint32_t events, void* what) const {
+    epoll_event event{};
+    event.events = events;
+    event.data.ptr = what;
+    epoll_ctl(epoll_.get(), operation, fd, &event);
+  }
+  template <typename Condition>
+  void close_where(const Condition& holds) {
+    for (auto each = clients_.begin(); each != clients_.end();) {
+      Client& client = *each++->first;
+      if (holds(client)) close(client);
+    }
+  }
+  void look_for(Client& client, std::uint32_t events) {
+    if (events == client.interest) return;
+    watch(events == 0            ? EPOLL_CTL_DEL
+          : client.interest == 0 ? EPOLL_CTL_ADD
+                                 : EPOLL_CTL_MOD,
+          client.fd.get(), events, &client);
+    client.interest = events;
+  }
+  void set_deadline(Client& client, SteadyTime deadline) {
+    deadlines_.erase({client.deadline, &client});
+    client.deadline = deadline;
+    if (deadline != SteadyTime::max()) deadlines_.emplace(deadline, &client);
+  }
+  [[nodiscard]] static std::size_t unsent_of(const Client& client) {
+    return client.state == State::sending ? client.answer.size() + client.fixed_answer.size() - client.sent : 0;
+  }
+
+  Front& front_;
+  const FrontLimits limits_;
+  const Use use_;
+  const SystemClock clock_;  // limits on clients are real time, also in tests with another clock
+
+  // Of the loop's thread alone.
+  std::vector<Listener> listeners_;
+  Turns<Client*> turns_;
+  std::unique_ptr<SSL_CTX, SslContextFree> tls_;
+  std::uint64_t generation_ = 0;
+  std::unordered_map<Client*, std::unique_ptr<Client>> clients_;
+  std::unordered_map<std::string, std::size_t> per_peer_;
+  std::set<std::pair<SteadyTime, Client*>> deadlines_;
+  std::vector<std::unique_ptr<Client>> gone_;  // until no event of this look can name them
+  std::vector<Client*> shaking_;               // of this look
+  std::size_t unsent_ = 0;
+  bool listening_ = false;
+  bool stopping_ = false;
+  SteadyTime listen_again_ = SteadyTime::max();
+  SteadyTime complain_again_{};
+  SteadyTime finish_by_ = SteadyTime::max();
+
+  const Fd epoll_;
+  const Fd bell_;
+  Mutex mutex_;
+  std::vector<std::function<void()>> posted_ WAL_EXPORTER_GUARDED_BY(mutex_);
+  std::thread thread_;
+};
+
+}  // namespace wal_exporter::web
