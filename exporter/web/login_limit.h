@@ -79,12 +79,6 @@ class LoginLimit {
     TokenBucket& paid;
     std::shared_ptr<Flight> flight;
   };
-  // A login that was refused: the rest of its key, and when.
-  struct Refused {
-    std::uint32_t key = 0;
-    std::uint32_t second = 0;  // of the steady clock, plus 1; 0: none
-  };
-
   // Takes a token and a place; the bucket that paid, or nullptr where there is none.
   [[nodiscard]] TokenBucket* enter(Client& client, const std::string& key, SteadyTime now)
       WAL_EXPORTER_REQUIRES(mutex_);
@@ -109,7 +103,9 @@ class LoginLimit {
   std::unordered_map<std::string, std::shared_ptr<Flight>> flights_ WAL_EXPORTER_GUARDED_BY(mutex_);
   std::unordered_set<std::string> wrong_ WAL_EXPORTER_GUARDED_BY(mutex_);
   std::deque<std::string> wrong_in_order_ WAL_EXPORTER_GUARDED_BY(mutex_);
-  std::vector<Refused> refused_ WAL_EXPORTER_GUARDED_BY(mutex_);  // empty until the first one
+  // Logins that were refused, each in the one place that its key leads to: 20 more bits of the key,
+  // and the second, modulo 4096. Empty until the first one.
+  std::vector<std::uint32_t> refused_ WAL_EXPORTER_GUARDED_BY(mutex_);
 };
 
 }  // namespace wal_exporter::web
