@@ -104,7 +104,9 @@ void Core::answer(mg_connection* connection) {
   request.body = std::move(*body);
   auto response = handler_.handle(request, web->users);
   set_headers(response, web->headers);
-  write_response(connection, response, clock_.now(), request.method == "HEAD", may_stay(connection));
+  // Whoever floods has to connect anew each time, which takes them longer than us.
+  const bool stay = may_stay(connection) && response.status != 429;
+  write_response(connection, response, clock_.now(), request.method == "HEAD", stay);
 }
 
 Response Core::refused(int status, const std::string& reason) {
