@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <string>
 #include <string_view>
 
 #include "web/head.h"
@@ -16,6 +17,11 @@ namespace {
 
 constexpr std::size_t kBytesPerMillisecond = 64;  // slower clients are cut off
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+// An idle client keeps no memory for what it sent and was sent; assigning an empty text would keep it.
+void release(std::string& text) {
+  std::string().swap(text);
+}
 
 Duration earned_by(std::size_t bytes) {
   return std::chrono::milliseconds(bytes / kBytesPerMillisecond);
@@ -130,7 +136,7 @@ void Front::Loop::queue(Client& client) {
 
 void Front::Loop::returned(Client& client) {
   turns_.done(client.key);
-  client.request = {};
+  release(client.request);
   if (client.answer.empty()) return linger(client);
   client.stay = client.stay && client.may_stay;
   begin_sending(client);
@@ -168,13 +174,13 @@ void Front::Loop::send(Client& client) {
 }
 
 void Front::Loop::sent(Client& client) {
-  client.answer = {};
+  release(client.answer);
   client.fixed_answer = {};
   client.sent = 0;
   if (!client.stay || stopping_) return linger(client);
   client.state = State::receiving;
   client.since = clock_.steady();
-  if (client.received.empty()) client.received.shrink_to_fit();
+  if (client.received.empty()) release(client.received);
   set_deadline(client, client.since + (client.received.empty() ? limits_.idle : limits_.request));
   // The next request may be here already, also inside OpenSSL, where epoll doesn't see it.
   if (client.session != nullptr && SSL_pending(client.session) > 0) return receive(client);
@@ -189,7 +195,7 @@ void Front::Loop::linger(Client& client) {
   }
   if (shutdown(client.socket, SHUT_WR) != 0) return close(client);
   client.state = State::lingering;
-  client.received = {};
+  release(client.received);
   set_deadline(client, clock_.steady() + limits_.linger);
   look_for(client, EPOLLIN);
 }
