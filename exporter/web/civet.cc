@@ -76,12 +76,13 @@ std::string answer_text(const Response& response, Time now, bool head_only, bool
   return out;
 }
 
-void write_response(mg_connection* connection, const Response& response, Time now, bool head_only, bool stay) {
+void write_response(mg_connection* connection, const Response& response, Time now, bool head_only, bool stay,
+                    Duration hold) {
   const bool streams = response.stream && !head_only;
   auto text = answer_text(response, now, head_only, stay && !response.stream);
   if (!streams) {
     return send_answer(connection, std::move(text), head_only ? std::string_view() : response.fixed_body,
-                       stay && !response.stream);
+                       stay && !response.stream, hold);
   }
   // No exception may reach CivetWeb. The client sees the stream end and connects again.
   try {

@@ -28,7 +28,8 @@ struct BodyError {
 // `head_only`: as for a HEAD request. `stay`: another request may follow on the connection.
 [[nodiscard]] std::string answer_text(const Response& response, Time now, bool head_only, bool stay);
 
-// A stream's parts go out as they come; the connection ends with it.
-void write_response(mg_connection* connection, const Response& response, Time now, bool head_only, bool stay);
+// A stream's parts go out as they come; the connection ends with it. `hold`: as of send_answer().
+void write_response(mg_connection* connection, const Response& response, Time now, bool head_only, bool stay,
+                    Duration hold = {});
 
 }  // namespace wal_exporter::web

@@ -25,7 +25,7 @@ struct SslFree {
   void operator()(SSL* session) const { SSL_free(session); }
 };
 
-enum class State { handshake, receiving, waiting, answered, sending, lingering };
+enum class State { handshake, receiving, waiting, answered, held, sending, lingering };
 
 struct Client : Connection {
   explicit Client(Front& owner) : Connection(owner) {}

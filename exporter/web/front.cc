@@ -125,7 +125,9 @@ void Front::Loop::expire(SteadyTime now) {
   while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
     Client& client = *deadlines_.begin()->second;
     // Half a request is told what was wrong, silence is not.
-    if (client.state == State::receiving && !client.received.empty()) {
+    if (client.state == State::held) {
+      begin_sending(client);
+    } else if (client.state == State::receiving && !client.received.empty()) {
       refuse(client, 408, "the request did not come whole and in time");
     } else {
       close(client);

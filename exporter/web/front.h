@@ -54,6 +54,7 @@ struct Connection {
   std::string answer;
   std::string_view fixed_answer;  // sent after `answer`; outlives the connection
   bool stay = false;              // another request may follow
+  Duration hold{};                // sent no sooner than this
 
   // The answer is there. Safe from any thread.
   void give_back();

@@ -45,6 +45,7 @@ void Front::Loop::advance(Client& client) {
     }
     case State::waiting:
     case State::answered:
+    case State::held:
       return;
   }
 }
@@ -139,7 +140,9 @@ void Front::Loop::returned(Client& client) {
   release(client.request);
   if (client.answer.empty()) return linger(client);
   client.stay = client.stay && client.may_stay;
-  begin_sending(client);
+  if (client.hold <= Duration::zero() || stopping_) return begin_sending(client);
+  client.state = State::held;
+  set_deadline(client, clock_.steady() + client.hold);
 }
 
 void Front::Loop::refuse(Client& client, int status, const std::string& reason) {

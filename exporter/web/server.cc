@@ -13,6 +13,11 @@
 #include "web/transport.h"
 
 namespace wal_exporter::web {
+namespace {
+
+constexpr Duration kFloodPause = std::chrono::seconds(1);
+
+}  // namespace
 
 // Everything that the workers use. Shared with the thread that closes the server, so that it lives longer than a
 // request that does not end in time.
@@ -104,9 +109,10 @@ void Core::answer(mg_connection* connection) {
   request.body = std::move(*body);
   auto response = handler_.handle(request, web->users);
   set_headers(response, web->headers);
-  // Whoever floods has to connect anew each time, which takes them longer than us.
-  const bool stay = may_stay(connection) && response.status != 429;
-  write_response(connection, response, clock_.now(), request.method == "HEAD", stay);
+  // Whoever floods with logins has to connect anew each time, and waits longer for it than we do.
+  const bool floods = response.status == 429;
+  write_response(connection, response, clock_.now(), request.method == "HEAD", may_stay(connection) && !floods,
+                 floods ? kFloodPause : Duration::zero());
 }
 
 Response Core::refused(int status, const std::string& reason) {

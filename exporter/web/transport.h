@@ -84,8 +84,9 @@ void describe_client(mg_connection* connection, Request& request);
 [[nodiscard]] bool may_stay(const mg_connection* connection);
 // The client waits for it before it sends the body.
 void send_continue(mg_connection* connection);
-// The whole answer. `fixed` is sent after `text` and outlives everything. `stay`: as may_stay() said.
-void send_answer(mg_connection* connection, std::string text, std::string_view fixed, bool stay);
+// The whole answer. `fixed` is sent after `text` and outlives everything. `stay`: as may_stay() said. `hold`: it is
+// sent no sooner, which costs no worker; without the front it is sent at once.
+void send_answer(mg_connection* connection, std::string text, std::string_view fixed, bool stay, Duration hold = {});
 // A part of an answer that has no length and ends with the connection. False: the client is gone, or too slow.
 [[nodiscard]] bool send_part(mg_connection* connection, std::string_view part);
 

@@ -187,11 +187,12 @@ void send_continue(mg_connection* connection) {
   mg_printf(connection, "HTTP/1.1 100 Continue\r\n\r\n");
 }
 
-void send_answer(mg_connection* connection, std::string text, std::string_view fixed, bool stay) {
+void send_answer(mg_connection* connection, std::string text, std::string_view fixed, bool stay, Duration hold) {
   Connection& client = connection_of(connection);
   client.answer = std::move(text);
   client.fixed_answer = fixed;
   client.stay = stay;
+  client.hold = hold;
 }
 
 bool send_part(mg_connection* connection, std::string_view part) {

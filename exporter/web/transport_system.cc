@@ -221,7 +221,7 @@ void send_continue(mg_connection* connection) {
   mg_printf(connection, "HTTP/1.1 100 Continue\r\n\r\n");
 }
 
-void send_answer(mg_connection* connection, std::string text, std::string_view fixed, bool) {
+void send_answer(mg_connection* connection, std::string text, std::string_view fixed, bool, Duration) {
   if (mg_write(connection, text.data(), text.size()) > 0 && !fixed.empty()) {
     mg_write(connection, fixed.data(), fixed.size());
   }

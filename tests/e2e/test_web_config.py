@@ -291,7 +291,7 @@ class WebConfig(Case):
     def test_a_flood_of_wrong_logins_delays_no_scrape(self):
         exporter = self.running(f"basic_auth_users:\n  alice: '{DEAR}'\n")
         said = multiprocessing.Queue()
-        attack = multiprocessing.Process(target=flood, args=(exporter.port, 12 if SANITIZED else 4, said))
+        attack = multiprocessing.Process(target=flood, args=(exporter.port, 16 if SANITIZED else 8, said))
         attack.start()
         self.addCleanup(attack.join)
         self.until(lambda: exporter.get("/metrics", headers=login("bob", str(time.monotonic()))).status == 429,
