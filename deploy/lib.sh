@@ -157,12 +157,13 @@ wal_exporter_sources() {
 
 # The source of CivetWeb, as Debian's source package has it: into build/civetweb/source.
 # apt checks its signature, with lists of its own, so that nothing of the machine changes.
+# What is there stays, but for "renew".
 wal_exporter_civetweb() {
   local folder=$wal_exporter_root/build/civetweb
   mkdir -p "$folder"
   (
     flock 9
-    [ ! -e "$folder/source/src/civetweb.c" ] || exit 0
+    [ -n "${1:-}" ] || [ ! -e "$folder/source/src/civetweb.c" ] || exit 0
     wal_exporter_say "fetching the source of CivetWeb"
     cd "$folder" || exit 1
     rm -rf new && mkdir -p new/lists/partial && cd new || exit 1
@@ -180,7 +181,7 @@ wal_exporter_civetweb() {
       wal_exporter_fail "apt could not fetch the source of CivetWeb: $(tail -n 3 log)"
     dpkg-source --extract ./*.dsc source >>log 2>&1 ||
       wal_exporter_fail "dpkg-source could not unpack CivetWeb: $(tail -n 3 log)"
-    mkdir -p "$folder/package" && mv ./*.dsc ./*.tar.* "$folder/package/"
+    rm -rf "$folder/package" && mkdir -p "$folder/package" && mv ./*.dsc ./*.tar.* "$folder/package/"
     rm -rf "$folder/source" && mv source "$folder/source" && cd "$folder" && rm -rf new
   ) 9>"$folder/.lock" || exit 1
 }

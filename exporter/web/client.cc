@@ -16,6 +16,8 @@ namespace wal_exporter::web {
 namespace {
 
 constexpr std::size_t kReadAtOnce = 16 * 1024;
+// A record may come in many parts; a client that sends no more than TLS's own messages wants no answer.
+constexpr int kMostIdleReads = 256;
 
 }  // namespace
 
@@ -49,18 +51,20 @@ Peer peer_of(int socket, const sockaddr_storage& address) {
   return peer;
 }
 
-bool Client::begin_tls(SSL_CTX* context) {
+bool FrontClient::begin_tls(SSL_CTX* context) {
   tls.reset(SSL_new(context));
   if (!tls || SSL_set_fd(tls.get(), socket) != 1) return false;
   SSL_set_accept_state(tls.get());
   SSL_set_mode(tls.get(),
                SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+  // One record a call: else a client that sends nothing but key updates keeps SSL_read for as long as it likes.
+  SSL_clear_mode(tls.get(), SSL_MODE_AUTO_RETRY);
   session = tls.get();
   state = State::handshake;
   return true;
 }
 
-Io Client::shake_hands() {
+Io FrontClient::shake_hands() {
   char first = 0;
   // A handshake begins with the byte 22, a request with a letter.
   if (SSL_in_before(session) && recv(socket, &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1 && is_letter_or_digit(first)) {
@@ -74,7 +78,7 @@ Io Client::shake_hands() {
   return judge(code) == Io::again ? Io::again : Io::failed;
 }
 
-Io Client::judge(int code) {
+Io FrontClient::judge(int code) {
   switch (SSL_get_error(session, code)) {
     case SSL_ERROR_WANT_READ:
       awaited = EPOLLIN;
@@ -91,24 +95,29 @@ Io Client::judge(int code) {
   }
 }
 
-Io Client::read(std::size_t room) {
+Io FrontClient::read(std::size_t room) {
   std::array<char, kReadAtOnce> part{};
   const std::size_t size = std::min(room, part.size());
   if (session != nullptr) {
     ERR_clear_error();
     const int got = SSL_read(session, part.data(), static_cast<int>(size));
-    if (got <= 0) return judge(got);
+    if (got <= 0) {
+      const Io io = judge(got);
+      return io == Io::again && ++idle_reads > kMostIdleReads ? Io::failed : io;
+    }
+    idle_reads = 0;
     received.append(part.data(), static_cast<std::size_t>(got));
     return Io::done;
   }
   const ssize_t got = recv(socket, part.data(), size, MSG_DONTWAIT);
+  awaited = EPOLLIN;
   if (got == 0) return Io::ended;
   if (got < 0) return errno == EAGAIN || errno == EINTR ? Io::again : Io::failed;
   received.append(part.data(), static_cast<std::size_t>(got));
   return Io::done;
 }
 
-Io Client::write(std::string_view bytes, std::size_t& written) {
+Io FrontClient::write(std::string_view bytes, std::size_t& written) {
   while (written < bytes.size()) {
     const std::string_view rest = bytes.substr(written, 1 << 20);
     ssize_t count = 0;

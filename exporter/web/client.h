@@ -27,8 +27,8 @@ struct SslFree {
 
 enum class State { handshake, receiving, waiting, answered, held, sending, lingering };
 
-struct Client : Connection {
-  explicit Client(Front& owner) : Connection(owner) {}
+struct FrontClient : Connection {
+  explicit FrontClient(Front& owner) : Connection(owner) {}
 
   // False: no memory.
   [[nodiscard]] bool begin_tls(SSL_CTX* context);
@@ -51,6 +51,9 @@ struct Client : Connection {
   std::optional<Head> head;
   std::size_t head_bytes = 0;  // as received
   std::size_t body_bytes = 0;  // to wait for
+  bool queued = false;         // for a step of its handshake
+  std::size_t memory = 0;      // of its texts, as the loop counts them
+  int idle_reads = 0;          // in a row that gave nothing to us, though TLS had something
   std::uint32_t awaited = 0;   // EPOLLIN or EPOLLOUT, after `again`
   bool ended = false;          // the client sends no more
   bool closed = false;

@@ -1,8 +1,9 @@
 #include "web/front.h"
 
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/err.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
@@ -11,6 +12,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <future>
 #include <utility>
 
 #include "web/loop.h"
@@ -18,9 +20,9 @@
 namespace wal_exporter::web {
 namespace {
 
-constexpr int kEvents = 128;          // in one look
-constexpr int kAcceptsAtOnce = 64;    // then the others have their turn
-constexpr int kHandshakesAtOnce = 8;  // each may take a millisecond
+constexpr int kEvents = 128;                                       // in one look
+constexpr int kAcceptsAtOnce = 64;                                 // then the others have their turn
+constexpr Duration kHandshakesFor = std::chrono::milliseconds(5);  // at once; one with a large key may take as long
 constexpr Duration kAcceptPause = std::chrono::milliseconds(250);
 constexpr Duration kComplainEvery = std::chrono::minutes(10);
 constexpr Duration kFinishWithin = std::chrono::seconds(1);
@@ -33,6 +35,7 @@ Front::Loop::Loop(Front& front, std::vector<Listener> listeners, const FrontLimi
       use_(std::move(use)),
       listeners_(std::move(listeners)),
       turns_(limits.workers),
+      handshakes_(limits.connections),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       bell_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   renew(tls);
@@ -45,7 +48,7 @@ void Front::Loop::renew(SSL_CTX* tls) {
   tls_.reset(tls);
   ++generation_;
   // Idle ones of other settings go; what is under way ends first.
-  close_where([](const Client& client) {
+  close_where([](const FrontClient& client) {
     return client.state == State::receiving && client.received.empty() && client.requests > 0;
   });
 }
@@ -62,7 +65,7 @@ void Front::Loop::finish() {
 void Front::Loop::run() {
   std::array<epoll_event, kEvents> events{};
   while (clock_.steady() < finish_by_) {
-    if (finish_by_ != SteadyTime::max() && unsent_ == 0) break;
+    if (finish_by_ != SteadyTime::max() && ending_ == 0) break;
     const int count = epoll_wait(epoll_.get(), events.data(), kEvents, patience(clock_.steady()));
     for (int i = 0; i < count; ++i) {
       void* what = events[static_cast<std::size_t>(i)].data.ptr;
@@ -77,11 +80,13 @@ void Front::Loop::run() {
         accept_from(*listener);
         continue;
       }
-      auto& client = *static_cast<Client*>(what);
+      auto& client = *static_cast<FrontClient*>(what);
       if (client.closed) continue;
       if (client.state == State::handshake) {
-        // After whoever has a request; epoll tells the others again, those first that waited.
-        if (shaking_.size() < kHandshakesAtOnce) shaking_.push_back(&client);
+        // After whoever has a request, and in turn by peer.
+        client.queued = true;
+        look_for(client, 0);
+        handshakes_.add(client.key, &client);
       } else {
         advance(client);
       }
@@ -89,14 +94,12 @@ void Front::Loop::run() {
     run_posted();
     expire(clock_.steady());
     dispatch();
-    for (Client* client : std::exchange(shaking_, {})) {
-      if (!client->closed) advance(*client);
-    }
+    take_turns_at_handshakes();
     dispatch();
     gone_.clear();
   }
   listen(false);
-  close_where([](const Client&) { return true; });
+  close_where([](const FrontClient&) { return true; });
 }
 
 int Front::Loop::patience(SteadyTime now) const {
@@ -123,7 +126,7 @@ void Front::Loop::expire(SteadyTime now) {
     if (!stopping_) listen(true);
   }
   while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
-    Client& client = *deadlines_.begin()->second;
+    FrontClient& client = *deadlines_.begin()->second;
     // Half a request is told what was wrong, silence is not.
     if (client.state == State::held) {
       begin_sending(client);
@@ -133,23 +136,44 @@ void Front::Loop::expire(SteadyTime now) {
       close(client);
     }
   }
-  while (unsent_ > limits_.unsent) {
-    Client* slowest = nullptr;
-    for (const auto& [client, _] : clients_) {
-      if (client->state == State::sending && (slowest == nullptr || client->since < slowest->since)) slowest = client;
-    }
-    if (slowest == nullptr) break;
-    close(*slowest);
+  save_memory();
+}
+
+void Front::Loop::save_memory() {
+  constexpr std::size_t kWorthIt = 4096;
+  constexpr std::size_t kMuch = 8 << 20;
+  while (memory_ > limits_.memory) {
+    const auto nearest = std::find_if(deadlines_.begin(), deadlines_.end(),
+                                      [](const auto& each) { return each.second->memory >= kWorthIt; });
+    if (nearest == deadlines_.end()) break;
+    close(*nearest->second);
   }
+  // What a flood took is of use to others on this machine.
+  most_memory_ = std::max(most_memory_, memory_);
+  if (most_memory_ > kMuch && memory_ < kMuch / 8) {
+    malloc_trim(0);
+    most_memory_ = 0;
+  }
+}
+
+void Front::Loop::take_turns_at_handshakes() {
+  const SteadyTime until = clock_.steady() + kHandshakesFor;
+  do {
+    FrontClient* client = handshakes_.next();
+    if (client == nullptr) return;
+    handshakes_.done(client->key);
+    client->queued = false;
+    if (queued_.erase(client) == 0) advance(*client);
+  } while (clock_.steady() < until);
 }
 
 void Front::Loop::dispatch() {
   if (stopping_) return;
-  while (Client* client = turns_.next()) {
-    client->state = State::answered;
+  while (FrontClient* client = turns_.next()) {
+    prepare(*client);
     if (use_.give(*client)) continue;
     // The next one that is given back makes room.
-    client->state = State::waiting;
+    enter(*client, State::waiting);
     turns_.done(client->key);
     turns_.add(client->key, client);
     return;
@@ -176,6 +200,8 @@ void Front::Loop::accept_from(const Listener& listener) {
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
       const int code = errno;
       // Without a pause the loop would spin: the connection stays in the kernel's queue.
+      pollfd waiting{listener.socket.get(), POLLIN, 0};
+      if (poll(&waiting, 1, 0) <= 0) return;  // the kernel looks for a descriptor first
       if (make_room({})) continue;
       listen(false);
       listen_again_ = clock_.steady() + kAcceptPause;
@@ -211,8 +237,8 @@ void Front::Loop::take(Fd fd, const sockaddr_storage& address, bool is_unix) {
   if (known != per_peer_.end() && known->second >= limits_.per_peer && !make_room(peer.key)) return;
   if (clients_.size() >= limits_.connections && !make_room({})) return;
 
-  auto made = std::make_unique<Client>(front_);
-  Client& client = *made;
+  auto made = std::make_unique<FrontClient>(front_);
+  FrontClient& client = *made;
   client.fd = std::move(fd);
   client.socket = client.fd.get();
   client.peer = std::move(peer.text);
@@ -237,7 +263,7 @@ void Front::Loop::stop() {
   listen_again_ = SteadyTime::max();
   remove_paths(listeners_);
   listeners_.clear();
-  close_where([](const Client& client) {
+  close_where([](const FrontClient& client) {
     return client.state != State::answered && client.state != State::sending && client.state != State::lingering;
   });
 }
@@ -253,7 +279,7 @@ Front::~Front() {
 
 void Connection::give_back() {
   Front::Loop* loop = front.loop_.get();
-  loop->post([loop, client = static_cast<Client*>(this)] { loop->returned(*client); });
+  loop->post([loop, client = static_cast<FrontClient*>(this)] { loop->returned(*client); });
 }
 
 void Front::set_tls(SSL_CTX* tls) {
@@ -265,7 +291,12 @@ void Front::set_tls(SSL_CTX* tls) {
 }
 
 void Front::stop() {
-  loop_->post([this] { loop_->stop(); });
+  std::promise<void> stopped;
+  loop_->post([&] {
+    loop_->stop();
+    stopped.set_value();
+  });
+  stopped.get_future().wait();
 }
 
 void Front::finish() {

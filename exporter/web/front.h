@@ -31,7 +31,8 @@ struct FrontLimits {
   std::size_t per_peer = 2048;     // likewise, of one IPv4 address, IPv6 network of 64 bits, or local user
   std::size_t head = 16 * 1024;    // bytes
   std::size_t body = 64 * 1024;    // bytes that are read here; a request that announces more comes without the rest
-  std::size_t unsent = 16 << 20;   // bytes of answers; beyond it the slowest readers are cut off
+  std::size_t memory = 48 << 20;   // bytes of requests and answers; beyond it those are cut off that hold some and are
+                                   // nearest to their deadline
   Duration request = std::chrono::seconds(5);        // for a handshake with its first request, or a later request
   Duration idle = std::chrono::minutes(2);           // between requests
   Duration linger = std::chrono::milliseconds(500);  // for the client to close after us
@@ -85,7 +86,7 @@ class Front {
   // For connections from now on; those there are take one more request at most.
   void set_tls(SSL_CTX* tls);
 
-  // Takes no more connections and requests. Returns at once.
+  // Takes no more connections and requests, and gives no worker anything from then on. Before finish().
   void stop();
   // What was answered by now is still sent, for a second at most; then every connection is closed. When no
   // worker has one any more.

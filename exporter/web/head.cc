@@ -93,11 +93,11 @@ struct Target {
   std::string authority;  // of an absolute target
 };
 
-tl::expected<Target, HeadRefusal> read_target(std::string_view method, std::string_view text) {
+tl::expected<Target, HeadRefusal> read_target(std::string_view text) {
   if (!is_visible(text) || text.find('#') != std::string_view::npos) {
     return refuse(400, "the address has characters that must be escaped: " + shown(text));
   }
-  if (text.starts_with('/') || (text == "*" && method == "OPTIONS")) return Target{std::string(text), {}};
+  if (text.starts_with('/')) return Target{std::string(text), {}};
   const auto scheme_end = text.find("://");
   const auto scheme = lower_case(text.substr(0, std::min(scheme_end, text.size())));
   if (scheme != "http" && scheme != "https") return refuse(400, "the address is not a path: " + shown(text));
@@ -121,7 +121,7 @@ tl::expected<Head, HeadRefusal> read_request_line(std::string_view line, std::st
   auto version = read_version(line.substr(last + 1));
   if (!version) return tl::unexpected(version.error());
   head.version = std::move(*version);
-  auto target = read_target(head.method, line.substr(first + 1, last - first - 1));
+  auto target = read_target(line.substr(first + 1, last - first - 1));
   if (!target) return tl::unexpected(target.error());
   head.target = std::move(target->path_and_query);
   authority = std::move(target->authority);

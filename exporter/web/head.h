@@ -20,7 +20,7 @@ inline constexpr std::size_t kMaxHeaders = 64;
 
 struct Head {
   std::string method;   // a token, as sent: "GET"
-  std::string target;   // "/path?query", still encoded, or "*"; of an absolute one what follows its authority
+  std::string target;   // "/path?query", still encoded; of an absolute one what follows its authority
   std::string version;  // "1.0", "1.1"
   std::vector<Header> headers;
   std::uint64_t content_length = 0;  // bytes of the body; at most 2^63 - 1

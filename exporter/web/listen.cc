@@ -12,10 +12,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "base/text.h"
@@ -138,10 +140,15 @@ Result<std::vector<Listener>> open_tcp(const ListenAddress& address) {
   return out;
 }
 
-// Nobody accepts on it any more: its owner ended without removing it.
+// Nobody accepts on it any more: its owner ended without removing it. One that is being opened just now is given a
+// moment.
 bool is_left_over(const Address& address, socklen_t size) {
-  const Fd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  return connect(probe.get(), &address.any, size) != 0 && errno == ECONNREFUSED;
+  for (const auto pause : {std::chrono::milliseconds(50), std::chrono::milliseconds(0)}) {
+    const Fd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (connect(probe.get(), &address.any, size) == 0 || errno != ECONNREFUSED) return false;
+    std::this_thread::sleep_for(pause);
+  }
+  return true;
 }
 
 Result<Listener> open_unix(const std::string& path, mode_t mode) {
@@ -164,6 +171,10 @@ Result<Listener> open_unix(const std::string& path, mode_t mode) {
   // Nobody can connect before listen(), so the mode counts from the first connection on.
   if (!listener.socket.valid() || bind(listener.socket.get(), &address.any, size) != 0) return failed(name, errno);
   listener.path = path;
+  if (lstat(path.c_str(), &there) == 0) {
+    listener.device = there.st_dev;
+    listener.inode = there.st_ino;
+  }
   if (chmod(path.c_str(), mode) != 0 || listen(listener.socket.get(), kBacklog) != 0) {
     const int code = errno;
     unlink(path.c_str());
@@ -249,12 +260,16 @@ Result<std::vector<Listener>> service_manager_listeners() {
     Listener listener{Fd(fd), "socket " + std::to_string(fd - kFirst + 1) + " of the service manager"};
     int listens = 0;
     int type = 0;
+    int domain = 0;
     socklen_t size = sizeof(int);
     if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM) {
-      return failure(ErrorKind::invalid, "--web.systemd-socket: " + listener.name +
-                                             " is not a stream socket that listens; use ListenStream= and Accept=no in "
-                                             "the .socket unit");
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM ||
+        getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 ||
+        (domain != AF_INET && domain != AF_INET6 && domain != AF_UNIX)) {
+      return failure(ErrorKind::invalid,
+                     "--web.systemd-socket: " + listener.name +
+                         " is not a TCP or Unix socket that listens; use ListenStream= and Accept=no "
+                         "in the .socket unit");
     }
     fcntl(fd, F_SETFD, fcntl(fd, F_GETFD) | FD_CLOEXEC);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
@@ -266,7 +281,11 @@ Result<std::vector<Listener>> service_manager_listeners() {
 
 void remove_paths(const std::vector<Listener>& listeners) {
   for (const auto& listener : listeners) {
-    if (!listener.path.empty()) unlink(listener.path.c_str());
+    struct stat there {};
+    // Somebody else's by now is left alone.
+    const bool ours = !listener.path.empty() && lstat(listener.path.c_str(), &there) == 0 &&
+                      there.st_dev == listener.device && there.st_ino == listener.inode;
+    if (ours) unlink(listener.path.c_str());
   }
 }
 

@@ -29,6 +29,8 @@ struct Listener {
   std::string name;       // "[::]:3002", "127.0.0.1:3002", "unix:/run/x.sock"
   int port = 0;           // 0: a Unix socket
   std::string path = {};  // a Unix socket of our own, to be removed at the end; else empty
+  dev_t device = 0;       // which file that is
+  ino_t inode = 0;
 
   [[nodiscard]] bool is_unix() const { return port == 0; }
 };

@@ -29,7 +29,7 @@ Duration earned_by(std::size_t bytes) {
 
 }  // namespace
 
-void Front::Loop::advance(Client& client) {
+void Front::Loop::advance(FrontClient& client) {
   switch (client.state) {
     case State::handshake:
       return shake_hands(client);
@@ -50,10 +50,10 @@ void Front::Loop::advance(Client& client) {
   }
 }
 
-void Front::Loop::shake_hands(Client& client) {
+void Front::Loop::shake_hands(FrontClient& client) {
   switch (client.shake_hands()) {
     case Io::done:
-      client.state = State::receiving;
+      enter(client, State::receiving);
       look_for(client, EPOLLIN);
       return receive(client);
     case Io::again:
@@ -67,23 +67,35 @@ void Front::Loop::shake_hands(Client& client) {
   }
 }
 
-void Front::Loop::receive(Client& client) {
+void Front::Loop::receive(FrontClient& client) {
   const std::size_t most = limits_.head + limits_.body;
+  bool looks_whole = false;
+  client.awaited = EPOLLIN;
   while (client.received.size() < most) {
     if (client.received.empty() && client.requests > 0) {
       set_deadline(client, clock_.steady() + limits_.request);  // idle until now
     }
-    const Io io = client.read(most - client.received.size());
+    const std::size_t before = client.received.size();
+    const Io io = client.read(most - before);
     if (io == Io::failed) return close(client);
     if (io == Io::ended) client.ended = true;
     if (io == Io::again || io == Io::ended) break;
     client.since = clock_.steady();
+    looks_whole = looks_whole || client.received.find('\n', before) != std::string::npos;
   }
-  consider(client);
+  count_memory(client);
+  // Without the end of a line there is no end of a head, and looking for one costs time.
+  if (client.head || client.ended || looks_whole || client.received.size() >= limits_.head) return consider(client);
+  wait_for_more(client);
+}
+
+void Front::Loop::wait_for_more(FrontClient& client) {
+  if (client.received.empty() && client.requests > 0) set_deadline(client, client.since + limits_.idle);
+  look_for(client, client.awaited);
 }
 
 // Is there a whole request in what was received?
-void Front::Loop::consider(Client& client) {
+void Front::Loop::consider(FrontClient& client) {
   if (!client.head) {
     const std::size_t size = head_size(std::string_view(client.received).substr(0, limits_.head));
     if (size == 0) {
@@ -91,8 +103,7 @@ void Front::Loop::consider(Client& client) {
         return refuse(client, 431, "the head is larger than " + std::to_string(limits_.head) + " bytes");
       }
       if (client.ended) return close(client);
-      if (client.received.empty() && client.requests > 0) set_deadline(client, client.since + limits_.idle);
-      return look_for(client, EPOLLIN);
+      return wait_for_more(client);
     }
     auto head = read_head(std::string_view(client.received).substr(0, size));
     if (!head) return refuse(client, head.error().status, head.error().reason);
@@ -106,15 +117,25 @@ void Front::Loop::consider(Client& client) {
       std::size_t written = 0;
       static_cast<void>(client.write(kContinue, written));
       if (written != kContinue.size()) return close(client);  // nothing was sent before, so there is room
-      look_for(client, EPOLLIN);
+      client.awaited = EPOLLIN;
     }
   }
   if (client.received.size() - client.head_bytes >= client.body_bytes) return queue(client);
   if (client.ended) return close(client);
-  look_for(client, EPOLLIN);
+  look_for(client, client.awaited);
 }
 
-void Front::Loop::queue(Client& client) {
+void Front::Loop::queue(FrontClient& client) {
+  enter(client, State::waiting);
+  set_deadline(client, SteadyTime::max());
+  look_for(client, 0);
+  turns_.add(client.key, &client);
+}
+
+// Its turn has come: what the worker is to see.
+void Front::Loop::prepare(FrontClient& client) {
+  enter(client, State::answered);
+  if (!client.head) return;  // the workers were busy the time before
   const std::size_t body = static_cast<std::size_t>(
       std::min<std::uint64_t>(client.head->content_length, client.received.size() - client.head_bytes));
   if (client.body_bytes > 0) {  // the leave was given here
@@ -124,50 +145,49 @@ void Front::Loop::queue(Client& client) {
   client.request = to_text(*client.head);
   client.request.append(client.received, client.head_bytes, body);
   client.request.push_back('\0');
-  client.received.erase(0, client.head_bytes + body);
+  const std::size_t used = client.head_bytes + body;
+  client.received = client.received.substr(used);
+  client.received.shrink_to_fit();
   ++client.requests;
   client.may_stay = client.head->keep_alive && client.requests < limits_.requests && client.generation == generation_ &&
                     !stopping_ && !client.ended;
   client.head.reset();
-  client.state = State::waiting;
-  set_deadline(client, SteadyTime::max());
-  look_for(client, 0);
-  turns_.add(client.key, &client);
+  count_memory(client);
 }
 
-void Front::Loop::returned(Client& client) {
+void Front::Loop::returned(FrontClient& client) {
   turns_.done(client.key);
   release(client.request);
+  count_memory(client);
   if (client.answer.empty()) return linger(client);
   client.stay = client.stay && client.may_stay;
   if (client.hold <= Duration::zero() || stopping_) return begin_sending(client);
-  client.state = State::held;
+  enter(client, State::held);
   set_deadline(client, clock_.steady() + client.hold);
 }
 
-void Front::Loop::refuse(Client& client, int status, const std::string& reason) {
+void Front::Loop::refuse(FrontClient& client, int status, const std::string& reason) {
   client.answer = use_.refusal(status, reason);
   client.stay = false;
   begin_sending(client);
 }
 
-void Front::Loop::begin_sending(Client& client) {
-  client.state = State::sending;
+void Front::Loop::begin_sending(FrontClient& client) {
+  enter(client, State::sending);
   client.sent = 0;
   client.since = clock_.steady();
-  unsent_ += unsent_of(client);
-  set_deadline(client, client.since + limits_.request + earned_by(unsent_of(client)));
+  count_memory(client);
+  set_deadline(client, client.since + limits_.request + earned_by(client.answer.size() + client.fixed_answer.size()));
   send(client);
 }
 
-void Front::Loop::send(Client& client) {
+void Front::Loop::send(FrontClient& client) {
   for (;;) {
     const bool fixed = client.sent >= client.answer.size();
     const std::size_t before = fixed ? client.answer.size() : 0;
     const std::string_view part = fixed ? client.fixed_answer : std::string_view(client.answer);
     std::size_t written = client.sent - before;
     const Io io = client.write(part, written);
-    unsent_ -= before + written - client.sent;
     if (before + written > client.sent) client.since = clock_.steady();
     client.sent = before + written;
     if (io == Io::again) return look_for(client, client.awaited);
@@ -176,14 +196,15 @@ void Front::Loop::send(Client& client) {
   }
 }
 
-void Front::Loop::sent(Client& client) {
+void Front::Loop::sent(FrontClient& client) {
   release(client.answer);
+  count_memory(client);
   client.fixed_answer = {};
   client.sent = 0;
   if (!client.stay || stopping_) return linger(client);
-  client.state = State::receiving;
+  enter(client, State::receiving);
   client.since = clock_.steady();
-  if (client.received.empty()) release(client.received);
+  client.awaited = EPOLLIN;
   set_deadline(client, client.since + (client.received.empty() ? limits_.idle : limits_.request));
   // The next request may be here already, also inside OpenSSL, where epoll doesn't see it.
   if (client.session != nullptr && SSL_pending(client.session) > 0) return receive(client);
@@ -191,21 +212,24 @@ void Front::Loop::sent(Client& client) {
 }
 
 // Closing while the client still sends would reset the connection before it has read the answer.
-void Front::Loop::linger(Client& client) {
+void Front::Loop::linger(FrontClient& client) {
   if (client.session != nullptr) {
     ERR_clear_error();
     SSL_shutdown(client.session);
   }
   if (shutdown(client.socket, SHUT_WR) != 0) return close(client);
-  client.state = State::lingering;
+  enter(client, State::lingering);
   release(client.received);
+  release(client.answer);
+  count_memory(client);
   set_deadline(client, clock_.steady() + limits_.linger);
   look_for(client, EPOLLIN);
 }
 
-void Front::Loop::close(Client& client) {
+void Front::Loop::close(FrontClient& client) {
   if (client.closed) return;
-  unsent_ -= unsent_of(client);
+  enter(client, State::receiving);
+  memory_ -= client.memory;
   client.closed = true;
   set_deadline(client, SteadyTime::max());
   look_for(client, 0);
@@ -213,7 +237,11 @@ void Front::Loop::close(Client& client) {
   const auto found = clients_.find(&client);
   client.tls.reset();
   client.fd = Fd();
-  gone_.push_back(std::move(found->second));
+  if (client.queued) {
+    queued_.emplace(&client, std::move(found->second));
+  } else {
+    gone_.push_back(std::move(found->second));
+  }
   clients_.erase(found);
 }
 

@@ -48,7 +48,7 @@ class Front::Loop {
   }
 
   // In the loop's thread, by post().
-  void returned(Client& client);
+  void returned(FrontClient& client);
   void renew(SSL_CTX* tls);
   void stop();
 
@@ -60,24 +60,28 @@ class Front::Loop {
   [[nodiscard]] int patience(SteadyTime now) const;
   void run_posted();
   void expire(SteadyTime now);
+  void save_memory();
   void dispatch();
+  void take_turns_at_handshakes();
 
   void listen(bool on);
   void accept_from(const Listener& listener);
   void take(Fd fd, const sockaddr_storage& address, bool is_unix);
   [[nodiscard]] bool make_room(const std::string& key);
 
-  void advance(Client& client);
-  void shake_hands(Client& client);
-  void receive(Client& client);
-  void consider(Client& client);
-  void queue(Client& client);
-  void refuse(Client& client, int status, const std::string& reason);
-  void begin_sending(Client& client);
-  void send(Client& client);
-  void sent(Client& client);
-  void linger(Client& client);
-  void close(Client& client);
+  void advance(FrontClient& client);
+  void shake_hands(FrontClient& client);
+  void receive(FrontClient& client);
+  void consider(FrontClient& client);
+  void wait_for_more(FrontClient& client);
+  void queue(FrontClient& client);
+  void prepare(FrontClient& client);
+  void refuse(FrontClient& client, int status, const std::string& reason);
+  void begin_sending(FrontClient& client);
+  void send(FrontClient& client);
+  void sent(FrontClient& client);
+  void linger(FrontClient& client);
+  void close(FrontClient& client);
 
   void watch(int operation, int fd, std::uint32_t events, void* what) const {
     epoll_event event{};
@@ -88,11 +92,11 @@ class Front::Loop {
   template <typename Condition>
   void close_where(const Condition& holds) {
     for (auto each = clients_.begin(); each != clients_.end();) {
-      Client& client = *each++->first;
+      FrontClient& client = *each++->first;
       if (holds(client)) close(client);
     }
   }
-  void look_for(Client& client, std::uint32_t events) {
+  void look_for(FrontClient& client, std::uint32_t events) {
     if (events == client.interest) return;
     watch(events == 0            ? EPOLL_CTL_DEL
           : client.interest == 0 ? EPOLL_CTL_ADD
@@ -100,13 +104,22 @@ class Front::Loop {
           client.fd.get(), events, &client);
     client.interest = events;
   }
-  void set_deadline(Client& client, SteadyTime deadline) {
+  void set_deadline(FrontClient& client, SteadyTime deadline) {
     deadlines_.erase({client.deadline, &client});
     client.deadline = deadline;
     if (deadline != SteadyTime::max()) deadlines_.emplace(deadline, &client);
   }
-  [[nodiscard]] static std::size_t unsent_of(const Client& client) {
-    return client.state == State::sending ? client.answer.size() + client.fixed_answer.size() - client.sent : 0;
+  void enter(FrontClient& client, State state) {
+    const auto ends = [](State each) { return each == State::sending || each == State::lingering; };
+    ending_ -= ends(client.state) ? 1 : 0;
+    ending_ += ends(state) ? 1 : 0;
+    client.state = state;
+  }
+  // After each change of its texts.
+  void count_memory(FrontClient& client) {
+    const std::size_t now = client.received.capacity() + client.request.capacity() + client.answer.capacity();
+    memory_ += now - client.memory;
+    client.memory = now;
   }
 
   Front& front_;
@@ -116,15 +129,18 @@ class Front::Loop {
 
   // Of the loop's thread alone.
   std::vector<Listener> listeners_;
-  Turns<Client*> turns_;
+  Turns<FrontClient*> turns_;
+  Turns<FrontClient*> handshakes_;  // those that have something to do
   std::unique_ptr<SSL_CTX, SslContextFree> tls_;
   std::uint64_t generation_ = 0;
-  std::unordered_map<Client*, std::unique_ptr<Client>> clients_;
+  std::unordered_map<FrontClient*, std::unique_ptr<FrontClient>> clients_;
   std::unordered_map<std::string, std::size_t> per_peer_;
-  std::set<std::pair<SteadyTime, Client*>> deadlines_;
-  std::vector<std::unique_ptr<Client>> gone_;  // until no event of this look can name them
-  std::vector<Client*> shaking_;               // of this look
-  std::size_t unsent_ = 0;
+  std::set<std::pair<SteadyTime, FrontClient*>> deadlines_;
+  std::vector<std::unique_ptr<FrontClient>> gone_;                         // until no event of this look can name them
+  std::unordered_map<FrontClient*, std::unique_ptr<FrontClient>> queued_;  // gone, but still among the handshakes
+  std::size_t memory_ = 0;                                                 // of the texts of all clients
+  std::size_t most_memory_ = 0;                                            // since it was last given back
+  std::size_t ending_ = 0;  // clients that are sent an answer, or have been
   bool listening_ = false;
   bool stopping_ = false;
   SteadyTime listen_again_ = SteadyTime::max();

@@ -17,9 +17,10 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 
 from certificates import Authority  # noqa: E402
-from harness import SANITIZED, Case, main, until  # noqa: E402
+from harness import MIB, SANITIZED, Case, main, until  # noqa: E402
 
 CROWD = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib", "crowd.py")
+UPDATES = os.path.join(os.path.dirname(CROWD), "key_updates.py")
 # The machine does other things meanwhile, and the crowd itself needs half of it. What is promised is measured with
 # nothing beside it by tests/bench/front.py.
 SOON = 2.0 if SANITIZED else 0.5
@@ -106,6 +107,37 @@ class Front(Case):
     def test_a_thousand_handshakes_that_do_not_end_hold_up_nobody(self):
         exporter, trust = self.with_tls()
         self.beside("shaking", "127.0.0.2", exporter, trust)
+
+    def test_what_clients_send_and_do_not_read_is_bounded_in_memory(self):
+        exporter = self.begin()
+        clients = []
+        try:
+            for number in range(1600):
+                raw = socket.socket()
+                raw.bind((f"127.0.0.{2 + number % 3}", 0))
+                raw.settimeout(20)
+                clients.append(raw)
+                try:
+                    raw.connect(("127.0.0.1", exporter.port))
+                    raw.sendall(b"POST /-/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 65536\r\n\r\n" + b"x" * 65000)
+                except OSError:
+                    continue  # cut off
+            self.assertEqual(exporter.get("/-/healthy").status, 200)
+            if not SANITIZED:
+                self.assertLess(exporter.memory()[0], 110 * MIB)
+        finally:
+            for raw in clients:
+                raw.close()
+
+    def test_key_updates_without_end_keep_nobody_waiting(self):
+        """TLS 1.3 lets a client send them at any time, each a step of its own that gives no data."""
+        exporter, trust = self.with_tls()
+        flood = [subprocess.Popen([sys.executable, "-B", UPDATES, str(exporter.port), "4", *more], stdout=subprocess.PIPE,
+                                  text=True) for more in ([], [], ["silent"])]
+        longest = max(self.scrapes(exporter, 3.5, trust))
+        for process in flood:
+            self.assertGreater(int(process.communicate(timeout=20)[0].split()[0]), 100)
+        self.assertLess(longest, 4 * SOON)
 
     def test_without_descriptors_it_answers_and_does_not_spin(self):
         exporter = self.exporter(self.settings, start=False)

@@ -43,6 +43,7 @@ const std::string kMany = [] {
 }();
 
 const Refused kRefused[] = {
+    {"AddressOfTheServerItself", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 400, "*"},
     {"LengthWithASign", post_with("Content-Length: +3\r\n"), 400, "+3"},
     {"NegativeLength", post_with("Content-Length: -1\r\n"), 400, "-1"},
     {"LengthWithASpace", post_with("Content-Length: 1 2\r\n"), 400, "1 2"},
@@ -125,7 +126,6 @@ TEST(ReadHeadAccepted, WhatOrdinaryClientsSend) {
            "GET /metrics HTTP/1.1\r\nHost: [::1]:3002\r\n\r\n",
            "GET /metrics HTTP/1.1\r\nHost: wal_exporter:3002\r\n\r\n",
            "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
-           "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
            "GET /api/v1/targets/~a:b@c;d=(e)'!$&*+,x?[y]={z}|\\^` HTTP/1.1\r\nHost: a\r\n\r\n",
        }) {
