@@ -190,7 +190,7 @@ wal_exporter_civetweb() {
 wal_exporter_configure() {
   local log=$wal_exporter_root/build/$1/configure.log
   mkdir -p "${log%/*}"
-  wal_exporter_civetweb
+  wal_exporter_civetweb ""
   (cd "$wal_exporter_root" && cmake --preset "$@") >"$log" 2>&1 || {
     cat "$log" >&2
     wal_exporter_fail "cmake could not configure the $1 preset: see above"
