@@ -153,7 +153,8 @@ Checked check(const Flags& flags, const settings::Settings& settings, const std:
   if (!flags.web_config_file.empty()) {
     auto web = web::WebConfig::load(flags.web_config_file, clock->now());
     if (web) out.web = *std::move(web);
-    if (!web) out.mistakes.push_back(web.error().message);
+    if (!web) out.mistakes = lines_of(web.error().message);
+    out.mistakes_in_web = out.mistakes.size();
   }
   if (!settings.alerts_token_file.empty()) {
     auto token = read_secret(settings.alerts_token_file, "alerts.token_file");

@@ -18,6 +18,7 @@ namespace wal_exporter::app {
 
 struct Checked {
   std::vector<std::string> mistakes;  // each forbids a start and a reload
+  std::size_t mistakes_in_web = 0;    // how many of them are of the web configuration file
   // Tokens and certificates that can't be read. A mistake in the file that is checked; one that runs looks
   // again at each question, so there it is a warning.
   std::vector<std::string> tokens;

@@ -172,6 +172,10 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
   if (!server) return tl::unexpected(server.error());
   exporter->server_ = *std::move(server);
   const std::vector<std::string> addresses = exporter->server_->addresses();
+  {
+    const MutexLock status(exporter->status_mutex_);
+    exporter->listening_ = addresses;
+  }
   for (const std::string& address : addresses) exporter->log_->info("listening on {}", escape_control(address));
   if (const auto written = exporter->write_way_in(*web); !written) return tl::unexpected(written.error());
   exporter->web_config_ = std::make_unique<WebConfigKeeper>(
@@ -310,7 +314,7 @@ Result<view::ReloadAnswer> Exporter::reload() {
       const MutexLock status(status_mutex_);
       reload_successful_ = false;
       reload_error_ = error.message;
-      web_config_refused_ = false;
+      reload_waits_for_web_ = false;
     }
     publisher_.publish_now();
     return tl::unexpected(error);
@@ -320,10 +324,19 @@ Result<view::ReloadAnswer> Exporter::reload() {
   if (!settings) return fail(settings.error());
   Checked checked = check(flags_, *settings, clock_);
   if (checked.mistakes.empty()) {
-    if (std::string why = web_config_->refusal_of(checked.web); !why.empty())
+    if (std::string why = web_config_->refusal_of(checked.web); !why.empty()) {
       checked.mistakes.push_back(std::move(why));
+      ++checked.mistakes_in_web;
+    }
   }
-  if (!checked.mistakes.empty()) return fail({ErrorKind::invalid, join(checked.mistakes, "\n")});
+  if (!checked.mistakes.empty()) {
+    const bool waits_for_web =
+        checked.mistakes.size() == checked.mistakes_in_web && settings::changes(said_, settings->said).empty();
+    auto failed = fail({ErrorKind::invalid, join(checked.mistakes, "\n")});
+    const MutexLock status(status_mutex_);
+    reload_waits_for_web_ = waits_for_web;
+    return failed;
+  }
   view::ReloadAnswer answer{settings::changes(said_, settings->said), {}};
   for (std::string& line : web_config_->changes_to(checked.web)) answer.changes.push_back(std::move(line));
   const auto applied = apply(*settings);
@@ -339,7 +352,8 @@ Result<view::ReloadAnswer> Exporter::reload() {
     const MutexLock status(status_mutex_);
     reload_successful_ = true;
     reload_error_.clear();
-    web_config_refused_ = false;
+    web_config_refused_.clear();
+    reload_waits_for_web_ = false;
     reload_success_ = clock_->now();
     reload_answer_ = answer;
     in_force_ = std::make_shared<const RedactedText>(settings->in_force);
@@ -354,12 +368,13 @@ Result<view::ReloadAnswer> Exporter::reload() {
 void Exporter::web_config_looked_at(const std::string& refused) {
   {
     const MutexLock status(status_mutex_);
-    // A reload that failed is mended by a reload alone.
-    if (refused.empty() && !std::exchange(web_config_refused_, false)) return;
-    web_config_refused_ = !refused.empty();
-    reload_successful_ = refused.empty();
-    reload_error_ = refused;
-    if (refused.empty()) reload_success_ = clock_->now();
+    web_config_refused_ = refused;
+    // A reload that failed is mended by a reload alone, unless nothing but this file was in its way.
+    if (refused.empty() && std::exchange(reload_waits_for_web_, false)) {
+      reload_successful_ = true;
+      reload_error_.clear();
+    }
+    if (refused.empty() && reload_successful_) reload_success_ = clock_->now();
   }
   publisher_.publish_now();
 }
@@ -447,11 +462,12 @@ Result<std::optional<view::CheckpointRun>> Exporter::run(const std::string& targ
 void Exporter::fill(view::View& view) {
   {
     const MutexLock status(status_mutex_);
-    view.last_reload_successful = reload_successful_;
+    view.last_reload_successful = reload_successful_ && web_config_refused_.empty();
     view.last_reload_success = reload_success_;
-    view.last_reload_error = reload_error_;
+    view.last_reload_error = reload_successful_ ? web_config_refused_ : reload_error_;
     view.last_reload_changes = reload_answer_.changes;
     view.settings_warnings = reload_answer_.warnings;
+    view.listening = listening_;
     view.settings = in_force_;
   }
   std::vector<std::shared_ptr<Target>> targets;

@@ -103,7 +103,10 @@ class Exporter final : public view::Commands {
   bool reload_successful_ WAL_EXPORTER_GUARDED_BY(status_mutex_) = true;
   Time reload_success_ WAL_EXPORTER_GUARDED_BY(status_mutex_){};
   std::string reload_error_ WAL_EXPORTER_GUARDED_BY(status_mutex_);
-  bool web_config_refused_ WAL_EXPORTER_GUARDED_BY(status_mutex_) = false;  // that is what failed
+  // Why the web configuration on disk is not in use, apart from the last reload; empty: it is.
+  std::vector<std::string> listening_ WAL_EXPORTER_GUARDED_BY(status_mutex_);
+  std::string web_config_refused_ WAL_EXPORTER_GUARDED_BY(status_mutex_);
+  bool reload_waits_for_web_ WAL_EXPORTER_GUARDED_BY(status_mutex_) = false;  // the last reload failed for that alone
   view::ReloadAnswer reload_answer_ WAL_EXPORTER_GUARDED_BY(status_mutex_);
   std::shared_ptr<const RedactedText> in_force_ WAL_EXPORTER_GUARDED_BY(status_mutex_);
 

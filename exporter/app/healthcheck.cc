@@ -1,5 +1,7 @@
 #include "app/healthcheck.h"
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
 #include <ostream>
 
 #include "app/way_in.h"
@@ -30,6 +32,19 @@ bool healthy(const WayIn& way, const Result<http::Response>& answer, std::ostrea
   return answer->status == 200;
 }
 
+// Whether it is the exporter at `way` that listens on the port of `address`.
+bool listens_on(const WayIn& way, const std::string& address) {
+  const auto answer = way.ask("GET", "/api/v1/status", std::chrono::seconds(5));
+  if (!answer || answer->status != 200) return false;
+  const auto status = nlohmann::json::parse(answer->body, nullptr, /*allow_exceptions=*/false);
+  if (!status.is_object() || !status.contains("listening")) return false;
+  const std::string port = address.substr(std::min(address.rfind(':'), address.size()));
+  const auto& all = status["listening"];
+  return std::any_of(all.begin(), all.end(), [&](const auto& each) {
+    return each.is_string() && each.template get<std::string>().ends_with(port);
+  });
+}
+
 bool is_healthy_at(const std::string& address, bool likely_tls, const Result<WayIn>& control, std::ostream& out) {
   const auto way_to = [&](bool is_tls) {
     WayIn way;
@@ -49,7 +64,13 @@ bool is_healthy_at(const std::string& address, bool likely_tls, const Result<Way
   const bool wants_certificate = !secure && secure.error().kind == ErrorKind::untrusted;
   if (!wants_certificate) return healthy(answer || !other ? first : second, answer || !other ? answer : other, out);
   if (!control) return healthy(likely_tls ? first : second, secure, out);
-  out << escape_control(url_of(address, true)) << " asks for a client certificate; ";
+  out << escape_control(url_of(address, true)) << " takes no client without a certificate of its own; ";
+  if (!listens_on(*control, address)) {
+    out << "the exporter of this state directory can't be asked, or does not listen there; give the --state.directory "
+           "of "
+           "the one that does\n";
+    return false;
+  }
   return healthy(*control, ask(*control), out);
 }
 
@@ -59,6 +80,10 @@ int run_healthcheck(const Flags& flags, std::ostream& out) {
   // A port of its own is known to the exporter that runs here.
   const auto control = way_by_control(flags.state_directory);
   if (flags.listens_by_default && control) return healthy(*control, ask(*control), out) ? kExitOk : kExitFailure;
+  if (flags.listens_by_default && control.error().kind == ErrorKind::permission) {
+    out << control.error().message << "; ask as the exporter's user or as root, or give its --web.listen-address\n";
+    return kExitFailure;
+  }
   bool all = true;
   for (const std::string& address : flags.listen_addresses) {
     all = is_healthy_at(address, !flags.web_config_file.empty(), control, out) && all;

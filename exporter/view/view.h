@@ -209,6 +209,7 @@ struct View {
   std::string last_reload_error;                 // one mistake a line
   std::vector<std::string> last_reload_changes;  // by the last one that was taken
   std::vector<std::string> settings_warnings;    // about the settings in use
+  std::vector<std::string> listening;            // the addresses of the web server: "[::]:3002", "unix:/run/x.sock"
   std::shared_ptr<const RedactedText> settings = std::make_shared<const RedactedText>();  // in use, as YAML
 };
 

@@ -43,7 +43,8 @@ constexpr auto kProxyMarks = std::to_array<std::string_view>(
      // Varnish, IIS, Vercel, Netlify, Tailscale, HAProxy.
      "cf-", "fly-", "fastly-", "x-azure-", "x-arr-", "x-envoy-", "x-appengine-", "x-cloud-trace-context", "x-amzn-",
      "x-amz-cf-", "do-connecting-ip", "akamai-", "x-akamai-", "incap-client-ip", "x-varnish", "x-vercel-", "x-nf-",
-     "tailscale-", "x-haproxy-"});
+     "tailscale-", "x-haproxy-", "cloudfront-", "x-goog-", "x-sucuri-", "ali-cdn-", "kong-", "x-consumer-", "x-ssl-",
+     "x-host", "ngrok-"});
 
 // What every browser sends with what a page asks for, and ordinary clients don't. A page can take some of
 // it off, not all.

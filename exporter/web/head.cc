@@ -1,6 +1,7 @@
 #include "web/head.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <limits>
 #include <optional>
@@ -125,6 +126,10 @@ tl::expected<Head, HeadRefusal> read_request_line(std::string_view line, std::st
   if (!target) return tl::unexpected(target.error());
   head.target = std::move(target->path_and_query);
   authority = std::move(target->authority);
+  constexpr std::array<std::string_view, 7> kMethods = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"};
+  if (std::find(kMethods.begin(), kMethods.end(), head.method) == kMethods.end()) {
+    return refuse(501, "the method " + shown(head.method) + " is not known here; use GET, HEAD or POST");
+  }
   return head;
 }
 

@@ -51,7 +51,12 @@ tl::unexpected<Error> failed(const std::string& name, int code) {
                     : code == EADDRNOTAVAIL            ? ErrorKind::invalid
                                                        : ErrorKind::unavailable;
   const std::string cause = code == EADDRINUSE ? "the address is in use by another program" : std::strerror(code);
-  return failure(kind, "listening on " + escape_control(name) + ": " + cause + kOther);
+  const bool is_unix = name.starts_with(kUnix);
+  const char* remedy = code == ENOENT && is_unix   ? "; make its directory"
+                       : code == EACCES && is_unix ? "; let the exporter's user write to its directory"
+                       : code == EACCES ? "; take a port from 1024 on, or give the exporter CAP_NET_BIND_SERVICE"
+                                        : "";
+  return failure(kind, "listening on " + escape_control(name) + ": " + cause + remedy + kOther);
 }
 
 // What the kernel calls it: "[::]:3002".
@@ -229,7 +234,7 @@ Result<std::vector<Listener>> open_listeners(const std::vector<ListenAddress>& a
     if (!address.path.empty()) {
       auto listener = open_unix(address.path, unix_mode);
       if (!listener) {
-        remove_paths(out);
+        remove_paths(out);  // also of an address that is given twice
         return tl::unexpected(listener.error());
       }
       out.push_back(*std::move(listener));
@@ -238,7 +243,13 @@ Result<std::vector<Listener>> open_listeners(const std::vector<ListenAddress>& a
     auto listeners = open_tcp(address);
     if (!listeners) {
       remove_paths(out);
-      return listeners;
+      const bool ours =
+          listeners.error().kind == ErrorKind::conflict && address.port != 0 &&
+          std::any_of(out.begin(), out.end(), [&](const auto& each) { return each.port == address.port; });
+      if (!ours) return listeners;
+      return failure(ErrorKind::invalid, "listening on " + escape_control(text_of(address)) +
+                                             ": another --web.listen-address takes that port already; leave one of "
+                                             "them out");
     }
     std::move(listeners->begin(), listeners->end(), std::back_inserter(out));
   }

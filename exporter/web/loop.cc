@@ -69,6 +69,7 @@ void Front::Loop::shake_hands(FrontClient& client) {
 
 void Front::Loop::receive(FrontClient& client) {
   const std::size_t most = limits_.head + limits_.body;
+  const std::size_t before_all = client.received.size();
   bool looks_whole = false;
   client.awaited = EPOLLIN;
   while (client.received.size() < most) {
@@ -85,7 +86,9 @@ void Front::Loop::receive(FrontClient& client) {
   }
   count_memory(client);
   // Without the end of a line there is no end of a head, and looking for one costs time.
-  if (client.head || client.ended || looks_whole || client.received.size() >= limits_.head) return consider(client);
+  const bool is_first = before_all == 0;
+  if (client.head || client.ended || is_first || looks_whole || client.received.size() >= limits_.head)
+    return consider(client);
   wait_for_more(client);
 }
 
@@ -97,6 +100,10 @@ void Front::Loop::wait_for_more(FrontClient& client) {
 // Is there a whole request in what was received?
 void Front::Loop::consider(FrontClient& client) {
   if (!client.head) {
+    constexpr char kTlsHandshake = 22;
+    if (client.received.starts_with(kTlsHandshake)) {
+      return refuse(client, 400, "this is a TLS handshake, and the port speaks plain HTTP");
+    }
     const std::size_t size = head_size(std::string_view(client.received).substr(0, limits_.head));
     if (size == 0) {
       if (client.received.size() >= limits_.head) {
@@ -150,7 +157,7 @@ void Front::Loop::prepare(FrontClient& client) {
   client.received.shrink_to_fit();
   ++client.requests;
   client.may_stay = client.head->keep_alive && client.requests < limits_.requests && client.generation == generation_ &&
-                    !stopping_ && !client.ended;
+                    !stopping_ && (!client.ended || !client.received.empty());
   client.head.reset();
   count_memory(client);
 }

@@ -91,6 +91,7 @@ Response get_status(const Context& context, const Call&) {
                     {"error", reloaded ? Json(nullptr) : Json(to_valid_utf8(view->last_reload_error))},
                     {"changes", json_lines(view->last_reload_changes)},
                     {"warnings", json_lines(view->settings_warnings)}};
+  body["listening"] = json_lines(view->listening);
   return json_response(200, body);
 }
 
@@ -99,7 +100,10 @@ Response get_config(const Context& context, const Call& call) {
   const auto view = context.views.current();
   const RedactedText& settings = *view->settings;
   std::string text = "# The settings in use. <secret> is never shown";
-  text += call.user ? ".\n" + settings.text : ", <hidden> where logins are configured.\n" + settings.with("<hidden>");
+  text += call.user
+              ? ".\n" + settings.text
+              : ", with <hidden> in place of texts: they are shown once logins are configured, to who logs in.\n" +
+                    settings.with("<hidden>");
   // One that is in use may stand in a setting that is none.
   process_secrets().strike_long(text);
   return text_response(200, "text/plain; charset=utf-8", std::move(text));

@@ -236,7 +236,11 @@ std::optional<TlsSettings> TlsReading::read(const YamlEntry& entry) {
   // Misspelt keys come first: they are why others are missing.
   if (reader_.mistakes().size() != before) return std::nullopt;
   // As tools write it that fill in every key: texts and lists that are empty say nothing.
-  if (lines_.empty()) return std::nullopt;
+  if (lines_.empty()) {
+    reader_.note(entry.line,
+                 std::string(kTlsSection) + " says nothing, so plain HTTP is spoken; set cert_file and key_file");
+    return std::nullopt;
+  }
   check(entry.line, settings);
   return settings;
 }

@@ -290,6 +290,23 @@ Result<Time> set_certificate(SSL_CTX* context, const TlsSettings& settings) {
   return time_of(X509_get0_notAfter(own));
 }
 
+// Of TLS 1.2 each suite is for one kind of key.
+Result<void> check_suites(SSL_CTX* context, const TlsSettings& settings) {
+  if (settings.max_version != TLS1_2_VERSION) return {};
+  const bool is_rsa = EVP_PKEY_is_a(SSL_CTX_get0_privatekey(context), "RSA") == 1;
+  const STACK_OF(SSL_CIPHER)* suites = SSL_CTX_get_ciphers(context);
+  for (int i = 0; i < sk_SSL_CIPHER_num(suites); ++i) {
+    const int key = SSL_CIPHER_get_auth_nid(sk_SSL_CIPHER_value(suites, i));
+    if (key == (is_rsa ? NID_auth_rsa : NID_auth_ecdsa)) return {};
+  }
+  return failure(ErrorKind::invalid,
+                 std::string(kSection) + "cipher_suites: no suite fits the key of the certificate, " +
+                     (is_rsa ? "which is an RSA one" : "which is no RSA one") +
+                     ", and max_version is TLS12, so that no client could connect; add one that begins "
+                     "with " +
+                     (is_rsa ? "TLS_ECDHE_RSA_" : "TLS_ECDHE_ECDSA_"));
+}
+
 Result<void> trust(SSL_CTX* context, const TlsSettings& settings) {
   const auto pem = read_pem("client_ca", settings.client_ca_file, settings.client_ca);
   if (!pem) return tl::unexpected(pem.error());
@@ -342,6 +359,12 @@ std::vector<std::string> warnings_about(const TlsSettings& settings, const X509*
     warnings.push_back(shown + ": the certificate is valid from " + format_time(begin) +
                        " on, so that clients refuse it until then; check this machine's clock");
   }
+  if (X509_check_purpose(const_cast<X509*>(own), X509_PURPOSE_SSL_SERVER, 0) != 1) {
+    warnings.push_back(
+        shown +
+        ": the certificate is not made for servers (extended key usage), so that most clients refuse it; "
+        "have one made with serverAuth");
+  }
   struct stat status {};
   if (!settings.key_file.empty() && ::stat(settings.key_file.c_str(), &status) == 0 &&
       (status.st_mode & S_IROTH) != 0) {
@@ -370,6 +393,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsSettings& se
   if (auto set = set_protocol(context, settings); !set) return tl::unexpected(std::move(set.error()));
   const auto not_after = set_certificate(context, settings);
   if (!not_after) return tl::unexpected(not_after.error());
+  if (auto fits = check_suites(context, settings); !fits) return tl::unexpected(std::move(fits.error()));
   if (auto set = set_client_auth(context, settings); !set) return tl::unexpected(std::move(set.error()));
   made->not_after_ = *not_after;
   made->warnings_ = warnings_about(settings, SSL_CTX_get0_certificate(context), *not_after, now);

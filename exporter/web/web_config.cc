@@ -241,7 +241,11 @@ Result<WebConfig> WebConfig::parse(const std::string& yaml, const std::string& f
 
 Result<WebConfig> WebConfig::load(const std::string& file, Time now) {
   const auto text = read_file(file, kMaxFileBytes, "web.config.file");
-  if (!text) return tl::unexpected(text.error());
+  if (!text) {
+    return failure(text.error().kind, text.error().message +
+                                          "; --web.config.file names it, and the exporter's user has "
+                                          "to be able to read it");
+  }
   const auto tree = parse_yaml(*text, file);
   if (!tree) return tl::unexpected(tree.error());
   auto config = Reading(file).read(tree->root());

@@ -291,7 +291,7 @@ class WayIn(Case):
         port = servers.listening_port(exporter.log())
         self.assertIn("control.sock/-/healthy answered 200", self.healthcheck(exporter))
         self.assertRegex(self.healthcheck(exporter, f"127.0.0.1:{port}"),
-                         f"https://127.0.0.1:{port} asks for a client certificate; unix://.*control.sock/-/healthy answered")
+                         f"https://127.0.0.1:{port} takes no client without a certificate of its own; unix://.*control.sock/-/healthy answered")
         refused = run("--healthcheck", f"--state.directory={exporter.state}x", f"--web.listen-address=127.0.0.1:{port}")
         self.assertEqual(refused.returncode, 1)
         self.assertRegex(refused.stdout, "asks for a client certificate .TLS alert .* give its --state.directory")
@@ -302,6 +302,24 @@ class WayIn(Case):
             "--healthcheck", f"--state.directory={exporter.state}x", f"--web.listen-address=127.0.0.1:{port}").stdout,
             "no client certificate is asked for any more")
         self.smoke(f"https://127.0.0.1:{port}", "--ca", ca.file)
+
+    def test_another_program_that_wants_certificates_is_not_taken_for_the_exporter(self):
+        exporter = self.exporter(settings(target(self.influxd())))
+        authority = Authority(self.folder)
+        cert, key = authority.sign("other")
+        port = free_port()
+        other = subprocess.Popen(["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", cert, "-key", key,
+                                  "-Verify", "1", "-quiet"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL)
+        self.addCleanup(other.wait)
+        self.addCleanup(other.kill)
+        self.addCleanup(other.stdin.close)
+
+        def said():
+            answer = run("--healthcheck", f"--state.directory={exporter.state}", f"--web.listen-address=127.0.0.1:{port}")
+            self.assertEqual(answer.returncode, 1, answer.stdout)
+            return answer.stdout if "certificate" in answer.stdout else None
+        self.assertIn("does not listen there", self.until(said, "the other program"))
 
     def test_over_tls_where_there_is_no_control_socket(self):
         ca, other = Authority(self.folder), Authority(self.folder, "other")

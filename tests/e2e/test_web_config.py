@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import os
 import re
+import signal
 import socket
 import ssl
 import statistics
@@ -287,6 +288,33 @@ class WebConfig(Case):
                    exporter.get("/metrics", headers=login("bob")).text, "the mended file to be taken")
         for said in ("not valid YAML", "no users any more"):
             self.assertEqual(exporter.log().count(said), 1)
+
+    def test_what_failed_is_mended_by_what_was_wrong(self):
+        """A reload that failed, and a web configuration that was wrong meanwhile, either way round."""
+        users = f"basic_auth_users:\n  bob: '{CHEAP}'\n"
+        exporter = self.running(users)
+
+        def good():
+            return "influxdb_wal_exporter_config_last_reload_successful 1" in exporter.get(
+                "/metrics", headers=login("bob")).text
+        self.assertTrue(good())
+        with open(exporter.config, encoding="utf-8") as file:
+            right = file.read()
+        exporter.configure("nothing: 1\n")
+        exporter.signal(signal.SIGHUP)
+        self.until(lambda: not good(), "the reload to fail")
+        self.file("basic_auth_users:\n")
+        self.until(lambda: "configuration changed and was refused" in exporter.log(), "the web file to be refused")
+        self.file(users)
+        self.until(lambda: "read anew: as before" in exporter.log(), "it to be mended")
+        self.assertFalse(good(), "the settings are as wrong as before")
+        exporter.configure(right)
+        self.file("http_server_config: {}\n")
+        self.until(lambda: "has no users any more" in exporter.log(), "it to be refused")
+        exporter.signal(signal.SIGHUP)
+        self.until(lambda: exporter.log().count("has no users any more") == 2, "the reload to fail for it")
+        self.file(users)
+        self.until(good, "nothing but the web file was in its way")
 
     def test_a_flood_of_wrong_logins_delays_no_scrape(self):
         exporter = self.running(f"basic_auth_users:\n  alice: '{DEAR}'\n")

@@ -252,7 +252,7 @@ TEST_F(Routes, SettingsAreShownWithoutSecretsAndWithoutALoginWithoutPlaces) {
   const auto open = get("/config");
   EXPECT_EQ(open.content_type, "text/plain; charset=utf-8");
   EXPECT_THAT(open.body, EndsWith("\n      directory: <hidden>\n"));
-  EXPECT_THAT(open.body, HasSubstr("<hidden> where logins are configured"));
+  EXPECT_THAT(open.body, HasSubstr("<hidden> in place of texts"));
   with_users();
   EXPECT_EQ(get("/config").status, 401);
   EXPECT_THAT(ask("GET", "/config", kLogin).body, EndsWith("\n      directory: /w\n"));

@@ -43,6 +43,8 @@ const std::string kMany = [] {
 }();
 
 const Refused kRefused[] = {
+    {"UnknownMethod", "FOO / HTTP/1.1\r\nHost: a\r\n\r\n", 501, "FOO"},
+    {"MethodInSmallLetters", "get / HTTP/1.1\r\nHost: a\r\n\r\n", 501, "use GET"},
     {"AddressOfTheServerItself", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 400, "*"},
     {"LengthWithASign", post_with("Content-Length: +3\r\n"), 400, "+3"},
     {"NegativeLength", post_with("Content-Length: -1\r\n"), 400, "-1"},

@@ -385,6 +385,40 @@ TEST_F(RunningServer, AClientThatSendsNoMoreAfterItsRequestIsAnswered) {
   EXPECT_THAT(client.read_to_end().value_or(""), HasSubstr("healthy"));
 }
 
+TEST_F(RunningServer, AClientThatSendsNoMoreGetsEveryAnswerItAskedFor) {
+  const auto server = start();
+  Client client(server->port());
+  client.send_text(std::string(kHealthy) + kHealthy + kHealthy);
+  client.send_no_more();
+  const auto text = client.read_to_end().value_or("");
+  std::size_t answers = 0;
+  for (std::size_t at = text.find("HTTP/1.1 200"); at != std::string::npos; at = text.find("HTTP/1.1 200", at + 1))
+    ++answers;
+  EXPECT_EQ(answers, 3U);
+}
+
+TEST_F(RunningServer, TlsOnAPlainPortIsToldAtOnce) {
+  client_timeout_ = std::chrono::seconds(30);
+  const auto server = start();
+  Client client(server->port());
+  client.send_text("\x16\x03\x01");
+  EXPECT_THAT(client.read_answer().value_or(""), HasSubstr("speaks plain HTTP"));
+}
+
+TEST_F(RunningServer, AnAddressThatIsGivenTwiceIsOurOwnMistake) {
+  const auto server = start();
+  const std::string port = std::to_string(server->port());
+  server->stop();
+  for (const auto& [first, second] : {std::pair{":" + port, ":" + port}, std::pair{":" + port, "127.0.0.1:" + port}}) {
+    ServerOptions options;
+    options.listen_addresses = {first, second};
+    const auto twice = Server::start(std::move(options), world_.dependencies());
+    ASSERT_FALSE(twice);
+    EXPECT_EQ(twice.error().kind, ErrorKind::invalid) << twice.error().message;
+    EXPECT_THAT(twice.error().message, HasSubstr("another --web.listen-address"));
+  }
+}
+
 TEST_F(RunningServer, AHundredThatSendAByteNowAndThenHoldUpNobody) {
   client_timeout_ = std::chrono::seconds(2);
   const auto server = start();

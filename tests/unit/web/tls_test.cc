@@ -246,6 +246,14 @@ TEST_F(Tls, TakesTheCipherSuitesOfTheSettingsInTheirOrderOrTheClients) {
   EXPECT_THAT(error(listed), AllOf(HasSubstr("tls_server_config.cipher_suites"), HasSubstr("NO-SUCH-SUITE")));
 }
 
+TEST_F(Tls, RefusesSuitesThatDoNotFitTheKeyWhereThereIsTls12Alone) {
+  auto listed = settings();
+  listed.cipher_suites = {"ECDHE-RSA-AES128-GCM-SHA256"};
+  EXPECT_TRUE(context(listed)) << "TLS 1.3 is left";
+  listed.max_version = TLS1_2_VERSION;
+  EXPECT_THAT(error(listed), AllOf(HasSubstr("tls_server_config.cipher_suites"), HasSubstr("TLS_ECDHE_ECDSA_")));
+}
+
 TEST_F(Tls, TakesTheCurvesOfTheSettings) {
   auto listed = settings();
   listed.curves = {"P-384", "P-384"};
