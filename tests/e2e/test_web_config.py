@@ -284,7 +284,7 @@ class WebConfig(Case):
             answer = exporter.get("/metrics", headers=login("bob"))
             self.assertIn("influxdb_wal_exporter_config_last_reload_successful 0", answer.text)
         self.file(f"basic_auth_users:\n  bob: '{CHEAP}'\n")
-        self.until(lambda: "influxdb_wal_exporter_config_last_reload_successful 1" in
+        self.until(lambda: "\ninfluxdb_wal_exporter_config_last_reload_successful 1\n" in
                    exporter.get("/metrics", headers=login("bob")).text, "the mended file to be taken")
         for said in ("not valid YAML", "no users any more"):
             self.assertEqual(exporter.log().count(said), 1)
@@ -295,7 +295,7 @@ class WebConfig(Case):
         exporter = self.running(users)
 
         def good():
-            return "influxdb_wal_exporter_config_last_reload_successful 1" in exporter.get(
+            return "\ninfluxdb_wal_exporter_config_last_reload_successful 1\n" in exporter.get(
                 "/metrics", headers=login("bob")).text
         self.assertTrue(good())
         with open(exporter.config, encoding="utf-8") as file:
