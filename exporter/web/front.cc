@@ -25,6 +25,8 @@ constexpr int kAcceptsAtOnce = 64;                                 // then the o
 constexpr Duration kHandshakesFor = std::chrono::milliseconds(5);  // at once; one with a large key may take as long
 constexpr Duration kAcceptPause = std::chrono::milliseconds(250);
 constexpr Duration kComplainEvery = std::chrono::minutes(10);
+constexpr std::size_t kMuch = 8 << 20;  // bytes
+constexpr std::size_t kLittle = 4096;
 constexpr Duration kFinishWithin = std::chrono::seconds(1);
 
 }  // namespace
@@ -140,11 +142,9 @@ void Front::Loop::expire(SteadyTime now) {
 }
 
 void Front::Loop::save_memory() {
-  constexpr std::size_t kWorthIt = 4096;
-  constexpr std::size_t kMuch = 8 << 20;
   while (memory_ > limits_.memory) {
     const auto nearest = std::find_if(deadlines_.begin(), deadlines_.end(),
-                                      [](const auto& each) { return each.second->memory >= kWorthIt; });
+                                      [](const auto& each) { return each.second->memory >= kLittle; });
     if (nearest == deadlines_.end()) break;
     close(*nearest->second);
   }
