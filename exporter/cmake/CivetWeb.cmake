@@ -65,7 +65,7 @@ target_include_directories(wal_exporter_civetweb SYSTEM PUBLIC ${civetweb_folder
 set(civetweb_options OPENSSL_API_3_0 NO_SSL_DL USE_IPV6 NO_CGI NO_CACHING NO_FILES)
 target_compile_definitions(wal_exporter_civetweb PRIVATE ${civetweb_options})
 # Not ours to mend, so its warnings are not ours to read.
-target_compile_options(wal_exporter_civetweb PRIVATE -w)
+target_compile_options(wal_exporter_civetweb PRIVATE -w -ffunction-sections -fdata-sections)
 if(WAL_EXPORTER_SANITIZE)
   target_compile_options(wal_exporter_civetweb PRIVATE -fsanitize=${WAL_EXPORTER_SANITIZE} -fno-omit-frame-pointer)
 endif()
