@@ -24,7 +24,7 @@ struct Response {
   std::string_view fixed_body;
   std::string cache_control = "no-store";
   std::vector<std::pair<std::string, std::string>> headers;  // beyond those every answer has
-  // Held until the answer has been sent: a seat among those that may be answered at once.
+  // Held until the answer is made: a seat among those that may be answered at once.
   std::shared_ptr<const void> seat;
   // If set, called after `body` was sent for one part after the other, until it returns nullopt
   // or the client is gone. May block for one second per call.
