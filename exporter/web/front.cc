@@ -105,6 +105,7 @@ void Front::Loop::run() {
 }
 
 int Front::Loop::patience(SteadyTime now) const {
+  if (handshakes_.waiting()) return 0;  // there was no time for all of them
   SteadyTime until = std::min(listen_again_, finish_by_);
   if (!deadlines_.empty()) until = std::min(until, deadlines_.begin()->first);
   if (until == SteadyTime::max()) return -1;

@@ -50,6 +50,7 @@ class Turns {
     if (--found->second.answered == 0 && found->second.waiting.empty()) peers_.erase(found);
   }
 
+  [[nodiscard]] bool waiting() const { return !order_.empty(); }
   [[nodiscard]] std::size_t answered() const { return answered_; }
 
  private:

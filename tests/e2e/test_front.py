@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 
@@ -58,10 +59,10 @@ class Front(Case):
     def begin(self, *arguments, wrapper=(), **others):
         return self.exporter(self.settings, arguments=arguments, **others)
 
-    def with_tls(self, **arguments):
+    def with_tls(self, key_type=None, **arguments):
         """An exporter that speaks TLS, and what trusts it."""
         authority = Authority(self.folder)
-        cert, key = authority.sign("server")
+        cert, key = authority.sign("server", **({"key_type": key_type} if key_type else {}))
         web = os.path.join(self.folder, "web.yml")
         with open(web, "w", encoding="ascii") as file:
             json.dump({"tls_server_config": {"cert_file": cert, "key_file": key}}, file)
@@ -129,6 +130,19 @@ class Front(Case):
         finally:
             for raw in clients:
                 raw.close()
+
+    def test_handshakes_that_come_at_once_and_take_long_all_end(self):
+        exporter, trust = self.with_tls(key_type=("rsa:4096",))
+
+        def shake(_):
+            begin = time.monotonic()
+            with trust.wrap_socket(socket.create_connection(("127.0.0.1", exporter.port), timeout=20),
+                                   server_hostname="127.0.0.1"):
+                return time.monotonic() - begin
+        for _ in range(5):
+            with ThreadPoolExecutor(40) as pool:
+                # Each is given 5 s, and would need all of them if the next event had to wake the front.
+                self.assertLess(max(pool.map(shake, range(40))), 4)
 
     def test_key_updates_without_end_keep_nobody_waiting(self):
         """TLS 1.3 lets a client send them at any time, each a step of its own that gives no data."""
