@@ -56,7 +56,9 @@ constexpr std::size_t kMostNamed = 20;
 Response no_such_target(const Context& context, const Request& request, const std::string& name) {
   Json names = Json::array();
   std::vector<std::string> known;
-  for (const auto& target : context.views.current()->targets) {
+  // Held: a loop over a member of what is returned would outlive it.
+  const auto view = context.views.current();
+  for (const auto& target : view->targets) {
     names.push_back(to_valid_utf8(target->name));
     if (known.size() < kMostNamed) known.push_back(escape_control(target->name));
   }
