@@ -26,8 +26,9 @@ namespace {
 
 constexpr std::chrono::milliseconds kPokeInterval{20};
 constexpr const char* kRemedy =
-    "; this build uses the system's CivetWeb (-DWAL_EXPORTER_CIVETWEB=system), take one with CivetWeb's source built "
-    "in";
+    "; it is built with the system's CivetWeb (-DWAL_EXPORTER_CIVETWEB=system): take a build that has CivetWeb's "
+    "source in "
+    "it";
 
 // mg_init_library and mg_exit_library count without a lock.
 Mutex& library_mutex() {
