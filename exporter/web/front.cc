@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstring>
 #include <future>
+#include <system_error>
 #include <utility>
 
 #include "web/loop.h"
@@ -40,6 +41,7 @@ Front::Loop::Loop(Front& front, std::vector<Listener> listeners, const FrontLimi
       handshakes_(limits.connections),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       bell_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  if (!epoll_.valid() || !bell_.valid()) throw std::system_error(errno, std::generic_category());
   renew(tls);
   watch(EPOLL_CTL_ADD, bell_.get(), EPOLLIN, &mutex_);
   listen(true);

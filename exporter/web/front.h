@@ -76,7 +76,8 @@ class Front {
     Log log;
   };
 
-  // `tls`: for listeners of TCP; nullptr: plain. Its reference count is raised.
+  // `tls`: for listeners of TCP; nullptr: plain. Its reference count is raised. Throws std::system_error where there
+  // are no descriptors.
   Front(std::vector<Listener> listeners, const FrontLimits& limits, SSL_CTX* tls, Use use);
   // As finish().
   ~Front();

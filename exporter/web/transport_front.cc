@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include "base/text.h"
@@ -144,7 +145,13 @@ Result<std::unique_ptr<Transport>> Transport::open(const Options& options, Answe
     return mg_give(context, &given) != 0;
   };
   use.refusal = [&answerer](int status, const std::string& reason) { return answerer.refusal(status, reason); };
-  state.front = std::make_unique<Front>(*std::move(listeners), limits, options.tls, std::move(use));
+  try {
+    state.front = std::make_unique<Front>(*std::move(listeners), limits, options.tls, std::move(use));
+  } catch (const std::system_error& error) {
+    mg_stop(state.civetweb);
+    return failure(ErrorKind::unavailable, std::string("the web server can't wait for clients: ") + error.what() +
+                                               "; raise the limit on open files (ulimit -n, LimitNOFILE= in the unit)");
+  }
   return transport;
 }
 
