@@ -123,6 +123,12 @@ Result<std::unique_ptr<Exporter>> Exporter::start(Flags flags, settings::Setting
   const auto web = std::make_shared<const web::WebConfig>(std::move(checked.web));
   options.web = web;
   auto lock = state::TargetLock::acquire_daemon(flags.state_directory);
+  // One that is being stopped holds it for a moment more, as it holds the port.
+  const SteadyTime lock_free_by = clock->steady() + kPortFreeWithin;
+  while (!lock && lock.error().kind == ErrorKind::conflict && clock->steady() < lock_free_by) {
+    wait_for(*clock, kPortRetry);
+    lock = state::TargetLock::acquire_daemon(flags.state_directory);
+  }
   // The targets have locks of their own, so they never act at once.
   const bool shared = !lock && lock.error().kind == ErrorKind::conflict;
   if (shared) log->error("{}", lock.error().message);

@@ -88,7 +88,10 @@ Result<void> create_missing(const fs::path& path) {
   }
   if (errno == ENOENT) {
     const Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (fd.valid()) return {};
+    if (fd.valid()) {
+      give_to_owner(path.parent_path(), fd.get());
+      return {};
+    }
   }
   Error error = system_error(errno, "creating", file_text(path));
   error.message += remedy("let " + own_user() + " write there and see that there is space");

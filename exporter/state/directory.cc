@@ -73,4 +73,13 @@ std::string remedy(std::string_view what_to_do) {
   return "; " + std::string(what_to_do) + ", or name another directory with --state.directory";
 }
 
+void give_to_owner(const fs::path& directory, int file) {
+  struct stat folder {};
+  struct stat made {};
+  if (::geteuid() != 0 || ::stat(directory.c_str(), &folder) != 0 || folder.st_uid == 0) return;
+  // One of several names could be a file from elsewhere.
+  if (::fstat(file, &made) != 0 || !S_ISREG(made.st_mode) || made.st_nlink != 1 || made.st_uid != 0) return;
+  [[maybe_unused]] const int given = ::fchown(file, folder.st_uid, folder.st_gid);
+}
+
 }  // namespace wal_exporter::state

@@ -13,6 +13,10 @@ namespace wal_exporter::state {
 // writable by this process: an error that names it and the remedy.
 [[nodiscard]] Result<void> ensure_directory(const std::filesystem::path& directory);
 
+// A file that root just made in a directory of another user becomes that user's, as whoever the service runs as must
+// be able to use what a command of root's has left there. Nothing else is touched.
+void give_to_owner(const std::filesystem::path& directory, int file);
+
 // How a path is shown in messages.
 [[nodiscard]] std::string shown(const std::filesystem::path& path);
 

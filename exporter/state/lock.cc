@@ -118,6 +118,7 @@ Result<TargetLock> TargetLock::acquire_file(const fs::path& directory, const std
     if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
       return failure(ErrorKind::invalid, "lock file " + shown(path) + " is not a regular file" + remedy("remove it"));
     }
+    give_to_owner(directory, fd.get());
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EWOULDBLOCK) return tl::unexpected(held_error(fd.get(), holder_is, cure, path));
       if (errno == EINTR) continue;

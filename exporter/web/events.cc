@@ -97,6 +97,7 @@ Response get_event_stream(const Context& context, const Call& call) {
   if (!newest) return refuse(context, call, newest.error());
 
   Response response = text_response(200, "text/event-stream; charset=utf-8", "retry: 3000\n: connected\n\n");
+  response.headers.emplace_back("X-Accel-Buffering", "no");  // nginx in front would keep it until it ends
   // An id above the newest one comes from an earlier state directory.
   std::int64_t after = std::min(seen->value_or(*newest), *newest);
   SteadyTime heartbeat = context.clock.steady() + kHeartbeat;

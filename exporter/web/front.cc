@@ -234,6 +234,16 @@ bool Front::Loop::make_room(const std::string& key) {
   return true;
 }
 
+void Front::Loop::make_room_for_handshake() {
+  const auto most = std::max_element(shaking_per_peer_.begin(), shaking_per_peer_.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (most == shaking_per_peer_.end()) return;
+  const auto oldest = std::find_if(deadlines_.begin(), deadlines_.end(), [&](const auto& each) {
+    return each.second->state == State::handshake && each.second->key == most->first;
+  });
+  if (oldest != deadlines_.end()) close(*oldest->second);
+}
+
 void Front::Loop::take(Fd fd, const sockaddr_storage& address, bool is_unix) {
   Peer peer = peer_of(fd.get(), address);
   const auto known = per_peer_.find(peer.key);
@@ -252,11 +262,17 @@ void Front::Loop::take(Fd fd, const sockaddr_storage& address, bool is_unix) {
   if (!is_unix) {
     const int on = 1;  // without it a small answer takes 40 ms
     setsockopt(client.socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (tls_ && !client.begin_tls(tls_.get())) return;
+    if (tls_) {
+      if (handshaking_ >= limits_.handshakes) make_room_for_handshake();
+      if (!client.begin_tls(tls_.get())) return;
+      ++handshaking_;
+      ++shaking_per_peer_[client.key];
+    }
   }
   ++per_peer_[client.key];
   clients_.emplace(&client, std::move(made));
   set_deadline(client, client.since + limits_.request);
+  count_memory(client);
   look_for(client, EPOLLIN);
 }
 

@@ -29,6 +29,7 @@ struct FrontLimits {
   std::size_t workers = 24;        // requests being answered at once
   std::size_t connections = 4096;  // beyond it the one that is nearest to its deadline is closed
   std::size_t per_peer = 2048;     // likewise, of one IPv4 address, IPv6 network of 64 bits, or local user
+  std::size_t handshakes = 256;    // under way; beyond it the oldest of the peer that has most of them is closed
   std::size_t head = 16 * 1024;    // bytes
   std::size_t body = 64 * 1024;    // bytes that are read here; a request that announces more comes without the rest
   std::size_t memory = 48 << 20;   // bytes of requests and answers; beyond it those are cut off that hold some and are

@@ -54,6 +54,7 @@ void Front::Loop::shake_hands(FrontClient& client) {
   switch (client.shake_hands()) {
     case Io::done:
       enter(client, State::receiving);
+      count_memory(client);
       look_for(client, EPOLLIN);
       return receive(client);
     case Io::again:

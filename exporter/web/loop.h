@@ -68,6 +68,7 @@ class Front::Loop {
   void accept_from(const Listener& listener);
   void take(Fd fd, const sockaddr_storage& address, bool is_unix);
   [[nodiscard]] bool make_room(const std::string& key);
+  void make_room_for_handshake();
 
   void advance(FrontClient& client);
   void shake_hands(FrontClient& client);
@@ -110,6 +111,10 @@ class Front::Loop {
     if (deadline != SteadyTime::max()) deadlines_.emplace(deadline, &client);
   }
   void enter(FrontClient& client, State state) {
+    if (client.state == State::handshake && state != State::handshake) {
+      --handshaking_;
+      if (--shaking_per_peer_[client.key] == 0) shaking_per_peer_.erase(client.key);
+    }
     const auto ends = [](State each) { return each == State::sending || each == State::lingering; };
     ending_ -= ends(client.state) ? 1 : 0;
     ending_ += ends(state) ? 1 : 0;
@@ -117,7 +122,11 @@ class Front::Loop {
   }
   // After each change of its texts.
   void count_memory(FrontClient& client) {
-    const std::size_t now = client.received.capacity() + client.request.capacity() + client.answer.capacity();
+    // What OpenSSL holds, about: measured.
+    constexpr std::size_t kHandshake = 64 * 1024;
+    constexpr std::size_t kSession = 16 * 1024;
+    const std::size_t tls = client.session == nullptr ? 0 : client.state == State::handshake ? kHandshake : kSession;
+    const std::size_t now = client.received.capacity() + client.request.capacity() + client.answer.capacity() + tls;
     memory_ += now - client.memory;
     client.memory = now;
   }
@@ -138,9 +147,11 @@ class Front::Loop {
   std::set<std::pair<SteadyTime, FrontClient*>> deadlines_;
   std::vector<std::unique_ptr<FrontClient>> gone_;                         // until no event of this look can name them
   std::unordered_map<FrontClient*, std::unique_ptr<FrontClient>> queued_;  // gone, but still among the handshakes
-  std::size_t memory_ = 0;                                                 // of the texts of all clients
-  std::size_t most_memory_ = 0;                                            // since it was last given back
-  std::size_t ending_ = 0;  // clients that are sent an answer, or have been
+  std::size_t handshaking_ = 0;
+  std::unordered_map<std::string, std::size_t> shaking_per_peer_;
+  std::size_t memory_ = 0;       // of the texts of all clients
+  std::size_t most_memory_ = 0;  // since it was last given back
+  std::size_t ending_ = 0;       // clients that are sent an answer, or have been
   bool listening_ = false;
   bool stopping_ = false;
   SteadyTime listen_again_ = SteadyTime::max();

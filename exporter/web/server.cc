@@ -75,6 +75,7 @@ class Core final : public Answerer {
 
  private:
   [[nodiscard]] Response refused(int status, const std::string& reason);
+  [[nodiscard]] static bool is_control(mg_connection* connection, const WebConfig& web);
   [[nodiscard]] std::shared_ptr<const WebConfig> web_config() const {
     const MutexLock lock(mutex_);
     return web_config_;
@@ -90,11 +91,21 @@ class Core final : public Answerer {
   std::shared_ptr<const WebConfig> web_config_ WAL_EXPORTER_GUARDED_BY(mutex_);
 };
 
+bool Core::is_control(mg_connection* connection, const WebConfig& web) {
+  constexpr std::string_view kScheme = "Bearer ";
+  const char* sent = mg_get_header(connection, "Authorization");
+  if (sent == nullptr || !std::string_view(sent).starts_with(kScheme)) return false;
+  Request request;
+  describe_client(connection, request);
+  return is_local(request) && web.users.check_control(std::string(sent + kScheme.size()));
+}
+
 void Core::answer(mg_connection* connection) {
   // Otherwise CivetWeb would first read all of a body that nobody wants.
   mg_disable_connection_keep_alive(connection);
   const auto web = web_config();
-  if (web->rate_limit && !web->rate_limit->take(clock_.steady())) {
+  // What this machine's own commands ask is not for others to crowd out.
+  if (web->rate_limit && !is_control(connection, *web) && !web->rate_limit->take(clock_.steady())) {
     auto response = refused(429, "there are more requests than rate_limit of the web configuration allows");
     response.headers.emplace_back("Retry-After", retry_seconds(web->rate_limit->until_next(clock_.steady())));
     return write_response(connection, response, clock_.now(), false, false);

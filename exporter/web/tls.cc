@@ -230,6 +230,8 @@ Result<void> set_protocol(SSL_CTX* context, const TlsSettings& settings) {
                                    (settings.prefer_server_cipher_suites ? SSL_OP_CIPHER_SERVER_PREFERENCE : 0));
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context, 0);
+  // Of a client; a chain of a few certificates has 4 KiB. OpenSSL would keep 100 KiB for each that has not come whole.
+  SSL_CTX_set_max_cert_list(context, 16 * 1024);
   SSL_CTX_set_mode(context,
                    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);

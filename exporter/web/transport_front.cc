@@ -79,7 +79,10 @@ Result<std::unique_ptr<Transport>> Transport::open(const Options& options, Answe
   if (!options.control_socket.empty()) {
     // Not every filesystem takes sockets; whoever wants it sees by its name whether it is there.
     auto control = open_listeners({ListenAddress{{}, 0, options.control_socket}}, 0600);
-    if (!control) options.log->info("no control socket: {}", control.error().message);
+    if (!control) {
+      options.log->log(options.tls != nullptr ? spdlog::level::warn : spdlog::level::info, "no control socket: {}",
+                       control.error().message);
+    }
     if (control) std::move(control->begin(), control->end(), std::back_inserter(*listeners));
   }
 

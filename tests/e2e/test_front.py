@@ -131,6 +131,18 @@ class Front(Case):
             for raw in clients:
                 raw.close()
 
+    def test_handshakes_that_do_not_end_are_bounded_in_memory(self):
+        exporter, trust = self.with_tls()
+        before = exporter.memory()[0]
+        crowds = [self.crowd("shaking", source, exporter.port, 1500, 3) for source in ("127.0.0.2", "127.0.0.3")]
+        time.sleep(2)
+        self.scrapes(exporter, 0.5, trust)
+        if not SANITIZED:
+            self.assertLess(exporter.memory()[0] - before, 64 * MIB)
+        for crowd in crowds:
+            crowd.communicate(timeout=20)
+        self.assertEqual(exporter.get("/-/healthy").status, 200)
+
     def test_handshakes_that_come_at_once_and_take_long_all_end(self):
         exporter, trust = self.with_tls(key_type=("rsa:4096",))
 

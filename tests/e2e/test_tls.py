@@ -4,6 +4,7 @@ and files that exporter/web/SECURITY.md tells to make."""
 
 import base64
 import contextlib
+import http.client
 import os
 import re
 import shutil
@@ -249,6 +250,11 @@ class Tls(Case):
         answer = get(url + "/metrics", context=outside, headers=LOGIN)
         self.assertEqual(answer.status, 200)
         self.assertIn("influxdb_wal_", answer.text)
+        # Events come at once, not when nginx has a bufferful.
+        stream = http.client.HTTPSConnection("localhost", listen, timeout=4, context=outside)
+        self.addCleanup(stream.close)
+        stream.request("GET", "/api/v1/events/stream", headers=LOGIN)
+        self.assertIn(b"connected", stream.getresponse().read1())
 
     @unittest.skipIf(SANITIZED, "a browser is far too slow for it")
     def test_the_page_over_tls_with_a_login(self):

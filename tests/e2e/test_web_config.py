@@ -263,6 +263,8 @@ class WebConfig(Case):
         answers = [exporter.get("/metrics") for _ in range(6)]
         self.assertEqual([answer.status for answer in answers], [200] * 4 + [429] * 2)
         self.assertGreater(int(answers[-1].headers["Retry-After"]), 3000)
+        checked = run("--healthcheck", f"--state.directory={exporter.state}")
+        self.assertEqual(checked.returncode, 0, f"others' requests keep this machine's own out: {checked.stdout}")
         self.file("")
         self.until(lambda: exporter.get("/metrics").status == 200, "the limit to be gone")
         self.assertNotIn("X-Frame-Options", exporter.get("/metrics").headers)

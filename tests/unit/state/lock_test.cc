@@ -2,10 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <set>
 
 #include "child.h"
+#include "state/store.h"
 #include "temporary_directory.h"
 
 namespace wal_exporter::state {
@@ -38,6 +40,22 @@ TEST(TargetLock, IsHeldByOneAtATime) {
                                           (directory.path() / "target-plant.lock").string() + "; wait for it to end");
   }
   EXPECT_TRUE(TargetLock::acquire(directory.path(), "plant"));
+}
+
+TEST(TargetLock, WhatRootMakesInAnothersDirectoryIsTheirs) {
+  if (::geteuid() != 0) GTEST_SKIP() << "takes root";
+  constexpr uid_t kOther = 65534;
+  const TemporaryDirectory directory;
+  ASSERT_EQ(::chown(directory.path().c_str(), kOther, kOther), 0);
+  ASSERT_TRUE(TargetLock::acquire(directory.path(), "plant"));
+  struct stat made {};
+  ASSERT_EQ(::stat((directory.path() / "target-plant.lock").c_str(), &made), 0);
+  EXPECT_EQ(made.st_uid, kOther);
+  ASSERT_TRUE(open_store(directory.path(), 10));
+  for (const char* name : {"state.sqlite3", "state.sqlite3-wal"}) {
+    if (::stat((directory.path() / name).c_str(), &made) != 0) continue;
+    EXPECT_EQ(made.st_uid, kOther) << name;
+  }
 }
 
 TEST(TargetLock, OneServingProcessOwnsTheDirectoryAndNoTargetHindersIt) {
