@@ -188,6 +188,7 @@ class Front(Case):
         path = os.path.join(self.folder, "exporter.sock")
         exporter = self.begin(f"--web.listen-address=unix:{path}", "--web.listen-address=[::1]:0",
                               "--web.unix-socket-mode=0600")
+        self.until(lambda: "control.sock" in exporter.log(), "the last of its addresses")
         addresses = [line.rpartition("listening on ")[2].split()[0] for line in exporter.log().splitlines()
                      if "listening on" in line and "control.sock" not in line]
         self.assertEqual(len(addresses), 3, addresses)
@@ -220,7 +221,7 @@ class Front(Case):
         connection = OverUnix(path)  # which makes systemd start it
         self.assertEqual(ask(connection), (200, b"healthy\n"))
         connection.close()
-        self.assertIn(f"listening on unix:{path}", exporter.log())
+        self.until(lambda: f"listening on unix:{path}" in exporter.log(), "the line of the log")
         exporter.stop()
         self.assertTrue(os.path.exists(path), "the socket is systemd's")
 
