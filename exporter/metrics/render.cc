@@ -77,11 +77,9 @@ void add_hooks(const view::View& view, TextWriter& out) {
   }
 }
 
-}  // namespace
-
-Renderer::Piece Renderer::render_target(const view::TargetView& target) {
-  Piece piece;
-  TextWriter out;
+// Each family of the target, filled, in order; the same object each time, which `take` empties.
+template <typename Take>
+void for_each_filled(const view::TargetView& target, const Take& take) {
   MetricFamily family;
   Collector collector(family);
   collector.set_target(to_valid_utf8(target.name));
@@ -90,6 +88,16 @@ Renderer::Piece Renderer::render_target(const view::TargetView& target) {
     family.help = entry.help;
     family.type = entry.type;
     entry.collect(target, collector);
+    take(family);
+  });
+}
+
+}  // namespace
+
+Renderer::Piece Renderer::render_target(const view::TargetView& target) {
+  Piece piece;
+  TextWriter out;
+  for_each_filled(target, [&](MetricFamily& family) {
     out.write_values(family);
     piece.ends.push_back(out.size());
   });
@@ -135,16 +143,7 @@ std::string render(const view::View& view) {
 
 std::string render_probe(const view::TargetView& target, bool success, Duration took) {
   TextWriter out;
-  MetricFamily family;
-  Collector collector(family);
-  collector.set_target(to_valid_utf8(target.name));
-  for_each_family([&](const Family& entry) {
-    family.name = entry.name;
-    family.help = entry.help;
-    family.type = entry.type;
-    entry.collect(target, collector);
-    out.write(family);
-  });
+  for_each_filled(target, [&](MetricFamily& family) { out.write(family); });
   const auto add = [&](const char* name, const char* help, double value) {
     MetricFamily probe{name, help, MetricType::Gauge, {}};
     probe.metric.emplace_back().gauge.value = value;

@@ -52,7 +52,7 @@ struct FrontClient : Connection {
   std::size_t head_bytes = 0;  // as received
   std::size_t body_bytes = 0;  // to wait for
   bool queued = false;         // for a step of its handshake
-  std::size_t memory = 0;      // of its texts, as the loop counts them
+  std::size_t memory = 0;      // as the loop counts it
   int idle_reads = 0;          // in a row that gave nothing to us, though TLS had something
   std::uint32_t awaited = 0;   // EPOLLIN or EPOLLOUT, after `again`
   bool ended = false;          // the client sends no more

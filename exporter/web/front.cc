@@ -30,6 +30,13 @@ constexpr std::size_t kMuch = 8 << 20;  // bytes
 constexpr std::size_t kLittle = 4096;
 constexpr Duration kFinishWithin = std::chrono::seconds(1);
 
+// Empty: there is no peer.
+std::string peer_with_most(const std::unordered_map<std::string, std::size_t>& counts) {
+  const auto most =
+      std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == counts.end() ? std::string() : most->first;
+}
+
 }  // namespace
 
 Front::Loop::Loop(Front& front, std::vector<Listener> listeners, const FrontLimits& limits, SSL_CTX* tls, Use use)
@@ -146,10 +153,7 @@ void Front::Loop::expire(SteadyTime now) {
 
 void Front::Loop::save_memory() {
   while (memory_ > limits_.memory) {
-    const auto nearest = std::find_if(deadlines_.begin(), deadlines_.end(),
-                                      [](const auto& each) { return each.second->memory >= kLittle; });
-    if (nearest == deadlines_.end()) break;
-    close(*nearest->second);
+    if (!close_nearest([](const FrontClient& client) { return client.memory >= kLittle; })) break;
   }
   // What a flood took is of use to others on this machine.
   most_memory_ = std::max(most_memory_, memory_);
@@ -223,25 +227,13 @@ void Front::Loop::accept_from(const Listener& listener) {
 
 // Closes the one that is nearest to its deadline: of `key`, or of the peer that has most. False: each waits for us.
 bool Front::Loop::make_room(const std::string& key) {
-  const auto most = std::max_element(per_peer_.begin(), per_peer_.end(),
-                                     [](const auto& a, const auto& b) { return a.second < b.second; });
-  if (most == per_peer_.end()) return false;
-  const std::string& whose = key.empty() ? most->first : key;
-  const auto nearest =
-      std::find_if(deadlines_.begin(), deadlines_.end(), [&](const auto& each) { return each.second->key == whose; });
-  if (nearest == deadlines_.end()) return false;
-  close(*nearest->second);
-  return true;
+  const std::string whose = key.empty() ? peer_with_most(per_peer_) : key;
+  return close_nearest([&](const FrontClient& client) { return client.key == whose; });
 }
 
 void Front::Loop::make_room_for_handshake() {
-  const auto most = std::max_element(shaking_per_peer_.begin(), shaking_per_peer_.end(),
-                                     [](const auto& a, const auto& b) { return a.second < b.second; });
-  if (most == shaking_per_peer_.end()) return;
-  const auto oldest = std::find_if(deadlines_.begin(), deadlines_.end(), [&](const auto& each) {
-    return each.second->state == State::handshake && each.second->key == most->first;
-  });
-  if (oldest != deadlines_.end()) close(*oldest->second);
+  const std::string whose = peer_with_most(shaking_per_peer_);
+  close_nearest([&](const FrontClient& client) { return client.state == State::handshake && client.key == whose; });
 }
 
 void Front::Loop::take(Fd fd, const sockaddr_storage& address, bool is_unix) {

@@ -97,6 +97,16 @@ class Front::Loop {
       if (holds(client)) close(client);
     }
   }
+  // The one nearest to its deadline; false: there is none.
+  template <typename Condition>
+  bool close_nearest(const Condition& holds) {
+    for (const auto& [_, client] : deadlines_) {
+      if (!holds(*client)) continue;
+      close(*client);
+      return true;
+    }
+    return false;
+  }
   void look_for(FrontClient& client, std::uint32_t events) {
     if (events == client.interest) return;
     watch(events == 0            ? EPOLL_CTL_DEL
@@ -120,7 +130,7 @@ class Front::Loop {
     ending_ += ends(state) ? 1 : 0;
     client.state = state;
   }
-  // After each change of its texts.
+  // After each change of its texts, and of the step its TLS is at.
   void count_memory(FrontClient& client) {
     // What OpenSSL holds, about: measured.
     constexpr std::size_t kHandshake = 64 * 1024;
@@ -149,7 +159,7 @@ class Front::Loop {
   std::unordered_map<FrontClient*, std::unique_ptr<FrontClient>> queued_;  // gone, but still among the handshakes
   std::size_t handshaking_ = 0;
   std::unordered_map<std::string, std::size_t> shaking_per_peer_;
-  std::size_t memory_ = 0;       // of the texts of all clients
+  std::size_t memory_ = 0;       // of all clients
   std::size_t most_memory_ = 0;  // since it was last given back
   std::size_t ending_ = 0;       // clients that are sent an answer, or have been
   bool listening_ = false;

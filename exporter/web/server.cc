@@ -96,6 +96,7 @@ bool Core::is_control(mg_connection* connection, const WebConfig& web) {
   const char* sent = mg_get_header(connection, "Authorization");
   if (sent == nullptr || !std::string_view(sent).starts_with(kScheme)) return false;
   Request request;
+  request.method = "GET";  // who the user is does not matter
   describe_client(connection, request);
   return is_local(request) && web.users.check_control(std::string(sent + kScheme.size()));
 }
