@@ -173,9 +173,11 @@ class Front(Case):
         time.sleep(1)
         self.scrapes(exporter, 1)
         # With the crowd still there: a connection that can't be accepted keeps the listener readable.
-        before = sum(os.times()[2:4]), self.cpu(exporter)
+        # The crowd itself comes anew ten thousand times a second, which takes a sanitizer most of a processor.
+        before = self.cpu(exporter)
         time.sleep(1)
-        self.assertLess(self.cpu(exporter) - before[1], 0.7)
+        if not SANITIZED:
+            self.assertLess(self.cpu(exporter) - before, 0.7)
         crowd.communicate(timeout=20)
         self.assertEqual(exporter.get("/-/healthy").status, 200)
 
